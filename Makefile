@@ -1,0 +1,38 @@
+# make setup | run | test | check | clean        PYTHON=python3.12 make setup  picks another interpreter
+PYTHON ?= python3
+BIN := .venv/bin
+# Passed to pytest, as in `make test TESTS="tests/bpe -x"`.
+TESTS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup run test check clean
+
+setup: .venv/.installed
+
+# torch goes first and alone: pip then takes a build that lies on the machine and never weighs others.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "ekle needs Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@echo "Installing ekle into .venv; the first time takes some minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --progress-bar off -c constraints.txt torch
+	@$(BIN)/python -m pip install -qq --progress-bar off -c constraints.txt -e ".[dev]"
+	@touch $@
+
+run: setup
+	@$(BIN)/ekle run recipes/quickstart.toml
+
+# One thread a test process: torch would otherwise start as many threads as cores in each of them.
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 $(TESTS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,113 @@
+"""What a new vocabulary saves and what it disturbs: ekle beside plain continued BPE and add_tokens.
+
+    python benchmarks/vocabulary.py --data DIR --out docs/vocabulary.md
+
+DIR holds tr/train.txt to learn from, tr/dev_*.txt to measure on, other/*.txt that should not change.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tokenizers import Tokenizer
+
+from ekle.artifacts import Vocabulary
+from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
+from ekle.bpe.measure import count_tokens, measure_drift
+from ekle.counting import Counts, count_documents
+from ekle.pipeline.vocab import learn_from_text
+from ekle.progress import silent
+from ekle.recipe.corpus import Corpus
+from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.text.read import documents
+
+GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud", "ottoman")
+HEADLINE = GENRES[:-1]
+OTHERS = ("en", "code", "de", "fr", "ru", "ar", "zh", "az", "kk")
+DRIFT_LINES = 20_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=20_000)
+    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
+    arguments = parser.parse_args()
+    data: Path = arguments.data
+    held_out = {genre: _read(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
+    others = {name: _read(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS}
+    base = load_base("qwen3")
+    rows: list[str] = []
+    for name, tokenizer, seconds in _candidates(base, data / "tr" / "train.txt", arguments.size):
+        saved = {
+            g: count_tokens(tokenizer, t).saved(count_tokens(base.tokenizer(), t))
+            for g, t in held_out.items()
+        }
+        together = [text for genre in HEADLINE for text in held_out[genre]]
+        total = count_tokens(tokenizer, together).saved(count_tokens(base.tokenizer(), together))
+        drift = {o: measure_drift(base.tokenizer(), tokenizer, lines).share for o, lines in others.items()}
+        cells = [name, f"{total:.2%}", *(f"{saved[g]:.1%}" for g in GENRES)]
+        cells += [*(f"{drift[o]:.2%}" for o in OTHERS), f"{seconds:.0f}"]
+        rows.append("| " + " | ".join(cells) + " |")
+        print(rows[-1], flush=True)
+    head = ["tokenizer", "saved", *GENRES, *(f"{o} changed" for o in OTHERS), "seconds"]
+    table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    text = (
+        f"# What {arguments.size:,} new tokens save and change\n\nWritten by `benchmarks/vocabulary.py`. "
+        "Learned from `tr/train.txt`; `saved` is the share of tokens that `tr/dev_*.txt` needs less than "
+        f"with Qwen's tokenizer, over {', '.join(HEADLINE)} together, then by genre; `changed` is the share "
+        f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ.\n\n"
+        + "\n".join(table)
+        + "\n"
+    )
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+def _candidates(base: BaseTokenizer, train: Path, size: int) -> list[tuple[str, Tokenizer, float]]:
+    found: list[tuple[str, Tokenizer, float]] = []
+    plain = Settings(size=size, protect_built_in=False, foreign_price=0.0, min_count=1)
+    text = Corpus(sources=[str(train)])
+    settings: dict[str, tuple[Corpus, Settings]] = {
+        "continued BPE, plain": (Corpus(sources=[str(train)], word_lists=[]), plain),
+        "ekle, not protecting": (text, plain),
+        "ekle, portable": (text, Settings(size=size)),
+        "ekle, portable, price 10": (text, Settings(size=size, foreign_price=10)),
+        "ekle, guide's quotas": (text, Settings(size=size, strategy="guide")),
+    }
+    for name, (corpus, vocabulary) in settings.items():
+        with TemporaryDirectory() as place:
+            started = time.monotonic()
+            made: Vocabulary = learn_from_text(corpus, "qwen3", vocabulary, Path(place) / "v", silent())
+            seconds = time.monotonic() - started
+            found.append((name, Tokenizer.from_file(str(made.tokenizer / "tokenizer.json")), seconds))
+    started = time.monotonic()
+    counts = count_documents((d.text for d in documents([str(train)])), base, silent())
+    added = _add_tokens(base, counts, size)
+    found.append(("add_tokens, most frequent words", added, time.monotonic() - started))
+    return found
+
+
+def _add_tokens(base: BaseTokenizer, counts: Counts, size: int) -> Tokenizer:
+    """The usual recipe: the most frequent words that are no token yet, through `add_tokens`."""
+    tokenizer = open_tokenizer(base.spec)
+    words: list[str] = []
+    for text in counts.table["text"]:
+        word = text.strip()
+        if word.isalpha() and len(word) > 1 and len(base.tokenizer().encode(word).ids) > 1:
+            words.append(word)
+        if len(words) == size:
+            break
+    tokenizer.add_tokens(list(dict.fromkeys(words)))
+    return tokenizer
+
+
+def _read(path: Path) -> list[str]:
+    return [document.text for document in documents([str(path)])]
+
+
+if __name__ == "__main__":
+    main()

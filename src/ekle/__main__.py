@@ -1,0 +1,7 @@
+"""`python -m ekle` is `ekle`."""
+
+import sys
+
+from ekle.cli import main
+
+sys.exit(main())

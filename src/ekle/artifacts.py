@@ -1,0 +1,211 @@
+"""What the stages hand on: folders with known content, and the types that read them.
+
+1-corpus -> Corpus            counts, text to train on, text to measure on
+2-vocabulary -> Vocabulary    the new tokens, and a tokenizer that produces them
+3-base -> BaseModel           the unchanged model
+4-extension -> ExtendedModel  the model with rows for the new tokens
+5-training -> Checkpoint      adapters and new rows after training
+6-evaluation -> Scorecard     what it is worth
+7-release -> Release          the folder that is shipped
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ekle.errors import InputError
+from ekle.files import read_json
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Counted text and its held-out part.
+
+    Documents are JSON lines `{"text": ..., "source": ...}`, NFC, never empty.
+    """
+
+    folder: Path
+
+    @property
+    def counts(self) -> Path:
+        """Parquet: how often each pre-token occurs (`text`, `count`)."""
+        return self.folder / "counts.parquet"
+
+    @property
+    def train(self) -> Path:
+        """Documents to train on, in the language to learn."""
+        return self.folder / "train.jsonl"
+
+    @property
+    def replay(self) -> Path:
+        """Documents in other languages to mix into training; may hold none."""
+        return self.folder / "replay.jsonl"
+
+    @property
+    def held_out(self) -> dict[str, Path]:
+        """Genre name to documents that no later stage may learn from, in the language to learn."""
+        return {path.stem: path for path in sorted((self.folder / "held-out").glob("*.jsonl"))}
+
+    @property
+    def other(self) -> dict[str, Path]:
+        """Name to held-out documents in other languages or code."""
+        return {path.stem: path for path in sorted((self.folder / "other").glob("*.jsonl"))}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Bytes, documents, words, sources and the base tokenizer's fingerprint (`corpus.json`)."""
+        summary: dict[str, Any] = read_json(self.folder / "corpus.json")
+        return summary
+
+
+def read_documents(path: Path) -> Iterator[str]:
+    """The texts of a documents file that a Corpus wrote."""
+    with path.open(encoding="utf-8") as handle:
+        for line in handle:
+            yield json.loads(line)["text"]
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """One line of `tokens.jsonl`: a learned token and the evidence for it."""
+
+    id: int
+    text: str
+    """The text the token stands for, a leading space included."""
+    category: str
+    """word, suffix, root, complex or pattern; docs/categories.md defines them."""
+    morphemes: list[str]
+    """Surface morphemes of the token's text; empty where no analysis is known."""
+    count: int
+    """Times the finished tokenizer produces it on the text it was learned from."""
+    tokens_saved: int
+    """`count` times the base pieces it replaces less one."""
+    base_pieces: list[int]
+    """Ids that the base tokenizer gives for the token's text."""
+    harmony: str
+    """Verdict on vowel harmony: harmonic, exception, violation or none (fewer than two vowels)."""
+    foreign_hits: int
+    """Times it is produced on the protected text."""
+
+    def line(self) -> str:
+        """The token as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The new tokens and the tokenizer that produces them."""
+
+    folder: Path
+
+    @property
+    def tokenizer(self) -> Path:
+        """A folder that `AutoTokenizer.from_pretrained` loads."""
+        return self.folder / "tokenizer"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was learned, from what, and what it saves (`report.json`)."""
+        report: dict[str, Any] = read_json(self.folder / "report.json")
+        return report
+
+    @property
+    def first_new_id(self) -> int:
+        """Id of the first new token; also the number of embedding rows of the base."""
+        return int(self.report["first_new_id"])
+
+    @property
+    def size(self) -> int:
+        """Number of new tokens."""
+        return int(self.report["size"])
+
+    def tokens(self) -> list[NewToken]:
+        """The new tokens in the order of their ids."""
+        path = self.folder / "tokens.jsonl"
+        if not path.exists():
+            raise InputError(
+                f"{self.folder} holds no vocabulary (tokens.jsonl is missing); make one with ekle vocab"
+            )
+        with path.open(encoding="utf-8") as handle:
+            return [NewToken(**json.loads(line)) for line in handle]
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The unchanged model: a folder with config.json and safetensors."""
+
+    folder: Path
+    name: str
+    """What the recipe called it."""
+
+    @property
+    def model(self) -> Path:
+        """The model folder: the one the user gave, or the one that was built or downloaded."""
+        return Path(read_json(self.folder / "base.json")["model"])
+
+
+@dataclass(frozen=True)
+class ExtendedModel:
+    """The base model with embedding rows for the new tokens."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """A folder that `AutoModelForCausalLM` and `AutoTokenizer` load."""
+        return self.folder / "model"
+
+    @property
+    def first_new_id(self) -> int:
+        """Id of the first new token; rows below it are the base model's, bit for bit."""
+        return int(read_json(self.folder / "extension.json")["first_new_id"])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What training changed: adapters in PEFT's format, and the new rows."""
+
+    folder: Path
+
+    @property
+    def adapter(self) -> Path:
+        """`adapter_config.json` and `adapter_model.safetensors`, as PEFT writes them."""
+        return self.folder / "adapter"
+
+    @property
+    def rows(self) -> Path:
+        """Safetensors with `input` (new tokens x hidden) and, when the head is untied, `output`."""
+        return self.folder / "new_rows.safetensors"
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The training log: one entry a logged step (`history.jsonl`)."""
+        with (self.folder / "history.jsonl").open(encoding="utf-8") as handle:
+            return [json.loads(line) for line in handle]
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The measurements: `report.json`, and `report.html` for people."""
+
+    folder: Path
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Everything that was measured; what was not measured is absent."""
+        figures: dict[str, Any] = read_json(self.folder / "report.json")
+        return figures
+
+
+@dataclass(frozen=True)
+class Release:
+    """The folder that is shipped."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """A folder that `AutoModelForCausalLM` and `AutoTokenizer` load."""
+        return self.folder / "model"

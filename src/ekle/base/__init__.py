@@ -1,0 +1,1 @@
+"""The base stage: the model that is to learn Turkish, as a folder."""

@@ -1,0 +1,133 @@
+"""A tiny Qwen3 with the real vocabulary, briefly pre-trained with the base tokenizer.
+
+It stands in for a real Qwen3 where none is at hand, so that extension and training act on something that
+has learned. Its 151,936 rows are real; training touches only those whose pieces occur in the text. The
+others share one output row while training, counted as often as there are of them, so that the softmax is
+exactly that of the full model and its cost that of the pieces in use.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
+from transformers.utils import logging
+
+from ekle.bpe.base import BaseTokenizer
+from ekle.errors import TextError
+from ekle.progress import Report
+from ekle.recipe.base import TinyModel
+
+_START, _STOP = "<|endoftext|>", "<|im_end|>"
+
+
+def build(
+    shape: TinyModel, base: BaseTokenizer, texts: Sequence[str], seed: int, folder: Path, report: Report
+) -> list[dict[str, float]]:
+    """Pre-train a model of `shape` on `texts` and write it, with its tokenizer, to `folder`.
+
+    Returns:
+        Its loss per token (nats) every few steps, as `{"step", "loss"}`.
+
+    Raises:
+        TextError: the texts do not fill one sequence.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        stream = _stream(base, texts)
+        if len(stream) <= shape.sequence_length:
+            raise TextError(
+                f"the text has {len(stream):,} tokens, too few for sequences of {shape.sequence_length}"
+            )
+        used, compact = torch.unique(stream, return_inverse=True)
+        model = Qwen3ForCausalLM(_config(shape, base, len(used) + 1))
+        curve = _train(model, compact, base.rows - len(used), shape, report)
+        full = _spread(model, used, shape, base)
+    logging.disable_progress_bar()  # the report has its own
+    full.save_pretrained(folder)
+    base.save(folder)
+    return curve
+
+
+def _stream(base: BaseTokenizer, texts: Sequence[str]) -> Tensor:
+    tokenizer = base.tokenizer()
+    start = base.added.get(_START)
+    ids: list[int] = []
+    for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
+        ids += [start, *encoding.ids] if start is not None else encoding.ids
+    return torch.tensor(ids, dtype=torch.long)
+
+
+def _config(shape: TinyModel, base: BaseTokenizer, rows: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=rows,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim,
+        max_position_embeddings=4096,
+        tie_word_embeddings=shape.tied,
+        bos_token_id=None,
+        eos_token_id=base.added.get(_STOP) if rows == base.rows else None,
+        pad_token_id=None,
+        dtype="float32",
+    )
+
+
+def _train(
+    model: Qwen3ForCausalLM, stream: Tensor, unseen: int, shape: TinyModel, report: Report
+) -> list[dict[str, float]]:
+    """AdamW on random windows of `stream`; the last row of the model stands for `unseen` tokens at once."""
+    length = shape.sequence_length
+    batch = max(1, shape.batch_tokens // length)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=shape.learning_rate, weight_decay=0.01)
+    warmup = max(1, shape.steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / max(1, shape.steps)))),
+    )
+    weight = torch.zeros(model.config.vocab_size)
+    weight[-1] = math.log(max(unseen, 1))
+    curve: list[dict[str, float]] = []
+    model.train()
+    with report.task("pre-training the tiny base", shape.steps, "step") as task:
+        for step in range(shape.steps):
+            starts = torch.randint(0, len(stream) - length, (batch,))
+            windows = torch.stack([stream[start : start + length + 1] for start in starts.tolist()])
+            hidden = model.model(windows[:, :-1]).last_hidden_state
+            logits = model.lm_head(hidden) + weight
+            loss = functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            if step % 10 == 0 or step == shape.steps - 1:
+                curve.append({"step": float(step + 1), "loss": loss.item()})
+            task.advance(1, f"loss {loss.item():.2f}")
+    return curve
+
+
+@torch.no_grad()
+def _spread(model: Qwen3ForCausalLM, used: Tensor, shape: TinyModel, base: BaseTokenizer) -> Qwen3ForCausalLM:
+    """The same model with all rows of the base: trained ones at their ids, the shared one everywhere else."""
+    full = Qwen3ForCausalLM(_config(shape, base, base.rows))
+    for name, parameter in full.named_parameters():
+        if "embed_tokens" not in name and "lm_head" not in name:
+            parameter.copy_(model.get_parameter(name))
+    full.model.embed_tokens.weight[used] = model.model.embed_tokens.weight[:-1]
+    if shape.tied:
+        rest = torch.ones(base.rows, dtype=torch.bool)
+        rest[used] = False
+        full.model.embed_tokens.weight[rest] = model.model.embed_tokens.weight[-1]
+    else:
+        full.lm_head.weight[:] = model.lm_head.weight[-1]
+        full.lm_head.weight[used] = model.lm_head.weight[:-1]
+    stop = [base.added[name] for name in (_STOP, _START) if name in base.added]
+    full.generation_config = GenerationConfig(eos_token_id=stop or None, pad_token_id=base.added.get(_START))
+    return full

@@ -1,0 +1,155 @@
+"""The base tokenizer: what the user wants to extend, checked and opened."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from tokenizers import Tokenizer
+
+from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
+from ekle.errors import InputError, TokenizerError
+from ekle.files import read_json, whole_file, write_json
+
+_TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json"]
+
+
+@dataclass(frozen=True)
+class BaseTokenizer:
+    """A byte-level BPE tokenizer, as the files that describe it.
+
+    `name` is what the user called it, `spec` tokenizer.json, `config` tokenizer_config.json, and
+    `rows` the number of embedding rows of the model it belongs to.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    config: dict[str, Any]
+    chat_template: str | None
+    rows: int
+
+    @cached_property
+    def vocab(self) -> dict[str, int]:
+        """Token string (in the byte alphabet) to id, added tokens not included."""
+        vocab: dict[str, int] = self.spec["model"]["vocab"]
+        return vocab
+
+    @cached_property
+    def added(self) -> dict[str, int]:
+        """Content of each added token to its id."""
+        return {token["content"]: token["id"] for token in self.spec["added_tokens"]}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change whenever the cut of some text could change."""
+        cut = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "model", "added_tokens")}
+        return hashlib.sha256(json.dumps(cut, sort_keys=True).encode()).hexdigest()[:12]
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, opened once; whoever changes it puts it back as it was."""
+        return self._opened
+
+    @cached_property
+    def _opened(self) -> Tokenizer:
+        return open_tokenizer(self.spec)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into `folder`."""
+        save_tokenizer(folder, self.spec, self.config, self.chat_template)
+
+
+def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
+    """Open the base tokenizer called `name`.
+
+    Args:
+        name: "qwen3" (needs no hub), a folder with tokenizer.json, or a hub id.
+        revision: branch, tag or commit of a hub id.
+
+    Raises:
+        InputError: no such folder, and the hub has no such id or cannot be reached.
+        TokenizerError: there is no tokenizer.json, or it is not byte-level BPE.
+    """
+    if name == "qwen3":
+        return BaseTokenizer(name, qwen_tokenizer(), qwen_config(), chat_template(), EMBEDDING_ROWS)
+    folder = Path(name) if Path(name).is_dir() else _download(name, revision)
+    if not (folder / "tokenizer.json").exists():
+        raise TokenizerError(
+            f"{name} has no tokenizer.json; ekle extends byte-level BPE tokenizers saved as one"
+        )
+    spec = read_json(folder / "tokenizer.json")
+    _check_byte_level_bpe(name, spec)
+    config = (
+        read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    )
+    template = folder / "chat_template.jinja"
+    text = template.read_text(encoding="utf-8") if template.exists() else config.get("chat_template")
+    highest = max([*spec["model"]["vocab"].values(), *(token["id"] for token in spec["added_tokens"])])
+    rows = read_json(folder / "config.json").get("vocab_size") if (folder / "config.json").exists() else None
+    if rows is not None and rows <= highest:
+        raise TokenizerError(
+            f"{name} has {rows:,} embedding rows but a token with id {highest:,}; they do not belong together"
+        )
+    if rows is None:
+        # Without a config.json the model is unknown; a tokenizer that equals Qwen's has Qwen's rows.
+        rows = EMBEDDING_ROWS if highest < EMBEDDING_ROWS and highest >= 151_642 else highest + 1
+    return BaseTokenizer(name, spec, config, text, rows)
+
+
+def open_tokenizer(spec: dict[str, Any]) -> Tokenizer:
+    """Build a tokenizer from the content of a tokenizer.json."""
+    return Tokenizer.from_str(json.dumps(spec, ensure_ascii=False))
+
+
+def save_tokenizer(folder: Path, spec: dict[str, Any], config: dict[str, Any], template: str | None) -> None:
+    """Write tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "tokenizer.json") as path:
+        path.write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
+    write_json(
+        folder / "tokenizer_config.json",
+        {key: value for key, value in config.items() if key != "chat_template"},
+    )
+    if template is not None:
+        with whole_file(folder / "chat_template.jinja") as path:
+            path.write_text(template, encoding="utf-8")
+
+
+def _download(name: str, revision: str | None) -> Path:
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise InputError(
+            f"there is no folder {name}; give qwen3, a folder, or a hub id such as Qwen/Qwen3-8B"
+        )
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_TOKENIZER_FILES))
+    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+        raise InputError(
+            f"{name} is no folder, and the hub did not give it: {type(error).__name__}"
+        ) from error
+
+
+def _check_byte_level_bpe(name: str, spec: dict[str, Any]) -> None:
+    """Refuse what cannot be extended by merges over bytes, in one line."""
+    model = spec.get("model") or {}
+    if model.get("type") != "BPE":
+        raise TokenizerError(
+            f"{name} is a {model.get('type', 'different kind of')} tokenizer; ekle extends byte-level BPE"
+        )
+    if model.get("byte_fallback") or not _has_byte_level(spec.get("pre_tokenizer")):
+        raise TokenizerError(f"{name} is BPE over characters, not over bytes; ekle extends byte-level BPE")
+    if model.get("ignore_merges"):
+        raise TokenizerError(
+            f"{name} sets ignore_merges, so its ids do not follow from merges; ekle cannot extend it"
+        )
+    if not model.get("merges"):
+        raise TokenizerError(f"{name} has no merges in tokenizer.json")
+
+
+def _has_byte_level(part: dict[str, Any] | None) -> bool:
+    if part is None:
+        return False
+    return part.get("type") == "ByteLevel" or any(
+        _has_byte_level(inner) for inner in part.get("pretokenizers", [])
+    )

@@ -1,0 +1,49 @@
+"""The printable stand-ins that byte-level BPE writes for raw bytes.
+
+tokenizer.json cannot hold arbitrary bytes in strings, so each of the 256 byte values is written as
+one printable character: printable Latin-1 bytes as themselves, the others as U+0100 upwards
+(Radford et al. 2019, the GPT-2 encoder).
+"""
+
+from functools import cache
+
+
+@cache
+def byte_to_char() -> tuple[str, ...]:
+    """The character that stands for each byte value, indexed by the byte."""
+    printable = {
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    }
+    stand_in = 0x100
+    table: list[str] = []
+    for byte in range(256):
+        if byte in printable:
+            table.append(chr(byte))
+        else:
+            table.append(chr(stand_in))
+            stand_in += 1
+    return tuple(table)
+
+
+@cache
+def char_to_byte() -> dict[str, int]:
+    """The inverse of `byte_to_char`."""
+    return {char: byte for byte, char in enumerate(byte_to_char())}
+
+
+def encode_bytes(data: bytes) -> str:
+    """Raw bytes as a token string of tokenizer.json."""
+    table = byte_to_char()
+    return "".join(table[byte] for byte in data)
+
+
+def decode_token(token: str) -> bytes:
+    """The raw bytes of a token string.
+
+    Raises:
+        KeyError: the string holds a character that stands for no byte.
+    """
+    table = char_to_byte()
+    return bytes(table[char] for char in token)

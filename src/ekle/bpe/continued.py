@@ -1,0 +1,234 @@
+"""Continued BPE: learning merges on top of the base's own pieces.
+
+Ordinary BPE (Sennrich et al. 2016, section 3.2) starts from characters; here it starts from the cut
+that the base tokenizer makes, so every base merge keeps its rank and the new ones come after. Since no
+base merge can apply to a new token, encoding with the grafted list is exactly "base cut, then the new
+merges in order", and what is counted here is what the tokenizer will do.
+
+The text is a linked list over arrays. A pair is counted once, when its younger piece appears; later
+merges only take occurrences away, so a stale count is an upper bound, and the heap re-counts a pair only
+when it comes to the top.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ekle.bpe.pieces import Pieces
+
+_SHIFT = 24
+_MASK = (1 << _SHIFT) - 1
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LearnedMerge:
+    """A merge of the pieces with ids `left` and `right` into the new piece `id`."""
+
+    left: int
+    right: int
+    id: int
+    token: bytes
+    count: int
+    """Occurrences in the text at the moment of learning; that many tokens are saved."""
+    foreign: float
+    """Occurrences in the protected text, in the unit of the weights given."""
+
+
+def learn_merges(
+    pieces: Pieces,
+    weights: Ints,
+    tokens: Sequence[bytes | None],
+    *,
+    size: int,
+    min_count: int = 1,
+    foreign: npt.NDArray[np.float64] | None = None,
+    price: float = 0.0,
+    learned: Callable[[int], None] = lambda count: None,
+) -> list[LearnedMerge]:
+    """Learn up to `size` merges, the most frequent pair first, ties by ids.
+
+    Args:
+        pieces: the base cut of all different pre-tokens, protected ones included.
+        weights: how often each occurs in the text to learn; 0 for those only protected text has.
+        tokens: raw bytes of each base id; None for ids that cannot stand in the text.
+        size: number of merges wanted.
+        min_count: pairs rarer than this are left alone, so fewer merges may come back.
+        foreign: how often each occurs in protected text; None protects nothing.
+        price: a pair is refused when its count is below `price` times its foreign occurrences.
+        learned: called with 1 for each merge, for a progress bar.
+
+    Returns:
+        The merges in order; new ids run on from `len(tokens)`. A merge never makes half a UTF-8 character.
+    """
+    line = _Line(pieces, weights, foreign)
+    known: list[bytes | None] = list(tokens)
+    taken = {token for token in known if token is not None}
+    heap: list[tuple[int, int]] = []
+    where: dict[int, npt.NDArray[np.int32]] = {}
+
+    def offer(keys: Ints, places: npt.NDArray[np.int32]) -> None:
+        for key, total, at in line.group(keys, places, min_count):
+            where[key] = at
+            heapq.heappush(heap, (-total, key))
+
+    offer(*line.all_pairs())
+    merges: list[LearnedMerge] = []
+    while heap and len(merges) < size:
+        _, key = heapq.heappop(heap)
+        left, right = key >> _SHIFT, key & _MASK
+        standing = line.still_there(where.pop(key), left, right)
+        at = line.apart(standing) if left == right else standing
+        count = int(line.weights[at].sum())
+        if count < min_count:
+            continue
+        if heap and (-count, key) > heap[0]:
+            where[key] = standing
+            heapq.heappush(heap, (-count, key))
+            continue
+        token = _whole(known[left], known[right])
+        if token is None or token in taken:
+            continue
+        hits = float(line.foreign[at].sum()) if line.foreign is not None else 0.0
+        if count < price * hits:
+            continue
+        merges.append(LearnedMerge(left, right, len(known), token, count, hits))
+        taken.add(token)
+        known.append(token)
+        offer(*line.merge(at, merges[-1].id))
+        learned(1)
+    return merges
+
+
+def learn_plainly(
+    cuts: Sequence[Sequence[int]], weights: Sequence[int], tokens: Sequence[bytes | None], *, size: int
+) -> list[tuple[int, int]]:
+    """The slow, clear twin of `learn_merges`: recount every pair before every merge."""
+    texts = [list(text) for text in cuts]
+    known: list[bytes | None] = list(tokens)
+    merges: list[tuple[int, int]] = []
+    while len(merges) < size:
+        fit: dict[tuple[int, int], int] = {}
+        for pair in {pair for text in texts for pair in itertools.pairwise(text)}:
+            token = _whole(known[pair[0]], known[pair[1]])
+            if token is not None and token not in known:
+                fit[pair] = sum(
+                    weight * (len(text) - len(_replace(text, pair, -1)))
+                    for text, weight in zip(texts, weights, strict=True)
+                )
+        if not fit:
+            break
+        best = min(fit, key=lambda pair: (-fit[pair], pair))
+        texts = [_replace(text, best, len(known)) for text in texts]
+        known.append(_whole(known[best[0]], known[best[1]]))
+        merges.append(best)
+    return merges
+
+
+def _replace(text: Sequence[int], pair: tuple[int, int], new: int) -> list[int]:
+    """`text` with each occurrence of `pair`, from the left, become `new`."""
+    out: list[int] = []
+    for piece in text:
+        if out and (out[-1], piece) == pair:
+            out[-1] = new
+        else:
+            out.append(piece)
+    return out
+
+
+class _Line:
+    """All texts as one doubly linked list of pieces, changed in place."""
+
+    def __init__(self, pieces: Pieces, weights: Ints, foreign: npt.NDArray[np.float64] | None) -> None:
+        # A text of one piece has no pair.
+        several = pieces.lengths > 1
+        self.ids = pieces.ids[np.repeat(several, pieces.lengths)].copy()
+        lengths = pieces.lengths[several]
+        self.weights: Ints = np.repeat(weights[several], lengths)
+        self.foreign = None if foreign is None else np.repeat(foreign[several], lengths)
+        size = len(self.ids)
+        self.next = np.arange(1, size + 1, dtype=np.int32)
+        self.previous = np.arange(-1, size - 1, dtype=np.int32)
+        ends = np.cumsum(lengths)
+        self.next[ends - 1] = -1
+        self.previous[ends - lengths] = -1
+
+    def all_pairs(self) -> tuple[Ints, npt.NDArray[np.int32]]:
+        """Key and place of each pair of neighbours."""
+        places = np.flatnonzero(self.next >= 0).astype(np.int32)
+        return _keys(self.ids[places], self.ids[self.next[places]]), places
+
+    def group(
+        self, keys: Ints, places: npt.NDArray[np.int32], min_count: int
+    ) -> list[tuple[int, int, npt.NDArray[np.int32]]]:
+        """(key, count, places) of each different key that occurs at least `min_count` times."""
+        if not len(keys):
+            return []
+        order = np.argsort(keys, kind="stable")
+        keys, places = keys[order], places[order]
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        ends = np.append(starts[1:], len(keys))
+        totals = np.add.reduceat(self.weights[places], starts)
+        return [
+            (int(keys[starts[i]]), int(totals[i]), places[starts[i] : ends[i]])
+            for i in np.flatnonzero(totals >= max(min_count, 1)).tolist()
+        ]
+
+    def still_there(self, places: npt.NDArray[np.int32], left: int, right: int) -> npt.NDArray[np.int32]:
+        """Those of `places` where the pair stands now."""
+        following = self.next[places]
+        stands: npt.NDArray[np.bool_] = (
+            (self.ids[places] == left) & (following >= 0) & (self.ids[following] == right)
+        )
+        return places[stands]
+
+    def apart(self, places: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """`places` of a pair of equal pieces without overlaps: in "aaa" only the first "aa" can merge."""
+        kept: list[int] = []
+        used = -1
+        for place in np.sort(places).tolist():
+            if place != used:
+                kept.append(place)
+                used = int(self.next[place])
+        return np.array(kept, dtype=np.int32)
+
+    def merge(self, places: npt.NDArray[np.int32], new: int) -> tuple[Ints, npt.NDArray[np.int32]]:
+        """Put `new` at `places`, drop what follows each; keys and places of the pairs that arise."""
+        dropped = self.next[places]
+        after = self.next[dropped]
+        self.ids[places] = new
+        self.ids[dropped] = -1
+        self.next[places] = after
+        inner = after >= 0
+        self.previous[after[inner]] = places[inner]
+        before = self.previous[places]
+        before = before[before >= 0]
+        right = self.ids[after[inner]]
+        other = right != new  # new beside new is found from its right side already
+        keys = np.concatenate(
+            [
+                _keys(self.ids[before], np.full(len(before), new)),
+                _keys(np.full(int(other.sum()), new), right[other]),
+            ]
+        )
+        return keys, np.concatenate([before, places[inner][other]])
+
+
+def _keys(left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]) -> Ints:
+    return (left.astype(np.int64) << _SHIFT) | right.astype(np.int64)
+
+
+def _whole(left: bytes | None, right: bytes | None) -> bytes | None:
+    """The joined bytes, or None where they end or begin inside a UTF-8 character."""
+    if left is None or right is None:
+        return None
+    try:
+        (left + right).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return left + right

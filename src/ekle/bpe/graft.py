@@ -1,0 +1,102 @@
+"""Adding tokens and their merges to a byte-level BPE tokenizer without moving an id.
+
+Ids stay as they are below the base's embedding rows. Between the last token of the base and its last
+row there may be a hole (267 rows in Qwen3); it is filled with placeholders, because otherwise
+`len(tokenizer)`, the highest id plus one and the number of rows disagree: `resize_token_embeddings`
+would cut rows off, and `add_tokens` would hand out ids inside the hole.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.byte_alphabet import encode_bytes
+from ekle.errors import TokenizerError
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two neighbouring pieces that become one; all three are raw bytes."""
+
+    left: bytes
+    right: bytes
+
+    @property
+    def token(self) -> bytes:
+        """The bytes of the piece they become."""
+        return self.left + self.right
+
+
+def graft(
+    base: BaseTokenizer, merges: Sequence[Merge], pre_tokenizer: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The extended tokenizer as (tokenizer.json, tokenizer_config.json).
+
+    Args:
+        base: the tokenizer to extend.
+        merges: new merges in the order in which they apply; each may use the tokens of those before
+            it. A merge whose token the base already has gives no new id.
+        pre_tokenizer: replaces the base's, where the profile needs another cut.
+
+    Raises:
+        TokenizerError: a merge uses a piece that does not exist yet, is half a character, or stands twice.
+    """
+    spec = copy.deepcopy(base.spec)
+    vocab: dict[str, int] = spec["model"]["vocab"]
+    _fill_hole(base, vocab)
+    next_id = base.rows
+    seen: set[tuple[str, str]] = set()
+    lines: list[list[str]] = []
+    for merge in merges:
+        left, right, token = encode_bytes(merge.left), encode_bytes(merge.right), encode_bytes(merge.token)
+        if left not in vocab or right not in vocab:
+            raise TokenizerError(
+                f"merge {merge.left!r} + {merge.right!r} uses a piece that no earlier merge makes"
+            )
+        if (left, right) in seen:
+            raise TokenizerError(f"merge {merge.left!r} + {merge.right!r} stands twice")
+        seen.add((left, right))
+        lines.append([left, right])
+        if token not in vocab:
+            if not _is_whole(merge.token):
+                raise TokenizerError(f"token {merge.token!r} is half a UTF-8 character")
+            vocab[token] = next_id
+            next_id += 1
+    old_style = bool(spec["model"]["merges"]) and isinstance(spec["model"]["merges"][0], str)
+    spec["model"]["merges"].extend([" ".join(line) for line in lines] if old_style else lines)
+    if pre_tokenizer is not None:
+        spec["pre_tokenizer"] = pre_tokenizer
+    # Qwen2Tokenizer makes transformers 5 rebuild the pre-tokenizer from its own code and lose ours.
+    config = {**base.config, "tokenizer_class": "PreTrainedTokenizerFast"}
+    config.pop("auto_map", None)
+    return spec, config
+
+
+def placeholder(number: int) -> str:
+    """The name of the placeholder for row `number` of the hole."""
+    return f"<|reserved_{number}|>"
+
+
+def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
+    """Give every row below `base.rows` a name in `vocab`, added tokens included.
+
+    Added tokens that stand only in the added_tokens list are renumbered by `tokenizers` as soon as
+    `vocab` grows past them, so they get their place in `vocab` too.
+    """
+    for content, number in base.added.items():
+        if vocab.setdefault(content, number) != number:
+            raise TokenizerError(f"the base gives {content} two ids, {vocab[content]} and {number}")
+    taken = set(vocab.values())
+    for number in range(base.rows):
+        if number not in taken:
+            vocab[placeholder(number)] = number
+
+
+def _is_whole(token: bytes) -> bool:
+    try:
+        token.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

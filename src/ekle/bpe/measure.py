@@ -1,0 +1,210 @@
+"""What a tokenizer makes of text: how many tokens, how fast, and what changes against another one.
+
+Everything here reads any `tokenizers.Tokenizer` and plain strings. A *word* is a run of characters
+between white space, so that figures do not depend on any tokenizer's idea of a word. Counts are kept
+a document, because intervals are drawn over documents.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer, models
+
+from ekle.errors import TextError
+
+Counts = NDArray[np.int64]
+"""One whole number a document, shape (documents,)."""
+
+_BATCH_DOCUMENTS = 2_000
+_BATCH_CHARACTERS = 2_000_000  # encodings of a batch are in memory at once
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens, UTF-8 bytes and words of some documents; each array has shape (documents,)."""
+
+    tokens: Counts
+    bytes: Counts
+    words: Counts
+
+    @property
+    def bytes_per_token(self) -> float:
+        """UTF-8 bytes that a token stands for on average."""
+        return float(self.bytes.sum() / self.tokens.sum())
+
+    @property
+    def tokens_per_word(self) -> float:
+        """Tokens that a word takes on average, the space before it and punctuation included."""
+        return float(self.tokens.sum() / self.words.sum())
+
+    def saved(self, base: "TokenCounts") -> float:
+        """Share of `base`'s tokens that this tokenizer does without; negative where it needs more."""
+        return 1.0 - float(self.tokens.sum() / base.tokens.sum())
+
+
+def count_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> TokenCounts:
+    """Count what `tokenizer` makes of `documents`; special tokens are not added.
+
+    Raises:
+        TextError: the documents hold no words.
+    """
+    words = np.array([len(text.split()) for text in documents], dtype=np.int64)
+    if not words.sum():
+        raise TextError("there are no words to measure in this text")
+    return TokenCounts(
+        tokens=_per_document(tokenizer, documents, len),
+        bytes=np.array([len(text.encode()) for text in documents], dtype=np.int64),
+        words=words,
+    )
+
+
+def count_floor(tokenizer: Tokenizer, documents: Sequence[str]) -> Counts:
+    """Tokens a document if every pre-token were one token.
+
+    No vocabulary of any size can do better while the tokenizer's pre-tokenizer stands, because no
+    merge crosses the border of a pre-token.
+    """
+    whole = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    if tokenizer.normalizer is not None:
+        whole.normalizer = tokenizer.normalizer
+    if tokenizer.pre_tokenizer is not None:
+        whole.pre_tokenizer = tokenizer.pre_tokenizer
+    return _per_document(whole, documents, len)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Where two tokenizers cut the same lines differently."""
+
+    lines: int
+    changed: list[int]
+    """Indices of the lines whose pieces differ."""
+    tokens_before: int
+    tokens_after: int
+
+    @property
+    def share(self) -> float:
+        """Share of the lines that are cut differently."""
+        return len(self.changed) / self.lines
+
+
+def split_lines(documents: Iterable[str]) -> list[str]:
+    """The lines of `documents` that hold more than white space."""
+    return [line for text in documents for line in text.splitlines() if line.strip()]
+
+
+def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> Drift:
+    """Compare the pieces, not the ids, that two tokenizers cut `lines` into.
+
+    Both must be of one kind (such as byte-level), or equal pieces would be spelled differently.
+
+    Raises:
+        TextError: there are no lines.
+    """
+    if not lines:
+        raise TextError("there are no lines to compare")
+    changed: list[int] = []
+    tokens_before = tokens_after = done = 0
+    for batch in _batches(lines):
+        # Not encode_batch_fast: it leaves `tokens` empty.
+        old = before.encode_batch(batch, add_special_tokens=False)
+        new = after.encode_batch(batch, add_special_tokens=False)
+        for offset, (first, second) in enumerate(zip(old, new, strict=True)):
+            tokens_before += len(first)
+            tokens_after += len(second)
+            if len(first) != len(second) or first.tokens != second.tokens:
+                changed.append(done + offset)
+        done += len(batch)
+    return Drift(len(lines), changed, tokens_before, tokens_after)
+
+
+def new_ids(before: Tokenizer, after: Tokenizer) -> frozenset[int]:
+    """Ids of the tokens that only `after` has; added tokens and placeholders do not count."""
+    old = before.get_vocab()
+    apart = after.get_added_tokens_decoder().keys()
+    return frozenset(
+        number
+        for token, number in after.get_vocab().items()
+        if token not in old and number not in apart and not (token.startswith("<|") and token.endswith("|>"))
+    )
+
+
+@dataclass(frozen=True)
+class NewTokenUse:
+    """How much of a text the new tokens carry, and how many of them it uses at all."""
+
+    tokens: int
+    new: int
+    """Tokens of the text that are new ones."""
+    used: int
+    """Different new tokens that occur."""
+    available: int
+    """New tokens that there are."""
+
+
+def measure_use(tokenizer: Tokenizer, documents: Sequence[str], ids: Collection[int]) -> NewTokenUse:
+    """Count how often the tokens `ids` occur in `documents`."""
+    wanted = np.zeros(max(ids, default=0) + 1, dtype=bool)
+    wanted[list(ids)] = True
+    occurs = np.zeros_like(wanted)
+    tokens = new = 0
+    for batch in _batches(documents):
+        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            found = np.array(encoding.ids, dtype=np.int64)
+            tokens += len(found)
+            found = found[found < len(wanted)]
+            found = found[wanted[found]]
+            new += len(found)
+            occurs[found] = True
+    return NewTokenUse(tokens, new, int(occurs.sum()), len(ids))
+
+
+def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = 5) -> list[float]:
+    """Characters encoded a second by each tokenizer, in the order given.
+
+    The tokenizers take turns over the same text and the best of `rounds` counts, so that a busy
+    machine slows all of them alike; divide two of the figures to compare. A first, untimed round
+    fills the caches.
+
+    Raises:
+        TextError: the documents are empty.
+    """
+    batches = list(_batches(documents))
+    characters = sum(len(text) for text in documents)
+    if not characters:
+        raise TextError("there is no text to time the tokenizers on")
+    best = [float("inf")] * len(tokenizers)
+    for turn in range(rounds + 1):
+        for place, tokenizer in enumerate(tokenizers):
+            started = time.perf_counter()
+            for batch in batches:
+                tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            if turn:
+                best[place] = min(best[place], time.perf_counter() - started)
+    return [characters / seconds for seconds in best]
+
+
+def _per_document(
+    tokenizer: Tokenizer, documents: Sequence[str], figure: Callable[[Encoding], int]
+) -> Counts:
+    figures: list[int] = []
+    for batch in _batches(documents):
+        figures.extend(map(figure, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
+    return np.array(figures, dtype=np.int64)
+
+
+def _batches(documents: Sequence[str]) -> Iterator[list[str]]:
+    """Slices of `documents` that are small enough to hold their encodings."""
+    batch: list[str] = []
+    characters = 0
+    for text in documents:
+        batch.append(text)
+        characters += len(text)
+        if len(batch) == _BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

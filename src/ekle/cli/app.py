@@ -1,0 +1,105 @@
+"""The command `ekle`: which commands there are, and how each ends.
+
+Exit codes: 0 done; 2 a mistake of the user's, in one line; 130 Ctrl-C; 1, with a traceback, a defect.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from ekle.cli import later, making, measuring, running
+from ekle.cli.failures import Stopped, one_line
+from ekle.cli.options import examples
+
+app = typer.Typer(
+    name="ekle",
+    help="Extend Qwen3 with Turkish: learn the tokens, graft them, train them, prove the result.",
+    epilog=examples(
+        "ekle run",
+        "ekle vocab --corpus text/ --size 20000 --out vocabulary",
+        'ekle try runs/quickstart "Evlerimizden geliyoruz."',
+    ),
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _add(name: str, command: Callable[..., None], *lines: str) -> None:
+    app.command(name, epilog=examples(*lines))(command)
+
+
+_add(
+    "run",
+    running.run,
+    "ekle run",
+    "ekle run recipes/qwen3-0.6b-turkish.toml --until vocabulary",
+    "ekle run --set training.steps=100 --redo training",
+)
+_add(
+    "vocab",
+    making.vocab,
+    "ekle vocab --corpus bundled:tr --size 5000 --out vocabulary",
+    "ekle vocab --corpus text/ --held-out other.txt --strategy guide --out vocabulary",
+)
+_add("extend", making.extend, "ekle extend --vocab vocabulary --base Qwen/Qwen3-0.6B --out extended")
+_add("train", running.train, "ekle train recipes/qwen3-0.6b-turkish.toml")
+_add(
+    "evaluate",
+    measuring.evaluate,
+    "ekle evaluate runs/quickstart --against qwen3 --text wiki.txt --text law.txt --out report",
+)
+_add("compare", measuring.compare, "ekle compare qwen3 vocabulary --text wiki.txt --text law.txt")
+_add("plan", later.plan, "ekle plan recipes/qwen3-8b-turkish.toml --gpu 40GB")
+_add("export", making.export, "ekle export runs/quickstart --format hf --out model")
+_add("serve", later.serve, "ekle serve runs/quickstart")
+_add("try", measuring.try_, 'ekle try runs/quickstart "Evlerimizden geliyoruz."')
+_add("status", running.status, "ekle status quickstart")
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"ekle {version('ekle')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    Args:
+        arguments: the words after `ekle`; those of the process by default.
+    """
+    # ekle says itself what a user must know; the warnings of the libraries below are about their insides.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # torch's threads spin while they wait; where something else wants the cores, that costs half the speed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code: Any = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("stopped", 130)
+    except Stopped as stopped:
+        return _fail(str(stopped), 130)
+    except Exception as error:
+        # Typer's errors of usage have no type of their own that all of its versions share.
+        usage = getattr(error, "format_message", None)
+        line = usage() if usage else one_line(error)
+        if line is None:
+            raise
+        return _fail(line, 2)
+    if code == 130:  # Typer turns Ctrl-C into this code by itself
+        return _fail("stopped; nothing half written is left, give the command again", 130)
+    return int(code or 0)
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"ekle: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,104 @@
+"""`ekle vocab`, `ekle extend`, `ekle export`: one stage by itself."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ekle.cli.options import Out, Set, live_report, settings, terminal
+from ekle.errors import NotBuiltYet
+from ekle.recipe.extension import Initialiser
+from ekle.recipe.vocabulary import Profile, Strategy
+
+Format = Literal["hf", "gguf", "int8", "int4"]
+
+
+def vocab(
+    corpus: Annotated[
+        list[str],
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to learn from; may be given again."),
+    ],
+    out: Out,
+    base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
+    size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
+    profile: Annotated[
+        Profile | None, typer.Option(metavar="PROFILE", help="portable, compact or morphological.")
+    ] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option(metavar="STRATEGY", help="free, or the five quotas of guide.")
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Text to report the saving on; may be given again."),
+    ] = None,
+    counts: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Counts to add; may be given again.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Learn new tokens from text; write a tokenizer that produces them, and the evidence for each.
+
+    The folder gets tokenizer/ (which AutoTokenizer loads), tokens.jsonl (one line
+    a token) and report.json.
+    """
+    from ekle.pipeline.steps import learn_vocabulary
+
+    recipe = settings(
+        "vocab",
+        set_,
+        vocabulary={"size": size, "profile": profile, "strategy": strategy},
+        corpus={"sources": corpus, "held_out_files": held_out},
+    )
+    learned = learn_vocabulary(
+        recipe.corpus.sources,
+        out,
+        base=base,
+        settings=recipe.vocabulary,
+        corpus=recipe.corpus,
+        counts=counts or (),
+        report=live_report(),
+    )
+    console = terminal()
+    console.print(f"{learned.size:,} new tokens in {out}", soft_wrap=True)
+    for genre, figures in learned.report["held_out"].items():
+        console.print(
+            f"{genre:<24}{-figures['saved']:+.1%} tokens, {figures['bytes_per_token_base']:.2f} -> "
+            f"{figures['bytes_per_token']:.2f} bytes a token"
+        )
+
+
+def extend(
+    vocab: Annotated[Path, typer.Option(metavar="DIR", help="A folder that ekle vocab wrote.")],
+    base: Annotated[str, typer.Option(metavar="DIR|HUB_ID", help="The model to extend.")],
+    out: Out,
+    init: Annotated[
+        Initialiser | None, typer.Option(metavar="METHOD", help="How the new rows start: subword or mean.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
+
+    The folder gets model/ (which AutoModelForCausalLM and AutoTokenizer load) and
+    extension.json.
+    """
+    from ekle.pipeline.steps import extend_model
+
+    recipe = settings("extend", set_, extension={"init": init})
+    extended = extend_model(vocab, base, out, settings=recipe.extension, report=live_report())
+    terminal().print(f"The extended model is {extended.model}", soft_wrap=True)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, or an extended model.")],
+    out: Out,
+    format: Annotated[Format, typer.Option(help="hf; the others come later.")] = "hf",
+    set_: Set = None,
+) -> None:
+    """Write a finished model in the format of an engine: merged weights, tokenizer, model card."""
+    from ekle.pipeline.steps import export as export_model
+
+    recipe = settings("export", set_)
+    if format != "hf":
+        raise NotBuiltYet(f"--format {format} is not built yet; hf is, and converters of engines read it")
+    written = export_model(folder, out, settings=recipe.release, report=live_report())
+    terminal().print(f"The model is {written}", soft_wrap=True)

@@ -1,0 +1,100 @@
+"""`ekle evaluate`, `ekle compare`, `ekle try`: what a tokenizer and a model are worth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ekle.cli.options import Out, Set, Texts, live_report, named, settings, terminal
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
+    against: Annotated[str, typer.Option(metavar="BASE", help="What it was made from.")],
+    text: Texts,
+    out: Out,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option("--other", metavar="FILE|DIR", help="Text in other languages; may be given again."),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Measure a model against its base: tokens, drift, bits per byte, samples.
+
+    The folder gets report.json and report.html. Where one of the two is a
+    tokenizer alone, only tokens are measured.
+    """
+    from ekle.evaluation.terminal import scorecard_table
+    from ekle.pipeline.steps import evaluate as measure
+
+    recipe = settings("evaluate", set_)
+    scorecard = measure(
+        folder,
+        against,
+        named(text),
+        out,
+        other=named(other or []),
+        settings=recipe.evaluation,
+        report=live_report(),
+    )
+    console = terminal()
+    console.print(scorecard_table(scorecard.figures))
+    console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def compare(
+    tokenizers: Annotated[
+        list[str],
+        typer.Argument(metavar="TOKENIZER...", help="qwen3, folders or hub ids; the first is the yardstick."),
+    ],
+    text: Texts,
+    set_: Set = None,
+) -> None:
+    """Put tokenizers side by side: bytes a token, tokens a word, changed lines, speed."""
+    from ekle.evaluation.terminal import comparison_table
+    from ekle.pipeline.steps import compare as measure
+
+    settings("compare", set_)
+    folders = named([Path(name) for name in tokenizers])
+    rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text))
+    terminal().print(comparison_table(rows))
+
+
+def try_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
+    text: Annotated[str, typer.Argument(metavar='"metin"', help="Any text.")],
+    base: Annotated[
+        str | None, typer.Option(help="The tokenizer to hold it against; the recorded one if not given.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Show how the base and the new tokenizer cut a text, side by side in colour."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ekle.bpe.compare import load_tokenizer
+    from ekle.bpe.measure import new_ids
+    from ekle.bpe.spans import token_spans
+    from ekle.evaluation.terminal import cut_line
+    from ekle.pipeline.lookup import find_model, recorded_base
+
+    settings("try", set_)
+    name = base or recorded_base(folder)
+    old, new = load_tokenizer(name), load_tokenizer(find_model(folder))
+    before, after = token_spans(old, text), token_spans(new, text)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("tokens", justify="right")
+    table.add_column("cut")
+    console = terminal()
+    new_tokens = new_ids(old, new)
+    # Sixteen colours hold no two dark grounds; there, and in a file, bars tell neighbours apart.
+    colour = console.color_system in ("256", "truecolor", "windows")
+    for title, spans in (("base", before), ("new", after)):
+        line = cut_line(spans, new_tokens) if colour else Text("|".join(span.text for span in spans))
+        table.add_row(title, str(len(spans)), line)
+    console.print(table)
+    if before:
+        share = f"{len(after) / len(before) - 1:+.0%}".replace("%", " %")
+        green = "; new tokens stand on green" if colour else ""
+        console.print(Text(f"{share} tokens against {name}{green}", style="dim"))

@@ -1,0 +1,1 @@
+"""The corpus stage: text is read, split and counted."""

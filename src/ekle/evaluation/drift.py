@@ -1,0 +1,41 @@
+"""Whether other languages and code are still cut as they were."""
+
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ekle.bpe.measure import measure_drift, new_ids, split_lines
+from ekle.evaluation.confidence import share
+from ekle.evaluation.tokens import cut
+from ekle.recipe.evaluation import Evaluation
+
+_EXAMPLES = 5
+_LONGEST = 240  # characters of a line that is shown
+
+
+def measure_preservation(
+    base: Tokenizer, extended: Tokenizer, texts: dict[str, list[str]], settings: Evaluation
+) -> dict[str, Any]:
+    """How many lines of each text change, by name.
+
+    Returns:
+        A text's `lines`, `changed`, `share` (with interval), `tokens` (relative change of their
+        number) and `examples` (changed lines `before` and `after`).
+    """
+    new = new_ids(base, extended)
+    figures: dict[str, Any] = {}
+    for name, documents in texts.items():
+        lines = split_lines(documents)[: settings.drift_lines]
+        drift = measure_drift(base, extended, lines)
+        short = [place for place in drift.changed if len(lines[place]) <= _LONGEST]
+        figures[name] = {
+            "lines": drift.lines,
+            "changed": len(drift.changed),
+            "share": share(len(drift.changed), drift.lines),
+            "tokens": drift.tokens_after / drift.tokens_before - 1,
+            "examples": [
+                {"before": cut(base, lines[place], new), "after": cut(extended, lines[place], new)}
+                for place in short[:_EXAMPLES]
+            ],
+        }
+    return figures

@@ -1,0 +1,1 @@
+"""The report for people: one page that needs nothing but a browser."""

@@ -1,0 +1,50 @@
+// Draws the plots in the colours of the style sheet, and again when the theme changes.
+(() => {
+  "use strict";
+  const plots = JSON.parse(document.getElementById("plots").textContent);
+  const config = { displayModeBar: false, responsive: true };
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+  const paintTrace = (trace) => {
+    const own = colour(trace.meta);
+    const painted = { ...trace, marker: { ...trace.marker, color: own }, line: { color: own, width: 2.5 } };
+    if (trace.marker?.line) painted.marker.line = { ...trace.marker.line, color: own };
+    if (trace.error_x) painted.error_x = { ...trace.error_x, color: own };
+    if (trace.type === "bar") delete painted.line;
+    return painted;
+  };
+
+  const paintLayout = (layout) => {
+    const axis = (own) => ({
+      gridcolor: colour("rule"),
+      zerolinecolor: colour("rule"),
+      linecolor: colour("rule"),
+      ticks: "",
+      ...own,
+      title: own.title && { ...own.title, standoff: 12, font: { size: 13, color: colour("muted") } },
+    });
+    return {
+      ...layout,
+      xaxis: axis(layout.xaxis),
+      yaxis: { ...axis(layout.yaxis), ticksuffix: layout.yaxis.type === "category" ? "  " : "" },
+      paper_bgcolor: "transparent",
+      plot_bgcolor: "transparent",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("ink") },
+      margin: { l: 8, r: 8, t: layout.showlegend === false ? 12 : 40, b: 48 },
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", xanchor: "left", traceorder: "normal" },
+      hoverlabel: { bgcolor: colour("paper"), bordercolor: colour("rule"), font: { color: colour("ink") } },
+      dragmode: false,
+    };
+  };
+
+  const draw = () => {
+    for (const [name, plot] of Object.entries(plots)) {
+      const place = document.getElementById(`plot-${name}`);
+      Plotly.react(place, plot.data.map(paintTrace), paintLayout(plot.layout), config);
+    }
+  };
+
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+})();

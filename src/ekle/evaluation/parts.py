@@ -1,0 +1,53 @@
+"""Keeping what is measured already, so that an interrupted evaluation goes on where it stopped."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from ekle.errors import InputError
+from ekle.files import read_json, write_json
+from ekle.recipe.evaluation import Evaluation
+
+Figures = TypeVar("Figures")
+
+
+class Parts:
+    """Finished parts, a JSON file each; one that was measured on anything else is measured again.
+
+    Args:
+        folder: where the files are.
+        stamp: says what they were measured on and how; see `stamp_of`.
+    """
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        self._folder, self._stamp = folder, stamp
+
+    def get(self, name: str, measure: Callable[[], Figures]) -> Figures:
+        """The figures of part `name`: from its file, or measured now and written there."""
+        path = self._folder / f"{name}.json"
+        try:
+            kept = read_json(path)
+        except InputError:  # never measured, or damaged
+            kept = {}
+        if kept.get("stamp") == self._stamp:
+            figures: Figures = kept["figures"]
+            return figures
+        figures = measure()
+        write_json(path, {"stamp": self._stamp, "figures": figures})
+        return figures
+
+
+def stamp_of(settings: Evaluation, inputs: Iterable[Path]) -> str:
+    """A digest of the settings, of ekle's version, and of the names, sizes and times of all input files.
+
+    Reading a model of many gigabytes to know that it has not changed would take longer than most parts.
+    """
+    total = hashlib.sha256(json.dumps([version("ekle"), settings.model_dump()]).encode())
+    for place in inputs:
+        for file in sorted(item for item in (place, *place.rglob("*")) if item.is_file()):
+            facts = file.stat()
+            total.update(f"{file.absolute()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,63 @@
+"""The evaluation stage: what the extension is worth, before and after training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
+from ekle.bpe.compare import load_tokenizer
+from ekle.evaluation.history import training_logs
+from ekle.evaluation.parts import stamp_of
+from ekle.evaluation.scorecard import Plan, make_scorecard
+from ekle.evaluation.subjects import Subject
+from ekle.evaluation.texts import corpus_texts
+from ekle.progress import Report
+from ekle.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the stage needs from the stages before it."""
+
+    corpus: Corpus
+    vocabulary: Vocabulary
+    base: BaseModel
+    extended: ExtendedModel
+    checkpoint: Checkpoint
+
+
+def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scorecard:
+    """Measure the base, the extended and the trained model on the corpus's held-out text.
+
+    `folder` gets report.json, report.html, and parts/ with what is finished; parts that an
+    interrupted run left there are used again if they were measured on the same inputs.
+
+    Raises:
+        CheckpointError: a model cannot be loaded, is broken, or does not belong to its tokenizer.
+    """
+    plan = Plan(
+        title=recipe.name,
+        base=load_tokenizer(inputs.base.model),
+        extended=load_tokenizer(inputs.extended.model),
+        subjects=[
+            Subject("base", inputs.base.model),
+            Subject("extended", inputs.extended.model),
+            Subject("trained", inputs.extended.model, inputs.checkpoint),
+        ],
+        texts=corpus_texts(inputs.corpus),
+        settings=recipe.evaluation,
+        stamp=stamp_of(
+            recipe.evaluation,
+            [
+                inputs.corpus.folder,
+                inputs.base.model,
+                inputs.extended.model,
+                inputs.checkpoint.adapter,
+                inputs.checkpoint.rows,
+            ],
+        ),
+        known={
+            "vocabulary": inputs.vocabulary.report,
+            "training": training_logs(inputs.base, inputs.checkpoint),
+        },
+    )
+    return make_scorecard(plan, folder, report)

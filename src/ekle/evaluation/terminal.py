@@ -1,0 +1,105 @@
+"""The same figures for the terminal: tables, the verdict, and a cut in colour."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ekle.bpe.spans import TokenSpan
+from ekle.evaluation.wording import amount, percent, signed
+
+# Far enough apart to stay apart where a terminal has sixteen colours.
+_COLOURS = ("on #24418f", "on #7a2a7a")
+_NEW = "on #1d7a3b"
+_MARKS = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
+
+
+def cut_line(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
+    """A text with its tokens on alternating grounds; tokens in `new` stand on green."""
+    line = Text()
+    for place, span in enumerate(spans):
+        ground = _NEW if span.id in new else _COLOURS[place % len(_COLOURS)]
+        line.append(span.text, style=f"white {ground}")
+        if span.id in new and place + 1 < len(spans) and spans[place + 1].id in new:
+            line.append("│", style="dim")  # two green neighbours would look like one token
+    return line
+
+
+def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
+    """One table a text from what `compare_tokenizers` returns, and one for the speed."""
+    tables: list[Table] = []
+    for title in rows[0]["texts"]:
+        table = _table(
+            title, "tokens", "bytes/token", "tokens/word", "tokens saved", "lines changed", "floor saves"
+        )
+        for row in rows:
+            figures = row["texts"][title]
+            table.add_row(
+                row["name"],
+                f"{figures['tokens']:,}",
+                f"{figures['bytes_per_token']:.2f}",
+                f"{figures['tokens_per_word']:.2f}",
+                *(
+                    percent(figures[key]) if key in figures else ""
+                    for key in ("tokens_saved", "lines_changed")
+                ),
+                percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
+            )
+        tables.append(table)
+    speeds = _table("encoding", "vocabulary", "characters/s", f"against {rows[0]['name']}")
+    for row in rows:
+        speeds.add_row(
+            row["name"],
+            f"{row['tokens']:,}",
+            amount(row["characters_per_second"]),
+            f"{row['speed']:.2f}x" if "speed" in row else "",
+        )
+    return _spaced([*tables, speeds])
+
+
+def verdict_lines(figures: dict[str, Any]) -> Group:
+    """The verdict of a scorecard, a line a sentence."""
+    return Group(*(Text(item["text"], style=_MARKS[item["kind"]]) for item in figures["verdict"]))
+
+
+def scorecard_table(figures: dict[str, Any]) -> Group:
+    """A scorecard's verdict and main tables; tables without figures are left out."""
+    parts: list[Table] = []
+    if "tokens" in figures:
+        table = _table("tokens a word", "base", "extended", "saved", "floor saves")
+        for name, part in [
+            *figures["tokens"]["by_text"].items(),
+            ("together", figures["tokens"]["together"]),
+        ]:
+            words = [f"{part[key]['tokens_per_word']:.2f}" for key in ("base", "extended")]
+            table.add_row(name, *words, percent(part["saved"]["value"]), percent(part["floor"]["saved"]))
+        parts.append(table)
+    if figures.get("likelihood"):
+        models = figures["likelihood"]
+        table = _table("bits per byte", *models, "change")
+        last = list(models.values())[-1]
+        for name, part in last.items():
+            values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]
+            table.add_row(name, *values, signed(part["change"]["value"]) if "change" in part else "")
+        parts.append(table)
+    if "drift" in figures:
+        table = _table("cut differently", "lines", "changed", "share")
+        for name, part in figures["drift"].items():
+            table.add_row(name, f"{part['lines']:,}", f"{part['changed']:,}", percent(part["share"]["value"]))
+        parts.append(table)
+    return _spaced([verdict_lines(figures), *parts])
+
+
+def _spaced(parts: Sequence[RenderableType]) -> Group:
+    """The parts with an empty line between them."""
+    return Group(*(item for part in parts for item in (part, Text())))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    table.add_column(title, style="cyan")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

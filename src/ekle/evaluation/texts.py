@@ -1,0 +1,67 @@
+"""The text that is measured, held in memory by name."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekle.artifacts import Corpus, read_documents
+from ekle.text.read import documents as read_source
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Documents by name: `held_out` in the language to learn, a genre each, and `other` to leave alone."""
+
+    held_out: dict[str, list[str]]
+    other: dict[str, list[str]]
+
+    @property
+    def all(self) -> dict[str, list[str]]:
+        """Both kinds; a name that stands in both is told apart by "other: "."""
+        return self.held_out | {
+            (f"other: {name}" if name in self.held_out else name): text for name, text in self.other.items()
+        }
+
+
+def corpus_texts(corpus: Corpus) -> Texts:
+    """The held-out and the other-language documents of a corpus; names without text are left out."""
+    return Texts(_read(corpus.held_out), _read(corpus.other))
+
+
+def file_texts(held_out: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
+    """The documents of files or folders the user names.
+
+    Raises:
+        TextError: a file is absent, holds no text or is not UTF-8.
+    """
+    return Texts(
+        {name: [document.text for document in read_source([str(path)])] for name, path in held_out.items()},
+        {name: [document.text for document in read_source([str(path)])] for name, path in other.items()},
+    )
+
+
+def draw(documents: Sequence[str], size: int, seed: int) -> list[str]:
+    """Documents of about `size` bytes, drawn without regard to their order in the file.
+
+    The draw sorts by a digest, so it is the same on every machine and does not move when documents
+    are added elsewhere. The last document is cut where the bytes are full; a text smaller than
+    `size` comes back whole.
+    """
+    chosen: list[str] = []
+    left = size
+    for text in sorted(documents, key=lambda text: hashlib.blake2b(f"{seed} {text}".encode()).digest()):
+        length = len(text.encode())
+        if length > left:
+            text = text.encode()[:left].decode(errors="ignore")
+        if text.strip():
+            chosen.append(text)
+        left -= length
+        if left <= 0:
+            break
+    return chosen
+
+
+def _read(files: Mapping[str, Path]) -> dict[str, list[str]]:
+    read = {name: list(read_documents(path)) for name, path in files.items()}
+    return {name: texts for name, texts in read.items() if any(text.split() for text in texts)}

@@ -1,0 +1,143 @@
+"""What the extended tokenizer saves, by genre, and what its new tokens are good for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from ekle.bpe.measure import (
+    TokenCounts,
+    count_floor,
+    count_tokens,
+    encode_speeds,
+    measure_use,
+    new_ids,
+)
+from ekle.bpe.spans import changed_words, count_words, token_spans
+from ekle.evaluation.confidence import saved
+from ekle.evaluation.texts import draw
+from ekle.recipe.evaluation import Evaluation
+
+_WORDS = 12
+_SPEED_BYTES = 300_000
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+")
+_SENTENCE_LENGTH = range(50, 160)  # characters: long enough to show something, short enough for a phone
+
+
+def measure_tokens(
+    base: Tokenizer, extended: Tokenizer, texts: dict[str, list[str]], settings: Evaluation
+) -> dict[str, Any]:
+    """Token figures of both tokenizers on the text of each genre and on all of it together.
+
+    Returns:
+        `by_text` and `together` (documents, bytes, words, `base`, `extended`, `saved`, `floor`),
+        `new_tokens` (how many occur, and the share of the text's tokens that are new), `speed` in
+        characters a second, `words` (`common`, `gained`, `costly`) and `sentences` (one a genre).
+    """
+    counts = {name: (count_tokens(base, text), count_tokens(extended, text)) for name, text in texts.items()}
+    floors = {name: int(count_floor(base, text).sum()) for name, text in texts.items()}
+    everything = [document for text in texts.values() for document in text]
+    sample = draw(everything, _SPEED_BYTES, settings.seed)
+    speeds = encode_speeds([base, extended], sample)
+    new = new_ids(base, extended)
+    use = measure_use(extended, everything, new)
+    words = count_words(everything)
+    return {
+        "by_text": {
+            name: _compared(old, grown, floors[name], settings) for name, (old, grown) in counts.items()
+        },
+        "together": _compared(
+            _joined([old for old, _ in counts.values()]),
+            _joined([grown for _, grown in counts.values()]),
+            sum(floors.values()),
+            settings,
+        ),
+        "new_tokens": {
+            "available": use.available,
+            "used": use.used,
+            "share_of_tokens": use.new / use.tokens,
+        },
+        "speed": {"base": speeds[0], "extended": speeds[1], "ratio": speeds[1] / speeds[0]},
+        "words": {
+            order: [asdict(word) for word in changed_words(base, extended, words, _WORDS, order)]
+            for order in ("common", "gained", "costly")
+        },
+        "sentences": [
+            shown
+            for name, text in texts.items()
+            if (shown := _typical_sentence(name, text, base, extended, counts[name], new, settings.seed))
+        ],
+    }
+
+
+def cut(tokenizer: Tokenizer, text: str, new: frozenset[int]) -> list[dict[str, Any]]:
+    """The pieces of `text` for display: `text`, and `new` where the token is a new one."""
+    return [
+        {"text": span.text, "new": True} if span.id in new else {"text": span.text}
+        for span in token_spans(tokenizer, text)
+    ]
+
+
+def _compared(base: TokenCounts, extended: TokenCounts, floor: int, settings: Evaluation) -> dict[str, Any]:
+    """The figures of both on the same documents; the floor is what no vocabulary can beat."""
+    tokens = int(base.tokens.sum())
+    return {
+        "documents": len(base.tokens),
+        "bytes": int(base.bytes.sum()),
+        "words": int(base.words.sum()),
+        "base": _figures(base),
+        "extended": _figures(extended),
+        "saved": saved(extended.tokens, base.tokens, settings.resamples, settings.seed),
+        "floor": {
+            "tokens": floor,
+            "tokens_per_word": floor / int(base.words.sum()),
+            "saved": 1 - floor / tokens,
+        },
+    }
+
+
+def _figures(counts: TokenCounts) -> dict[str, Any]:
+    return {
+        "tokens": int(counts.tokens.sum()),
+        "bytes_per_token": counts.bytes_per_token,
+        "tokens_per_word": counts.tokens_per_word,
+    }
+
+
+def _joined(parts: Sequence[TokenCounts]) -> TokenCounts:
+    return TokenCounts(
+        tokens=np.concatenate([part.tokens for part in parts]),
+        bytes=np.concatenate([part.bytes for part in parts]),
+        words=np.concatenate([part.words for part in parts]),
+    )
+
+
+def _typical_sentence(
+    name: str,
+    documents: list[str],
+    base: Tokenizer,
+    extended: Tokenizer,
+    counts: tuple[TokenCounts, TokenCounts],
+    new: frozenset[int],
+    seed: int,
+) -> dict[str, Any] | None:
+    """The sentence that saves what the whole genre saves, as nearly as one does: no show-piece."""
+    sentences = [
+        sentence
+        for document in draw(documents, 100_000, seed)
+        for sentence in _SENTENCE.split(document)
+        if len(sentence) in _SENTENCE_LENGTH
+    ]
+    if not sentences:
+        return None
+    before, after = count_tokens(base, sentences).tokens, count_tokens(extended, sentences).tokens
+    wanted = counts[1].saved(counts[0])
+    best = int(np.argmin(np.abs(1 - after / before - wanted)))
+    return {
+        "text": name,
+        "before": cut(base, sentences[best], new),
+        "after": cut(extended, sentences[best], new),
+    }

@@ -1,0 +1,164 @@
+"""What the figures mean, in plain sentences; the report opens with them."""
+
+from typing import Any, Literal, NamedTuple
+
+from ekle.evaluation.confidence import clear
+from ekle.evaluation.likelihood import TOGETHER
+from ekle.evaluation.wording import SPACE, amount, listed, percent, size, span
+
+TOY_PARAMETERS = 50_000_000
+"""A model with fewer parameters, rows not counted, is a stand-in; the smallest Qwen3 has 440 million."""
+
+Kind = Literal["headline", "good", "bad", "plain", "note"]
+
+
+class Sentence(NamedTuple):
+    """A sentence of the verdict; `kind` says whether it is good news."""
+
+    kind: Kind
+    text: str
+
+
+def verdict(figures: dict[str, Any]) -> list[Sentence]:
+    """The sentences that `figures` (the content of report.json) support; the headline comes first."""
+    return [
+        *_tokens(figures),
+        *_likelihood(figures),
+        *_drift(figures),
+        *_forgetting(figures),
+        *_caveats(figures),
+    ]
+
+
+def is_toy(figures: dict[str, Any]) -> bool:
+    """Whether the base is too small for its quality to mean anything."""
+    base = figures.get("models", {}).get("base")
+    return base is not None and base["parameters"] - base["row_parameters"] < TOY_PARAMETERS
+
+
+def _tokens(figures: dict[str, Any]) -> list[Sentence]:
+    if "tokens" not in figures:
+        return [
+            Sentence("headline", "No Turkish text was held out, so nothing can be said about Turkish."),
+        ]
+    whole, genres = figures["tokens"]["together"], figures["tokens"]["by_text"]
+    value = whole["saved"]["value"]
+    direction = "fewer" if value >= 0 else "more"
+    limits = span(whole["saved"])
+    spread = (
+        f" The saving lies between {limits.replace(' to ', ' and ')} (95{SPACE}% interval)." if limits else ""
+    )
+    where = f"in {len(genres)} genres" if len(genres) > 1 else f"({next(iter(genres))})"
+    return [
+        Sentence("headline", f"Turkish text takes {percent(abs(value))} {direction} tokens."),
+        Sentence(
+            "good" if value > 0 else "bad",
+            f"A word takes {whole['extended']['tokens_per_word']:.2f} tokens instead of "
+            f"{whole['base']['tokens_per_word']:.2f}, on {size(whole['bytes'])} of held-out text "
+            f"{where}.{spread}",
+        ),
+        Sentence(
+            "plain",
+            f"The most that any vocabulary could save, as long as text is split into words the way the "
+            f"base does it, is {percent(whole['floor']['saved'])}.",
+        ),
+    ]
+
+
+def _likelihood(figures: dict[str, Any]) -> list[Sentence]:
+    """How the last model stands against the base on Turkish."""
+    base, last = _first_and_last(figures)
+    if last is None or TOGETHER not in figures["likelihood"][last]:
+        return []
+    before = figures["likelihood"][base][TOGETHER]["bits_per_byte"]["value"]
+    now = figures["likelihood"][last][TOGETHER]
+    middle = figures["likelihood"].get("extended", {}).get(TOGETHER) if last != "extended" else None
+    change = now["change"]
+    numbers = f"{now['bits_per_byte']['value']:.3f} a byte instead of {before:.3f}"
+    start = (
+        f" Before training, with its new rows only initialised, it stood at "
+        f"{middle['bits_per_byte']['value']:.3f}."
+        if middle
+        else ""
+    )
+    if not clear(change):
+        return [
+            Sentence(
+                "plain",
+                f"On Turkish the {last} model cannot be told apart from the base: {numbers} bits.{start}",
+            )
+        ]
+    better = change["value"] < 0
+    return [
+        Sentence(
+            "good" if better else "bad",
+            f"For Turkish the {last} model needs {percent(abs(change['value']))} "
+            f"{'fewer' if better else 'more'} bits than the base: {numbers}.{start}",
+        )
+    ]
+
+
+def _drift(figures: dict[str, Any]) -> list[Sentence]:
+    drift = figures.get("drift", {})
+    if not drift:
+        return []
+    touched = sorted(
+        (name for name in drift if drift[name]["changed"]), key=lambda name: -drift[name]["share"]["value"]
+    )
+    if not touched:
+        lines = sum(part["lines"] for part in drift.values())
+        return [Sentence("good", f"Not one of {lines:,} lines of {listed(list(drift))} is cut differently.")]
+    shares = [f"{percent(drift[name]['share']['value'])} of {name}" for name in touched[:4]]
+    others = len(drift) - len(shares)
+    more = f"; less of {others} other{'s' if others > 1 else ''}" if others else ""
+    return [Sentence("plain", f"Lines that are cut differently than before: {listed(shares)}{more}.")]
+
+
+def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
+    """Other languages that the last model reads clearly worse or better than the base."""
+    _, last = _first_and_last(figures)
+    if last is None:
+        return []
+    own = figures["likelihood"][last]
+    changes = {name: own[name]["change"] for name in figures.get("drift", {}) if name in own}
+    worse = [
+        f"{name} {percent(item['value'])}"
+        for name, item in changes.items()
+        if clear(item) and item["value"] > 0
+    ]
+    if worse:
+        text = f"Other text costs the {last} model more bits than the base: {listed(worse)}."
+        return [Sentence("bad", text)]
+    if changes and all("low" in item for item in changes.values()):
+        text = f"For {listed(list(changes))} the {last} model does not clearly need more bits than the base."
+        return [Sentence("good", text)]
+    return []
+
+
+def _caveats(figures: dict[str, Any]) -> list[Sentence]:
+    sentences: list[Sentence] = []
+    if is_toy(figures):
+        base = figures["models"]["base"]
+        own = amount(base["parameters"] - base["row_parameters"])
+        sentences.append(
+            Sentence(
+                "note",
+                f"This is a toy model: {own} parameters besides its embedding rows. It shows that every step "
+                "works; its quality is not the point. The figures about tokens do not depend on it.",
+            )
+        )
+    if "trained" in figures.get("likelihood", {}):
+        sentences.append(
+            Sentence(
+                "note",
+                "The base has not had the training that the trained model had, so their difference is "
+                "the worth of vocabulary and training together.",
+            )
+        )
+    return sentences
+
+
+def _first_and_last(figures: dict[str, Any]) -> tuple[str, str | None]:
+    """The base, and the model that came furthest; None where only the base was measured."""
+    names = list(figures.get("likelihood", {}))
+    return (names[0], names[-1]) if len(names) > 1 else ("base", None)

@@ -1,0 +1,47 @@
+"""Figures as people read them; the same in the terminal, on the page and in the verdict."""
+
+SPACE = "\u00a0"  # a figure and its unit stay on one line
+
+
+def percent(share: float, digits: int | None = None) -> str:
+    """0.3402 as "34.0 %"; small shares keep two significant digits, and only 0 is written 0 %."""
+    value = 100 * share
+    if digits is None:
+        digits = 0 if value == 0 else 1 if abs(value) >= 0.95 else 2
+    if value != 0 and abs(value) < 0.005 and digits == 2:
+        return f"{'−' if value < 0 else ''}<0.01{SPACE}%"
+    return f"{value:.{digits}f}{SPACE}%".replace("-", "−")
+
+
+def signed(share: float) -> str:
+    """0.02 as "+2.0 %"."""
+    return f"+{percent(share)}" if share > 0 else percent(share)
+
+
+def span(figure: dict[str, float]) -> str:
+    """The interval of a share or change as "33.8 to 34.2 %"; empty where there is none."""
+    if "low" not in figure:
+        return ""
+    low, high = percent(figure["low"]), percent(figure["high"])
+    return f"{low.removesuffix(f'{SPACE}%')} to {high}"
+
+
+def amount(number: float) -> str:
+    """1234567 as "1.2 million"; below 100,000 in full with commas."""
+    for size, name in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.1f}{SPACE}{name}"
+    return f"{number:,.0f}"
+
+
+def size(number: int) -> str:
+    """A number of bytes as "5.1 MB" (10^6)."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= unit:
+            return f"{number / unit:.1f}{SPACE}{name}"
+    return f"{number}{SPACE}bytes"
+
+
+def listed(items: list[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

@@ -1,0 +1,98 @@
+"""Writing files and folders so that they appear whole or not at all."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ekle.errors import InputError, RunFolderError, SpaceError
+
+_NO_SPACE = 28  # errno.ENOSPC, spelled out because Windows lacks the name
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path`; on success it replaces `path`, on failure it is removed.
+
+    Raises:
+        SpaceError: the disk is full; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise_if_full(error, path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty sibling folder that becomes `folder` on success and vanishes on failure.
+
+    Raises:
+        RunFolderError: `folder` exists already.
+        SpaceError: the disk is full; nothing is left behind.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"{folder} exists and is not empty; give another --out or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+        temporary.replace(folder)
+    except OSError as error:
+        raise_if_full(error, folder)
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def raise_if_full(error: OSError, path: Path) -> None:
+    """Turn "no space left on device" into a SpaceError that names `path`; other errors pass."""
+    if error.errno == _NO_SPACE:
+        raise SpaceError(
+            f"no space left on the disk while writing {path}; free some and run again"
+        ) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable UTF-8 JSON, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read UTF-8 JSON.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of every file below a folder with its relative name, in hex."""
+    if path.is_dir():
+        total = hashlib.sha256()
+        for file in sorted(item for item in path.rglob("*") if item.is_file()):
+            total.update(file.relative_to(path).as_posix().encode())
+            total.update(digest(file).encode())
+        return total.hexdigest()
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

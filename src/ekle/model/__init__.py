@@ -1,0 +1,1 @@
+"""Model parts that several stages share: weights on disk, rows, adapters, loss, bits per byte."""

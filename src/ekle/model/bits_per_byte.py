@@ -1,0 +1,201 @@
+"""Bits per byte: the loss that can be compared across tokenizers.
+
+A language model gives a text a probability through its tokens. Divided by tokens, the loss depends on
+how long the tokens are; divided by the bytes of the text, it does not (Gao et al. 2020, The Pile,
+section 3.1), so a base and an extended model are measured with the same ruler.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
+from ekle.model.loss import IGNORED, chunk_size, chunked_cross_entropy
+
+_START = "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """What a model thinks of some text: `nats` is the sum of -ln p over all its tokens."""
+
+    nats: float
+    tokens: int
+    bytes: int
+    documents: int
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits for a UTF-8 byte of text; comparable across tokenizers."""
+        return self.nats / (math.log(2) * self.bytes)
+
+    @property
+    def loss_per_token(self) -> float:
+        """Nats a token; not comparable across tokenizers."""
+        return self.nats / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss_per_token); not comparable across tokenizers, infinite where a float cannot hold it."""
+        try:
+            return math.exp(self.loss_per_token)
+        except OverflowError:
+            return math.inf
+
+
+def measure(
+    model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
+) -> Likelihood:
+    """The likelihood of `documents` together; see `measure_documents`."""
+    return total(measure_documents(model, tokenizer, documents, context=context, batch_size=batch_size))
+
+
+def total(parts: Iterable[Likelihood]) -> Likelihood:
+    """The likelihood of all `parts` taken as one text."""
+    kept = list(parts)
+    return Likelihood(
+        nats=math.fsum(part.nats for part in kept),
+        tokens=sum(part.tokens for part in kept),
+        bytes=sum(part.bytes for part in kept),
+        documents=sum(part.documents for part in kept),
+    )
+
+
+def measure_documents(
+    model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
+) -> list[Likelihood]:
+    """Measure each document by itself.
+
+    A document is read as <|endoftext|> and its tokens; every token of the document is predicted
+    exactly once, and the start itself is given. A document longer than `context` is read in windows
+    that move on by half of it, so each token after the first window sees at least `context` / 2
+    tokens before it; a window counts only the tokens that no earlier one has counted.
+
+    Args:
+        model: a causal language model of transformers; its training mode is restored.
+        tokenizer: the tokenizer of that model.
+        documents: texts, measured by their UTF-8 bytes as given.
+        context: tokens the model sees at once, the start included; at least 2.
+        batch_size: windows in one forward pass; halved for as long as the device lacks memory.
+
+    Raises:
+        InputError: `context` is below 2.
+        TextError: the documents are empty.
+        TokenizerError: the tokenizer has no token to start a document with.
+        CheckpointError: the tokenizer gives an id for which the model has no row; the model gives
+            no number (NaN); not even one window fits the device's memory.
+    """
+    if context < 2:
+        raise InputError("bits per byte need a context of at least 2 tokens")
+    if not any(documents):
+        raise TextError("there is no text to measure bits per byte on")
+    start = _start_id(tokenizer)
+    sequences = [[start, *_encode(tokenizer, text)] for text in documents]
+    highest, rows = max(map(max, sequences)), model.config.vocab_size
+    if highest >= rows:
+        raise CheckpointError(
+            f"the tokenizer gives id {highest:,} but the model has {rows:,} embedding rows; "
+            "they do not belong together"
+        )
+    windows = [window for place, ids in enumerate(sequences) for window in _windows(place, ids, context)]
+    windows.sort(key=lambda window: -len(window.ids))  # alike lengths together: little padding
+    nats = [0.0] * len(documents)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for window, loss in _run(model, windows, batch_size):
+                nats[window.document] += loss
+    finally:
+        model.train(training)
+    if not all(map(math.isfinite, nats)):
+        raise CheckpointError(
+            "the model gives no finite probability to this text; its weights hold NaN or infinity"
+        )
+    return [
+        Likelihood(nats=nats[place], tokens=len(ids) - 1, bytes=len(documents[place].encode()), documents=1)
+        for place, ids in enumerate(sequences)
+    ]
+
+
+@dataclass(frozen=True)
+class _Window:
+    document: int
+    ids: list[int]
+    first: int
+    """Position in `ids` of the first token that this window counts; never 0."""
+
+
+def _windows(document: int, ids: list[int], context: int) -> Iterator[_Window]:
+    """Windows over `ids` that count each token but the start exactly once."""
+    counted = 1
+    for begin in range(0, len(ids), max(context // 2, 1)):
+        end = min(begin + context, len(ids))
+        if end > counted:
+            yield _Window(document, ids[begin:end], counted - begin)
+            counted = end
+
+
+def _run(model: Any, windows: list[_Window], batch_size: int) -> Iterator[tuple[_Window, float]]:
+    """Each window with the sum of its losses in nats."""
+    place = 0
+    while place < len(windows):
+        batch = windows[place : place + batch_size]
+        try:
+            losses = _losses(model, batch)
+        except torch.OutOfMemoryError as error:
+            if batch_size == 1:
+                raise CheckpointError(
+                    f"the device has no memory for one window of {len(batch[0].ids):,} tokens; "
+                    "lower evaluation.context"
+                ) from error
+            batch_size = max(batch_size // 2, 1)
+            continue
+        yield from zip(batch, losses, strict=True)
+        place += len(batch)
+
+
+def _losses(model: Any, batch: list[_Window]) -> list[float]:
+    """The loss in nats of each window, summed over the tokens it counts."""
+    width = max(len(window.ids) for window in batch)
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    labels = torch.full_like(ids, IGNORED)
+    for row, window in enumerate(batch):
+        length = len(window.ids)
+        ids[row, :length] = torch.tensor(window.ids)
+        mask[row, :length] = 1
+        # The state at a position predicts the token after it.
+        labels[row, window.first - 1 : length - 1] = torch.tensor(window.ids[window.first :])
+    device = model.device
+    # Padding stands on the right, where causal attention cannot see it.
+    hidden = model.get_decoder()(
+        input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
+    ).last_hidden_state
+    counts = labels != IGNORED
+    losses = chunked_cross_entropy(
+        hidden[counts.to(device)],
+        model.get_output_embeddings(),
+        labels[counts].to(device),
+        chunk_size(model.config.vocab_size, device),
+        "none",
+    )
+    by_window = torch.split(losses.double().cpu(), counts.sum(dim=1).tolist())
+    return [float(part.sum()) for part in by_window]
+
+
+def _start_id(tokenizer: Any) -> int:
+    """<|endoftext|>, or whatever else the tokenizer starts or ends a document with."""
+    named = tokenizer.get_vocab().get(_START)
+    for number in (named, tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if number is not None:
+            return int(number)
+    raise TokenizerError(f"the tokenizer has no {_START} and no other token to start a document with")
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    return ids

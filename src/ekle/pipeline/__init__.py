@@ -1,0 +1,1 @@
+"""The stages in their order, and the run folder that keeps what they made."""

@@ -1,0 +1,46 @@
+"""What a folder that the user names holds: a run, a vocabulary, a model or a tokenizer."""
+
+from pathlib import Path
+
+from ekle.errors import InputError
+from ekle.files import read_json
+from ekle.pipeline.run_folder import RunFolder
+
+
+def find_model(folder: Path) -> Path:
+    """The model or tokenizer folder that `folder` means.
+
+    A run means the furthest thing it has made: the release, the extended model, the vocabulary. Any
+    other folder means the `model` or `tokenizer` folder in it, or itself.
+
+    Raises:
+        InputError: there is no such folder, or nothing in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
+    at = RunFolder(folder)
+    places = (
+        [at.place("release") / "model", at.place("extension") / "model", at.place("vocabulary") / "tokenizer"]
+        if at.is_run()
+        else [folder / "model", folder / "tokenizer", folder]
+    )
+    for place in places:
+        if (place / "tokenizer.json").is_file() or (place / "config.json").is_file():
+            return place
+    raise InputError(f"{folder} holds no tokenizer.json, itself or in model/ or tokenizer/")
+
+
+def recorded_base(folder: Path) -> str:
+    """The base tokenizer that a vocabulary, an extended model or a run was made from.
+
+    Raises:
+        InputError: nothing of that is recorded in `folder` or beside it.
+    """
+    vocabulary = RunFolder(folder).place("vocabulary")
+    for place in (folder, folder.parent, vocabulary, folder.parent.parent / vocabulary.name):
+        for name in ("report.json", "extension.json"):
+            if (place / name).is_file():
+                base = read_json(place / name).get("base")
+                if isinstance(base, dict) and "name" in base:
+                    return str(base["name"])
+    raise InputError(f"{folder} does not say what it was made from; name it with --base")

@@ -1,0 +1,153 @@
+"""The manifest of a finished stage: what it was made from, with what, and what came out.
+
+A stage that resumes inside itself also leaves `begun.json`, of the same shape and without outputs,
+while it is under way: an interrupted training must not go on with other settings.
+"""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from ekle.errors import RunFolderError
+from ekle.files import digest, read_json, write_json
+from ekle.recipe import Recipe
+
+FILE = "manifest.json"
+_BEGUN = "begun.json"
+# What a stage keeps to go on from after an interruption; nobody else reads it, and it may be removed.
+_SCRATCH = ("checkpoints", "parts")
+_LIBRARIES = ("ekle", "torch", "transformers", "tokenizers")
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Written last, by an atomic rename: where it stands, the stage is complete."""
+
+    stage: str
+    settings: dict[str, Any]
+    """Dotted key of the recipe to its value, for everything the stage reads."""
+    inputs: dict[str, str]
+    """A recipe key and the file it names, or the folder of an earlier stage, to a SHA-256."""
+    outputs: dict[str, dict[str, Any]]
+    """Each file below the stage's folder to its `bytes` and `sha256`."""
+    versions: dict[str, str]
+    seconds: float
+    finished: str
+
+    @property
+    def fingerprint(self) -> str:
+        """One SHA-256 for everything the stage made, whatever the time it took."""
+        lines = (f"{name} {file['sha256']}\n" for name, file in sorted(self.outputs.items()))
+        return sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def bytes(self) -> int:
+        """Size of the outputs together."""
+        return sum(int(file["bytes"]) for file in self.outputs.values())
+
+    def differences(self, settings: dict[str, Any], inputs: dict[str, str]) -> list[str]:
+        """What has changed since: every key with its old and new value, every input with new content."""
+        changed = [
+            f"{key} {_shown(self.settings, key)} -> {_shown(settings, key)}"
+            for key in sorted({*self.settings, *settings})
+            if self.settings.get(key, _ABSENT) != settings.get(key, _ABSENT)
+        ]
+        # A file that appears or goes is a changed setting already, unless its name stayed the same.
+        common = self.inputs.keys() & inputs.keys()
+        changed += [
+            f"{name} has other content" for name in sorted(common) if self.inputs[name] != inputs[name]
+        ]
+        if not changed:
+            changed = [f"{name} was not there before" for name in sorted(inputs.keys() - self.inputs.keys())]
+            changed += [f"{name} is gone" for name in sorted(self.inputs.keys() - inputs.keys())]
+        return changed
+
+    def damage(self, folder: Path) -> list[str]:
+        """Outputs that are missing from `folder` or have another size."""
+        return [
+            name
+            for name, file in sorted(self.outputs.items())
+            if not (folder / name).is_file() or (folder / name).stat().st_size != file["bytes"]
+        ]
+
+
+def write_manifest(
+    folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], seconds: float
+) -> Manifest:
+    """Digest what lies in `folder` and declare the stage complete."""
+    outputs = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in (FILE, _BEGUN, *_SCRATCH)
+    }
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = Manifest(stage, settings, inputs, outputs, _versions(), round(seconds, 3), finished)
+    write_json(folder / FILE, asdict(manifest))
+    (folder / _BEGUN).unlink(missing_ok=True)
+    return manifest
+
+
+def write_begun(folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Note what a stage that resumes inside itself is being made from."""
+    write_json(folder / _BEGUN, asdict(Manifest(stage, settings, inputs, {}, _versions(), 0.0, "")))
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest in `folder`; None where the stage is not complete.
+
+    Raises:
+        InputError: the file is there but is not JSON.
+        RunFolderError: it is JSON of another shape.
+    """
+    return _read(folder / FILE)
+
+
+def read_begun(folder: Path) -> Manifest | None:
+    """What an interrupted stage was being made from; None where none was. Raises as `read_manifest`."""
+    return _read(folder / _BEGUN)
+
+
+def _read(path: Path) -> Manifest | None:
+    if not path.exists():
+        return None
+    content = read_json(path)
+    try:
+        return Manifest(**content)
+    except TypeError as error:
+        raise RunFolderError(
+            f"{path} was not written by this version of ekle; remove {path.parent} to make it again"
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    return {"python": python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
+def flat_settings(recipe: Recipe, keys: tuple[str, ...], leave_out: Collection[str] = ()) -> dict[str, Any]:
+    """The values below `keys`, which name sections or single settings, under their dotted names."""
+    flat = dict(_leaves("", recipe.model_dump(mode="json")))
+    return {
+        name: value
+        for name, value in flat.items()
+        if name not in leave_out and any(name == key or name.startswith(f"{key}.") for key in keys)
+    }
+
+
+def _leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [
+            leaf
+            for key, inner in value.items()
+            for leaf in _leaves(f"{prefix}.{key}" if prefix else key, inner)
+        ]
+    return [(prefix, value)]
+
+
+def _shown(settings: dict[str, Any], key: str) -> str:
+    return repr(settings[key]) if key in settings else "(absent)"

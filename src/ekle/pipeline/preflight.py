@@ -1,0 +1,110 @@
+"""What can be refused before the first stage is refused here, before anything is written."""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+
+from ekle.bpe.base import load_base
+from ekle.errors import CheckpointError, InputError, RecipeError, SpaceError, TextError
+from ekle.files import read_json
+from ekle.pipeline.stages import Stage
+from ekle.recipe import Recipe
+
+_TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
+
+
+def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
+    """Check what the run of `stages` in `folder` will need.
+
+    Raises:
+        RecipeError: settings contradict each other.
+        TextError: a data set of the hub is not to be had.
+        TokenizerError, InputError: the base tokenizer or model is not to be had.
+        CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
+        SpaceError: the copies of the model that will be written do not fit the disk.
+    """
+    _check_quotas(recipe)
+    if "corpus" in stages:
+        for source in (*recipe.corpus.sources, *recipe.corpus.replay):
+            _check_hub_text(source)
+    rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
+    model_bytes = _model_bytes(recipe, rows)
+    copies = len({"extension", "release"}.intersection(stages))
+    _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
+
+
+def _check_quotas(recipe: Recipe) -> None:
+    """The categories of the `guide` strategy must add up to the size."""
+    if recipe.vocabulary.strategy == "guide":
+        quotas = recipe.vocabulary.quotas
+        total = quotas.words + quotas.suffixes + quotas.roots + quotas.complex + quotas.patterns
+        size = recipe.vocabulary.size
+        if total != size:
+            raise RecipeError(f"vocabulary.size is {size:,} but vocabulary.quotas add up to {total:,}")
+
+
+def _check_hub_text(source: str) -> None:
+    """Ask the hub for a data set before anything else is read for hours."""
+    if not source.startswith("hf:"):
+        return
+    try:
+        HfApi().dataset_info(source.removeprefix("hf:").partition(":")[0])
+    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+        raise TextError(f"the hub did not give {source}: {type(error).__name__}") from error
+
+
+def _model_bytes(recipe: Recipe, rows: int) -> int:
+    """Size of the base model's weights; an underestimate where the hub is not asked."""
+    name = recipe.base.model
+    if name == "tiny":
+        tiny = recipe.base.tiny
+        return rows * tiny.hidden_size * (1 if tiny.tied else 2) * _TINY_BYTES_A_NUMBER
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{name} holds no model: config.json is missing")
+        model_rows = read_json(folder / "config.json").get("vocab_size")
+        if model_rows != rows:
+            raise CheckpointError(
+                f"the model {name} has {model_rows} embedding rows, the tokenizer {recipe.base.tokenizer} "
+                f"belongs to one with {rows}; give base.model and base.tokenizer that fit"
+            )
+        weights = list(folder.glob("*.safetensors"))
+        if not weights:
+            raise CheckpointError(
+                f"{name} holds no *.safetensors; convert the model, ekle reads nothing else"
+            )
+        return sum(path.stat().st_size for path in weights)
+    return _hub_bytes(name, recipe.base.revision)
+
+
+def _hub_bytes(name: str, revision: str | None) -> int:
+    """Size of a hub model's weights; 0 where the model lies in the cache, which needs no network."""
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise InputError(
+            f"there is no model folder {name}; give tiny, a folder, or a hub id such as Qwen/Qwen3-8B"
+        )
+    if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+        return 0
+    try:
+        files = HfApi().model_info(name, revision=revision, files_metadata=True).siblings or []
+    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+        raise InputError(
+            f"the model {name} is no folder, and the hub did not give it: {type(error).__name__}"
+        ) from error
+    return sum(file.size or 0 for file in files if file.rfilename.endswith(".safetensors"))
+
+
+def _check_space(folder: Path, copies: int, copy_bytes: int) -> None:
+    """Compare the model copies still to be written with what the disk has left."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if copies * copy_bytes > free:
+        raise SpaceError(
+            f"{folder} needs at least {copies * copy_bytes / 1e9:,.1f} GB for {copies} copies of the model, "
+            f"the disk has {free / 1e9:,.1f} GB left; free some or choose another disk with --runs"
+        )

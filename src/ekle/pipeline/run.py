@@ -1,0 +1,145 @@
+"""Running a recipe: what is made already is kept, what has changed is refused, the rest is made."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ekle.errors import EkleError, InputError, RunFolderError
+from ekle.pipeline.manifest import flat_settings, write_begun, write_manifest
+from ekle.pipeline.preflight import preflight
+from ekle.pipeline.run_folder import RunFolder, claim
+from ekle.pipeline.sources import Digests, input_files
+from ekle.pipeline.stages import FREE, INPUTS, ORDER, RESUMES, SETTINGS, Stage, folder_name, make
+from ekle.pipeline.status import key_figures
+from ekle.progress import Report, silent
+from ekle.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What a stage is made from, apart from earlier stages."""
+
+    settings: dict[str, Any]
+    files: dict[str, str]
+
+
+def run(
+    recipe: Recipe,
+    folder: Path | None = None,
+    report: Report | None = None,
+    *,
+    until: Stage = "release",
+    redo: Stage | None = None,
+) -> RunFolder:
+    """Run the stages of `recipe` in their order.
+
+    A stage that was made from the same settings and the same input is kept.
+
+    Args:
+        recipe: the settings.
+        folder: where the run lives; `runs/<name>` by default.
+        report: hears of the progress.
+        until: the last stage to make.
+        redo: make this stage again, and those after it.
+
+    Raises:
+        RunFolderError: a stage was made from other settings or input (all of them are named), the
+            folder holds something else, or another process is at work in it.
+        EkleError: whatever else the stages or the checks before them refuse.
+    """
+    wanted = ORDER[: ORDER.index(until) + 1]
+    if redo is not None and redo not in wanted:
+        raise InputError(f"--redo {redo} comes after --until {until}; nothing would be made")
+    redone = ORDER[ORDER.index(redo) :] if redo is not None else ()
+    with claim(folder or Path("runs") / recipe.name) as at:
+        digests = Digests(report or silent())
+        bases = {
+            stage: _Basis(
+                flat_settings(recipe, SETTINGS[stage], FREE), digests.of(input_files(stage, recipe))
+            )
+            for stage in wanted
+        }
+        kept = [stage for stage in wanted if stage not in redone and at.manifest(stage)]
+        _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in redone})
+        missing = [stage for stage in wanted if stage not in kept]
+        if missing:
+            preflight(recipe, missing, at.folder)
+        at.remember(recipe)
+        report = (report or silent()).recording(at.events)
+        for stage in reversed(redone):
+            at.empty(stage)
+        for stage in wanted:
+            _bring(stage, recipe, at, bases[stage], report)
+    return at
+
+
+def _refuse_changes(at: RunFolder, bases: dict[Stage, _Basis]) -> None:
+    """Stop where finished or begun stages do not fit the recipe; the message names every difference."""
+    found: dict[Stage, list[str]] = {}
+    for stage, basis in bases.items():
+        manifest = at.manifest(stage) or at.begun(stage)
+        if manifest is None:
+            continue
+        earlier = {name: value for name, value in manifest.inputs.items() if name in _EARLIER}
+        changed = manifest.differences(basis.settings, basis.files | earlier)
+        changed += [f"{folder_name(stage)}/{name} is damaged" for name in manifest.damage(at.place(stage))]
+        if changed:
+            found[stage] = changed
+    if found:
+        raise _changed(at, next(iter(found)), [change for changes in found.values() for change in changes])
+
+
+def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: Report) -> None:
+    """Keep a stage, or make it."""
+    inputs = basis.files | {folder_name(earlier): _fingerprint(at, earlier) for earlier in INPUTS[stage]}
+    place = at.place(stage)
+    manifest = at.manifest(stage)
+    if (known := manifest or at.begun(stage)) and (changed := known.differences(basis.settings, inputs)):
+        raise _changed(at, stage, changed)
+    if manifest:
+        _say(stage, "kept", at, report)
+        return
+    if stage not in RESUMES:
+        at.empty(stage)
+    place.mkdir(parents=True, exist_ok=True)
+    if stage in RESUMES:
+        write_begun(place, stage, basis.settings, inputs)
+    report.event("stage", stage=stage, state="started")
+    started = time.monotonic()
+    try:
+        make(stage, recipe, at.place, report)
+    except EkleError:
+        if stage not in RESUMES:
+            at.empty(stage)
+        raise
+    seconds = time.monotonic() - started
+    write_manifest(place, stage, basis.settings, inputs, seconds)
+    _say(stage, "made", at, report)
+
+
+def _say(stage: Stage, state: str, at: RunFolder, report: Report) -> None:
+    manifest = at.manifest(stage)
+    seconds = manifest.seconds if manifest else 0.0
+    took = f"{seconds:,.1f} s" if state == "made" else state
+    figures = key_figures(stage, at)
+    line = f"{folder_name(stage):<14} {took:>8}  {figures}".rstrip()
+    report.say(line, stage=stage, state=state, seconds=seconds)
+
+
+def _fingerprint(at: RunFolder, stage: Stage) -> str:
+    manifest = at.manifest(stage)
+    if manifest is None:
+        raise RunFolderError(f"{at.place(stage)} has lost its manifest.json; run again")
+    return manifest.fingerprint
+
+
+def _changed(at: RunFolder, first: Stage, changes: list[str]) -> RunFolderError:
+    unique = list(dict.fromkeys(changes))  # base.tokenizer is read by several stages
+    return RunFolderError(
+        f"{at.folder} was made from something else: {'; '.join(unique)}. "
+        f"Go on with --redo {first}, which makes {first} and what follows again, or name the run anew"
+    )
+
+
+_EARLIER = frozenset(folder_name(stage) for stage in ORDER)

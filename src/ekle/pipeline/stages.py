@@ -1,0 +1,110 @@
+"""The stages of a run, in their order. `make` below, read from top to bottom, is what `ekle run` does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, assert_never, get_args
+
+from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Release, Scorecard, Vocabulary
+from ekle.progress import Report
+from ekle.recipe import Recipe
+
+Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
+ORDER: tuple[Stage, ...] = get_args(Stage)
+
+SETTINGS: dict[Stage, tuple[str, ...]] = {
+    "corpus": ("base.tokenizer", "base.revision", "corpus"),
+    "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
+    "base": ("seed", "base"),
+    "extension": ("extension",),
+    "training": ("seed", "training", "evaluation.context", "evaluation.batch_size"),
+    "evaluation": ("name", "evaluation"),
+    "release": ("name", "extension", "training", "release"),
+}
+"""The keys and sections of the recipe that a stage reads; a change to one puts the stage out of date."""
+
+FREE: frozenset[str] = frozenset(
+    {
+        "corpus.workers",
+        "training.checkpoint_minutes",
+        "training.checkpoint_steps",
+        "training.keep_checkpoints",
+        "training.log_steps",
+    }
+)
+"""Settings of how a stage goes about its work; they change nothing about what it makes."""
+
+INPUTS: dict[Stage, tuple[Stage, ...]] = {
+    "corpus": (),
+    "vocabulary": ("corpus",),
+    "base": ("corpus",),
+    "extension": ("vocabulary", "base"),
+    "training": ("corpus", "extension"),
+    "evaluation": ("corpus", "vocabulary", "base", "extension", "training"),
+    "release": ("base", "extension", "training", "evaluation"),
+}
+"""The stages whose output a stage reads."""
+
+RESUMES: frozenset[Stage] = frozenset({"base", "training", "evaluation"})
+"""Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
+
+
+def folder_name(stage: Stage) -> str:
+    """The stage's folder in a run folder, such as "2-vocabulary"."""
+    return f"{ORDER.index(stage) + 1}-{stage}"
+
+
+def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: Report) -> None:
+    """Make the output of one stage.
+
+    A stage's package is imported when its turn comes, because torch alone takes seconds and a run
+    whose stages are all kept needs none of them.
+
+    Args:
+        stage: what to make; the stages of `INPUTS[stage]` are made already.
+        recipe: the settings.
+        place: gives the folder of a stage.
+        report: hears of the progress.
+    """
+    folder = place(stage)
+    corpus = Corpus(place("corpus"))
+    vocabulary = Vocabulary(place("vocabulary"))
+    base = BaseModel(place("base"), recipe.base.model)
+    extended = ExtendedModel(place("extension"))
+    checkpoint = Checkpoint(place("training"))
+    scorecard = Scorecard(place("evaluation"))
+    made: Corpus | Vocabulary | BaseModel | ExtendedModel | Checkpoint | Scorecard | Release
+    match stage:
+        case "corpus":  # read the text, hold a part of it out, count the rest
+            import ekle.corpus.stage as corpus_stage
+
+            made = corpus_stage.run(recipe, corpus_stage.Inputs(), folder, report)
+        case "vocabulary":  # learn the new tokens from the counts
+            import ekle.vocabulary.stage as vocabulary_stage
+
+            made = vocabulary_stage.run(recipe, vocabulary_stage.Inputs(corpus), folder, report)
+        case "base":  # find the model that is to learn them, or build the tiny one
+            import ekle.base.stage as base_stage
+
+            made = base_stage.run(recipe, base_stage.Inputs(corpus), folder, report)
+        case "extension":  # give it rows for them, and change nothing else
+            import ekle.extension.stage as extension_stage
+
+            made = extension_stage.run(recipe, extension_stage.Inputs(vocabulary, base), folder, report)
+        case "training":  # train the rows and the adapters
+            import ekle.training.stage as training_stage
+
+            made = training_stage.run(recipe, training_stage.Inputs(corpus, extended), folder, report)
+        case "evaluation":  # measure base and result with the same rulers
+            import ekle.evaluation.stage as evaluation_stage
+
+            inputs = evaluation_stage.Inputs(corpus, vocabulary, base, extended, checkpoint)
+            made = evaluation_stage.run(recipe, inputs, folder, report)
+        case "release":  # write the folder that is shipped
+            import ekle.release.stage as release_stage
+
+            parts = release_stage.Inputs(base, extended, checkpoint, scorecard)
+            made = release_stage.run(recipe, parts, folder, report)
+        case _:
+            assert_never(stage)
+    if made.folder != folder:
+        raise AssertionError(f"the stage {stage} wrote {made.folder} and not {folder}")

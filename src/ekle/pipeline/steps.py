@@ -1,0 +1,190 @@
+"""Each stage by itself, outside a run folder: what the library offers and what the commands call.
+
+Everything that is written appears whole or not at all, in a folder that must be new or empty.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
+from ekle.bpe.base import load_base, save_tokenizer
+from ekle.bpe.graft import Merge, graft
+from ekle.files import whole_folder
+from ekle.pipeline.lookup import find_model
+from ekle.pipeline.run import run
+from ekle.progress import Report, silent
+from ekle.recipe import Recipe
+from ekle.recipe.corpus import Corpus as CorpusSettings
+from ekle.recipe.evaluation import Evaluation
+from ekle.recipe.extension import Extension
+from ekle.recipe.release import Release
+from ekle.recipe.vocabulary import Vocabulary as VocabularySettings
+
+
+def learn_vocabulary(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    base: str = "qwen3",
+    settings: VocabularySettings | None = None,
+    corpus: CorpusSettings | None = None,
+    counts: Sequence[Path] = (),
+    report: Report | None = None,
+) -> Vocabulary:
+    """Learn new tokens from text and write the vocabulary folder `out`.
+
+    Args:
+        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`.
+        out: gets tokenizer/ (which `AutoTokenizer` loads), tokens.jsonl and report.json.
+        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        settings: size, profile and strategy; 20,000 portable tokens by default.
+        corpus: how the text is read and held out; its `sources` are replaced by `sources`.
+        counts: files of counts to add, as the corpus stage writes them.
+        report: hears of the progress.
+
+    Raises:
+        TextError, TokenizerError: text or tokenizer cannot be read.
+        VocabularyError: the text does not support so many tokens.
+        RunFolderError: `out` holds something.
+    """
+    from ekle.pipeline.vocab import learn_from_text
+
+    reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources)})
+    return learn_from_text(
+        reading, base, settings or VocabularySettings(), Path(out), report or silent(), counts
+    )
+
+
+def extend_tokenizer(base: str, merges: Iterable[Merge], out: Path) -> Path:
+    """Add merges, and with them tokens, to a base tokenizer; no id of the base moves.
+
+    Args:
+        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        merges: pieces to join, in the order in which they apply.
+        out: gets tokenizer.json and what belongs to it.
+
+    Raises:
+        TokenizerError: the base is not byte-level BPE, or a merge uses a piece that does not exist.
+        RunFolderError: `out` holds something.
+    """
+    tokenizer = load_base(base)
+    spec, config = graft(tokenizer, list(merges))
+    with whole_folder(Path(out)) as folder:
+        save_tokenizer(folder, spec, config, tokenizer.chat_template)
+    return Path(out)
+
+
+def extend_model(
+    vocabulary: Path,
+    base: str | Path,
+    out: Path,
+    *,
+    settings: Extension | None = None,
+    report: Report | None = None,
+) -> ExtendedModel:
+    """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
+
+    Args:
+        vocabulary: a folder that `learn_vocabulary` wrote.
+        base: a model folder or a hub id.
+        out: gets model/ (which `AutoModelForCausalLM` loads) and extension.json.
+        settings: how the new rows start.
+        report: hears of the progress.
+
+    Raises:
+        CheckpointError: the base cannot be read, or does not fit the vocabulary.
+        PreservationError: something that must not change did change.
+        RunFolderError: `out` holds something.
+    """
+    from ekle.base.stage import resolve_model
+    from ekle.extension.extend import extend_model as extend
+
+    model = resolve_model(str(base))
+    return extend(Path(vocabulary), model, Path(out), settings or Extension(), report or silent())
+
+
+def train(recipe: Recipe, folder: Path | None = None, report: Report | None = None) -> Checkpoint:
+    """Run `recipe` up to and including the training; finished stages are kept. See `run`."""
+    return Checkpoint(run(recipe, folder, report, until="training").place("training"))
+
+
+def evaluate(
+    model: Path,
+    against: str | Path,
+    texts: Mapping[str, Path],
+    out: Path,
+    *,
+    other: Mapping[str, Path] | None = None,
+    settings: Evaluation | None = None,
+    report: Report | None = None,
+) -> Scorecard:
+    """Measure a model, or a tokenizer alone, against the base it was made from.
+
+    Args:
+        model: a model, tokenizer, vocabulary or run folder.
+        against: the base, likewise, or "qwen3" for Qwen's tokenizer.
+        texts: name to file or folder in the language that was learned.
+        out: gets report.json and report.html.
+        other: name to file or folder in other languages, or code, whose cut should not change.
+        settings: limits and prompts.
+        report: hears of the progress.
+
+    Raises:
+        InputError: a folder is absent, or no text is named.
+        TextError, TokenizerError, CheckpointError: what is there cannot be read.
+        RunFolderError: `out` holds something else.
+    """
+    from ekle.evaluation.folders import evaluate_folder
+
+    base = find_model(Path(against)) if Path(against).is_dir() else Path(against)
+    return evaluate_folder(
+        find_model(Path(model)),
+        base,
+        texts,
+        settings or Evaluation(),
+        Path(out),
+        report or silent(),
+        other,
+    )
+
+
+def compare(tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Tokenizers side by side; the first is what the others are held against.
+
+    Args:
+        tokenizers: name to print, to "qwen3", a folder (of a run, too), a tokenizer.json or a hub id.
+        texts: name to print, to a file or folder.
+
+    Returns:
+        One entry a tokenizer: `name`, `tokens`, `texts` (by name: tokens, bytes_per_token,
+        tokens_per_word, floor, tokens_saved, lines_changed), `characters_per_second` and `speed`.
+
+    Raises:
+        TextError, TokenizerError: a text or a tokenizer cannot be read.
+    """
+    from ekle.evaluation.comparison import compare_tokenizers
+
+    found = {
+        name: find_model(Path(where)) if Path(where).is_dir() else where for name, where in tokenizers.items()
+    }
+    return compare_tokenizers(found, texts)
+
+
+def export(model: Path, out: Path, *, settings: Release | None = None, report: Report | None = None) -> Path:
+    """Write a model as a Hugging Face folder: merged safetensors, tokenizer, model card.
+
+    Args:
+        model: a run folder, an extended model or a release.
+        out: the new folder.
+        settings: precision and shard size.
+        report: hears of the progress.
+
+    Raises:
+        InputError: `model` is none of these.
+        CheckpointError: the weights cannot be read.
+        RunFolderError: `out` holds something.
+    """
+    from ekle.release.export import export_hf
+
+    return export_hf(Path(model), Path(out), settings or Release(), report or silent())

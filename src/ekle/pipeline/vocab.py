@@ -1,0 +1,43 @@
+"""`ekle vocab`: text in, vocabulary out, without a run folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ekle.artifacts import Vocabulary
+from ekle.bpe.base import load_base
+from ekle.corpus.count import count_sources
+from ekle.files import whole_folder
+from ekle.progress import Report
+from ekle.recipe.corpus import Corpus as CorpusSettings
+from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.text.read import check_sources, documents
+from ekle.vocabulary.learn import learn_vocabulary
+
+
+def learn_from_text(
+    corpus: CorpusSettings,
+    base: str,
+    settings: Settings,
+    out: Path,
+    report: Report,
+    counted: Sequence[Path] = (),
+) -> Vocabulary:
+    """Count `corpus.sources`, learn from them, and write the vocabulary folder `out`.
+
+    Raises:
+        EkleError: whatever is wrong with text, tokenizer, settings or `out`; nothing is left behind.
+    """
+    check_sources([*corpus.sources, *corpus.held_out_files, *corpus.other_files, *settings.protect])
+    with whole_folder(out) as folder:
+        tokenizer = load_base(base)
+        counts = count_sources(corpus, tokenizer, report, counted=counted)
+        learn_vocabulary(
+            counts,
+            tokenizer,
+            settings,
+            folder,
+            report,
+            held_out={Path(name).stem: [d.text for d in documents([name])] for name in corpus.held_out_files},
+            other={Path(name).stem: [d.text for d in documents([name])] for name in corpus.other_files},
+        )
+    return Vocabulary(out)

@@ -1,0 +1,143 @@
+"""The one place that prints: a live bar on a terminal, plain lines elsewhere, events on disk."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_PLAIN_SECONDS = 10.0  # a log file gets one line a task in this time, not one a step
+
+
+class Task:
+    """A piece of work under way; `advance` moves its bar."""
+
+    def __init__(self, report: "Report", label: str, total: float | None, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done = 0.0
+        self._report = report
+        self._started = self._said = time.monotonic()
+        self._bar: TaskID | None = None
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        """Count `amount` more units as done; `note` stands at the end of the bar."""
+        self.done += amount
+        self._report._moved(self, note)
+
+    def rate(self) -> str:
+        """The speed so far, such as "12.3 steps/s"; bytes are given as "4.5 MB/s" (10^6)."""
+        speed = self.done / max(time.monotonic() - self._started, 1e-9)
+        if self.unit in ("byte", "bytes"):
+            return f"{speed / 1e6:,.1f} MB/s"
+        return f"{speed:,.1f} {self.unit}/s" if speed < 100 else f"{speed:,.0f} {self.unit}/s"
+
+    def share(self) -> str:
+        """How far it is: "40 %" of a known total, else the amount done."""
+        if self.total:
+            return f"{min(self.done / self.total, 1):.0%}".replace("%", " %")
+        return f"{self.done:,.0f} {self.unit}".strip()
+
+
+class Report:
+    """Says what happens, to the user and to `events.jsonl`.
+
+    Text is printed as it is: square brackets are no markup.
+
+    Args:
+        console: where to print; None says nothing.
+        events: a file that gets one JSON line an event; None writes none.
+    """
+
+    def __init__(self, console: Console | None = None, events: Path | None = None) -> None:
+        self._console = console
+        self._events = events
+        self._progress: Progress | None = None
+
+    def recording(self, events: Path) -> "Report":
+        """A report that prints where this one does and records into `events`."""
+        return Report(self._console, events)
+
+    def say(self, text: str, **figures: Any) -> None:
+        """Print one line and record it with its figures."""
+        self._print(text)
+        self.event("say", text=text, **figures)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Record something in `events.jsonl` without printing it."""
+        if self._events:
+            self._events.parent.mkdir(parents=True, exist_ok=True)
+            line = json.dumps(
+                {"time": round(time.time(), 3), "kind": kind, **fields}, ensure_ascii=False, default=str
+            )
+            with self._events.open("a", encoding="utf-8") as handle:
+                handle.write(line + "\n")
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        """A bar named `label` for `total` units of work (None: unknown); nested tasks get bars below."""
+        task = Task(self, label, total, unit)
+        opened_here = False
+        if self._console and self._console.is_terminal:
+            if self._progress is None:
+                self._progress = _bars(self._console)
+                self._progress.start()
+                opened_here = True
+            task._bar = self._progress.add_task(label, total=total, share="", rate="")
+        ended = "failed"
+        try:
+            yield task
+            ended = "done"
+        finally:
+            seconds = round(time.monotonic() - task._started, 3)
+            if self._progress is not None and task._bar is not None:
+                self._progress.remove_task(task._bar)
+                if opened_here:
+                    self._progress.stop()
+                    self._progress = None
+            self.event("task", label=label, ended=ended, done=task.done, unit=unit, seconds=seconds)
+
+    def _print(self, text: str) -> None:
+        if self._console:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _moved(self, task: Task, note: str) -> None:
+        if self._progress is not None and task._bar is not None:
+            rate = f"{task.rate()}  {note}".rstrip()
+            self._progress.update(
+                task._bar, completed=task.done, total=task.total, share=task.share(), rate=rate
+            )
+        elif self._console and time.monotonic() - task._said > _PLAIN_SECONDS:
+            task._said = time.monotonic()
+            self._print(f"  {task.label}: {task.share()}, {task.rate()}  {note}".rstrip())
+
+
+def _bars(console: Console) -> Progress:
+    """Bars with share, time and speed; they vanish when their task ends, the lines said stay."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=28),
+        TextColumn("{task.fields[share]}", markup=False),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        console=console,
+        transient=True,
+    )
+
+
+def silent() -> Report:
+    """A report that says and records nothing, for library use and tests."""
+    return Report()

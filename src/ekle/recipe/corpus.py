@@ -1,0 +1,34 @@
+"""`[corpus]`: the text that is read, counted and held out."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ekle.recipe.section import Section
+
+
+class Corpus(Section):
+    """Sources are files, folders, `hf:NAME[:CONFIG]`, `bundled:tr` or `bundled:en`."""
+
+    sources: Annotated[list[str], Field(min_length=1)] = ["bundled:tr"]
+    """Turkish text; the vocabulary is learned from it and training reads it."""
+    replay: list[str] = ["bundled:en"]
+    """Text in other languages that training mixes in against forgetting."""
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the documents kept for measuring, chosen by a digest of each document's text."""
+    held_out_files: list[str] = []
+    """Turkish files kept for measuring as a whole; each is reported as a genre of its own."""
+    other_files: list[str] = []
+    """Files in other languages, or code, on which nothing may change; each is reported by name."""
+    text_field: str = "text"
+    """Field of JSON lines and column of Parquet files that holds the text."""
+    max_bytes: PositiveInt | None = None
+    """Stop reading the sources after this many bytes of text."""
+    word_lists: list[str] = ["tr"]
+    """Languages whose `wordfreq` frequencies are added to the counts, for the spoken register that
+    written text lacks; an empty list adds none."""
+    spoken_weight: float = Field(default=0.2, ge=0)
+    """Weight of the word lists: their words count as this share of the other text's words
+    (as ten million words where the other text has less than a million)."""
+    workers: NonNegativeInt = 0
+    """Processes that count; 0 means one a core."""

@@ -1,0 +1,32 @@
+"""`[evaluation]`: what is measured, and how much text is read for it."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ekle.recipe.section import Section
+
+
+class Evaluation(Section):
+    """Limits and prompts of `ekle evaluate`; the text is the corpus's held-out part."""
+
+    context: int = Field(default=1024, ge=2)
+    """Tokens the model sees at once when bits per byte are measured."""
+    batch_size: PositiveInt = 8
+    """Windows of text in one forward pass; halved where the device lacks memory."""
+    bytes_per_text: PositiveInt = 200_000
+    """Bytes of each text that the model reads; token figures always use the whole text."""
+    drift_lines: PositiveInt = 20_000
+    """Lines of each other-language file that are compared."""
+    prompts: list[Annotated[str, Field(min_length=1)]] = [
+        "Türkiye'nin en büyük şehri",
+        "Sabah erkenden kalkıp",
+        "Bilim insanları",
+    ]
+    """Beginnings that each model continues; none: no samples."""
+    new_tokens: PositiveInt = 32
+    """Length of each generated sample, in tokens."""
+    resamples: PositiveInt = 1000
+    """Bootstrap resamples behind each confidence interval."""
+    seed: NonNegativeInt = 0
+    """Draws the documents that the model reads, the resamples and the examples."""

@@ -1,0 +1,96 @@
+"""A recipe: everything that decides what a run produces, read from one TOML file."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeInt, ValidationError
+
+from ekle.errors import InputError, RecipeError
+from ekle.recipe.base import Base
+from ekle.recipe.corpus import Corpus
+from ekle.recipe.evaluation import Evaluation
+from ekle.recipe.extension import Extension
+from ekle.recipe.release import Release
+from ekle.recipe.section import Section
+from ekle.recipe.training import Training
+from ekle.recipe.vocabulary import Vocabulary
+
+
+class Recipe(Section):
+    """One run: its name, its seed, and a section for each stage."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run; its folder is `runs/<name>`."""
+    seed: NonNegativeInt = 0
+    base: Base = Base()
+    corpus: Corpus = Corpus()
+    vocabulary: Vocabulary = Vocabulary()
+    extension: Extension = Extension()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    release: Release = Release()
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: a TOML file.
+        overrides: `section.key=value` settings, the value in TOML notation; a value that is not
+            TOML is taken as a string, so that `vocabulary.profile=compact` needs no quotes.
+
+    Raises:
+        InputError: there is no such file.
+        RecipeError: it is not TOML, or keys are unknown, missing or of the wrong type (all are named).
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"there is no recipe {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    return make_recipe(content, overrides, origin=str(path))
+
+
+def make_recipe(content: dict[str, Any], overrides: Iterable[str] = (), origin: str = "the recipe") -> Recipe:
+    """Check `content` with `overrides` applied; see `read_recipe` for both and for what is raised."""
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        problems = [f"{_dotted(item['loc'])}: {_reason(item)}" for item in error.errors()]
+        raise RecipeError(f"{origin}: " + "; ".join(problems)) from error
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    """Write one `a.b=value` into the nested `content`."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted.strip():
+        raise RecipeError(f"--set {override}: write it as section.key=value")
+    *path, last = dotted.strip().split(".")
+    place = content
+    for step in path:
+        place = place.setdefault(step, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {override}: {step} is a value, not a section")
+    try:
+        place[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        place[last] = text.strip()
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in location)
+
+
+def _reason(item: Any) -> str:
+    match item["type"]:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "missing"
+        case _:
+            return f"{item['msg']} (got {item['input']!r})"

@@ -1,0 +1,87 @@
+"""`[training]`: continued training of the extended model."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ekle.recipe.section import Section
+
+Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+Schedule = Literal["cosine", "linear", "constant"]
+Optimizer = Literal["sophia", "adamw"]
+
+
+class Dora(Section):
+    """Weight-decomposed low-rank adaptation (Liu et al. 2024) of the linear projections."""
+
+    rank: PositiveInt = 64
+    alpha: float = Field(default=64.0, gt=0)
+    rslora: bool = True
+    """Scale by alpha / sqrt(rank) (Kalajdzievski 2023) instead of alpha / rank."""
+    targets: Annotated[list[Projection], Field(min_length=1)] = [
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    ]
+
+
+class Neftune(Section):
+    """Noise on the embedding output while training (Jain et al. 2023)."""
+
+    alpha: float = Field(default=5.0, ge=0)
+    """0 switches it off."""
+    noise: Literal["uniform", "gaussian"] = "uniform"
+    """`uniform` on [-1, 1] is the paper's; `gaussian` has the same scale as its standard deviation."""
+
+
+class Sophia(Section):
+    """Sophia-G (Liu et al. 2023), the second-order optimiser with a clipped update."""
+
+    betas: tuple[float, float] = (0.965, 0.99)
+    rho: float = Field(default=0.04, gt=0)
+    hessian_every: PositiveInt = 10
+    bias_correction: bool = True
+    """Correct the Hessian average for its start at zero; the original does not."""
+    epsilon: float = Field(default=1e-12, gt=0)
+
+
+class Training(Section):
+    """Everything that `ekle train` needs to know."""
+
+    steps: PositiveInt = 1000
+    batch_size: PositiveInt = 8
+    """Sequences a device in one forward pass."""
+    gradient_accumulation: PositiveInt = 4
+    sequence_length: PositiveInt = 2048
+    """Tokens a sequence, after packing."""
+    optimizer: Optimizer = "sophia"
+    learning_rate: float = Field(default=1e-4, gt=0)
+    rows_learning_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the new rows; None means the same as the adapters'."""
+    rows_first: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps, at the start, in which only the new rows learn."""
+    schedule: Schedule = "cosine"
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    precision: Literal["bf16", "fp32"] = "bf16"
+    activation_checkpointing: bool = True
+    replay_share: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the training tokens that comes from the replay text."""
+    checkpoint_minutes: float = Field(default=30.0, gt=0)
+    checkpoint_steps: PositiveInt = 500
+    keep_checkpoints: PositiveInt = 2
+    evaluate_steps: PositiveInt = 250
+    patience: NonNegativeInt = 4
+    """Evaluations without a better held-out bits per byte before training stops; 0 never stops."""
+    evaluate_bytes: PositiveInt = 200_000
+    """Bytes of held-out text that each evaluation during training reads."""
+    log_steps: PositiveInt = 10
+    dora: Dora = Dora()
+    neftune: Neftune = Neftune()
+    sophia: Sophia = Sophia()

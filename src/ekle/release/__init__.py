@@ -1,0 +1,1 @@
+"""The release stage: one folder that every Hugging Face based engine loads."""

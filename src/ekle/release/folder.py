@@ -1,0 +1,92 @@
+"""Writing the released model folder."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, assert_never
+
+import torch
+from torch import Tensor
+
+from ekle.artifacts import Checkpoint
+from ekle.files import whole_file
+from ekle.model.trained import merged_tensors
+from ekle.model.weights import check_space, open_weights, write_weights
+from ekle.progress import Report, Task
+from ekle.release.verify import verify
+
+Dtype = Literal["base", "bf16", "fp32"]
+
+_LEFT_BEHIND = (".safetensors", ".safetensors.index.json")
+
+
+def write_release(
+    extended: Path,
+    checkpoint: Checkpoint | None,
+    model: Path,
+    *,
+    dtype: Dtype,
+    shard_bytes: int,
+    report: Report,
+) -> None:
+    """Merge `checkpoint` into the extended model folder `extended` and write the result to `model`.
+
+    Files beside the weights are copied as they are, so that no library rewrites them: transformers 5
+    would save the tokenizer under a class name that transformers 4 does not know.
+
+    Raises:
+        CheckpointError: the extended model is damaged.
+        PreservationError: what was written does not load as the model that config.json describes.
+        SpaceError: the disk cannot take the model.
+    """
+    kind = _torch_dtype(dtype)
+    model.mkdir(parents=True, exist_ok=True)
+    with open_weights(extended) as weights:
+        names = weights.names()
+        check_space(model, sum(_size(weights.shape(name), kind or weights.dtype(name)) for name in names))
+    with report.task("writing the release", len(names), "tensor") as task:
+        digests = write_weights(model, _cast(extended, checkpoint, kind, task), shard_bytes)
+    for path in sorted(extended.iterdir()):
+        if path.is_file() and not path.name.endswith(_LEFT_BEHIND) and not path.name.startswith("."):
+            shutil.copyfile(path, model / path.name)
+    if kind is not None:
+        _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
+    with report.task("verifying the release", len(names), "tensor") as task:
+        verify(model, digests, task.advance)
+
+
+def _cast(
+    extended: Path, checkpoint: Checkpoint | None, kind: torch.dtype | None, task: Task
+) -> Iterator[tuple[str, Tensor]]:
+    for pair in merged_tensors(extended, checkpoint):
+        yield pair if kind is None else (pair[0], pair[1].to(kind))
+        del pair  # or it would stay while the next one is made
+        task.advance()
+
+
+def _torch_dtype(dtype: Dtype) -> torch.dtype | None:
+    match dtype:
+        case "base":
+            return None
+        case "bf16":
+            return torch.bfloat16
+        case "fp32":
+            return torch.float32
+        case _:
+            assert_never(dtype)
+
+
+def _size(shape: tuple[int, ...], kind: torch.dtype) -> int:
+    return torch.Size(shape).numel() * kind.itemsize
+
+
+def _write_dtype(config: Path, name: str) -> None:
+    """Say in config.json which precision the weights have now, or loading would cast them back."""
+    text = config.read_text(encoding="utf-8")
+    written, count = re.subn(r'("(?:torch_)?dtype"\s*:\s*)"\w+"', rf'\g<1>"{name}"', text)
+    if not count:
+        written = json.dumps({**json.loads(text), "dtype": name}, ensure_ascii=False, indent=2) + "\n"
+    with whole_file(config) as temporary:
+        temporary.write_text(written, encoding="utf-8")

@@ -1,0 +1,40 @@
+"""The release stage in a run: merge, write, describe."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Release, Scorecard
+from ekle.files import read_json, whole_file
+from ekle.progress import Report
+from ekle.recipe import Recipe
+from ekle.release.card import model_card, origin_of
+from ekle.release.folder import write_release
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The model in its parts, and what was measured of it."""
+
+    base: BaseModel
+    extended: ExtendedModel
+    checkpoint: Checkpoint
+    scorecard: Scorecard
+
+
+def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Release:
+    """Write `folder/model`; raises what `write_release` raises."""
+    settings = recipe.release
+    release = Release(folder)
+    write_release(
+        inputs.extended.model,
+        inputs.checkpoint,
+        release.model,
+        dtype=settings.dtype,
+        shard_bytes=int(settings.shard_gigabytes * 1e9),
+        report=report,
+    )
+    about = read_json(inputs.extended.folder / "extension.json")
+    origin = origin_of(inputs.base.name, inputs.base.model)
+    with whole_file(release.model / "README.md") as path:
+        path.write_text(model_card(recipe, about, inputs.scorecard.figures, origin), encoding="utf-8")
+    return release

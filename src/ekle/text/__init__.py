@@ -1,0 +1,1 @@
+"""Text as it comes: files, folders, hub data sets, and the text that ekle brings along."""

@@ -1,0 +1,1 @@
+"""Stage 3: adapters and new rows learn from Turkish text."""

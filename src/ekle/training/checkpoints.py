@@ -1,0 +1,188 @@
+"""Checkpoint folders: each appears whole or not at all.
+
+    checkpoints/step-000500/    all that is needed to go on: weights, optimiser, random state, place
+    checkpoints/best-000250/    the weights of the best evaluation so far
+
+Everything is safetensors or JSON. Only names are trusted: a folder without its dot and `.partial` was
+renamed into place after its last file was written.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ekle.errors import CheckpointError, InputError, SpaceError
+from ekle.files import read_json, whole_folder, write_json
+
+Write = Callable[[Path], None]
+"""Writes files into the folder it is given."""
+
+_MARGIN = 64 * 2**20  # bytes left for everything else on the disk
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they lie.
+        keep: how many of the newest to keep, besides the best.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def clean(self) -> None:
+        """Remove what a killed process left half written."""
+        for rest in self.folder.glob(".*.partial"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    def save(self, step: int, write: Write, size: int, best_step: int | None) -> None:
+        """Write the checkpoint of `step`, then remove the oldest beyond `keep`.
+
+        The best weights that an earlier checkpoint names are removed only here, once a newer one names
+        others: whatever a killed run goes on from finds its best weights.
+
+        Args:
+            step: steps done.
+            write: fills the folder.
+            size: bytes it will take; checked against the disk before anything is written.
+            best_step: the evaluation whose weights are the best so far; None before the first.
+
+        Raises:
+            SpaceError: the disk has no room for it; the earlier checkpoints stay.
+        """
+        self._write(self.folder / f"step-{step:06}", write, size)
+        for old in self._found("step")[: -self.keep]:
+            shutil.rmtree(old)
+        named = {progress["best_step"] for progress in map(load_progress, self._found("step"))} | {best_step}
+        for old in self._found("best"):
+            if step_of(old) not in named:
+                shutil.rmtree(old)
+
+    def save_best(self, step: int, write: Write, size: int) -> None:
+        """Write the best weights so far. Raises as `save`."""
+        self._write(self.folder / f"best-{step:06}", write, size)
+
+    def last(self) -> Path | None:
+        """The newest checkpoint to go on from; None where there is none."""
+        return next(reversed(self._found("step")), None)
+
+    def best(self, step: int) -> Path:
+        """The weights of the evaluation at `step`, which was the best.
+
+        Raises:
+            CheckpointError: they are not there.
+        """
+        path = self.folder / f"best-{step:06}"
+        if not path.is_dir():
+            raise CheckpointError(f"{path} is missing; run the training again with --redo training")
+        return path
+
+    def _write(self, target: Path, write: Write, size: int) -> None:
+        if target.exists():  # the same step of an attempt that was interrupted later on
+            shutil.rmtree(target)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < size + _MARGIN:
+            raise SpaceError(
+                f"a checkpoint takes {size / 1e9:.1f} GB and {self.folder} has room for {free / 1e9:.1f} GB; "
+                "free some and run again, it goes on from the checkpoint before"
+            )
+        with whole_folder(target) as temporary:
+            write(temporary)
+
+    def _found(self, kind: str) -> list[Path]:
+        return sorted((path for path in self.folder.glob(f"{kind}-*") if path.is_dir()), key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Steps that were done when a checkpoint was written."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Write `optimizer.safetensors` and `optimizer.json`."""
+    content = optimizer.state_dict()
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {}
+    for place, state in content["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"{place}.{name}"] = value.detach().cpu().contiguous()
+            else:
+                numbers[f"{place}.{name}"] = value
+    save_file(tensors, folder / "optimizer.safetensors")
+    write_json(folder / "optimizer.json", {"groups": content["param_groups"], "numbers": numbers})
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Read what `save_optimizer` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or belongs to other parameters.
+    """
+    try:
+        values: dict[str, Any] = {**load_file(folder / "optimizer.safetensors")}
+        about = read_json(folder / "optimizer.json")
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in {**values, **about["numbers"]}.items():
+            place, _, field = name.partition(".")
+            state.setdefault(int(place), {})[field] = value
+        groups = [_tuples(group) for group in about["groups"]]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (OSError, SafetensorError, InputError, KeyError, ValueError) as error:
+        raise _broken(folder, error) from error
+
+
+def save_random_state(folder: Path) -> None:
+    """Write PyTorch's random state, from which attention dropout would draw."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state().cpu()
+    save_file(states, folder / "random.safetensors")
+
+
+def load_random_state(folder: Path) -> None:
+    """Read what `save_random_state` wrote.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    try:
+        states = load_file(folder / "random.safetensors")
+        torch.set_rng_state(states["cpu"])
+        if "cuda" in states and torch.cuda.is_available():
+            torch.cuda.set_rng_state(states["cuda"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise _broken(folder, error) from error
+
+
+def load_progress(folder: Path) -> dict[str, Any]:
+    """`progress.json` of a checkpoint: the place in steps, text and time.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        progress: dict[str, Any] = read_json(folder / "progress.json")
+    except InputError as error:
+        raise _broken(folder, error) from error
+    return progress
+
+
+def _broken(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{folder} is damaged ({error}); remove it, and training goes on from the checkpoint before"
+    )
+
+
+def _tuples(group: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples; optimisers hold their betas in one."""
+    return {name: tuple(value) if name == "betas" else value for name, value in group.items()}

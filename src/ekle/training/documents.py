@@ -1,0 +1,84 @@
+"""The documents of one file as tokens, in an order that the seed fixes."""
+
+import json
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+from numpy.typing import NDArray
+
+from ekle.errors import TextError
+
+Encode = Callable[[list[str]], list[list[int]]]
+"""Texts to their token ids, many texts at once because the tokenizer then uses every core."""
+
+_AT_ONCE = 64  # documents encoded together; those not used when a run stops are encoded again
+
+
+class Documents:
+    """A documents file of a Corpus, read again and again, each time in a new order.
+
+    Document number n is the (n mod size)-th of pass n / size, and depends on nothing but the file, the
+    seed and n, so one number is all that a run must remember of its place.
+
+    Args:
+        path: JSON lines with a `text`.
+        seed: fixes the order of every pass.
+        encode: the tokenizer.
+    """
+
+    def __init__(self, path: Path, seed: int, encode: Encode) -> None:
+        self.path = path
+        self._seed = seed
+        self._encode = encode
+        self._starts = _line_starts(path)
+        self._order: tuple[int, NDArray[numpy.int64]] | None = None
+        self._ahead: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Documents in one pass."""
+        return len(self._starts)
+
+    def ids(self, number: int) -> list[int]:
+        """Token ids of document `number`, counted from 0 over all passes.
+
+        Raises:
+            TextError: the file has changed, or the document is no JSON with a text.
+        """
+        if number not in self._ahead:
+            numbers = range(number, number + _AT_ONCE)
+            texts = [self._text(each) for each in numbers]
+            self._ahead = dict(zip(numbers, self._encode(texts), strict=True))
+        return self._ahead[number]
+
+    def _text(self, number: int) -> str:
+        turn, place = divmod(number, len(self._starts))
+        if self._order is None or self._order[0] != turn:
+            self._order = turn, numpy.random.default_rng([self._seed, turn]).permutation(len(self._starts))
+        with self.path.open("rb") as handle:
+            handle.seek(self._starts[self._order[1][place]])
+            line = handle.readline()
+        try:
+            text: str = json.loads(line)["text"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TextError(f"{self.path} has a line that is no document: {line[:80]!r}") from error
+        return text
+
+
+def _line_starts(path: Path) -> "array[int]":
+    """Byte offsets of the lines that hold something.
+
+    Raises:
+        TextError: there is no such file.
+    """
+    starts, at = array("q"), 0
+    try:
+        with path.open("rb") as handle:
+            for line in handle:
+                if line.strip():
+                    starts.append(at)
+                at += len(line)
+    except OSError as error:
+        raise TextError(f"{path} cannot be read: {error}") from error
+    return starts

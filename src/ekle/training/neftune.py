@@ -1,0 +1,50 @@
+"""NEFTune: noise on the embeddings while training (Jain et al. 2023, arXiv:2310.05914).
+
+The paper adds uniform noise of scale alpha / sqrt(L D) to a sequence of L tokens and D channels, so
+that the expected length of the noise does not depend on L. L is the sequence's own length: with the
+padded or the packed width in its place, as the usual hooks have it, short texts get hardly any noise.
+"""
+
+from typing import assert_never
+
+import torch
+from torch import Tensor
+
+from ekle.recipe.training import Neftune
+
+
+def sequence_lengths(position_ids: Tensor) -> Tensor:
+    """For each token of packed sequences (B, T), how many tokens its own sequence has there.
+
+    A sequence starts where the position is 0, and at the start of each row.
+    """
+    starts = position_ids == 0
+    starts[:, 0] = True  # a row that goes on with the text of the one before starts anew as well
+    number = starts.flatten().cumsum(0) - 1
+    lengths = torch.bincount(number)
+    return lengths[number].view(position_ids.shape)
+
+
+def add_noise(
+    embeddings: Tensor, position_ids: Tensor, settings: Neftune, generator: torch.Generator
+) -> Tensor:
+    """Embeddings with noise; the same ones where `settings.alpha` is 0.
+
+    Args:
+        embeddings: (B, T, D) of packed sequences.
+        position_ids: (B, T), 0 at the start of each sequence.
+        settings: strength and kind of the noise.
+        generator: draws the noise, on the device of the embeddings.
+    """
+    if settings.alpha == 0:
+        return embeddings
+    noise = torch.empty(embeddings.shape, dtype=torch.float32, device=embeddings.device)
+    match settings.noise:
+        case "uniform":
+            noise.uniform_(-1, 1, generator=generator)
+        case "gaussian":
+            noise.normal_(generator=generator)
+        case _:
+            assert_never(settings.noise)
+    scale = settings.alpha / (sequence_lengths(position_ids) * embeddings.shape[-1]).sqrt()
+    return embeddings + noise.mul_(scale.unsqueeze(-1)).to(embeddings.dtype)

@@ -1,0 +1,98 @@
+"""What training lowers: the loss of the next token, through the chunked cross-entropy."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ekle.model.loss import chunk_size, row_blocks, sample_labels, weighted_cross_entropy
+from ekle.recipe.training import Neftune
+from ekle.training.neftune import add_noise
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over tokens, on the device of the model; `text` leaves out the end of each document."""
+
+    nats: Tensor
+    tokens: Tensor
+    text_nats: Tensor
+    text_bytes: Tensor
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(a + b for a, b in zip(self.parts(), other.parts(), strict=True)))
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The sums in the order of their fields."""
+        return self.nats, self.tokens, self.text_nats, self.text_bytes
+
+
+class Objective(nn.Module):
+    """A causal language model together with its loss; what the trainer calls and wraps.
+
+    Args:
+        language_model: a causal language model of transformers.
+        neftune: noise on the embeddings, where `forward` gets a generator for it.
+        byte_lengths: (V,) UTF-8 bytes each token stands for, 0 for special tokens.
+    """
+
+    byte_lengths: Tensor
+
+    def __init__(self, language_model: Any, neftune: Neftune, byte_lengths: Tensor) -> None:
+        super().__init__()
+        self.language_model = language_model
+        self.neftune = neftune
+        self.register_buffer("byte_lengths", byte_lengths, persistent=False)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        labels: Tensor,
+        position_ids: Tensor,
+        noise: torch.Generator | None = None,
+        sample: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tally]:
+        """Mean loss over all tokens of packed sequences (B, T), with its gradient; and the sums.
+
+        Args:
+            input_ids: (B, T).
+            labels: (B, T), the token that follows each; all of them count.
+            position_ids: (B, T), 0 at the start of each document.
+            noise: draws the NEFTune noise; None leaves it out.
+            sample: draws labels from the model itself, in place of `labels`.
+        """
+        embeddings = self.language_model.get_input_embeddings()(input_ids)
+        if noise is not None:
+            embeddings = add_noise(embeddings, position_ids, self.neftune, noise)
+        decoder, head = self.language_model.get_decoder(), self.language_model.get_output_embeddings()
+        # A cache would hide from the attention mask where a packed document ends.
+        hidden = decoder(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False)[0]
+        states, wanted = hidden.flatten(0, 1), labels.flatten()
+        chunk = chunk_size(sum(len(block) for block in row_blocks(head)), states.device)
+        if sample is not None:
+            wanted = sample_labels(states, head, chunk, sample)
+        weights = torch.full(wanted.shape, 1 / len(wanted), device=states.device)
+        loss, losses = weighted_cross_entropy(states, head, wanted, weights, chunk)
+        lengths = self.byte_lengths[wanted]
+        count = torch.tensor(len(wanted), device=states.device)
+        return loss, Tally(losses.sum(), count, (losses * (lengths > 0)).sum(), lengths.sum())
+
+
+def bits_per_byte(text_nats: float, text_bytes: float) -> float:
+    """Bits for a byte of text."""
+    return text_nats / (math.log(2) * text_bytes) if text_bytes else math.nan
+
+
+def byte_lengths(tokenizer: Any, rows: int) -> Tensor:
+    """(rows,) how many bytes of text each token stands for; 0 for added tokens and empty rows.
+
+    A byte-level vocabulary spells a token with one character a byte.
+    """
+    lengths = torch.zeros(rows, dtype=torch.long)
+    added = set(tokenizer.get_added_vocab())
+    for token, number in tokenizer.get_vocab().items():
+        if token not in added and number < rows:
+            lengths[number] = len(token)
+    return lengths

@@ -1,0 +1,60 @@
+"""What a training run is made of, and what transformers' Trainer is told about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from ekle.model.rows import NewRows
+from ekle.progress import Report
+from ekle.recipe.training import Training
+from ekle.training.checkpoints import Checkpoints
+from ekle.training.held_out import HeldOut
+from ekle.training.history import History
+from ekle.training.objective import Objective
+from ekle.training.packing import Batches
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a run needs, made by the stage."""
+
+    objective: Objective
+    rows: NewRows
+    batches: Batches
+    held_out: HeldOut | None
+    """None where the corpus holds nothing out."""
+    settings: Training
+    seed: int
+    checkpoints: Checkpoints
+    history: History
+    report: Report
+    record: dict[str, Any]
+    """What a run must agree with to go on from a checkpoint; stands in each of them."""
+
+
+def trainer_arguments(parts: Parts, device: torch.device) -> TrainingArguments:
+    """Settings of the Trainer; its own logging, saving and evaluating stay off."""
+    settings = parts.settings
+    chosen = TrainingArguments(
+        output_dir=str(parts.checkpoints.folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        max_grad_norm=settings.gradient_clip,
+        learning_rate=settings.learning_rate,
+        seed=parts.seed,
+        use_cpu=device.type == "cpu",
+        logging_strategy="no",
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        ignore_data_skip=True,  # our batches go on at the place that the checkpoint names
+        logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=False,
+    )
+    chosen._n_gpu = min(chosen.n_gpu, 1)  # a process drives one GPU; torchrun starts one for each
+    return chosen

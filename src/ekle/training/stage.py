@@ -1,0 +1,236 @@
+"""Stage 3: continued training of the extended model."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.errors import CheckpointError, RunFolderError, TrainingError
+from ekle.files import digest, whole_folder, write_json
+from ekle.model.dora import attach
+from ekle.model.rows import NewRows, split_rows
+from ekle.progress import Report, silent
+from ekle.recipe import Recipe
+from ekle.training.checkpoints import Checkpoints, load_progress
+from ekle.training.documents import Documents, Encode
+from ekle.training.held_out import HeldOut, held_out_documents
+from ekle.training.history import History
+from ekle.training.objective import Objective, byte_lengths
+from ekle.training.packing import Batches, Cursor, check_enough, pack
+from ekle.training.parts import Parts
+from ekle.training.trainer import ContinuedTraining
+
+_START = "<|endoftext|>"
+_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps"}
+"""Settings that change nothing about the weights, so an interrupted run may go on with others."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Text to train on, and the model to train."""
+
+    corpus: Corpus
+    extended: ExtendedModel
+
+
+def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpoint:
+    """Train adapters and new rows; an interrupted run in `folder` goes on where its last checkpoint is.
+
+    Writes adapter/, new_rows.safetensors, history.jsonl and training.json. The weights are those of the
+    best held-out evaluation; without held-out text, those of the last step.
+
+    Raises:
+        TrainingError: too little text for one step, no finite loss, or no memory for one sequence.
+        RunFolderError: `folder` holds a training that was begun with other settings.
+        CheckpointError: the extended model or a checkpoint is damaged.
+        SpaceError: the disk has no room for the next checkpoint.
+    """
+    settings = recipe.training
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    processes = PartialState(cpu=device.type == "cpu")  # joins the others that torchrun has started
+    checkpoints = Checkpoints(folder / "checkpoints", settings.keep_checkpoints)
+    resume = checkpoints.last()
+    record = _record(recipe, inputs)
+    progress: dict[str, Any] = load_progress(resume) if resume else {"step": 0, "cursor": {}}
+    history = History(folder / "history.jsonl")
+    if resume:
+        _check_same(progress["record"], record, folder)
+        report.say(f"going on from step {progress['step']:,}", step=progress["step"])
+    if processes.is_main_process:
+        checkpoints.clean()
+        history.cut(progress["step"] if resume else -1)
+    else:
+        report = silent()
+    processes.wait_for_everyone()
+
+    dtype = _precision(recipe, device, report)
+    objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype)
+    documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
+    if not documents:
+        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
+    held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
+    cursor = Cursor(**progress["cursor"])
+    training = ContinuedTraining(
+        Parts(
+            objective=objective,
+            rows=rows,
+            batches=_batches(recipe, inputs, cursor, processes, report),
+            held_out=held_out if documents else None,
+            settings=settings,
+            seed=recipe.seed,
+            checkpoints=checkpoints,
+            history=history,
+            report=report,
+            record=record,
+        ),
+        device,
+    )
+    training.run(resume)
+    if processes.is_main_process:
+        _write_results(training, folder, dtype)
+    processes.wait_for_everyone()
+    return Checkpoint(folder)
+
+
+def _objective(recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype) -> tuple[Objective, NewRows, Any]:
+    """The extended model, ready to be trained; its new rows; and its tokenizer."""
+    model, tokenizer = _load(extended, dtype)
+    model.requires_grad_(False)
+    rows = split_rows(model, extended.first_new_id)
+    attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
+    if recipe.training.activation_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    lengths = byte_lengths(tokenizer, extended.first_new_id + len(rows.input))
+    return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
+
+
+def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:
+    """The precision of the frozen weights and of the products; what learns is always float32."""
+    if recipe.training.precision == "fp32":
+        return torch.float32
+    if device.type == "cpu":
+        report.say("training in fp32: on a CPU, bf16 is slower and less exact")
+        return torch.float32
+    return torch.bfloat16
+
+
+def _load(extended: ExtendedModel, dtype: torch.dtype) -> tuple[Any, Any]:
+    transformers_logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            extended.model, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(extended.model, local_files_only=True)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{extended.model} cannot be loaded as a model: {reason}") from error
+    return model, tokenizer
+
+
+def _batches(
+    recipe: Recipe, inputs: Inputs, cursor: Cursor, processes: PartialState, report: Report
+) -> Batches:
+    """Packed text of both kinds, from `cursor` on, for this process."""
+    settings = recipe.training
+    tokenizer = Tokenizer.from_file(str(inputs.extended.model / "tokenizer.json"))
+    start = tokenizer.token_to_id(_START)
+    if start is None:
+        raise TrainingError(
+            f"the tokenizer of {inputs.extended.model} has no {_START} to part documents with"
+        )
+    encode = _encoder(tokenizer)
+    text = Documents(inputs.corpus.train, recipe.seed, encode)
+    replay, share = None, settings.replay_share
+    if share > 0 and inputs.corpus.replay.exists():
+        replay = Documents(inputs.corpus.replay, recipe.seed, encode)
+    if replay is None or len(replay) == 0:
+        if share > 0:
+            report.say("the corpus has no replay text: training reads none")
+        replay, share = None, 0.0
+    sequences_a_step = settings.batch_size * settings.gradient_accumulation * processes.num_processes
+    tokens = sequences_a_step * settings.sequence_length
+    check_enough(text, round(tokens * (1 - share)))
+    sequences = pack(
+        text, replay, replay_share=share, start=start, length=settings.sequence_length, cursor=cursor
+    )
+    return Batches(sequences, settings.batch_size, processes.process_index, processes.num_processes)
+
+
+def _encoder(tokenizer: Tokenizer) -> Encode:
+    def encode(texts: list[str]) -> list[list[int]]:
+        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    return encode
+
+
+def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
+    """Everything the weights depend on, by dotted name, as JSON gives it back."""
+    sections = {
+        "seed": recipe.seed,
+        "training": recipe.training.model_dump(mode="json", exclude=_FREE),
+        "evaluation": recipe.evaluation.model_dump(mode="json", include={"context", "batch_size"}),
+        "corpus": digest(inputs.corpus.folder / "corpus.json"),
+        "extended": digest(inputs.extended.folder / "extension.json"),
+    }
+    flat: dict[str, Any] = json.loads(json.dumps(dict(_flat("", sections))))
+    return flat
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [leaf for key, inner in value.items() for leaf in _flat(f"{prefix}.{key}".lstrip("."), inner)]
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Raise RunFolderError, naming every difference, unless a begun training has these settings."""
+    changed = [
+        f"{key} {before.get(key)} -> {now.get(key)}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise RunFolderError(
+            f"{folder} holds a training that was begun with other settings ({'; '.join(changed)}); "
+            "set them back, or start it over with --redo training"
+        )
+
+
+def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype) -> None:
+    """The best weights, and training.json last."""
+    watch, step = training.watch, int(training.state.global_step)
+    source = training.parts.checkpoints.best(watch.best_step) if watch.best_step is not None else None
+    source = source or training.parts.checkpoints.last()
+    assert source is not None
+    shutil.rmtree(folder / "adapter", ignore_errors=True)
+    with whole_folder(folder / "adapter") as adapter:
+        shutil.copytree(source / "adapter", adapter, dirs_exist_ok=True)
+    rows = folder / "new_rows.safetensors"
+    shutil.copyfile(source / rows.name, rows)
+    device = training.args.device
+    write_json(
+        folder / "training.json",
+        {
+            "steps": step,
+            "steps_planned": training.parts.settings.steps,
+            "stopped_early": step < training.parts.settings.steps,
+            "weights_from_step": step if watch.best_step is None else watch.best_step,
+            "best_bits_per_byte": watch.best,
+            "tokens": training.cursor.tokens,
+            "replay_tokens": training.cursor.replay_tokens,
+            "seconds": round(training.meter.all_seconds, 3),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "processes": training.args.world_size,
+            "precision": str(dtype).removeprefix("torch."),
+            "settings": training.parts.record,
+        },
+    )

@@ -1,0 +1,1 @@
+"""What ekle knows about the Turkish language."""

@@ -1,0 +1,33 @@
+"""Stage 1 in a run: the corpus's counts become a vocabulary, measured on its held-out part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekle.artifacts import Corpus, Vocabulary, read_documents
+from ekle.bpe.base import load_base
+from ekle.counting import Counts
+from ekle.progress import Report
+from ekle.recipe import Recipe
+from ekle.vocabulary.learn import learn_vocabulary
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The counted corpus."""
+
+    corpus: Corpus
+
+
+def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Vocabulary:
+    """Learn the vocabulary of `recipe` into `folder`; raises what `learn_vocabulary` raises."""
+    base = load_base(recipe.base.tokenizer, recipe.base.revision)
+    corpus = inputs.corpus
+    return learn_vocabulary(
+        Counts.load(corpus.counts),
+        base,
+        recipe.vocabulary,
+        folder,
+        report,
+        held_out={genre: list(read_documents(path)) for genre, path in corpus.held_out.items()},
+        other={name: list(read_documents(path)) for name, path in corpus.other.items()},
+    )

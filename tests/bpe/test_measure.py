@@ -1,0 +1,184 @@
+"""Token figures, on a tokenizer small enough to count by hand."""
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from ekle.bpe.compare import compare_tokenizers, load_tokenizer
+from ekle.bpe.measure import (
+    count_floor,
+    count_tokens,
+    encode_speeds,
+    measure_drift,
+    measure_use,
+    new_ids,
+    split_lines,
+)
+from ekle.bpe.spans import changed_words, count_words, token_spans
+from ekle.errors import TextError, TokenizerError
+
+LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def byte_level(*merges: str) -> Tokenizer:
+    """One token a byte, and one for each of `merges` such as "e v" (Ġ is a space)."""
+    tokens = [*LETTERS, *(merge.replace(" ", "") for merge in merges)]
+    vocab = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab, [tuple(merge.split(" ")) for merge in merges]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+BASE = byte_level("e v")
+EXTENDED = byte_level("e v", "l e", "le r", "ev ler")
+TEXT = ["evler ev", "el"]  # base: ev l e r, space, ev | e l; extended: evler, space, ev | e l
+
+
+def test_token_counts_match_a_case_counted_by_hand():
+    counts = count_tokens(BASE, TEXT)
+    assert counts.tokens.tolist() == [6, 2]
+    assert counts.bytes.tolist() == [8, 2]
+    assert counts.words.tolist() == [2, 1]
+    assert counts.bytes_per_token == pytest.approx(10 / 8)
+    assert counts.tokens_per_word == pytest.approx(8 / 3)
+
+
+def test_tokens_saved_is_a_share_of_the_base_tokens():
+    base, extended = count_tokens(BASE, TEXT), count_tokens(EXTENDED, TEXT)
+    assert extended.tokens.tolist() == [3, 2]
+    assert extended.saved(base) == pytest.approx(3 / 8)
+    assert base.saved(extended) == pytest.approx(-3 / 5)
+
+
+def test_turkish_letters_count_as_two_bytes():
+    assert count_tokens(BASE, ["ağaç"]).bytes.tolist() == [6]
+
+
+def test_text_without_words_is_refused():
+    with pytest.raises(TextError, match="no words"):
+        count_tokens(BASE, ["  ", ""])
+    with pytest.raises(TextError, match="no lines"):
+        measure_drift(BASE, EXTENDED, [])
+    with pytest.raises(TextError, match="no text"):
+        encode_speeds([BASE], [""])
+
+
+def test_the_floor_is_one_token_a_pre_token():
+    # "evler", " ev", "," and " 12" are what the pre-tokenizer makes of it.
+    assert count_floor(BASE, ["evler ev, 12"]).tolist() == [4]
+    assert count_floor(BASE, ["ağaç"]).tolist() == [1]
+
+
+def test_no_tokenizer_beats_its_floor(tiny_vocabulary):
+    tokenizer = load_tokenizer(tiny_vocabulary.tokenizer)
+    documents = ["Evlerimizden çıktık, Ankara'da 3 gün kaldık.", "Kütüphane kapalıydı!"]
+    assert (count_floor(tokenizer, documents) <= count_tokens(tokenizer, documents).tokens).all()
+
+
+def test_drift_names_the_lines_whose_pieces_differ():
+    drift = measure_drift(BASE, EXTENDED, ["ev", "evler", "el", "al le"])
+    assert drift.changed == [1, 3]
+    assert drift.share == 0.5
+    assert (drift.tokens_before, drift.tokens_after) == (1 + 4 + 2 + 5, 1 + 1 + 2 + 4)
+
+
+def test_drift_sees_another_cut_of_the_same_length():
+    left, right = byte_level("a b"), byte_level("b c")  # abc: ab c against a bc
+    assert measure_drift(left, right, ["abc"]).changed == [0]
+
+
+def test_drift_ignores_renumbered_ids():
+    renumbered = byte_level("x y", "e v")
+    assert measure_drift(BASE, renumbered, ["ev ve"]).changed == []
+
+
+def test_drift_keeps_the_index_across_batches():
+    lines = ["ev"] * 5_000 + ["evler"]
+    assert measure_drift(BASE, EXTENDED, lines).changed == [5_000]
+
+
+def test_blank_lines_are_no_lines():
+    assert split_lines(["a\n\n  \nb", "", "c"]) == ["a", "b", "c"]
+
+
+def test_use_counts_new_tokens_and_how_many_differ():
+    ids = new_ids(BASE, EXTENDED)
+    assert len(ids) == 3
+    use = measure_use(EXTENDED, ["evler evler le", "al"], ids)
+    # evler, space, evler, space, le | a, l
+    assert (use.tokens, use.new, use.used, use.available) == (7, 3, 2, 3)
+
+
+def test_added_tokens_and_placeholders_are_not_new_tokens():
+    extended = byte_level("e v", "l e")
+    extended.add_special_tokens([AddedToken("<|tool|>", special=True)])
+    assert [extended.id_to_token(number) for number in new_ids(BASE, extended)] == ["le"]
+
+
+def test_the_placeholders_of_a_real_extension_are_not_new_tokens(tiny_base, tiny_vocabulary):
+    ids = new_ids(load_tokenizer(tiny_base), load_tokenizer(tiny_vocabulary.tokenizer))
+    assert ids == {token.id for token in tiny_vocabulary.tokens()}
+
+
+def test_speeds_come_in_the_order_of_the_tokenizers():
+    slow = byte_level("e v")
+    slow.pre_tokenizer = pre_tokenizers.Sequence(
+        [*[pre_tokenizers.ByteLevel(add_prefix_space=False)], *[pre_tokenizers.Split("q", "isolated")] * 40]
+    )
+    speeds = encode_speeds([slow, BASE], ["evler ev " * 2_000], rounds=3)
+    assert 0 < speeds[0] < speeds[1]
+
+
+def test_spans_join_to_the_text_and_show_half_characters_as_bytes():
+    assert [span.text for span in token_spans(EXTENDED, "evler")] == ["evler"]
+    assert [span.text for span in token_spans(BASE, "ağ")] == ["a", "\\xc4", "\\x9f"]
+    tokenizer = byte_level("Ä Ł")
+    assert "".join(span.text for span in token_spans(tokenizer, "ağ ve")) == "ağ ve"
+
+
+def test_spans_keep_an_added_token_whole():
+    tokenizer = byte_level("e v")
+    tokenizer.add_special_tokens([AddedToken("<|im_end|>", special=True)])
+    assert [span.text for span in token_spans(tokenizer, "ev<|im_end|>ev")] == ["ev", "<|im_end|>", "ev"]
+
+
+def test_spans_of_other_kinds_of_tokenizers_come_from_their_offsets():
+    tokenizer = Tokenizer(models.WordLevel({"ev": 0, "?": 1}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert [span.text for span in token_spans(tokenizer, "ev ağaç")] == ["ev", "ağaç"]
+
+
+def test_words_keep_their_apostrophe():
+    assert count_words(["Ankara'da, 3 ev; ev"]) == {"Ankara'da": 1, "ev": 2}
+
+
+def test_changed_words_come_in_the_order_asked_for():
+    words = count_words(["ev el el el le le evler evler aaaaaaaaa aaaaaaaaa xxxxxxxxxxxx"])
+    common = changed_words(BASE, EXTENDED, words, 5, "common")
+    assert [word.word for word in common] == ["le", "evler"]
+    gained = changed_words(BASE, EXTENDED, words, 5, "gained")
+    assert [(word.word, word.saved) for word in gained] == [("evler", 3), ("le", 1)]
+    assert gained[0].before == [" ", "ev", "l", "e", "r"]
+    assert gained[0].after == [" ", "evler"]
+    costly = changed_words(BASE, EXTENDED, words, 1, "costly")
+    assert [word.word for word in costly] == ["aaaaaaaaa"]
+
+
+def test_compared_tokenizers_are_held_against_the_first(tmp_path):
+    for name, tokenizer in (("base", BASE), ("extended", EXTENDED)):
+        (tmp_path / name).mkdir()
+        tokenizer.save(str(tmp_path / name / "tokenizer.json"))
+    first, second = compare_tokenizers(
+        {"base": tmp_path / "base", "extended": tmp_path / "extended" / "tokenizer.json"}, {"tr": TEXT}
+    )
+    assert first["texts"]["tr"]["tokens"] == 8
+    assert "tokens_saved" not in first["texts"]["tr"] and "speed" not in first
+    assert second["texts"]["tr"]["tokens_saved"] == pytest.approx(3 / 8)
+    assert second["texts"]["tr"]["lines_changed"] == pytest.approx(1 / 2)
+    assert second["speed"] > 0
+
+
+def test_a_file_that_is_no_tokenizer_is_named(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}", "utf-8")
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json is no tokenizer"):
+        load_tokenizer(tmp_path)

@@ -1,0 +1,102 @@
+"""What the commands do."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ekle.artifacts import Vocabulary
+from ekle.cli import main
+from ekle.cli.app import app
+from ekle.pipeline import run as run_module
+
+COMMANDS = [str(command.name) for command in app.registered_commands]
+Refused = Callable[..., None]
+Words = Callable[..., list[str]]
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    wanted = "run vocab extend train evaluate compare plan export serve try status"
+    assert wanted.split() == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_an_example_and_takes_settings(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"  ekle {command} " in shown or f"  ekle {command}\n" in shown.replace(" \n", "\n")
+    assert "--set" in shown
+
+
+def test_help_imports_nothing_slow() -> None:
+    program = "import sys; from ekle.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"torch", "transformers", "datasets", "polars", "tokenizers"}.isdisjoint(done.stderr.split())
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "ekle run" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ekle 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plan", "quickstart"], ["serve", "."], ["export", ".", "--format", "gguf", "--out", "there"]],
+)
+def test_what_comes_later_says_so(arguments: list[str], refused: Refused) -> None:
+    refused(arguments, "not built yet")
+
+
+def test_vocab_try_and_compare_work_on_each_others_results(
+    tmp_path: Path, text: Path, tiny_base: Path, vocab: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(vocab(text, "--size", "12", "--held-out", str(text))) == 0
+    assert "12 new tokens" in capsys.readouterr().out
+    assert Vocabulary(out).size == 12
+    assert main(["try", str(out), "Evlerimizden birinde"]) == 0
+    assert "tokens against" in capsys.readouterr().out, "the base is the one recorded in the folder"
+    assert main(["compare", str(tiny_base), str(out), "--text", str(text)]) == 0
+    assert "out" in capsys.readouterr().out
+
+
+def test_status_shows_every_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run_module, "make", lambda stage, recipe, place, report: (place(stage) / "out").write_text("12345")
+    )
+    assert main(["run", "--runs", str(tmp_path), "--until", "vocabulary"]) == 0
+    capsys.readouterr()
+    assert main(["status", "quickstart", "--runs", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[1:4]] == [
+        ["1-corpus", "made"],
+        ["2-vocabulary", "made"],
+        ["3-base", "open"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "colab_qwen3_turkish_complete",
+        "qwen3_turkish_advanced_trainer",
+        "qwen3_turkish_vocab_creator",
+        "qwen_turkish_extender",
+    ],
+)
+def test_the_scripts_of_the_guide_have_help(script: str) -> None:
+    path = Path(__file__).parents[2] / "turkish_tokenizer" / f"{script}.py"
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert "--set" in done.stdout

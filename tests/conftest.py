@@ -1,0 +1,85 @@
+"""Fixtures that every test may use; the small world itself is built in tiny.py.
+
+Fixtures over a model take the head's kind from `tied`. It is False unless a test says otherwise:
+
+    @pytest.mark.parametrize("tied", [False, True])
+    def test_something(tiny_extended): ...
+
+What a fixture returns is shared by all tests: read it, never write into it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from tiny import write_base, write_base_artifact, write_corpus, write_extended, write_vocabulary
+
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of text to measure with; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("EKLE_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data to measure with in {folder}; set EKLE_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture
+def tied() -> bool:
+    """Whether input and output embeddings are one matrix."""
+    return False
+
+
+@pytest.fixture(scope="session")
+def _bases(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    root = tmp_path_factory.mktemp("bases")
+    return {tied: write_base(root / ("tied" if tied else "untied"), tied=tied) for tied in (False, True)}
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """A few dozen Turkish documents, two held-out genres, English to leave alone."""
+    return write_corpus(tmp_path_factory.mktemp("1-corpus"))
+
+
+@pytest.fixture(scope="session")
+def tiny_vocabulary(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> Vocabulary:
+    """Twenty new tokens, ids 410 to 429, over the tokenizer of `tiny_base`."""
+    return write_vocabulary(tmp_path_factory.mktemp("2-vocabulary"), _bases[False])
+
+
+@pytest.fixture
+def tiny_base(_bases: dict[bool, Path], tied: bool) -> Path:
+    """A model folder: 410 rows, hidden size 32, two layers, float32, one safetensors file."""
+    return _bases[tied]
+
+
+@pytest.fixture(scope="session")
+def _base_models(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> dict[bool, BaseModel]:
+    root = tmp_path_factory.mktemp("3-base")
+    return {tied: write_base_artifact(root / str(tied), model) for tied, model in _bases.items()}
+
+
+@pytest.fixture
+def tiny_base_model(_base_models: dict[bool, BaseModel], tied: bool) -> BaseModel:
+    """The artifact of the base stage over `tiny_base`."""
+    return _base_models[tied]
+
+
+@pytest.fixture(scope="session")
+def _extended_models(
+    tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path], tiny_vocabulary: Vocabulary
+) -> dict[bool, ExtendedModel]:
+    root = tmp_path_factory.mktemp("4-extension")
+    return {tied: write_extended(root / str(tied), model, tiny_vocabulary) for tied, model in _bases.items()}
+
+
+@pytest.fixture
+def tiny_extended(_extended_models: dict[bool, ExtendedModel], tied: bool) -> ExtendedModel:
+    """`tiny_base` with twenty mean-of-pieces rows, 430 in all; artifact of the extension stage."""
+    return _extended_models[tied]

@@ -1,0 +1,99 @@
+"""Any folder against any other, and tokenizers in the terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.spans import token_spans
+from ekle.errors import InputError, RunFolderError, TextError
+from ekle.evaluation.comparison import compare_tokenizers
+from ekle.evaluation.folders import evaluate_folder
+from ekle.evaluation.terminal import comparison_table, cut_line, scorecard_table
+from ekle.progress import Report, silent
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "metin.txt"
+    path.write_text("Kediler bahçedeki ağaçların altında oturuyorlardı.\nEvlerimizden çıktık.\n", "utf-8")
+    return {"metin": path}
+
+
+def printed(renderable):
+    stream = io.StringIO()
+    Console(file=stream, width=140, color_system=None).print(renderable)
+    return stream.getvalue()
+
+
+def test_a_model_folder_is_measured_against_its_base(tiny_base, tiny_extended, texts, settings, tmp_path):
+    out = tmp_path / "out"
+    figures = evaluate_folder(tiny_extended.model, tiny_base, texts, settings, out, silent()).figures
+    assert set(figures["likelihood"]) == {"base", "extended"}
+    assert set(figures["tokens"]["by_text"]) == {"metin"}
+    assert "drift" not in figures and "training" not in figures
+    assert (out / "report.html").exists()
+    shown = printed(scorecard_table(figures))
+    assert "metin" in shown and "bits per byte" in shown and "toy model" in shown
+
+
+def test_a_base_against_itself_changes_nothing(tiny_base, texts, settings, tmp_path):
+    figures = evaluate_folder(
+        tiny_base, tiny_base, texts, settings, tmp_path / "out", silent(), other=texts
+    ).figures
+    assert figures["tokens"]["together"]["saved"]["value"] == 0
+    assert figures["drift"]["metin"]["changed"] == 0
+    assert figures["likelihood"]["extended"]["metin"]["change"]["value"] == 0
+    assert figures["tokens"]["new_tokens"]["available"] == 0
+
+
+def test_a_tokenizer_alone_gets_token_figures_alone(tiny_base, tiny_vocabulary, texts, settings, tmp_path):
+    stream = io.StringIO()
+    report = Report(Console(file=stream))
+    figures = evaluate_folder(
+        tiny_vocabulary.tokenizer, tiny_base, texts, settings, tmp_path / "out", report
+    ).figures
+    assert "tokens" in figures and figures["vocabulary"]["size"] == 20
+    assert not {"models", "likelihood", "generation"} & set(figures)
+    assert "only tokens are measured" in stream.getvalue()
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is_written(
+    tiny_base, tiny_extended, texts, settings, tmp_path
+):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="at least one text"):
+        evaluate_folder(tiny_extended.model, tiny_base, {}, settings, out, silent())
+    with pytest.raises(InputError, match="no folder"):
+        evaluate_folder(tmp_path / "nowhere", tiny_base, texts, settings, out, silent())
+    with pytest.raises(TextError, match="absent"):
+        evaluate_folder(tiny_extended.model, tiny_base, {"x": tmp_path / "absent"}, settings, out, silent())
+    assert not out.exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    tiny_base, tiny_extended, texts, settings, tmp_path
+):
+    (tmp_path / "thesis.tex").write_text("mine", "utf-8")
+    with pytest.raises(RunFolderError, match="something else"):
+        evaluate_folder(tiny_extended.model, tiny_base, texts, settings, tmp_path, silent())
+
+
+def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary, texts):
+    rows = compare_tokenizers({"base": tiny_base, "ours": tiny_vocabulary.folder}, texts)
+    assert rows[1]["texts"]["metin"]["tokens_saved"] > 0
+    shown = printed(comparison_table(rows))
+    assert "ours" in shown and "tokens saved" in shown and "characters/s" in shown
+
+
+def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):
+    tokenizer = load_tokenizer(tiny_vocabulary.tokenizer)
+    text = "Ağaçların altında oturan yaşlılar"
+    spans = token_spans(tokenizer, text)
+    line = cut_line(spans)
+    assert line.plain == "".join(span.text for span in spans)
+    assert len({str(part.style) for part in line.spans}) == 2
+    new = {token.id for token in tiny_vocabulary.tokens()}
+    styles = {str(part.style) for part in cut_line(spans, new).spans}
+    assert len(styles) > 2

@@ -1,0 +1,135 @@
+"""The stage as a whole, on the tiny world: every figure that is promised, and none that is made up."""
+
+import json
+import math
+
+import pytest
+
+from ekle.artifacts import Corpus
+from ekle.errors import CheckpointError
+from ekle.evaluation import subjects
+from ekle.evaluation.stage import Inputs, run
+from ekle.progress import silent
+
+
+@pytest.fixture
+def inputs(tiny_corpus, tiny_vocabulary, tiny_base_model, tiny_extended, tiny_checkpoint):
+    return Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model, tiny_extended, tiny_checkpoint)
+
+
+@pytest.fixture
+def evaluated(recipe, inputs, tmp_path):
+    (tmp_path / "6-evaluation").mkdir()
+    return run(recipe, inputs, tmp_path / "6-evaluation", silent())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_everything_promised_is_measured(evaluated):
+    figures = evaluated.figures
+    assert set(figures) == {
+        "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "drift",
+        "likelihood", "generation", "training", "verdict",
+    }  # fmt: skip
+    assert set(figures["tokens"]["by_text"]) == {"prose", "street"}
+    assert set(figures["drift"]) == {"english"}
+    for model in ("base", "extended", "trained"):
+        assert set(figures["likelihood"][model]) == {"together", "prose", "street", "english"}
+        assert [sample["prompt"] for sample in figures["generation"][model]] == ["Ağaçların altında", "Deniz"]
+    assert "change" not in figures["likelihood"]["base"]["prose"]
+    assert "change" in figures["likelihood"]["trained"]["prose"]
+    assert figures["models"]["base"]["row_parameters"] < figures["models"]["base"]["parameters"]
+
+
+def test_figures_agree_with_each_other(evaluated, tiny_corpus):
+    figures = evaluated.figures
+    together, parts = figures["tokens"]["together"], figures["tokens"]["by_text"].values()
+    for key in ("base", "extended"):
+        assert together[key]["tokens"] == sum(part[key]["tokens"] for part in parts)
+    assert together["saved"]["value"] == pytest.approx(
+        1 - together["extended"]["tokens"] / together["base"]["tokens"]
+    )
+    assert together["saved"]["value"] > 0.02  # the new tokens were learned from text like this
+    # The likelihood is over the same text: the tokens that were counted are the tokens that were read.
+    for key in ("base", "extended"):
+        own = figures["likelihood"][key]["together"]
+        assert (own["tokens"], own["bytes"]) == (together[key]["tokens"], together["bytes"])
+        bits = own["loss_per_token"] * own["tokens"] / own["bytes"] / math.log(2)
+        assert own["bits_per_byte"]["value"] == pytest.approx(bits)
+
+
+def test_the_checkpoint_makes_the_trained_model_another_one(evaluated):
+    likelihood = evaluated.figures["likelihood"]
+    before, after = (likelihood[key]["together"]["bits_per_byte"]["value"] for key in ("extended", "trained"))
+    assert abs(before - after) > 1e-3
+    assert likelihood["extended"]["together"]["tokens"] == likelihood["trained"]["together"]["tokens"]
+
+
+def test_what_was_not_measured_is_absent(recipe, inputs, tiny_corpus, tmp_path):
+    folder, bare = tmp_path / "6-evaluation", tmp_path / "bare"
+    folder.mkdir()
+    (bare / "other").mkdir(parents=True)
+    (bare / "other" / "english.jsonl").write_bytes(tiny_corpus.other["english"].read_bytes())
+    settings = recipe.evaluation.model_copy(update={"prompts": []})
+    recipe = recipe.model_copy(update={"evaluation": settings})
+    changed = Inputs(Corpus(bare), inputs.vocabulary, inputs.base, inputs.extended, inputs.checkpoint)
+    figures = run(recipe, changed, folder, silent()).figures
+    assert "tokens" not in figures and "generation" not in figures
+    assert set(figures["likelihood"]["trained"]) == {"english"}
+    assert "No Turkish text" in (folder / "report.html").read_text("utf-8")
+
+
+def test_two_runs_give_the_same_figures(recipe, inputs, evaluated, tmp_path):
+    (tmp_path / "again").mkdir()
+    first, second = evaluated.figures, run(recipe, inputs, tmp_path / "again", silent()).figures
+    for figures in (first, second):
+        del figures["tokens"]["speed"]
+    assert first == second
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(recipe, inputs, evaluated, monkeypatch):
+    for name in ("report.json", "report.html", "parts/generation-trained.json"):
+        (evaluated.folder / name).unlink()
+    loaded = []
+    original = subjects.Subject.loaded.func
+
+    def spy(subject):
+        loaded.append(subject.name)
+        return original(subject)
+
+    monkeypatch.setattr(subjects.Subject, "loaded", property(spy))
+    run(recipe, inputs, evaluated.folder, silent())
+    assert set(loaded) == {"trained"}
+    assert (evaluated.folder / "report.json").exists()
+
+
+def test_parts_of_other_settings_or_inputs_are_measured_again(recipe, inputs, evaluated, tmp_path):
+    part = evaluated.folder / "parts" / "likelihood-base.json"
+    before = json.loads(part.read_text("utf-8"))["stamp"]
+    settings = recipe.evaluation.model_copy(update={"context": 16})
+    run(recipe.model_copy(update={"evaluation": settings}), inputs, evaluated.folder, silent())
+    changed = json.loads(part.read_text("utf-8"))["stamp"]
+    assert changed != before
+    inputs.checkpoint.rows.touch()
+    run(recipe, inputs, evaluated.folder, silent())
+    assert json.loads(part.read_text("utf-8"))["stamp"] not in (before, changed)
+
+
+def test_a_damaged_part_is_measured_again(recipe, inputs, evaluated):
+    expected = evaluated.figures["tokens"]["together"]
+    (evaluated.folder / "parts" / "tokens.json").write_text("{", "utf-8")
+    assert run(recipe, inputs, evaluated.folder, silent()).figures["tokens"]["together"] == expected
+
+
+def test_a_damaged_model_is_one_clear_error(recipe, inputs, tiny_base, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in tiny_base.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "model.safetensors").write_bytes((tiny_base / "model.safetensors").read_bytes()[:5000])
+    (tmp_path / "base.json").write_text(json.dumps({"model": str(broken)}), "utf-8")
+    damaged = type(inputs.base)(tmp_path, "broken")
+    changed = Inputs(inputs.corpus, inputs.vocabulary, damaged, inputs.extended, inputs.checkpoint)
+    (tmp_path / "6-evaluation").mkdir()
+    with pytest.raises(CheckpointError, match="broken"):
+        run(recipe, changed, tmp_path / "6-evaluation", silent())
+    assert not (tmp_path / "6-evaluation" / "report.json").exists()

@@ -1,0 +1,102 @@
+"""The sentences say what the figures say, good or bad, and nothing that was not measured."""
+
+import pytest
+
+from ekle.evaluation.verdict import verdict
+from ekle.evaluation.wording import amount, listed, percent, signed, size, span
+
+
+def figures(saved=0.34, change=None, base_parameters=4_000_000_000):
+    """Content of a report.json, cut down to what the verdict reads."""
+    whole = {
+        "bytes": 5_100_000,
+        "base": {"tokens_per_word": 2.55},
+        "extended": {"tokens_per_word": 1.69},
+        "saved": {"value": saved, "low": saved - 0.01, "high": saved + 0.01},
+        "floor": {"saved": 0.518},
+    }
+    found = {"tokens": {"together": whole, "by_text": {"wiki": whole}}}
+    if change is not None:
+        found |= {
+            "models": {"base": {"parameters": base_parameters, "row_parameters": 1_000_000}},
+            "likelihood": {
+                "base": {"together": {"bits_per_byte": {"value": 1.0}}, "en": {}},
+                "extended": {"together": {"bits_per_byte": {"value": 1.5}, "change": change}, "en": {}},
+                "trained": {
+                    "together": {"bits_per_byte": {"value": 1.0 + change["value"]}, "change": change},
+                    "en": {"change": {"value": 0.05, "low": 0.04, "high": 0.06}},
+                },
+            },
+            "drift": {"en": {"lines": 100, "changed": 2, "share": {"value": 0.02}}},
+        }
+    return found
+
+
+def kinds(found):
+    return [sentence.kind for sentence in verdict(found)]
+
+
+def said(found):
+    return " ".join(sentence.text for sentence in verdict(found)).replace("\u00a0", " ")
+
+
+def test_fewer_tokens_are_good_and_more_tokens_are_said_to_be_more():
+    assert "Turkish text takes 34.0 % fewer tokens." in said(figures())
+    assert "between 33.0 and 35.0 % (95 % interval)" in said(figures())
+    assert "Turkish text takes 2.0 % more tokens." in said(figures(saved=-0.02))
+    assert "bad" in kinds(figures(saved=-0.02))
+
+
+def test_a_clear_loss_is_called_a_loss():
+    text = said(figures(change={"value": 0.1, "low": 0.05, "high": 0.15}))
+    assert "10.0 % more bits than the base: 1.100 a byte instead of 1.000" in text
+    assert "it stood at 1.500" in text
+
+
+def test_a_clear_gain_is_called_a_gain():
+    found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
+    assert "10.0 % fewer bits" in said(found)
+
+
+@pytest.mark.parametrize("change", [{"value": -0.01, "low": -0.05, "high": 0.03}, {"value": -0.01}])
+def test_a_change_within_the_interval_is_no_change(change):
+    assert "cannot be told apart" in said(figures(change=change))
+
+
+def test_forgetting_is_bad_news():
+    found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
+    assert "Other text costs the trained model more bits than the base: en 5.0 %." in said(found)
+    assert "bad" in kinds(found)
+
+
+def test_changed_lines_are_named_and_none_is_said_to_be_none():
+    found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
+    assert "cut differently than before: 2.0 % of en." in said(found)
+    found["drift"]["en"] |= {"changed": 0, "share": {"value": 0.0}}
+    assert "Not one of 100 lines of en is cut differently." in said(found)
+
+
+def test_a_toy_is_called_a_toy_and_a_model_is_not():
+    change = {"value": -0.1, "low": -0.15, "high": -0.05}
+    assert "toy model: 500,000 parameters" in said(figures(change=change, base_parameters=1_500_000))
+    assert "toy" not in said(figures(change=change))
+
+
+def test_without_held_out_text_the_verdict_says_so():
+    assert "No Turkish text was held out" in said({})
+
+
+def test_the_headline_comes_first_and_once():
+    assert kinds(figures())[0] == "headline"
+    assert kinds(figures()).count("headline") == 1
+
+
+def test_figures_are_worded_for_people():
+    plain = [text.replace("\u00a0", " ") for text in map(percent, (0.3402, 0.0044, 0.00001, 0, -0.021))]
+    assert plain == ["34.0 %", "0.44 %", "<0.01 %", "0 %", "−2.1 %"]
+    assert signed(0.02).startswith("+") and not signed(-0.02).startswith("+")
+    assert span({"value": 0.5, "low": 0.4, "high": 0.6}).replace("\u00a0", " ") == "40.0 to 60.0 %"
+    assert span({"value": 0.5}) == ""
+    assert (amount(1234), amount(2_500_000)) == ("1,234", "2.5\u00a0million")
+    assert (size(999), size(5_100_000)) == ("999\u00a0bytes", "5.1\u00a0MB")
+    assert (listed(["a"]), listed(["a", "b", "c"])) == ("a", "a, b and c")

@@ -1,0 +1,124 @@
+"""Extension grows the row matrices and changes nothing else; new rows follow their rule."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.errors import CheckpointError, RunFolderError
+from ekle.extension.extend import extend_model, new_rows
+from ekle.progress import silent
+from ekle.recipe.extension import Extension
+
+both = pytest.mark.parametrize("tied", [False, True])
+
+
+@pytest.fixture
+def extended(tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> ExtendedModel:
+    return extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", Extension(), silent())
+
+
+@both
+def test_base_rows_and_all_other_tensors_are_the_base_s_bit_for_bit(
+    tiny_base: Path, extended: ExtendedModel
+) -> None:
+    before = load_file(tiny_base / "model.safetensors")
+    after = load_file(extended.model / "model.safetensors")
+    assert set(before) == set(after)
+    for name, tensor in before.items():
+        assert torch.equal(after[name][: len(tensor)], tensor)
+        assert (len(after[name]) == 430) == (name in ("model.embed_tokens.weight", "lm_head.weight"))
+
+
+@both
+def test_a_new_row_is_the_mean_of_its_pieces_rows(
+    tiny_base: Path, extended: ExtendedModel, tiny_vocabulary: Vocabulary
+) -> None:
+    before = load_file(tiny_base / "model.safetensors")
+    after = load_file(extended.model / "model.safetensors")
+    for name in set(before) & {"model.embed_tokens.weight", "lm_head.weight"}:
+        for token in tiny_vocabulary.tokens():
+            want = sum(before[name][piece] for piece in token.base_pieces) / len(token.base_pieces)
+            assert torch.allclose(after[name][token.id], want, atol=1e-6)
+
+
+@both
+def test_text_without_new_tokens_gets_the_logits_of_the_base(
+    tiny_base: Path, extended: ExtendedModel
+) -> None:
+    before = AutoModelForCausalLM.from_pretrained(tiny_base)
+    after = AutoModelForCausalLM.from_pretrained(extended.model)
+    old, new = AutoTokenizer.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(extended.model)
+    text = "the sun and the north"
+    ids = torch.tensor([old(text)["input_ids"]])
+    assert new(text)["input_ids"] == ids[0].tolist()
+    with torch.no_grad():
+        assert torch.equal(before(ids).logits, after(ids).logits[..., :410])
+
+
+@both
+def test_used_new_rows_get_a_gradient_and_unused_ones_none(
+    tiny_vocabulary: Vocabulary, extended: ExtendedModel
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(extended.model)
+    used = [token.id for token in tiny_vocabulary.tokens()][:5]
+    ids = torch.tensor([used])
+    model(ids, labels=ids).loss.backward()
+    gradient = model.get_input_embeddings().weight.grad
+    assert gradient is not None and torch.isfinite(gradient).all()
+    assert (gradient[used[:-1]].abs().sum(dim=1) > 0).all()
+
+
+def test_mean_rows_are_the_mean_of_the_base_rows_in_use() -> None:
+    rows = torch.arange(12.0).reshape(4, 3)
+    used = torch.tensor([0, 1, 3])
+    new = new_rows("mean", rows, [[0], [1, 2]], used, "input")
+    assert torch.allclose(new, rows[used].mean(dim=0).expand(2, 3))
+
+
+def test_the_manifest_of_the_extension_says_what_was_kept(extended: ExtendedModel) -> None:
+    about = json.loads((extended.folder / "extension.json").read_text("utf-8"))
+    assert (about["first_new_id"], about["size"], about["rows"]) == (410, 20, 430)
+    assert about["tensors_equal"] == len(about["digests"]) - 2
+    assert extended.first_new_id == 410
+    assert json.loads((extended.model / "config.json").read_text("utf-8"))["vocab_size"] == 430
+    assert (extended.model / "generation_config.json").exists()
+    assert (extended.model / "chat_template.jinja").exists()
+
+
+def test_a_base_with_other_rows_is_refused_and_nothing_is_left(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:405].clone()
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"405 rows in .*, 410 are wanted"):
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
+
+
+def test_a_row_that_is_not_finite_is_refused(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"][7, 0] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="row 7 of"):
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+
+
+def test_an_output_folder_in_use_is_refused(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text("mine", "utf-8")
+    with pytest.raises(RunFolderError, match="not empty"):
+        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, Extension(), silent())

@@ -1,0 +1,135 @@
+"""The chunked loss against PyTorch's own, on full logits."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ekle.model.loss import IGNORED, chunk_size, chunked_cross_entropy, sample_labels, weighted_cross_entropy
+from ekle.model.rows import SplitHead
+
+TOKENS, WIDTH, BASE, NEW = 50, 8, 40, 9
+
+
+@pytest.fixture
+def head() -> SplitHead:
+    torch.manual_seed(1)
+    base = nn.Parameter(torch.randn(BASE, WIDTH), requires_grad=False)
+    return SplitHead(base, nn.Parameter(torch.randn(NEW, WIDTH)))
+
+
+def some_states(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(2)
+    labels = torch.randint(0, BASE + NEW, (TOKENS,))
+    labels[::7] = IGNORED
+    return torch.randn(TOKENS, WIDTH).to(dtype).requires_grad_(), labels
+
+
+@pytest.mark.parametrize("chunk", [1, 7, TOKENS, 1000])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_value_and_gradients_equal_those_of_full_logits(head: SplitHead, chunk: int, reduction: str) -> None:
+    hidden, labels = some_states()
+    (3 * chunked_cross_entropy(hidden, head, labels, chunk, reduction)).backward()
+    got = hidden.grad, head.new.grad
+    hidden.grad = head.new.grad = None
+    logits = hidden @ torch.cat([head.base, head.new]).T
+    expected = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction=reduction)
+    (3 * expected).backward()
+
+    assert chunked_cross_entropy(hidden, head, labels, chunk, reduction).item() == pytest.approx(
+        expected.item(), rel=1e-6
+    )
+    torch.testing.assert_close(got[0], hidden.grad)
+    torch.testing.assert_close(got[1], head.new.grad)
+    assert head.base.grad is None
+
+
+def test_single_losses_equal_those_of_full_logits(head: SplitHead) -> None:
+    hidden, labels = some_states()
+    losses = chunked_cross_entropy(hidden, head, labels, 6, "none")
+    expected = functional.cross_entropy(head(hidden), labels, ignore_index=IGNORED, reduction="none")
+    torch.testing.assert_close(losses, expected.detach())
+    assert not losses.requires_grad
+
+
+def test_weights_scale_each_token(head: SplitHead) -> None:
+    hidden, labels = some_states()
+    weights = torch.rand(TOKENS)
+    total, _ = weighted_cross_entropy(hidden, head, labels, weights, 6)
+    total.backward()
+    got = hidden.grad
+    hidden.grad = None
+    losses = functional.cross_entropy(head(hidden), labels, ignore_index=IGNORED, reduction="none")
+    (losses * weights).sum().backward()
+    torch.testing.assert_close(got, hidden.grad)
+
+
+def test_tied_rows_get_the_gradient_of_both_ends(head: SplitHead) -> None:
+    ids = torch.randint(BASE, BASE + NEW, (TOKENS,))
+    labels = torch.randint(0, BASE + NEW, (TOKENS,))
+    chunked_cross_entropy(head.new[ids - BASE], head, labels, 8).backward()
+    got = head.new.grad.clone()
+    head.new.grad = None
+    functional.cross_entropy(head.new[ids - BASE] @ head.weight.T, labels).backward()
+    torch.testing.assert_close(got, head.new.grad)
+
+
+def test_a_plain_linear_head_learns_all_its_rows() -> None:
+    torch.manual_seed(0)
+    hidden, labels = some_states()
+    linear = nn.Linear(WIDTH, BASE + NEW, bias=False)
+    chunked_cross_entropy(hidden, linear, labels, 9).backward()
+    got = linear.weight.grad.clone()
+    linear.weight.grad = None
+    functional.cross_entropy(linear(hidden), labels, ignore_index=IGNORED).backward()
+    torch.testing.assert_close(got, linear.weight.grad)
+
+
+def test_bfloat16_states_give_the_same_loss_within_their_rounding(head: SplitHead) -> None:
+    hidden, labels = some_states(torch.bfloat16)
+    loss = chunked_cross_entropy(hidden, head, labels, 8)
+    loss.backward()
+    full = hidden.detach().float().requires_grad_()
+    rows = torch.cat([head.base, head.new.detach()])
+    expected = functional.cross_entropy(full @ rows.T, labels, ignore_index=IGNORED)
+    expected.backward()
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
+    torch.testing.assert_close(hidden.grad.float(), full.grad, atol=1e-3, rtol=0.05)
+    assert head.new.grad.dtype == torch.float32
+
+
+def test_no_full_logits_and_no_full_head_gradient_are_made() -> None:
+    rows, tokens, chunk = 20_000, 2_000, 50
+    torch.manual_seed(0)
+    head = SplitHead(
+        nn.Parameter(torch.randn(rows - 500, WIDTH), requires_grad=False),
+        nn.Parameter(torch.randn(500, WIDTH)),
+    )
+    hidden, labels = torch.randn(tokens, WIDTH, requires_grad=True), torch.randint(0, rows, (tokens,))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        chunked_cross_entropy(hidden, head, labels, chunk).backward()
+    largest = max(event.self_cpu_memory_usage / max(event.count, 1) for event in profile.key_averages())
+    assert largest <= 1.1 * chunk * rows * 4  # one chunk of logits; all of them would be 40 times as much
+    assert head.base.grad is None
+
+
+def test_sampled_labels_follow_the_distribution_of_the_model(head: SplitHead) -> None:
+    torch.manual_seed(3)
+    state = torch.randn(1, WIDTH)
+    generator = torch.Generator().manual_seed(4)
+    drawn = sample_labels(state.expand(40_000, -1), head, 1_000, generator)
+    shares = torch.bincount(drawn, minlength=BASE + NEW) / len(drawn)
+    expected = head(state).softmax(dim=1).squeeze(0).detach()
+    assert (shares - expected).abs().max() < 0.01
+
+
+def test_sampling_twice_with_one_seed_gives_the_same_labels(head: SplitHead) -> None:
+    hidden, _ = some_states()
+    first, second = (sample_labels(hidden, head, 7, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_chunk_shrinks_as_the_vocabulary_grows() -> None:
+    cpu = torch.device("cpu")
+    assert chunk_size(430, cpu) > chunk_size(171_936, cpu) >= 16

@@ -1,0 +1,63 @@
+"""The manifest of a stage."""
+
+from pathlib import Path
+
+import pytest
+
+from ekle.errors import RunFolderError
+from ekle.pipeline.manifest import flat_settings, read_manifest, write_manifest
+from ekle.recipe import make_recipe
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "rows").write_bytes(b"1234")
+    written = write_manifest(tmp_path, "extension", {"extension.init": "mean"}, {"3-base": "ab"}, 1.5)
+    assert read_manifest(tmp_path) == written
+    assert written.outputs["inner/rows"]["bytes"] == 4
+    assert set(written.versions) == {"python", "ekle", "torch", "transformers", "tokenizers"}
+
+
+def test_the_fingerprint_follows_the_outputs_and_not_the_time(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"1234")
+    first = write_manifest(tmp_path, "extension", {}, {}, 1.5)
+    assert write_manifest(tmp_path, "extension", {}, {}, 99.0).fingerprint == first.fingerprint
+    (tmp_path / "rows").write_bytes(b"1235")
+    assert write_manifest(tmp_path, "extension", {}, {}, 1.5).fingerprint != first.fingerprint
+
+
+def test_a_damaged_output_is_found(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"1234")
+    manifest = write_manifest(tmp_path, "extension", {}, {}, 1.5)
+    assert manifest.damage(tmp_path) == []
+    (tmp_path / "rows").write_bytes(b"12")
+    assert manifest.damage(tmp_path) == ["rows"]
+
+
+def test_what_a_stage_keeps_to_go_on_from_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step-000010").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "step-000010" / "optimizer").write_bytes(b"1234")
+    (tmp_path / "rows").write_bytes(b"1234")
+    assert list(write_manifest(tmp_path, "training", {}, {}, 1.5).outputs) == ["rows"]
+
+
+def test_a_file_added_to_a_folder_is_a_difference(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, "corpus", {}, {"corpus.sources: texts/a.txt": "aa"}, 1.5)
+    more = {"corpus.sources: texts/a.txt": "aa", "corpus.sources: texts/b.txt": "bb"}
+    assert manifest.differences({}, more) == ["corpus.sources: texts/b.txt was not there before"]
+    assert manifest.differences({}, {}) == ["corpus.sources: texts/a.txt is gone"]
+
+
+def test_a_manifest_of_another_shape_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"stage": "corpus"}')
+    with pytest.raises(RunFolderError, match="not written by this version"):
+        read_manifest(tmp_path)
+
+
+def test_settings_are_flat_and_only_those_asked_for() -> None:
+    recipe = make_recipe({"name": "probe", "training": {"sophia": {"rho": 0.01}}})
+    settings = flat_settings(recipe, ("seed", "training"))
+    assert settings["seed"] == 0
+    assert settings["training.sophia.rho"] == 0.01
+    assert settings["training.sophia.betas"] == [0.965, 0.99]
+    assert not any(key.startswith(("corpus", "base")) for key in settings)

@@ -1,0 +1,108 @@
+"""What is refused before the first stage, with nothing written."""
+
+import json
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ekle.errors import (
+    CheckpointError,
+    EkleError,
+    InputError,
+    RecipeError,
+    SpaceError,
+    TextError,
+    TokenizerError,
+)
+from ekle.pipeline import sources
+from ekle.pipeline.run import run
+from ekle.recipe import Recipe
+
+Recipes = Callable[..., Recipe]
+
+
+def _refused(recipe: Recipe, folder: Path, error: type[EkleError], words: str) -> None:
+    """The run is refused with these words, and leaves no trace."""
+    with pytest.raises(error, match=words):
+        run(recipe, folder / "runs" / "run")
+    assert not (folder / "runs").exists()
+
+
+def test_a_missing_text_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    _refused(recipe_with("corpus.sources=['nowhere.txt']"), tmp_path, TextError, r"nowhere\.txt")
+    assert stand_ins.made == []
+
+
+def test_a_folder_without_text_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    _refused(recipe_with(f"corpus.sources=['{tmp_path}/empty']"), tmp_path, TextError, "holds no text")
+
+
+def test_a_file_that_cannot_be_read_is_refused(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(sources, "digest", refuse)
+    _refused(recipe_with(), tmp_path, TextError, r"text\.txt cannot be read: Permission denied")
+
+
+def test_a_base_without_tokenizer_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    _refused(recipe_with(f"base.tokenizer={tmp_path}/base"), tmp_path, TokenizerError, r"no tokenizer\.json")
+
+
+def test_a_model_that_is_nowhere_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    _refused(recipe_with("base.model=./nowhere"), tmp_path, InputError, "no model folder ./nowhere")
+
+
+def test_a_hub_model_out_of_reach_is_refused_in_one_line(
+    stand_ins, recipe_with: Recipes, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="the hub did not give it") as refusal:
+        run(recipe_with("base.model=nobody/no-such-model"), tmp_path / "run")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_hub_text_out_of_reach_is_refused_in_one_line(
+    stand_ins, recipe_with: Recipes, tmp_path: Path
+) -> None:
+    recipe = recipe_with("corpus.replay=['hf:nobody/no-such-text:en']")
+    _refused(recipe, tmp_path, TextError, "the hub did not give hf:nobody/no-such-text:en")
+
+
+def test_a_model_without_safetensors_is_refused(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path
+) -> None:
+    model = tmp_path / "pickled"
+    model.mkdir()
+    shutil.copy(tiny_base / "config.json", model)
+    (model / "pytorch_model.bin").write_bytes(b"pickle")
+    _refused(recipe_with(f"base.model={model}"), tmp_path, CheckpointError, "no \\*\\.safetensors")
+
+
+def test_a_model_and_a_tokenizer_that_do_not_fit_are_refused(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path
+) -> None:
+    model = tmp_path / "other"
+    shutil.copytree(tiny_base, model)
+    config = json.loads((model / "config.json").read_text("utf-8")) | {"vocab_size": 500}
+    (model / "config.json").write_text(json.dumps(config), "utf-8")
+    _refused(recipe_with(f"base.model={model}"), tmp_path, CheckpointError, "has 500 embedding rows")
+
+
+def test_quotas_that_miss_the_size_are_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    recipe = recipe_with("vocabulary.strategy=guide", "vocabulary.size=500")
+    _refused(recipe, tmp_path, RecipeError, "size is 500 but vocabulary.quotas add up to 20,000")
+
+
+def test_a_disk_that_is_too_small_is_refused(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
+    _refused(recipe_with(), tmp_path, SpaceError, "2 copies of the model")

@@ -1,0 +1,132 @@
+"""One run through the real stages, and the commands that take what it left."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import BASE_ROWS, ENGLISH, TURKISH
+from tokenizers import Tokenizer
+
+from ekle.cli import main
+from ekle.pipeline.stages import ORDER
+from ekle.pipeline.status import status
+
+SIZE = 20
+RECIPE = """
+name = "whole"
+[base]
+tokenizer = "{base}"
+model = "{base}"
+[corpus]
+sources = ["{text}"]
+replay = ["{english}"]
+word_lists = []
+held_out = 0.2
+[vocabulary]
+size = {size}
+min_count = 2
+protect_built_in = false
+[training]
+steps = 4
+batch_size = 2
+gradient_accumulation = 1
+sequence_length = 32
+precision = "fp32"
+activation_checkpointing = false
+evaluate_steps = 2
+evaluate_bytes = 400
+log_steps = 1
+[training.dora]
+rank = 2
+[evaluation]
+context = 64
+bytes_per_text = 400
+new_tokens = 4
+prompts = ["Sabah"]
+resamples = 20
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> Path:
+    """A folder with the finished run `whole`, made by the command line."""
+    root = tmp_path_factory.mktemp("whole")
+    # Numbered, so that no two documents are the same and a part of them is held out.
+    turkish = [f"{number}. {line}" for number in range(8) for line in TURKISH]
+    english = [f"{number}. {line}" for number in range(8) for line in ENGLISH]
+    (root / "turkish.txt").write_text("\n".join(turkish), encoding="utf-8")
+    (root / "english.txt").write_text("\n".join(english), encoding="utf-8")
+    recipe = RECIPE.format(
+        base=_bases[False], text=root / "turkish.txt", english=root / "english.txt", size=SIZE
+    )
+    (root / "whole.toml").write_text(recipe, encoding="utf-8")
+    assert main(["run", str(root / "whole.toml"), "--runs", str(root / "runs")]) == 0
+    return root / "runs"
+
+
+def test_every_stage_is_made_and_has_something_to_show(runs: Path) -> None:
+    rows = status(runs / "whole")
+    assert [row.stage for row in rows] == list(ORDER)
+    assert {row.state for row in rows} == {"made"}
+    assert all(row.figures for row in rows)
+
+
+def test_the_released_model_loads_with_its_rows_and_its_tokenizer(runs: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = runs / "whole" / "7-release" / "model"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert model.get_input_embeddings().weight.shape[0] == BASE_ROWS + SIZE == len(tokenizer)
+    text = "Evlerimizden birinde yaşlı bir adam"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_the_extended_tokenizer_saves_tokens_on_text_it_has_not_seen(runs: Path) -> None:
+    report = json.loads((runs / "whole" / "6-evaluation" / "report.json").read_text("utf-8"))
+    assert report["tokens"]["together"]["saved"]["value"] > 0.03
+    assert set(report["likelihood"]) == {"base", "extended", "trained"}
+
+
+def test_the_same_command_keeps_everything(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
+    assert capsys.readouterr().out.count(" kept ") == len(ORDER)
+
+
+def test_train_keeps_what_is_trained(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
+    assert capsys.readouterr().out.count(" kept ") == len(ORDER[:5])
+
+
+def test_try_compare_and_export_take_a_run(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], _bases: dict[bool, Path]
+) -> None:
+    run = str(runs / "whole")
+    assert main(["try", run, "Evlerimizden birinde"]) == 0
+    assert "tokens against" in capsys.readouterr().out
+    text = str(runs.parent / "turkish.txt")
+    assert main(["compare", str(_bases[False]), run, "--text", text]) == 0
+    assert "whole" in capsys.readouterr().out
+    assert main(["export", run, "--out", str(tmp_path / "out")]) == 0
+    exported = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert exported.get_vocab_size() == BASE_ROWS + SIZE
+
+
+def test_the_steps_by_themselves_lead_to_the_same_rows(
+    runs: Path, tmp_path: Path, _bases: dict[bool, Path]
+) -> None:
+    vocabulary, base = runs / "whole" / "2-vocabulary", _bases[False]
+    out = tmp_path / "extended"
+    assert main(["extend", "--vocab", str(vocabulary), "--base", str(base), "--out", str(out)]) == 0
+    weights = "model/model.safetensors"
+    assert (out / weights).read_bytes() == (runs / "whole" / "4-extension" / weights).read_bytes()
+
+
+def test_evaluate_measures_a_run_against_its_base(
+    runs: Path, tmp_path: Path, _bases: dict[bool, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(runs / "whole"), "--against", str(_bases[False])]
+    settings = ["evaluation.context=64", "evaluation.bytes_per_text=200", "evaluation.prompts=[]"]
+    arguments += ["--text", str(runs.parent / "turkish.txt"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, *(word for s in settings for word in ("--set", s))]) == 0
+    assert "fewer tokens" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.html").is_file()

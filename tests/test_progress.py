@@ -1,0 +1,75 @@
+"""What the reporter prints and records."""
+
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ekle import progress
+from ekle.progress import Report, silent
+
+_FRAMES = 0.25  # seconds in which a live display draws itself at least twice
+
+
+def _printed(*, terminal: bool) -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    return Console(file=text, force_terminal=terminal, width=100, color_system=None), text
+
+
+def test_what_is_said_is_printed_as_it_is_and_recorded(tmp_path: Path) -> None:
+    console, text = _printed(terminal=False)
+    Report(console, tmp_path / "events.jsonl").say("[bold] is no markup", tokens=5)
+    assert text.getvalue() == "[bold] is no markup\n"
+    event = json.loads((tmp_path / "events.jsonl").read_text("utf-8"))
+    assert (event["kind"], event["tokens"]) == ("say", 5)
+
+
+def test_a_task_shows_its_share_and_its_rate_on_a_terminal() -> None:
+    console, text = _printed(terminal=True)
+    with Report(console).task("counting", total=200, unit="lines") as task:
+        task.advance(100, note="almost")
+        time.sleep(_FRAMES)
+    assert "counting" in text.getvalue()
+    assert "50 %" in text.getvalue()
+    assert "lines/s  almost" in text.getvalue()
+
+
+def test_a_task_within_a_task_has_a_bar_of_its_own() -> None:
+    console, text = _printed(terminal=True)
+    report = Report(console)
+    with report.task("outer", total=2) as outer, report.task("inner", total=4) as inner:
+        outer.advance()
+        inner.advance()
+        time.sleep(_FRAMES)
+    assert "outer" in text.getvalue()
+    assert "25 %" in text.getvalue()
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, text = _printed(terminal=False)
+    with Report(console).task("training", total=10, unit="steps") as task:
+        task.advance()
+        assert text.getvalue() == "", "not a line a step"
+        monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+        task.advance()
+    assert text.getvalue().startswith("  training: 20 %, ")
+
+
+def test_bytes_are_given_in_megabytes_and_an_unknown_total_as_an_amount() -> None:
+    with silent().task("reading", unit="bytes") as task:
+        task.advance(5_000_000)
+        assert task.rate().endswith(" MB/s")
+        assert task.share() == "5,000,000 bytes"
+
+
+def test_a_task_that_fails_is_recorded_as_failed(tmp_path: Path) -> None:
+    report = silent().recording(tmp_path / "events.jsonl")
+    with pytest.raises(ZeroDivisionError), report.task("dividing"):
+        _ = 1 / 0
+    with report.task("adding"):
+        pass
+    ended = [json.loads(line)["ended"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert ended == ["failed", "done"]

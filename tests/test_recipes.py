@@ -1,0 +1,115 @@
+"""The recipes that come with ekle: each is valid, and the guide's is the guide's."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import ekle.recipe.load
+from ekle.errors import InputError
+from ekle.recipe.load import load_recipe, recipe_file, shipped_recipes
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_is_valid_and_named_after_its_file(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_the_recipes_of_the_design_are_there() -> None:
+    assert {"quickstart", "qwen3-0.6b-turkish", "qwen3-8b-turkish"} <= set(shipped_recipes())
+
+
+def test_a_wheel_carries_the_recipes_of_the_checkout() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    (target,) = build["targets"]["wheel"]["force-include"].values()
+    assert ROOT / "src" / target == ekle.recipe.load._WHEEL
+    assert recipe_file("quickstart").parent == ROOT / "recipes"
+
+
+def test_the_8b_recipe_has_the_vocabulary_of_the_guide() -> None:
+    vocabulary = load_recipe("qwen3-8b-turkish").vocabulary
+    assert vocabulary.size == 20_000
+    assert vocabulary.strategy == "guide"
+    quotas = vocabulary.quotas
+    assert (quotas.words, quotas.suffixes, quotas.roots, quotas.complex, quotas.patterns) == (
+        5000,
+        3000,
+        7000,
+        3000,
+        2000,
+    )
+
+
+def test_the_8b_recipe_has_the_training_of_the_guide() -> None:
+    recipe = load_recipe("qwen3-8b-turkish")
+    assert recipe.base.model == "Qwen/Qwen3-8B"
+    training = recipe.training
+    assert (training.batch_size, training.gradient_accumulation, training.steps) == (8, 4, 2000)
+    assert training.warmup == 0.05
+    assert training.precision == "bf16"
+    assert training.activation_checkpointing
+    assert training.checkpoint_minutes == 30
+    assert training.patience > 0
+
+
+def test_the_8b_recipe_has_the_dora_of_the_guide() -> None:
+    dora = load_recipe("qwen3-8b-turkish").training.dora
+    assert (dora.rank, dora.alpha, dora.rslora) == (512, 256, True)
+    assert dora.targets == ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def test_the_8b_recipe_has_the_neftune_of_the_guide() -> None:
+    neftune = load_recipe("qwen3-8b-turkish").training.neftune
+    assert (neftune.alpha, neftune.noise) == (15, "gaussian")
+
+
+def test_the_8b_recipe_has_the_sophia_of_the_guide() -> None:
+    training = load_recipe("qwen3-8b-turkish").training
+    assert training.optimizer == "sophia"
+    assert training.learning_rate == 3e-4
+    assert training.sophia.betas == (0.965, 0.99)
+    assert training.sophia.rho == 0.01
+    assert training.sophia.hessian_every == 10
+
+
+def test_the_quickstart_needs_neither_hub_nor_data() -> None:
+    recipe = load_recipe("quickstart")
+    assert recipe.base.tokenizer == "qwen3"
+    assert recipe.base.model == "tiny"
+    assert recipe.vocabulary.size == 20_000
+    sources = [*recipe.corpus.sources, *recipe.corpus.replay]
+    assert all(source.startswith("bundled:") for source in sources)
+
+
+def test_the_quickstart_model_has_the_shape_that_is_asked_for() -> None:
+    tiny = load_recipe("quickstart").base.tiny
+    assert not tiny.tied
+    assert tiny.head_dim == 64
+    assert tiny.steps > 0, "initialisation must act on something that has learned"
+
+
+def test_a_recipe_is_found_by_name_by_path_and_outside_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("quickstart", "quickstart.toml", "recipes/quickstart.toml")
+    assert {recipe_file(name) for name in names} == {recipe_file("quickstart")}
+
+
+def test_a_file_of_the_users_goes_before_a_recipe_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("quickstart.toml").write_text('name = "mine"')
+    assert load_recipe("quickstart.toml").name == "mine"
+
+
+def test_an_unknown_recipe_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(InputError, match="quickstart"):
+        recipe_file("slowstart")
+
+
+def test_settings_on_the_command_line_have_the_last_word() -> None:
+    assert load_recipe("quickstart", ["training.steps=7"]).training.steps == 7

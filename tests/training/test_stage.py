@@ -1,0 +1,469 @@
+"""The whole training stage on the tiny model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from transformers import Qwen3ForCausalLM
+
+from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.errors import CheckpointError, RunFolderError, SpaceError, TrainingError
+from ekle.model.bits_per_byte import measure
+from ekle.model.trained import load_trained
+from ekle.progress import silent
+from ekle.recipe import Recipe, make_recipe
+from ekle.training import checkpoints, stage
+from ekle.training.held_out import held_out_documents
+from ekle.training.passes import Passes
+from ekle.training.stage import Inputs, run
+
+SETTINGS: dict[str, Any] = {
+    "steps": 8,
+    "batch_size": 2,
+    "gradient_accumulation": 2,
+    "sequence_length": 40,
+    "learning_rate": 3e-3,
+    "evaluate_steps": 3,
+    "checkpoint_steps": 2,
+    "log_steps": 2,
+    "patience": 0,
+    "precision": "fp32",
+    "dora": {"rank": 2, "alpha": 2.0},
+    "sophia": {"hessian_every": 3},
+}
+
+
+def recipe(**changes: Any) -> Recipe:
+    return make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
+
+
+@pytest.fixture
+def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
+    return Inputs(tiny_corpus, tiny_extended)
+
+
+def train(inputs: Inputs, folder: Path, **changes: Any) -> Checkpoint:
+    folder.mkdir(exist_ok=True)
+    return run(recipe(**changes), inputs, folder, silent())
+
+
+def everything(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors that a training folder holds."""
+    return {
+        f"{path.relative_to(folder)}:{name}": tensor
+        for path in sorted(folder.rglob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
+
+
+def assert_same(first: Path, second: Path) -> None:
+    ours, theirs = everything(first), everything(second)
+    assert ours.keys() == theirs.keys()
+    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    assert not different
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("optimizer", ["sophia", "adamw"])
+def test_training_lowers_the_loss_and_writes_what_the_next_stages_read(
+    inputs: Inputs, tmp_path: Path, optimizer: str
+) -> None:
+    checkpoint = train(inputs, tmp_path, steps=20, optimizer=optimizer)
+    held_out = [line for line in checkpoint.history if "held_out_bits_per_byte" in line]
+    assert held_out[-1]["held_out_bits_per_byte"] < held_out[0]["held_out_bits_per_byte"] - 0.03
+    steps = [line["step"] for line in checkpoint.history if "loss_per_token" in line]
+    assert steps == list(range(2, 21, 2))
+    about = json.loads((tmp_path / "training.json").read_text("utf-8"))
+    assert about["steps"] == 20
+    assert about["tokens"] == 20 * 2 * 2 * 40
+    assert about["replay_tokens"] == pytest.approx(0.2 * about["tokens"], abs=60)
+    model, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    assert type(model) is Qwen3ForCausalLM
+
+
+def test_a_log_line_holds_what_a_person_wants_to_see(inputs: Inputs, tmp_path: Path) -> None:
+    line = next(line for line in train(inputs, tmp_path).history if "loss_per_token" in line)
+    figures = [
+        "bits_per_byte",
+        "grad_norm",
+        "learning_rate",
+        "rows_learning_rate",
+        "clipped_share",
+        "new_row_norm",
+        "tokens_per_second",
+        "bytes_per_second",
+        "memory_bytes",
+    ]
+    assert all(line[name] > 0 for name in figures)
+    assert 0 < line["clipped_share"] <= 1
+
+
+def test_the_loss_of_the_log_is_the_loss_of_the_model(inputs: Inputs, tmp_path: Path) -> None:
+    """With the schedule's rate at nothing, the first line is the loss of the extended model itself."""
+    checkpoint = train(
+        inputs, tmp_path, learning_rate=1e-12, neftune={"alpha": 0}, replay_share=0.0, evaluate_steps=8
+    )
+    model, tokenizer = load_trained(inputs.extended.model, None, torch.float32, torch.device("cpu"))
+    texts = [json.loads(line)["text"] for line in inputs.corpus.train.read_text("utf-8").splitlines()]
+    trained_on = [line["bits_per_byte"] for line in checkpoint.history if "bits_per_byte" in line]
+    whole = measure(model, tokenizer, texts, context=40, batch_size=8).bits_per_byte
+    assert sum(trained_on) / len(trained_on) == pytest.approx(whole, rel=0.03)
+    held_out = measure(
+        model, tokenizer, held_out_documents(inputs.corpus, 200_000), context=1024, batch_size=8
+    )
+    assert checkpoint.history[0]["held_out_bits_per_byte"] == pytest.approx(held_out.bits_per_byte, rel=1e-6)
+
+
+def test_the_best_evaluation_is_that_of_the_weights_that_are_kept(inputs: Inputs, tmp_path: Path) -> None:
+    """A rate far too high spoils the model, so that the best weights are not the last ones."""
+    checkpoint = train(inputs, tmp_path, learning_rate=0.2, schedule="constant", steps=9)
+    about = json.loads((tmp_path / "training.json").read_text("utf-8"))
+    evaluations = {
+        line["step"]: line["held_out_bits_per_byte"]
+        for line in checkpoint.history
+        if "held_out_bits_per_byte" in line
+    }
+    best = min(evaluations, key=lambda step: evaluations[step])
+    assert about["weights_from_step"] == best < 9
+    model, tokenizer = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    found = measure(model, tokenizer, held_out_documents(inputs.corpus, 200_000), context=1024, batch_size=8)
+    assert found.bits_per_byte == pytest.approx(evaluations[best], rel=1e-5)
+
+
+def test_peft_reads_the_adapter(inputs: Inputs, tmp_path: Path) -> None:
+    checkpoint = train(inputs, tmp_path)
+    model = Qwen3ForCausalLM.from_pretrained(inputs.extended.model, dtype=torch.float32)
+    theirs = PeftModel.from_pretrained(model, checkpoint.adapter).merge_and_unload()
+    ours, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    name = "model.layers.1.mlp.up_proj.weight"
+    torch.testing.assert_close(ours.get_parameter(name), theirs.get_parameter(name), atol=1e-6, rtol=1e-5)
+
+
+def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path) -> None:
+    train(inputs, tmp_path / "first")
+    train(inputs, tmp_path / "second")
+    assert_same(tmp_path / "first", tmp_path / "second")
+
+
+def test_another_seed_gives_other_weights(inputs: Inputs, tmp_path: Path) -> None:
+    first = train(inputs, tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    other = recipe().model_copy(update={"seed": 1})
+    second = run(other, inputs, tmp_path / "second", silent())
+    assert not torch.equal(load_file(first.rows)["input"], load_file(second.rows)["input"])
+
+
+def test_activation_checkpointing_and_smaller_parts_change_nothing_but_memory(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    with_it = train(inputs, tmp_path / "with", activation_checkpointing=True)
+    without = train(inputs, tmp_path / "without", activation_checkpointing=False)
+    assert torch.equal(load_file(with_it.rows)["input"], load_file(without.rows)["input"])
+
+
+class Killed(BaseException):
+    """Like a Ctrl-C, at a moment of our choosing."""
+
+
+def after(times: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which kills the run when it is called once more than `times`."""
+    calls = 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > times:
+            raise Killed
+        return function(*args, **kwargs)
+
+    return counted
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_corpus: Corpus,
+    _extended_models: dict[bool, ExtendedModel],
+) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(Inputs(tiny_corpus, _extended_models[False]), folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "times"),
+    [
+        ("learn", 0),  # before the first checkpoint
+        ("learn", 7),  # between two batches of a step, after the best weights of step 3
+        ("learn", 11),
+        ("save_random_state", 0),  # half a checkpoint written
+        ("save_random_state", 3),
+        ("save_adapter", 3),  # the best weights half written
+        ("measure", 2),  # in the middle of an evaluation
+        ("_write_results", 0),  # all steps done, nothing handed over
+    ],
+)
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
+    inputs: Inputs,
+    tmp_path: Path,
+    uninterrupted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    times: int,
+) -> None:
+    owners = {"learn": Passes, "_write_results": stage, "measure": stage.HeldOut}
+    owner = owners.get(place, sys.modules["ekle.training.trainer"])
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, place, after(times, getattr(owner, place)))
+        with pytest.raises(Killed):
+            train(inputs, tmp_path)
+    assert not (tmp_path / "training.json").exists()
+    assert not list(tmp_path.rglob(".*.partial"))
+    train(inputs, tmp_path)
+    assert_same(tmp_path, uninterrupted)
+    kept = ("loss_per_token", "bits_per_byte", "held_out_bits_per_byte")
+    ours, theirs = (
+        {(line["step"], name): line[name] for line in Checkpoint(f).history for name in kept if name in line}
+        for f in (tmp_path, uninterrupted)
+    )
+    assert ours.keys() == theirs.keys()
+    held_out = [key for key in ours if key[1].startswith("held_out")]
+    assert all(ours[key] == theirs[key] for key in held_out)
+
+
+def test_a_run_killed_by_the_system_goes_on(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from ekle.artifacts import Corpus, ExtendedModel; "
+        "from ekle.progress import silent; from ekle.recipe import Recipe; "
+        "from ekle.training.stage import Inputs, run; "
+        "run(Recipe.model_validate_json(sys.argv[1]), Inputs(Corpus(Path(sys.argv[2])), "
+        "ExtendedModel(Path(sys.argv[3]))), Path(sys.argv[4]), silent())"
+    )
+    command = [sys.executable, "-c", script, recipe().model_dump_json()]
+    command += [str(inputs.corpus.folder), str(inputs.extended.folder), str(tmp_path)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "checkpoints" / "step-000004").exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    train(inputs, tmp_path)
+    ours, theirs = (load_file(folder / "new_rows.safetensors") for folder in (tmp_path, uninterrupted))
+    torch.testing.assert_close(ours["input"], theirs["input"], atol=1e-5, rtol=0)
+
+
+def test_only_the_last_checkpoints_and_the_best_are_kept(uninterrupted: Path) -> None:
+    names = sorted(path.name for path in (uninterrupted / "checkpoints").iterdir())
+    assert [name for name in names if name.startswith("step")] == ["step-000006", "step-000008"]
+    best = json.loads((uninterrupted / "training.json").read_text("utf-8"))["weights_from_step"]
+    assert f"best-{best:06}" in names
+    assert len(names) <= 4
+
+
+def test_a_finished_run_is_handed_over_again_without_training(
+    inputs: Inputs, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(Passes, "learn", after(0, Passes.learn))
+    train(inputs, tmp_path)
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_other_settings_are_refused_and_every_changed_key_is_named(
+    inputs: Inputs, tmp_path: Path, uninterrupted: Path
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(
+        RunFolderError, match=r"training\.dora\.rank 2 -> 4; training\.learning_rate"
+    ) as error:
+        train(inputs, tmp_path, learning_rate=1e-3, dora={"rank": 4, "alpha": 2.0})
+    assert "--redo training" in str(error.value)
+    train(inputs, tmp_path, log_steps=1, checkpoint_steps=100, keep_checkpoints=5)  # nothing to the weights
+
+
+def test_a_damaged_checkpoint_is_named(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "checkpoints").glob("step-*"):
+        progress = json.loads((path / "progress.json").read_text("utf-8"))
+        (path / "progress.json").write_text(json.dumps({**progress, "finished": False, "step": 6}), "utf-8")
+        (path / "optimizer.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="step-000008 is damaged"):
+        train(inputs, tmp_path)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(inputs, tmp_path, steps=4)
+    shutil.rmtree(tmp_path / "adapter")
+    monkeypatch.setattr(checkpoints, "_MARGIN", 10**18)
+    with pytest.raises(SpaceError, match="free some"):
+        train(inputs, tmp_path / "other", steps=4)
+    assert not list(tmp_path.glob("other/checkpoints/*"))
+
+
+def test_training_stops_when_patience_is_used_up(inputs: Inputs, tmp_path: Path) -> None:
+    checkpoint = train(
+        inputs, tmp_path, learning_rate=0.2, schedule="constant", steps=40, patience=2, evaluate_steps=2
+    )
+    about = json.loads((tmp_path / "training.json").read_text("utf-8"))
+    assert about["stopped_early"]
+    assert about["steps"] == about["weights_from_step"] + 4 < 40
+    assert checkpoint.history[-1]["step"] == about["steps"]
+
+
+def test_only_the_rows_learn_in_the_first_phase(inputs: Inputs, tmp_path: Path) -> None:
+    train(inputs, tmp_path, steps=4, rows_first=0.5, checkpoint_steps=2, keep_checkpoints=9)
+    at_two, at_four = (
+        load_file(tmp_path / f"checkpoints/step-00000{step}/adapter/adapter_model.safetensors")
+        for step in (2, 4)
+    )
+    assert all(not tensor.any() for name, tensor in at_two.items() if "lora_B" in name)
+    assert all(tensor.any() for name, tensor in at_four.items() if "lora_B" in name)
+    rows = load_file(tmp_path / "checkpoints/step-000002/new_rows.safetensors")["input"]
+    start = Qwen3ForCausalLM.from_pretrained(inputs.extended.model).get_input_embeddings().weight[410:]
+    assert not torch.equal(rows, start)
+
+
+def test_rows_have_a_learning_rate_of_their_own(inputs: Inputs, tmp_path: Path) -> None:
+    history = train(inputs, tmp_path, rows_learning_rate=6e-3).history
+    line = next(line for line in history if "learning_rate" in line)
+    assert line["rows_learning_rate"] == pytest.approx(2 * line["learning_rate"])
+
+
+def test_a_corpus_shorter_than_one_step_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"tokens but one step takes .* lower training\.batch_size"):
+        train(inputs, tmp_path, batch_size=500)
+    assert not (tmp_path / "training.json").exists()
+
+
+def test_a_model_that_gives_no_number_is_refused_at_once(inputs: Inputs, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(inputs.extended.folder, broken)
+    path = broken / "model" / "model.safetensors"
+    tensors = load_file(path)
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], float("nan"))
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="NaN"):
+        train(Inputs(inputs.corpus, ExtendedModel(broken)), tmp_path / "first")
+    corpus = tmp_path / "corpus"
+    shutil.copytree(inputs.corpus.folder, corpus)
+    shutil.rmtree(corpus / "held-out")
+    with pytest.raises(TrainingError, match="not a finite number from the first step"):
+        train(Inputs(Corpus(corpus), ExtendedModel(broken)), tmp_path / "second")
+
+
+def test_weights_that_training_has_spoilt_are_named_as_such(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = stage.HeldOut.measure
+
+    def spoil(self: stage.HeldOut, model: Any) -> Any:
+        found = measured(self, model)
+        with torch.no_grad():
+            model.get_input_embeddings().new.fill_(float("inf"))
+        return found
+
+    monkeypatch.setattr(stage.HeldOut, "measure", spoil)
+    monkeypatch.setattr("ekle.training.guard.Guard.must_skip", lambda *_: False)
+    with pytest.raises(TrainingError, match=r"went wrong before step 3: .*training\.learning_rate"):
+        train(inputs, tmp_path)
+
+
+def test_a_step_without_a_finite_gradient_is_skipped_and_logged(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Passes.learn
+
+    def spoil(self: Passes, model: Any, batches: Any, step: int, meter: Any) -> torch.Tensor:
+        loss = original(self, model, batches, step, meter)
+        if step == 4:
+            next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(Passes, "learn", spoil)
+    checkpoint = train(inputs, tmp_path)
+    skipped = [line for line in checkpoint.history if "skipped" in line]
+    assert [line["step"] for line in skipped] == [5]
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(checkpoint.rows).values())
+
+
+def test_too_many_such_steps_end_the_training(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Passes.learn
+
+    def spoil(self: Passes, model: Any, batches: Any, step: int, meter: Any) -> torch.Tensor:
+        loss = original(self, model, batches, step, meter)
+        if step > 0:
+            next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("inf"))
+        return loss
+
+    monkeypatch.setattr(Passes, "learn", spoil)
+    with pytest.raises(TrainingError, match=r"no finite gradient; lower training\.learning_rate"):
+        train(inputs, tmp_path)
+
+
+def test_a_batch_that_does_not_fit_goes_through_in_parts_with_the_same_result(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ekle.training.objective import Objective
+
+    quiet = {"neftune": {"alpha": 0}, "optimizer": "adamw", "steps": 3, "batch_size": 4}
+    whole = train(inputs, tmp_path / "whole", **quiet)
+    original, largest = Objective.forward, 2
+
+    def small_device(self: Objective, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(input_ids) > largest:
+            raise torch.OutOfMemoryError("too small")
+        return original(self, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr(Objective, "forward", small_device)
+    parts = train(inputs, tmp_path / "parts", **quiet)
+    torch.testing.assert_close(
+        load_file(parts.rows)["input"], load_file(whole.rows)["input"], atol=1e-5, rtol=0
+    )
+    assert [line.get("tokens") for line in parts.history] == [line.get("tokens") for line in whole.history]
+    losses = [
+        [line["loss_per_token"] for line in c.history if "loss_per_token" in line] for c in (parts, whole)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+    largest = 0
+    with pytest.raises(TrainingError, match=r"1 x 40 tokens does not fit"):
+        train(inputs, tmp_path / "none", **quiet)
+
+
+def test_bf16_falls_back_to_fp32_on_a_cpu_and_says_so(inputs: Inputs, tmp_path: Path) -> None:
+    from ekle.progress import Report
+
+    (tmp_path / "run").mkdir()
+    report = Report(events=tmp_path / "events.jsonl")
+    run(recipe(precision="bf16", steps=1), inputs, tmp_path / "run", report)
+    if not torch.cuda.is_available():
+        assert "training in fp32" in (tmp_path / "events.jsonl").read_text("utf-8")
+        assert json.loads((tmp_path / "run/training.json").read_text("utf-8"))["precision"] == "float32"
+
+
+def test_without_replay_or_held_out_text_training_goes_on(inputs: Inputs, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    shutil.copytree(inputs.corpus.folder, corpus)
+    (corpus / "replay.jsonl").write_text("", "utf-8")
+    shutil.rmtree(corpus / "held-out")
+    checkpoint = train(Inputs(Corpus(corpus), inputs.extended), tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "training.json").read_text("utf-8"))
+    assert about["replay_tokens"] == 0
+    assert about["weights_from_step"] == 8
+    assert not any("held_out_bits_per_byte" in line for line in checkpoint.history)
