@@ -17,12 +17,13 @@ from ekle.bpe.graft import Merge, graft
 from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.bpe.pieces import Pieces, cut
 from ekle.counting import Counts
-from ekle.errors import InputError, NotBuiltYet, VocabularyError
+from ekle.errors import InputError, VocabularyError
 from ekle.files import whole_file, write_json
 from ekle.progress import Report
 from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.vocabulary.categories import Categories, Description
-from ekle.vocabulary.protected import Protected, protected_text
+from ekle.vocabulary.profile import Cut, cut_for
+from ekle.vocabulary.protected import protected_text
 from ekle.vocabulary.select import fill_quotas
 
 _POOL = 2.5  # merges learned for each token wanted, where categories choose among them
@@ -64,13 +65,12 @@ def learn_vocabulary(
         raise InputError(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}"
         )
-    if settings.profile != "portable":
-        raise NotBuiltYet(f"the {settings.profile} profile is not built yet; use --profile portable")
     protected = protected_text(settings.protect, settings.protect_built_in, base, report)
-    material = _material(counts, protected, base)
+    cut_by_profile = cut_for(settings, counts, protected)
+    material = _material(cut_by_profile, counts.words, base)
     categories = Categories(counts.table, settings.min_count)
     merges, described, unfilled = _choose(material, base, settings, categories, report)
-    spec, config = graft(base, _with_bytes(merges, base))
+    spec, config = graft(base, _with_bytes(merges, base), cut_by_profile.pre_tokenizer)
     tokens = _evidence(merges, described, material, base, spec)
     save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
     with whole_file(out / "tokens.jsonl") as path:
@@ -112,10 +112,12 @@ def learn_vocabulary(
     return Vocabulary(out)
 
 
-def _material(counts: Counts, protected: Protected, base: BaseTokenizer) -> _Material:
+def _material(cut_by_profile: Cut, words: int, base: BaseTokenizer) -> _Material:
     # Foreign occurrences are put on the scale of the text: as if each protected text were as long.
-    table = counts.table.join(protected.table, on="text", how="full", coalesce=True).with_columns(
-        pl.col("count").fill_null(0), (pl.col("share").fill_null(0.0) * max(counts.words, 1)).alias("foreign")
+    table = cut_by_profile.counts.join(
+        cut_by_profile.foreign, on="text", how="full", coalesce=True
+    ).with_columns(
+        pl.col("count").fill_null(0), (pl.col("share").fill_null(0.0) * max(words, 1)).alias("foreign")
     )
     table = table.sort(["count", "text"], descending=[True, False])
     pieces = cut(base.tokenizer(), table["text"].to_list())
