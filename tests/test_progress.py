@@ -73,3 +73,17 @@ def test_a_task_that_fails_is_recorded_as_failed(tmp_path: Path) -> None:
         pass
     ended = [json.loads(line)["ended"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert ended == ["failed", "done"]
+
+
+def test_a_stage_shows_that_it_is_alive_before_its_first_task_and_between_two() -> None:
+    console, text = _printed(terminal=True)
+    report = Report(console)
+    with report.stage("2-vocabulary"):
+        time.sleep(_FRAMES)
+        with report.task("learning", total=4) as task:
+            task.advance()
+            time.sleep(_FRAMES)
+        assert report._progress is not None, "the stage's bar goes on after the task's"
+    assert report._progress is None
+    assert "2-vocabulary" in text.getvalue()
+    assert "learning" in text.getvalue()

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Task as BarTask
+from rich.text import Text
 
 _PLAIN_SECONDS = 10.0  # a log file gets one line a task in this time, not one a step
 
@@ -85,28 +87,45 @@ class Report:
                 handle.write(line + "\n")
 
     @contextmanager
+    def stage(self, label: str) -> Iterator[None]:
+        """A bar that moves for as long as a stage of unknown length is at work; its tasks get bars below."""
+        with self._live() as progress:
+            bar = progress.add_task(label, total=None, share="", rate="") if progress else None
+            try:
+                yield
+            finally:
+                if progress and bar is not None:
+                    progress.remove_task(bar)
+
+    @contextmanager
     def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         """A bar named `label` for `total` units of work (None: unknown); nested tasks get bars below."""
         task = Task(self, label, total, unit)
-        opened_here = False
-        if self._console and self._console.is_terminal:
-            if self._progress is None:
-                self._progress = _bars(self._console)
-                self._progress.start()
-                opened_here = True
-            task._bar = self._progress.add_task(label, total=total, share="", rate="")
         ended = "failed"
+        with self._live() as progress:
+            task._bar = progress.add_task(label, total=total, share="", rate="") if progress else None
+            try:
+                yield task
+                ended = "done"
+            finally:
+                seconds = round(time.monotonic() - task._started, 3)
+                if progress and task._bar is not None:
+                    progress.remove_task(task._bar)
+                self.event("task", label=label, ended=ended, done=task.done, unit=unit, seconds=seconds)
+
+    @contextmanager
+    def _live(self) -> Iterator[Progress | None]:
+        """The bars on the terminal, opened by the outermost task; None where there is no terminal."""
+        if self._progress is not None or not (self._console and self._console.is_terminal):
+            yield self._progress
+            return
+        self._progress = _bars(self._console)
+        self._progress.start()
         try:
-            yield task
-            ended = "done"
+            yield self._progress
         finally:
-            seconds = round(time.monotonic() - task._started, 3)
-            if self._progress is not None and task._bar is not None:
-                self._progress.remove_task(task._bar)
-                if opened_here:
-                    self._progress.stop()
-                    self._progress = None
-            self.event("task", label=label, ended=ended, done=task.done, unit=unit, seconds=seconds)
+            self._progress.stop()
+            self._progress = None
 
     def _print(self, text: str) -> None:
         if self._console:
@@ -123,6 +142,15 @@ class Report:
             self._print(f"  {task.label}: {task.share()}, {task.rate()}  {note}".rstrip())
 
 
+class _Left(TimeRemainingColumn):
+    """The time that is left, said to be that; nothing where the length is unknown."""
+
+    def render(self, task: BarTask) -> Text:
+        if task.total is None or task.time_remaining is None:
+            return Text("")
+        return super().render(task).append(" left")
+
+
 def _bars(console: Console) -> Progress:
     """Bars with share, time and speed; they vanish when their task ends, the lines said stay."""
     return Progress(
@@ -131,7 +159,7 @@ def _bars(console: Console) -> Progress:
         BarColumn(bar_width=28),
         TextColumn("{task.fields[share]}", markup=False),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _Left(),
         TextColumn("{task.fields[rate]}", markup=False),
         console=console,
         transient=True,

@@ -174,3 +174,40 @@ def test_what_is_not_a_defect_is_one_line(error: BaseException, words: str) -> N
 @pytest.mark.parametrize("error", [ZeroDivisionError(), KeyError("x"), FileNotFoundError(2, "gone", "x")])
 def test_what_is_a_defect_is_none(error: BaseException) -> None:
     assert one_line(error) is None
+
+
+def test_a_word_list_does_not_make_up_for_a_corpus_without_text(
+    tmp_path: Path, tiny_base: Path, refused: Refused
+) -> None:
+    path = tmp_path / "empty.txt"
+    path.write_text("\n")
+    refused(
+        ["vocab", "--corpus", str(path), "--base", str(tiny_base), "--out", str(tmp_path / "out")], "no text"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_text_to_measure_on_that_is_empty_is_named(
+    tmp_path: Path, tiny_base: Path, refused: Refused
+) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    words = ["evaluate", str(tiny_base), "--against", str(tiny_base), "--out", str(tmp_path / "out")]
+    refused([*words, "--text", str(tmp_path / "empty.txt")], "empty.txt", "no text")
+    refused(words, "no run", "--text")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_there_is_said_not_to_be_there(refused: Refused) -> None:
+    refused(["try", "nowhere", "metin"], "there is no folder nowhere")
+    refused(["evaluate", "nowhere", "--against", "qwen3"], "there is no folder nowhere")
+
+
+def test_a_refused_run_says_nothing_but_why(
+    tmp_path: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs" / "quickstart").mkdir(parents=True)
+    (tmp_path / "runs" / "quickstart" / "thesis.tex").write_text("...")
+    assert main(["run", "--runs", str(tmp_path / "runs")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "something that is no run" in said.err

@@ -70,5 +70,6 @@ def resolve_model(name: str, revision: str | None = None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_MODEL_FILES))
     except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
         raise InputError(
-            f"{name} is no folder, and the hub did not give it: {type(error).__name__}"
+            f"{name} is no folder, and the hub did not give it ({type(error).__name__}); "
+            "check the name and the network"
         ) from error

@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # ekle says itself what a user must know; the warnings of the libraries below are about their insides.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # A hub that does not answer is reported once, not at every try.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     # torch's threads spin while they wait; where something else wants the cores, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # Typer's errors of usage have no type of their own that all of its versions share.
         usage = getattr(error, "format_message", None)
-        line = usage() if usage else one_line(error)
+        line = usage().replace("Value error, ", "") if usage else one_line(error)
         if line is None:
             raise
         return _fail(line, 2)

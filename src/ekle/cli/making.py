@@ -72,7 +72,8 @@ def extend(
     base: Annotated[str, typer.Option(metavar="DIR|HUB_ID", help="The model to extend.")],
     out: Out,
     init: Annotated[
-        Initialiser | None, typer.Option(metavar="METHOD", help="How the new rows start: subword or mean.")
+        Initialiser | None,
+        typer.Option(metavar="METHOD", help="How the new rows start: subword, mean or edges."),
     ] = None,
     set_: Set = None,
 ) -> None:

@@ -10,9 +10,17 @@ from ekle.cli.options import Out, Set, Texts, live_report, named, settings, term
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
-    against: Annotated[str, typer.Option(metavar="BASE", help="What it was made from.")],
-    text: Texts,
-    out: Out,
+    against: Annotated[
+        str, typer.Option(metavar="BASE", help="What it was made from: a folder, qwen3 or a hub id.")
+    ],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Text to measure on; may be given again; a run's own if not given.",
+        ),
+    ] = None,
+    out: Out = Path("evaluation"),
     other: Annotated[
         list[Path] | None,
         typer.Option("--other", metavar="FILE|DIR", help="Text in other languages; may be given again."),
@@ -31,7 +39,7 @@ def evaluate(
     scorecard = measure(
         folder,
         against,
-        named(text),
+        named(text) if text else None,
         out,
         other=named(other or []),
         settings=recipe.evaluation,
@@ -45,7 +53,7 @@ def evaluate(
 def compare(
     tokenizers: Annotated[
         list[str],
-        typer.Argument(metavar="TOKENIZER...", help="qwen3, folders or hub ids; the first is the yardstick."),
+        typer.Argument(metavar="TOKENIZER", help="qwen3, folders or hub ids; the first is the yardstick."),
     ],
     text: Texts,
     set_: Set = None,

@@ -76,7 +76,6 @@ def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: l
 
     chosen = load_recipe(recipe, overrides)
     report = live_report()
-    report.say(f"{chosen.name} in {runs / chosen.name}")
     try:
         at = run_pipeline(chosen, runs / chosen.name, report, until=until, redo=redo)
     except KeyboardInterrupt as interrupt:

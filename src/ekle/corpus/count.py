@@ -39,8 +39,10 @@ def count_sources(
     parts = [Counts.load(path) for path in counted]
     parts.append(count_documents(_texts(texts, settings, keep), base, report, size or None))
     words = sum(part.words for part in parts)
-    if not words and not settings.word_lists:
-        raise TextError(f"{', '.join(settings.sources)} hold no text to learn from")
+    if not words:
+        raise TextError(
+            f"no text to learn from in {', '.join(settings.sources)}; word lists alone do not suffice"
+        )
     for language in settings.word_lists:
         weight = settings.spoken_weight * words if words >= _SMALL_TEXT else _LEAST_LIST_WORDS
         if weight:

@@ -49,7 +49,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
         counts = count_sources(settings, base, report, keep=keep)
     if not figures["documents"]:
         raise TextError(
-            f"{', '.join(settings.sources)} hold no text to train on; word lists alone do not suffice"
+            f"no text to train on in {', '.join(settings.sources)}: every document is held out; "
+            "give more, or a smaller corpus.held_out"
         )
     for genre, found in held.items():
         _write_all(folder / "held-out" / f"{genre}.jsonl", found)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ekle.artifacts import Scorecard
 from ekle.bpe.compare import load_tokenizer
-from ekle.errors import InputError, RunFolderError
+from ekle.errors import InputError, RunFolderError, TextError
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.scorecard import Plan, make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
@@ -18,7 +18,7 @@ from ekle.recipe.evaluation import Evaluation
 
 def evaluate_folder(
     model: Path,
-    against: Path,
+    against: Path | str,
     texts: Mapping[str, Path],
     settings: Evaluation,
     out: Path,
@@ -31,7 +31,7 @@ def evaluate_folder(
 
     Args:
         model: a model folder with its tokenizer, such as a release, or a tokenizer folder.
-        against: the base it was made from, likewise.
+        against: the base it was made from, likewise; or "qwen3" or a hub id for a tokenizer alone.
         texts: by name, files or folders in the language that was learned.
         settings: limits and prompts.
         out: a new folder, or one that an interrupted evaluation left.
@@ -46,25 +46,31 @@ def evaluate_folder(
     """
     if not texts and not other:
         raise InputError("name at least one text to measure on, with --text FILE")
-    for folder in (model, against):
-        if not folder.exists():
-            raise InputError(f"there is no folder {folder}")
+    if not model.exists():
+        raise InputError(f"there is no folder {model}")
     _check_place(out)
     sources = [*texts.values(), *(other or {}).values()]
+    measured = file_texts(texts, other or {})
+    for source, documents in zip(
+        sources, [*measured.held_out.values(), *measured.other.values()], strict=True
+    ):
+        if not documents:
+            raise TextError(f"{source} holds no text to measure on; give another")
+    base = Path(against)
     plan = Plan(
         title=model.resolve().name,
         base=load_tokenizer(against),
         extended=load_tokenizer(model),
-        subjects=[Subject("base", against), Subject("extended", model)]
-        if is_model(model) and is_model(against)
+        subjects=[Subject("base", base), Subject("extended", model)]
+        if is_model(model) and is_model(base)
         else [],
-        texts=file_texts(texts, other or {}),
+        texts=measured,
         settings=settings,
-        stamp=stamp_of(settings, [model, against, *sources]),
+        stamp=stamp_of(settings, [model, base, *sources]),
         known=_vocabulary(model),
     )
     if not plan.subjects:
-        report.say("One of the two folders holds no model; only tokens are measured")
+        report.say("One of the two is a tokenizer without a model; only tokens are measured")
     out.mkdir(parents=True, exist_ok=True)
     return make_scorecard(plan, out, report)
 

@@ -74,26 +74,28 @@ def _likelihood(figures: dict[str, Any]) -> list[Sentence]:
     now = figures["likelihood"][last][TOGETHER]
     middle = figures["likelihood"].get("extended", {}).get(TOGETHER) if last != "extended" else None
     change = now["change"]
-    numbers = f"{now['bits_per_byte']['value']:.3f} a byte instead of {before:.3f}"
+    numbers = f"{now['bits_per_byte']['value']:.3f} instead of {before:.3f} bits a byte"
     start = (
         f" Before training, with its new rows only initialised, it stood at "
         f"{middle['bits_per_byte']['value']:.3f}."
         if middle
         else ""
     )
+    better = change["value"] < 0
+    fewer = f"{percent(abs(change['value']))} {'fewer' if better else 'more'} bits than the base"
+    if "low" not in change:
+        text = f"For Turkish the {last} model needs {fewer}, on too little text to be sure of it: {numbers}."
+        return [Sentence("plain", f"{text}{start}")]
     if not clear(change):
         return [
             Sentence(
                 "plain",
-                f"On Turkish the {last} model cannot be told apart from the base: {numbers} bits.{start}",
+                f"On Turkish the {last} model cannot be told apart from the base: {numbers}.{start}",
             )
         ]
-    better = change["value"] < 0
     return [
         Sentence(
-            "good" if better else "bad",
-            f"For Turkish the {last} model needs {percent(abs(change['value']))} "
-            f"{'fewer' if better else 'more'} bits than the base: {numbers}.{start}",
+            "good" if better else "bad", f"For Turkish the {last} model needs {fewer}: {numbers}.{start}"
         )
     ]
 
@@ -110,7 +112,8 @@ def _drift(figures: dict[str, Any]) -> list[Sentence]:
         return [Sentence("good", f"Not one of {lines:,} lines of {listed(list(drift))} is cut differently.")]
     shares = [f"{percent(drift[name]['share']['value'])} of {name}" for name in touched[:4]]
     others = len(drift) - len(shares)
-    more = f"; less of {others} other{'s' if others > 1 else ''}" if others else ""
+    least = "less" if len(touched) > len(shares) else "none"
+    more = f", {least} of {others} other{'s' if others > 1 else ''}" if others else ""
     return [Sentence("plain", f"Lines that are cut differently than before: {listed(shares)}{more}.")]
 
 

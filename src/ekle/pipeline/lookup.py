@@ -30,12 +30,28 @@ def find_model(folder: Path) -> Path:
     raise InputError(f"{folder} holds no tokenizer.json, itself or in model/ or tokenizer/")
 
 
+def held_out_of(run: Path) -> dict[str, Path]:
+    """The texts that a run kept for measuring, by genre.
+
+    Raises:
+        InputError: there is no such folder, or it is no run with held-out text.
+    """
+    if not run.is_dir():
+        raise InputError(f"there is no folder {run}")
+    files = sorted((RunFolder(run).place("corpus") / "held-out").glob("*.jsonl"))
+    if not files:
+        raise InputError(f"{run} is no run that held text out; name some to measure on with --text")
+    return {path.stem: path for path in files}
+
+
 def recorded_base(folder: Path) -> str:
     """The base tokenizer that a vocabulary, an extended model or a run was made from.
 
     Raises:
-        InputError: nothing of that is recorded in `folder` or beside it.
+        InputError: there is no such folder, or nothing of that is recorded in it or beside it.
     """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
     vocabulary = RunFolder(folder).place("vocabulary")
     for place in (folder, folder.parent, vocabulary, folder.parent.parent / vocabulary.name):
         for name in ("report.json", "extension.json"):

@@ -52,7 +52,9 @@ def _check_hub_text(source: str) -> None:
     try:
         HfApi().dataset_info(source.removeprefix("hf:").partition(":")[0])
     except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
-        raise TextError(f"the hub did not give {source}: {type(error).__name__}") from error
+        raise TextError(
+            f"the hub did not give {source} ({type(error).__name__}); check the name and the network"
+        ) from error
 
 
 def _model_bytes(recipe: Recipe, rows: int) -> int:
@@ -92,7 +94,8 @@ def _hub_bytes(name: str, revision: str | None) -> int:
         files = HfApi().model_info(name, revision=revision, files_metadata=True).siblings or []
     except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
         raise InputError(
-            f"the model {name} is no folder, and the hub did not give it: {type(error).__name__}"
+            f"the model {name} is no folder, and the hub did not give it ({type(error).__name__}); "
+            "check the name and the network"
         ) from error
     return sum(file.size or 0 for file in files if file.rfilename.endswith(".safetensors"))
 

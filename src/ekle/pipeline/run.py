@@ -67,6 +67,7 @@ def run(
             preflight(recipe, missing, at.folder)
         at.remember(recipe)
         report = (report or silent()).recording(at.events)
+        report.say(f"{recipe.name} in {at.folder}")
         for stage in reversed(redone):
             at.empty(stage)
         for stage in wanted:
@@ -108,7 +109,8 @@ def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: R
     report.event("stage", stage=stage, state="started")
     started = time.monotonic()
     try:
-        make(stage, recipe, at.place, report)
+        with report.stage(folder_name(stage)):
+            make(stage, recipe, at.place, report)
     except EkleError:
         if stage not in RESUMES:
             at.empty(stage)

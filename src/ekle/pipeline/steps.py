@@ -11,7 +11,7 @@ from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.graft import Merge, graft
 from ekle.files import whole_folder
-from ekle.pipeline.lookup import find_model
+from ekle.pipeline.lookup import find_model, held_out_of
 from ekle.pipeline.run import run
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
@@ -112,7 +112,7 @@ def train(recipe: Recipe, folder: Path | None = None, report: Report | None = No
 def evaluate(
     model: Path,
     against: str | Path,
-    texts: Mapping[str, Path],
+    texts: Mapping[str, Path] | None,
     out: Path,
     *,
     other: Mapping[str, Path] | None = None,
@@ -124,7 +124,8 @@ def evaluate(
     Args:
         model: a model, tokenizer, vocabulary or run folder.
         against: the base, likewise, or "qwen3" for Qwen's tokenizer.
-        texts: name to file or folder in the language that was learned.
+        texts: name to file or folder in the language that was learned; None means what the run
+            `model` held out.
         out: gets report.json and report.html.
         other: name to file or folder in other languages, or code, whose cut should not change.
         settings: limits and prompts.
@@ -137,11 +138,11 @@ def evaluate(
     """
     from ekle.evaluation.folders import evaluate_folder
 
-    base = find_model(Path(against)) if Path(against).is_dir() else Path(against)
+    base = find_model(Path(against)) if Path(against).is_dir() else against
     return evaluate_folder(
         find_model(Path(model)),
         base,
-        texts,
+        held_out_of(Path(model)) if texts is None else texts,
         settings or Evaluation(),
         Path(out),
         report or silent(),
