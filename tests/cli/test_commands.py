@@ -100,3 +100,20 @@ def test_the_scripts_of_the_guide_have_help(script: str) -> None:
     done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True)
     assert "Usage" in done.stdout
     assert "--set" in done.stdout
+
+
+def test_the_first_script_of_the_guide_works_without_options(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "turkish_tokenizer" / "qwen3_turkish_vocab_creator.py"
+    done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Vocabulary(tmp_path / "turkish_vocabulary").size == 20_000
+
+
+def test_text_that_would_steer_the_terminal_is_shown_and_not_obeyed(
+    tiny_base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "ev\x1b[31mler\nim\u202eiz"
+    assert main(["try", str(tiny_base), text, "--base", str(tiny_base)]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\u202e" not in shown
+    assert "␛" in shown and "␊" in shown

@@ -83,7 +83,7 @@ def try_(
     from ekle.bpe.compare import load_tokenizer
     from ekle.bpe.measure import new_ids
     from ekle.bpe.spans import token_spans
-    from ekle.evaluation.terminal import cut_line
+    from ekle.evaluation.terminal import cut_line, visible
     from ekle.pipeline.lookup import find_model, recorded_base
 
     settings("try", set_)
@@ -99,7 +99,7 @@ def try_(
     # Sixteen colours hold no two dark grounds; there, and in a file, bars tell neighbours apart.
     colour = console.color_system in ("256", "truecolor", "windows")
     for title, spans in (("base", before), ("new", after)):
-        line = cut_line(spans, new_tokens) if colour else Text("|".join(span.text for span in spans))
+        line = cut_line(spans, new_tokens) if colour else Text("|".join(visible(span.text) for span in spans))
         table.add_row(title, str(len(spans)), line)
     console.print(table)
     if before:

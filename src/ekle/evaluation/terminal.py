@@ -1,5 +1,6 @@
 """The same figures for the terminal: tables, the verdict, and a cut in colour."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,8 +13,28 @@ from ekle.evaluation.wording import amount, percent, signed
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
+# Marks of direction: what follows them on the line would be shown in another order.
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NEW = "on #1d7a3b"
 _MARKS = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
+
+
+def visible(text: str) -> str:
+    """`text` with signs in place of the characters that would steer a terminal.
+
+    Control characters get their picture (a line break is ␊, escape is ␛); marks that turn the direction
+    of the line are spelled `\\u202e`. Letters, emoji and their joiners stay.
+    """
+    return "".join(_sign(character) for character in text)
+
+
+def _sign(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 or code == 0x7F:
+        return chr(0x2421 if code == 0x7F else 0x2400 + code)
+    if unicodedata.category(character) == "Cc" or character in _DIRECTION:
+        return f"\\u{code:04x}"
+    return character
 
 
 def cut_line(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
@@ -21,7 +42,7 @@ def cut_line(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
     line = Text()
     for place, span in enumerate(spans):
         ground = _NEW if span.id in new else _COLOURS[place % len(_COLOURS)]
-        line.append(span.text, style=f"white {ground}")
+        line.append(visible(span.text), style=f"white {ground}")
         if span.id in new and place + 1 < len(spans) and spans[place + 1].id in new:
             line.append("│", style="dim")  # two green neighbours would look like one token
     return line

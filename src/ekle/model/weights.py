@@ -200,7 +200,10 @@ def check_space(folder: Path, needed: int) -> None:
     """Raise SpaceError unless the disk under `folder` takes `needed` bytes more."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise SpaceError(f"{folder} needs {needed / 1e9:.1f} GB but the disk has {free / 1e9:.1f} GB free")
+        raise SpaceError(
+            f"{folder} needs {needed / 1e9:.1f} GB but the disk has {free / 1e9:.1f} GB free; "
+            "make room or choose another disk"
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
