@@ -37,7 +37,7 @@ def test_morphemes_are_judged_with_the_reason(morphemes: list[str], verdict: str
 
 def test_letters_without_an_analysis_are_judged_one_by_one() -> None:
     assert judge_letters("ımsal").verdict == "harmonic"
-    assert (judge_letters("ıtob").verdict, judge_letters("asyon").breach) == ("violation", "ao")
+    assert (judge_letters("irkın").verdict, judge_letters("izyon").breach) == ("violation", "io")
     assert judge_letters("str").verdict == "none"
 
 

@@ -30,7 +30,7 @@ class Corpus(Section):
     word_lists: list[str] = ["tr"]
     """Languages whose `wordfreq` frequencies are added to the counts, for the spoken register that
     written text lacks; an empty list adds none."""
-    spoken_weight: float = Field(default=0.2, ge=0)
+    spoken_weight: float = Field(default=1.0, ge=0)
     """Weight of the word lists: their words count as this share of the other text's words
     (as ten million words where the other text has less than a million)."""
     workers: NonNegativeInt = 0

@@ -10,8 +10,8 @@ In this order, the first that fits:
 - pattern: any other combination of letters and signs.
 
 A root is what the text itself attests: a word that occurs by itself, a verb stem whose infinitive occurs, the
-form of either before a vowel (kitab-, ağac-), each of these with suffixes that make new words of it (öğret|men),
-and the beginning of a root where it holds nothing of a suffix (coğraf-, of coğrafya).
+form of either before a vowel (kitab-, ağac-), each of these with suffixes that make a new word (öğret|men),
+and the beginning of a root that holds nothing of a suffix (coğraf-, of coğrafya).
 """
 
 import math
