@@ -30,9 +30,9 @@ class Vocabulary(Section):
     quotas: Quotas = Quotas()
     min_count: PositiveInt = 100
     """A token must occur at least this often in the text it was learned from, after all merges."""
-    step_gain: PositiveInt = 200
-    """A token may fall below `min_count` as a step to longer ones if the longer one saves this many
-    tokens."""
+    step_gain: PositiveInt = 400
+    """A token may fall below `min_count`, as a step to a longer one, if that one saves this many tokens;
+    a very large number allows it to none."""
     protect: list[str] = []
     """Files in other languages, or code, whose cut the new merges should leave alone."""
     protect_built_in: bool = True

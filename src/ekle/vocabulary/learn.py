@@ -53,8 +53,9 @@ def learn_vocabulary(
     terms = read_terms(settings.keep)
     protected = protected_text(settings.protect, settings.protect_built_in, base, report)
     cut_by_profile = cut_for(settings, counts, protected)
-    empty, _ = graft(base, [], cut_by_profile.pre_tokenizer)
-    check_terms(terms, open_tokenizer(empty) if cut_by_profile.pre_tokenizer else base.tokenizer())
+    if terms:
+        empty, _ = graft(base, [], cut_by_profile.pre_tokenizer)
+        check_terms(terms, open_tokenizer(empty))
     material = material_of(cut_by_profile, counts.words, base, settings.any_language)
     categories = Categories(counts.table, settings.min_count)
     spelled = _bytes_of(base)
