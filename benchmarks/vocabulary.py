@@ -26,6 +26,12 @@ GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud", "ottoman")
 HEADLINE = GENRES[:-1]
 OTHERS = ("en", "code", "de", "fr", "ru", "ar", "zh", "az", "kk")
 DRIFT_LINES = 20_000
+SENTENCES = (
+    "Geliyorum eve, yarın görüşürüz.",
+    "Öğrenciler için hazırlanmış materyaller.",
+    "Türkiye'nin eğitim sisteminde gelişmeler.",
+)
+"""The examples of the guide, which wants 7, 8 and 8 pieces."""
 
 
 def main() -> None:
@@ -49,17 +55,17 @@ def main() -> None:
         drift = {o: measure_drift(base.tokenizer(), tokenizer, lines).share for o, lines in others.items()}
         cells = [name, f"{total:.2%}", *(f"{saved[g]:.1%}" for g in GENRES)]
         cells += [*(f"{drift[o]:.2%}" for o in OTHERS), f"{seconds:.0f}"]
+        cells.append(" / ".join(str(len(tokenizer.encode(sentence).ids)) for sentence in SENTENCES))
         rows.append("| " + " | ".join(cells) + " |")
         print(rows[-1], flush=True)
-    head = ["tokenizer", "saved", *GENRES, *(f"{o} changed" for o in OTHERS), "seconds"]
+    head = ["tokenizer", "saved", *GENRES, *(f"{o} changed" for o in OTHERS), "seconds", "three sentences"]
     table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
     text = (
         f"# What {arguments.size:,} new tokens save and change\n\nWritten by `benchmarks/vocabulary.py`. "
         "Learned from `tr/train.txt`; `saved` is the share of tokens that `tr/dev_*.txt` needs less than "
         f"with Qwen's tokenizer, over {', '.join(HEADLINE)} together, then by genre; `changed` is the share "
-        f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ.\n\n"
-        + "\n".join(table)
-        + "\n"
+        f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ; `three sentences` "
+        f"are the pieces of {' '.join(SENTENCES)}\n\n" + "\n".join(table) + "\n"
     )
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")

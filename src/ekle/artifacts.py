@@ -11,7 +11,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,8 @@ class NewToken:
     """Verdict on vowel harmony: harmonic, exception, violation or none (fewer than two vowels)."""
     foreign_hits: int
     """Times it is produced on the protected text."""
+    labels: list[str] = field(default_factory=list)
+    """What each morpheme is: ROOT, or a label of `turkish/data/suffixes.tsv`; empty where `morphemes` is."""
 
     def line(self) -> str:
         """The token as one line of JSON."""

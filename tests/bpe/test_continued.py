@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ekle.bpe.continued import learn_merges, learn_plainly
+from ekle.bpe.continued import Phase, learn_merges, learn_plainly
 from ekle.bpe.pieces import Pieces, cut
 
 ALPHABET = [b"a", b"b", b"c", b"d"]
@@ -57,3 +57,31 @@ def test_many_pre_tokens_are_cut_as_each_alone() -> None:
     want = [plain.encode(word).ids for word in words]
     assert got.ids.tolist() == [i for ids in want for i in ids]
     assert got.lengths.tolist() == [len(ids) for ids in want]
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts, st.integers(2, 8))
+def test_no_piece_falls_below_the_least_use(rows: list[tuple[list[int], int]], least: int) -> None:
+    cuts, weights = pieces_of([row for row, _ in rows]), np.array([weight for _, weight in rows])
+    merges = learn_merges(cuts, weights, ALPHABET, size=9, min_count=least, phases=[Phase(least_use=least)])
+    use = {merge.id: merge.count for merge in merges}
+    for merge in merges:
+        for part in (merge.left, merge.right):
+            if part in use:
+                use[part] -= merge.count
+    assert all(count >= least for count in use.values())
+
+
+def test_what_one_phase_leaves_is_offered_to_the_next() -> None:
+    pieces, weights = pieces_of([[0, 1], [2, 3]]), np.array([9, 5])
+    phases = [Phase(lambda token: token == b"cd", until=1), Phase()]
+    merges = learn_merges(pieces, weights, ALPHABET, size=5, phases=phases)
+    assert [merge.token for merge in merges] == [b"cd", b"ab"]
+
+
+def test_a_step_may_starve_where_the_longer_piece_is_worth_it() -> None:
+    pieces, weights = pieces_of([[0, 1, 2]]), np.array([50])
+    strict = [Phase(least_use=10)]
+    assert len(learn_merges(pieces, weights, ALPHABET, size=5, phases=strict)) == 1
+    lenient = [Phase(least_use=10, step_gain=50)]
+    assert len(learn_merges(pieces, weights, ALPHABET, size=5, phases=lenient)) == 2

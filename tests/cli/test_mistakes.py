@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import ENGLISH
 
 from ekle.cli import main
 from ekle.cli.failures import one_line
@@ -211,3 +212,27 @@ def test_a_refused_run_says_nothing_but_why(
     said = capsys.readouterr()
     assert said.out == ""
     assert "something that is no run" in said.err
+
+
+def test_a_term_that_cannot_be_kept_is_named(
+    tmp_path: Path, text: Path, refused: Refused, vocab: Words
+) -> None:
+    (tmp_path / "terms.txt").write_text("okul\nTürkiye'nin\n", "utf-8")
+    refused(vocab(text, "--size", "12", "--keep", str(tmp_path / "terms.txt")), "Türkiye'nin", "--keep")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_of_terms_is_refused(
+    tmp_path: Path, text: Path, refused: Refused, vocab: Words
+) -> None:
+    refused(vocab(text, "--size", "12", "--keep", str(tmp_path / "nowhere.txt")), "nowhere.txt")
+
+
+def test_a_text_that_is_not_turkish_is_refused_with_the_way_on(
+    tmp_path: Path, refused: Refused, vocab: Words
+) -> None:
+    path = tmp_path / "english.txt"
+    path.write_text("\n".join(ENGLISH * 20), "utf-8")
+    refused(vocab(path), "not Turkish", "--any-language")
+    assert not (tmp_path / "out").exists()
+    assert main(vocab(path, "--size", "12", "--any-language")) == 0

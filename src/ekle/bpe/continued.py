@@ -27,6 +27,21 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A part of the learning: which tokens may be learned in it, and up to how many in all."""
+
+    accept: Callable[[bytes], bool] = lambda token: True
+    """Asked once, when a token would be learned next."""
+    until: int | None = None
+    """Ends with so many merges learned, phases before it included; None: when nothing is left to take."""
+    least_use: int = 0
+    """A merge that would leave a piece learned before it with fewer occurrences is not taken, so that no
+    place goes to a mere step on the way to a longer piece."""
+    step_gain: int | None = None
+    """A merge that saves so many tokens is taken all the same; None: none is."""
+
+
+@dataclass(frozen=True)
 class LearnedMerge:
     """A merge of the pieces with ids `left` and `right` into the new piece `id`."""
 
@@ -49,6 +64,7 @@ def learn_merges(
     min_count: int = 1,
     foreign: npt.NDArray[np.float64] | None = None,
     price: float = 0.0,
+    phases: Sequence[Phase] = (),
     learned: Callable[[int], None] = lambda count: None,
 ) -> list[LearnedMerge]:
     """Learn up to `size` merges, the most frequent pair first, ties by ids.
@@ -61,6 +77,8 @@ def learn_merges(
         min_count: pairs rarer than this are left alone, so fewer merges may come back.
         foreign: how often each occurs in protected text; None protects nothing.
         price: a pair is refused when its count is below `price` times its foreign occurrences.
+        phases: what is taken when; none takes everything at once. A pair that one phase leaves is offered
+            to the next.
         learned: called with 1 for each merge, for a progress bar.
 
     Returns:
@@ -79,7 +97,18 @@ def learn_merges(
 
     offer(*line.all_pairs())
     merges: list[LearnedMerge] = []
-    while heap and len(merges) < size:
+    use: dict[int, int] = {}
+    waiting: list[tuple[int, int]] = []
+    coming = list(phases or (Phase(),))
+    phase = coming.pop(0)
+    while len(merges) < size:
+        if not heap or (phase.until is not None and len(merges) >= phase.until):
+            if not coming:
+                break
+            phase = coming.pop(0)
+            heap, waiting = heap + waiting, []
+            heapq.heapify(heap)
+            continue
         _, key = heapq.heappop(heap)
         left, right = key >> _SHIFT, key & _MASK
         standing = line.still_there(where.pop(key), left, right)
@@ -97,6 +126,15 @@ def learn_merges(
         hits = float(line.foreign[at].sum()) if line.foreign is not None else 0.0
         if count < price * hits:
             continue
+        rest = {part: use[part] - count * (1 + (left == right)) for part in (left, right) if part in use}
+        starves = min(rest.values(), default=count) < phase.least_use
+        starves = starves and (phase.step_gain is None or count < phase.step_gain)
+        if starves or not phase.accept(token):
+            where[key] = standing
+            waiting.append((-count, key))
+            continue
+        use.update(rest)
+        use[len(known)] = count
         merges.append(LearnedMerge(left, right, len(known), token, count, hits))
         taken.add(token)
         known.append(token)

@@ -1,7 +1,8 @@
 """`ekle vocab`, `ekle extend`, `ekle export`: one stage by itself."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +32,13 @@ def vocab(
         list[str] | None,
         typer.Option(metavar="FILE", help="Text to report the saving on; may be given again."),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Terms, one a line, that must each become one token."),
+    ] = None,
+    any_language: Annotated[
+        bool, typer.Option("--any-language", help="Go on although the text is not Turkish.")
+    ] = False,
     counts: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Counts to add; may be given again.")
     ] = None,
@@ -46,7 +54,13 @@ def vocab(
     recipe = settings(
         "vocab",
         set_,
-        vocabulary={"size": size, "profile": profile, "strategy": strategy},
+        vocabulary={
+            "size": size,
+            "profile": profile,
+            "strategy": strategy,
+            "keep": keep,
+            "any_language": any_language or None,
+        },
         corpus={"sources": corpus, "held_out_files": held_out},
     )
     learned = learn_vocabulary(
@@ -60,10 +74,38 @@ def vocab(
     )
     console = terminal()
     console.print(f"{learned.size:,} new tokens in {out}", soft_wrap=True)
+    for line in _findings(learned.report):
+        console.print(line, soft_wrap=True)
     for genre, figures in learned.report["held_out"].items():
         console.print(
             f"{genre:<24}{-figures['saved']:+.1%} tokens, {figures['bytes_per_token_base']:.2f} -> "
             f"{figures['bytes_per_token']:.2f} bytes a token"
+        )
+
+
+def _findings(report: dict[str, Any]) -> Iterator[str]:
+    """What a user should know beside the saving, a line each."""
+    repeats = report["text"].get("repeats", {})
+    if repeats.get("lines_left_out"):
+        yield (
+            f"Repeated lines: {repeats['lines_left_out']:,} ({repeats['share_left_out']:.1%} of the text) "
+            f"were left out, because each stood there more than {repeats['limit']} times"
+        )
+    if report["tokens_used_less_than_min_count"]:
+        yield (
+            f"{report['tokens_used_less_than_min_count']:,} of the tokens occur less than "
+            f"{report['settings']['min_count']:,} times; they are steps to longer ones"
+        )
+    for name, places in report["quota_places_left_to_others"].items():
+        yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
+    forms = report["keep"]["forms"]
+    for form in forms:
+        how = "is a token already" if form["was"] == "base" else f"is token {form['id']}"
+        yield f"Kept: {form['text']!r} {how}, instead of {form['tokens_before']}"
+    if forms:
+        yield (
+            f"The kept terms took {report['keep']['places']:,} places that would have saved "
+            f"{report['keep']['tokens_that_the_places_would_save']:,} tokens of the text"
         )
 
 

@@ -1,9 +1,13 @@
 """Counting all sources of a recipe, word lists included."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
+from ekle.corpus.language import check_turkish, turkish_share
+from ekle.corpus.repeats import Repeats
 from ekle.counting import Counts, count_documents
 from ekle.counting.wordlist import count_word_list
 from ekle.errors import TextError
@@ -15,6 +19,16 @@ _LEAST_LIST_WORDS = 10_000_000
 _SMALL_TEXT = 1_000_000
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Counts, and what counting found out about the text."""
+
+    counts: Counts
+    about: dict[str, Any]
+    """`turkish_share`: share of Turkish words, None where there are too few to say; `repeats`: lines left
+    out."""
+
+
 def count_sources(
     settings: Settings,
     base: BaseTokenizer,
@@ -22,22 +36,29 @@ def count_sources(
     *,
     counted: Sequence[Path] = (),
     keep: Callable[[Document], bool] = lambda document: True,
-) -> Counts:
+    any_language: bool = False,
+) -> Counted:
     """Count the text sources, then add the word lists at their weight.
 
     Args:
-        settings: `sources`, `word_lists`, `spoken_weight`, `text_field` and `max_bytes` are used.
+        settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
         base: the tokenizer whose pre-tokenizer cuts.
         counted: counts files of other text to add.
         keep: documents for which it is false are read but not counted.
+        any_language: go on where the text is not Turkish.
 
     Raises:
-        TextError: a source is absent, is not UTF-8, or all of them hold no text.
+        TextError: a source is absent, is not UTF-8, all of them hold no text, or the text is not Turkish.
     """
     texts = settings.sources
     size = sum(path.stat().st_size for path in files_of(texts) if path.suffix == ".txt")
     parts = [Counts.load(path) for path in counted]
-    parts.append(count_documents(_texts(texts, settings, keep), base, report, size or None))
+    repeats = Repeats(settings.repeats)
+    read = repeats.pass_on(_texts(texts, settings, keep))
+    parts.append(count_documents(read, base, report, size or None))
+    share = turkish_share(parts[-1].table)
+    if not any_language:
+        check_turkish(share)
     words = sum(part.words for part in parts)
     if not words:
         raise TextError(
@@ -47,7 +68,7 @@ def count_sources(
         weight = settings.spoken_weight * words if words >= _SMALL_TEXT else _LEAST_LIST_WORDS
         if weight:
             parts.append(count_word_list(language, weight, base))
-    return Counts.add(parts)
+    return Counted(Counts.add(parts), {"turkish_share": share, "repeats": repeats.summary()})
 
 
 def _texts(sources: Sequence[str], settings: Settings, keep: Callable[[Document], bool]) -> Iterator[str]:

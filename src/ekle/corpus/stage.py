@@ -27,7 +27,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
     """Read, split and count the text of `recipe` into `folder`.
 
     Raises:
-        TextError: a source is absent, not UTF-8 or empty.
+        TextError: a source is absent, not UTF-8 or empty, or the text is not Turkish.
     """
     settings = recipe.corpus
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
@@ -46,7 +46,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
 
-        counts = count_sources(settings, base, report, keep=keep)
+        any_language = recipe.vocabulary.any_language
+        counted = count_sources(settings, base, report, keep=keep, any_language=any_language)
+    counts = counted.counts
     if not figures["documents"]:
         raise TextError(
             f"no text to train on in {', '.join(settings.sources)}: every document is held out; "
@@ -72,6 +74,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
         "words": counts.words,
         "pre_tokens": len(counts.table),
         "sources": settings.sources,
+        **counted.about,
         "base": {"name": base.name, "fingerprint": base.fingerprint},
     }
     write_json(folder / "corpus.json", summary)

@@ -27,17 +27,20 @@ def learn_from_text(
     Raises:
         EkleError: whatever is wrong with text, tokenizer, settings or `out`; nothing is left behind.
     """
-    check_sources([*corpus.sources, *corpus.held_out_files, *corpus.other_files, *settings.protect])
+    check_sources(
+        [*corpus.sources, *corpus.held_out_files, *corpus.other_files, *settings.protect, *settings.keep]
+    )
     with whole_folder(out) as folder:
         tokenizer = load_base(base)
-        counts = count_sources(corpus, tokenizer, report, counted=counted)
+        found = count_sources(corpus, tokenizer, report, counted=counted, any_language=settings.any_language)
         learn_vocabulary(
-            counts,
+            found.counts,
             tokenizer,
             settings,
             folder,
             report,
             held_out={Path(name).stem: [d.text for d in documents([name])] for name in corpus.held_out_files},
             other={Path(name).stem: [d.text for d in documents([name])] for name in corpus.other_files},
+            about_text=found.about,
         )
     return Vocabulary(out)

@@ -24,10 +24,13 @@ class Corpus(Section):
     """Field of JSON lines and column of Parquet files that holds the text."""
     max_bytes: PositiveInt | None = None
     """Stop reading the sources after this many bytes of text."""
+    repeats: PositiveInt = Field(default=10, le=255)
+    """An identical line of five words or more is counted this many times at most: a tenth of
+    `vocabulary.min_count`, so that no line wins tokens by itself."""
     word_lists: list[str] = ["tr"]
     """Languages whose `wordfreq` frequencies are added to the counts, for the spoken register that
     written text lacks; an empty list adds none."""
-    spoken_weight: float = Field(default=0.2, ge=0)
+    spoken_weight: float = Field(default=1.0, ge=0)
     """Weight of the word lists: their words count as this share of the other text's words
     (as ten million words where the other text has less than a million)."""
     workers: NonNegativeInt = 0

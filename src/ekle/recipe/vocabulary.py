@@ -29,7 +29,10 @@ class Vocabulary(Section):
     strategy: Strategy = "free"
     quotas: Quotas = Quotas()
     min_count: PositiveInt = 100
-    """A token must occur at least this often in the text it was learned from."""
+    """A token must occur at least this often in the text it was learned from, after all merges."""
+    step_gain: PositiveInt = 400
+    """A token may fall below `min_count`, as a step to a longer one, if that one saves this many tokens;
+    a very large number allows it to none."""
     protect: list[str] = []
     """Files in other languages, or code, whose cut the new merges should leave alone."""
     protect_built_in: bool = True

@@ -1,62 +1,127 @@
-"""Choosing merges from a pool: all in order (`free`), or by quotas a category (`guide`)."""
+"""Choosing what is learned: by value alone (`free`), or by quotas a category (`guide`)."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-from ekle.bpe.continued import LearnedMerge
+from ekle.bpe.continued import LearnedMerge, Phase, learn_merges
+from ekle.errors import VocabularyError
+from ekle.progress import Report
 from ekle.recipe.vocabulary import Quotas
-from ekle.vocabulary.categories import Category, Description
+from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.vocabulary.categories import Categories, Category
+from ekle.vocabulary.material import Material
+
+_NEVER = 1e12  # a price that no merge can pay
 
 
-def fill_quotas(
-    pool: Sequence[LearnedMerge], described: Mapping[int, Description], quotas: Quotas, size: int
-) -> tuple[list[LearnedMerge], dict[str, int]]:
-    """Take merges in order until each category is full; what a quota cannot fill goes by value.
+class Places:
+    """The places that quotas give to each category, while tokens take them.
 
-    A token needs the tokens it is merged from. Those are taken with it, on their own category's account.
+    A frequent word whose category is full may still stand for what it is besides: a root or a complex form.
+    """
 
-    Args:
-        pool: learned merges in order, more than `size`.
-        described: description of each merge by its id.
-        quotas: tokens wanted of each category.
-        size: tokens wanted in all.
+    def __init__(self, quotas: Quotas, categories: Categories) -> None:
+        self.left: dict[Category, int] = {
+            "word": quotas.words,
+            "suffix": quotas.suffixes,
+            "root": quotas.roots,
+            "complex": quotas.complex,
+            "pattern": quotas.patterns,
+        }
+        self.taken: dict[bytes, Category] = {}
+        self._categories = categories
+
+    def take(self, token: bytes) -> bool:
+        """Give `token` a place in the first of its categories that has one."""
+        about = self._categories.describe(token.decode("utf-8"))
+        for category in (about.category, *about.besides):
+            if self.left[category] > 0:
+                self.left[category] -= 1
+                self.taken[token] = category
+                return True
+        return False
+
+    def take_suffix(self, token: bytes) -> bool:
+        """Give `token` a place if it is a suffix or a chain of suffixes."""
+        return self._categories.describe(token.decode("utf-8")).category == "suffix" and self.take(token)
+
+
+def choose(
+    material: Material,
+    tokens: Sequence[bytes | None],
+    settings: Settings,
+    categories: Categories,
+    size: int,
+    report: Report,
+) -> tuple[list[LearnedMerge], dict[bytes, Category], dict[str, int]]:
+    """Learn `size` merges as `settings.strategy` asks.
+
+    A piece that a later merge would leave with fewer than `min_count` occurrences keeps them, unless that
+    merge saves
+    `step_gain` tokens. Merges that were left for this are taken when nothing else is left, the most
+    frequent first.
 
     Returns:
-        The chosen merges in their order, and how many places each category left to the others.
+        The merges in order, the category of each token that took a place by quota, and how many places each
+        category left to the others.
+
+    Raises:
+        VocabularyError: the quotas do not add up, or the text does not support so many tokens.
     """
-    room: dict[Category, int] = {
-        "word": quotas.words,
-        "suffix": quotas.suffixes,
-        "root": quotas.roots,
-        "complex": quotas.complex,
-        "pattern": quotas.patterns,
-    }
-    by_id = {merge.id: merge for merge in pool}
-    chosen: set[int] = set()
+    least = settings.min_count if settings.min_count > 1 else 0
+    gain = settings.step_gain
+    anything = [Phase(least_use=least, step_gain=gain), Phase()]
+    quotas = settings.quotas
+    places = Places(quotas, categories)
+    left: dict[str, int] = {}
+    phases: list[Phase] = anything
+    if settings.strategy == "guide":
+        _check(quotas, settings.size)
 
-    def needed(merge: LearnedMerge) -> list[LearnedMerge]:
-        """`merge` and the pool merges it is made from that are not chosen yet."""
-        missing: dict[int, LearnedMerge] = {}
-        stack = [merge]
-        while stack:
-            one = stack.pop()
-            if one.id not in chosen and one.id not in missing:
-                missing[one.id] = one
-                stack += [by_id[part] for part in (one.left, one.right) if part in by_id]
-        return list(missing.values())
+        def note(token: bytes) -> bool:
+            # Asked when quotas have taken what they can: what is left now is what they leave.
+            left.update(left or {str(category): free for category, free in places.left.items() if free})
+            return True
 
-    for keep_quotas in (True, False):
-        for merge in pool:
-            if len(chosen) >= size:
-                break
-            group = needed(merge)
-            wanted = [described[one.id].category for one in group]
-            fits = all(room[category] >= wanted.count(category) for category in set(wanted))
-            if len(chosen) + len(group) <= size and (fits or not keep_quotas):
-                for one in group:
-                    chosen.add(one.id)
-                    room[described[one.id].category] -= 1
-        if keep_quotas:
-            left = {category: places for category, places in room.items() if places}
-    return [merge for merge in pool if merge.id in chosen], {
-        str(name): places for name, places in left.items()
-    }
+        # Suffixes first: words that grow before them would swallow the occurrences that chains need.
+        phases = [
+            Phase(places.take_suffix, quotas.suffixes, least),
+            Phase(places.take, None, least),
+            Phase(note, None, least),
+            Phase(note),
+        ]
+    with report.task("learning merges", size, "merge") as task:
+        merges = _learn(material, tokens, settings, size, phases, task.advance)
+    if len(merges) < size:
+        raise VocabularyError(
+            f"this text supports {len(merges):,} tokens that occur {settings.min_count:,} times, "
+            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count"
+        )
+    return merges, places.taken, left
+
+
+def _learn(
+    material: Material,
+    tokens: Sequence[bytes | None],
+    settings: Settings,
+    size: int,
+    phases: Sequence[Phase],
+    learned: Callable[[int], None],
+) -> list[LearnedMerge]:
+    return learn_merges(
+        material.pieces,
+        material.weights,
+        tokens,
+        size=size,
+        min_count=settings.min_count,
+        foreign=material.foreign,
+        price=_NEVER if settings.protect_strict else settings.foreign_price,
+        phases=phases,
+        learned=learned,
+    )
+
+
+def _check(quotas: Quotas, size: int) -> None:
+    total = Counter(quotas.model_dump()).total()
+    if total != size:
+        raise VocabularyError(f"vocabulary.quotas add up to {total:,}, but vocabulary.size is {size:,}")

@@ -30,4 +30,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Vocabul
         report,
         held_out={genre: list(read_documents(path)) for genre, path in corpus.held_out.items()},
         other={name: list(read_documents(path)) for name, path in corpus.other.items()},
+        about_text={
+            key: corpus.summary[key] for key in ("turkish_share", "repeats") if key in corpus.summary
+        },
     )

@@ -1,0 +1,107 @@
+"""What each new token does once all of them are there, and the proof that the full pipeline produces it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from ekle.artifacts import NewToken
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.continued import LearnedMerge
+from ekle.bpe.pieces import Pieces, cut
+from ekle.vocabulary.categories import Categories, Category, Description
+from ekle.vocabulary.material import Material
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The new tokens in the order of their ids, and what was found out about them."""
+
+    tokens: list[NewToken]
+    described: list[Description]
+    unreachable: list[str]
+    """Texts of tokens that the finished tokenizer does not produce from any text that was tried."""
+    tokens_before: int
+    """Tokens of the learning text with the base tokenizer."""
+    tokens_after: int
+
+
+def gather(
+    merges: Sequence[LearnedMerge],
+    taken: Mapping[bytes, Category],
+    categories: Categories,
+    material: Material,
+    base: BaseTokenizer,
+    tokenizer: Tokenizer,
+) -> Evidence:
+    """Cut the learning text with the finished `tokenizer` and look at each new token.
+
+    Args:
+        merges: the merges that gave new ids, in order.
+        taken: categories that quotas gave; the others follow from the text of the token.
+        categories: what the words of the text say about a token.
+        material: the pre-tokens learned from.
+        base: the tokenizer that was extended.
+        tokenizer: the finished one.
+    """
+    texts = material.table["text"].to_list()
+    after = cut(tokenizer, texts)
+    rows = base.rows + len(merges)
+    use = after.use(material.weights, rows)
+    foreign = after.use(np.ceil(material.foreign).astype(np.int64), rows)
+    plain = base.tokenizer()
+    tokens: list[NewToken] = []
+    described: list[Description] = []
+    for number, merge in enumerate(merges, start=base.rows):
+        text = merge.token.decode("utf-8")
+        pieces = plain.encode(text, add_special_tokens=False).ids
+        about = categories.describe(text)
+        described.append(about)
+        tokens.append(
+            NewToken(
+                id=number,
+                text=text,
+                category=taken.get(merge.token, about.category),
+                morphemes=about.morphemes,
+                count=int(use[number]),
+                tokens_saved=int(use[number]) * (len(pieces) - 1),
+                base_pieces=pieces,
+                harmony=about.harmony.verdict,
+                foreign_hits=int(foreign[number]),
+                labels=about.labels,
+            )
+        )
+    missing = _unreachable(tokens, after, texts, tokenizer)
+    before = int((material.pieces.lengths * material.weights).sum())
+    return Evidence(tokens, described, missing, before, int((after.lengths * material.weights).sum()))
+
+
+def _unreachable(
+    tokens: Sequence[NewToken], after: Pieces, texts: Sequence[str], tokenizer: Tokenizer
+) -> list[str]:
+    """Tokens that do not come out of the pre-token they stand in, nor of their own text, through all
+    steps."""
+    missing = list(tokens)
+    carriers = [
+        texts[place] if place >= 0 else token.text
+        for place, token in zip(_carriers(after, tokens), tokens, strict=True)
+    ]
+    for own_text in (False, True):
+        tried = [token.text for token in missing] if own_text else carriers
+        encodings = tokenizer.encode_batch_fast(tried, add_special_tokens=False)
+        missing = [
+            token for token, encoding in zip(missing, encodings, strict=True) if token.id not in encoding.ids
+        ]
+    return [token.text for token in missing]
+
+
+def _carriers(after: Pieces, tokens: Sequence[NewToken]) -> npt.NDArray[np.int64]:
+    """Index of the first text in which each token stands, -1 for none."""
+    first = tokens[0].id if tokens else 0
+    found = np.full(len(tokens), -1, dtype=np.int64)
+    owner = np.repeat(np.arange(len(after.lengths)), after.lengths)
+    new = np.flatnonzero(after.ids >= first)[::-1]  # backwards, so that the first occurrence is written last
+    found[after.ids[new] - first] = owner[new]
+    return found

@@ -1,0 +1,56 @@
+"""What is learned from: the pre-tokens that can give Turkish tokens, with the base's cut of each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.pieces import Pieces, cut
+from ekle.vocabulary.profile import Cut
+
+_CLEAN = r"^[\p{L}\p{N}\p{P}\p{S}\p{Z}\t\n\r]*$"
+"""No control or private characters, no marks that stand alone after NFC (i + U+0307), no zero-width or
+direction marks: a token with one of them would be an error of the text, learned."""
+_LATIN = r"^[\p{Latin}\p{N}\p{P}\p{Z}\t\n\r$+<=>^`|~¢-©«-´¶-¿×÷₠-₿™−]*$"
+"""Latin letters, numbers, punctuation and the signs that stand in Turkish text; no emoji, no other script."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pre-tokens of the text to learn and of the protected text.
+
+    `table` has the columns `text`, `count` and `foreign`; `weights` and `foreign` are its columns as
+    arrays of shape (pre-tokens,).
+    """
+
+    table: pl.DataFrame
+    pieces: Pieces
+    weights: npt.NDArray[np.int64]
+    foreign: npt.NDArray[np.float64]
+    left_out: int
+    """Occurrences of pre-tokens that nothing is learned from."""
+
+
+def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_language: bool) -> Material:
+    """Both texts in one table, foreign occurrences on the scale of the text: as if each protected text
+    were as long.
+
+    Args:
+        cut_by_profile: the counts of both texts.
+        words: words of the text to learn from.
+        base: the tokenizer whose pieces are merged.
+        any_language: also learn from other scripts and from emoji; control characters stay out.
+    """
+    clean = pl.col("text").str.contains(_CLEAN)
+    fit = clean if any_language else clean & pl.col("text").str.contains(_LATIN)
+    counts = cut_by_profile.counts.filter(fit)
+    left_out = int(cut_by_profile.counts["count"].sum()) - int(counts["count"].sum())
+    table = counts.join(cut_by_profile.foreign, on="text", how="full", coalesce=True).with_columns(
+        pl.col("count").fill_null(0), (pl.col("share").fill_null(0.0) * max(words, 1)).alias("foreign")
+    )
+    table = table.sort(["count", "text"], descending=[True, False])
+    pieces = cut(base.tokenizer(), table["text"].to_list())
+    weights, foreign = table["count"].to_numpy().copy(), table["foreign"].to_numpy().copy()
+    return Material(table, pieces, weights, foreign, left_out)

@@ -1,0 +1,157 @@
+"""What `report.json` says about a vocabulary."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from ekle.artifacts import NewToken
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.continued import LearnedMerge
+from ekle.bpe.measure import count_tokens, measure_drift
+from ekle.counting import Counts
+from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.turkish.tables import rows
+from ekle.vocabulary.evidence import Evidence
+from ekle.vocabulary.keep import Kept
+
+_POINTS = 40  # points of the growth curve
+_LISTED = 2_000  # tokens against harmony that are listed one by one
+
+
+def summarise(
+    base: BaseTokenizer,
+    settings: Settings,
+    counts: Counts,
+    learned: Sequence[LearnedMerge],
+    evidence: Evidence,
+) -> dict[str, Any]:
+    """Everything that follows from the text learned from."""
+    tokens = evidence.tokens
+    rare = [token for token in tokens if token.count < settings.min_count]
+    return {
+        "size": len(tokens),
+        "first_new_id": base.rows,
+        "rows": base.rows + len(tokens),
+        "base": {"name": base.name, "fingerprint": base.fingerprint},
+        "profile": settings.profile,
+        "strategy": settings.strategy,
+        "settings": settings.model_dump(),
+        "text": {"documents": counts.documents, "bytes": counts.text_bytes, "words": counts.words},
+        "growth": _growth(learned, evidence),
+        "least_count_when_learned": min((merge.count for merge in learned), default=0),
+        "tokens_used_less_than_min_count": len(rare),
+        "rarely_used": [
+            {"id": token.id, "text": token.text, "count": token.count} for token in rare[:_LISTED]
+        ],
+        "unreachable": len(evidence.unreachable),
+        "categories": _by_category(tokens),
+        "harmony": _harmony(evidence),
+        "terms": _terms(tokens, base),
+    }
+
+
+def measured(
+    old: Tokenizer, new: Tokenizer, held_out: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the tokenizer saves on held-out genres, and what changes in other languages."""
+    saved: dict[str, Any] = {}
+    for genre, texts in held_out.items():
+        first, second = count_tokens(old, texts), count_tokens(new, texts)
+        saved[genre] = {
+            "tokens_base": int(first.tokens.sum()),
+            "tokens": int(second.tokens.sum()),
+            "saved": second.saved(first),
+            "bytes_per_token_base": first.bytes_per_token,
+            "bytes_per_token": second.bytes_per_token,
+        }
+    changed: dict[str, Any] = {}
+    for name, texts in other.items():
+        drift = measure_drift(old, new, list(texts))
+        changed[name] = {"lines": drift.lines, "lines_changed": drift.share}
+    return saved, changed
+
+
+def kept_rows(
+    kept: Kept, learned: Sequence[LearnedMerge], evidence: Evidence, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """Each form of each kept term with its id and count, and what all of them cost."""
+    known = {token.id: token for token in evidence.tokens}
+    forms: list[dict[str, Any]] = []
+    for form in kept.forms:
+        ids = tokenizer.encode(form.text, add_special_tokens=False).ids
+        token = known.get(ids[0])
+        forms.append(
+            {
+                "term": form.term,
+                "text": form.text,
+                "id": ids[0] if len(ids) == 1 else None,
+                "count": token.count if token else None,
+                "was": form.was,
+                "tokens_before": form.pieces,
+            }
+        )
+    dropped = learned[len(kept.learned) :]
+    return {
+        "forms": forms,
+        "places": len(dropped),
+        "tokens_that_the_places_would_save": sum(merge.count for merge in dropped),
+    }
+
+
+def _growth(learned: Sequence[LearnedMerge], evidence: Evidence) -> list[dict[str, float]]:
+    """Tokens of the learning text after the first n merges, word lists included, at some n."""
+    before = evidence.tokens_before
+    tokens = before - np.cumsum([0, *(merge.count for merge in learned)])
+    sizes = sorted({round(len(learned) * point / _POINTS) for point in range(_POINTS + 1)})
+    points = {size: int(tokens[size]) for size in sizes}
+    points[len(evidence.tokens)] = evidence.tokens_after
+    return [
+        {"size": size, "tokens": left, "saved": float(1 - left / before)} for size, left in points.items()
+    ]
+
+
+def _by_category(tokens: Sequence[NewToken]) -> dict[str, dict[str, int]]:
+    figures: dict[str, dict[str, int]] = {}
+    for token in tokens:
+        row = figures.setdefault(token.category, {"tokens": 0, "tokens_saved": 0})
+        row["tokens"] += 1
+        row["tokens_saved"] += token.tokens_saved
+    return figures
+
+
+def _harmony(evidence: Evidence) -> dict[str, Any]:
+    """Verdicts over all tokens, the share that complies, and the tokens that do not, with the reason."""
+    verdicts = Counter(token.harmony for token in evidence.tokens)
+    judged = verdicts.total() - verdicts["none"]
+    against = [
+        {"id": token.id, "text": token.text, "reason": about.harmony.reason, "vowels": about.harmony.breach}
+        for token, about in zip(evidence.tokens, evidence.described, strict=True)
+        if about.harmony.verdict == "violation"
+    ]
+    reasons = Counter(about.harmony.reason for about in evidence.described if about.harmony.reason)
+    return {
+        **verdicts,
+        "judged": judged,
+        "complies": 1 - verdicts["violation"] / judged if judged else None,
+        "complies_without_exceptions": verdicts["harmonic"] / judged if judged else None,
+        "reasons": dict(reasons),
+        "not_compliant": against[:_LISTED],
+    }
+
+
+def _terms(tokens: Sequence[NewToken], base: BaseTokenizer) -> dict[str, Any]:
+    """Of the terms of `turkish/data/terms.tsv`, by kind: how many are one token behind a space."""
+    new = {token.text for token in tokens}
+    figures: dict[str, dict[str, int]] = {}
+    plain = base.tokenizer()
+    for row in rows("terms"):
+        text = f" {row['term']}"
+        one = len(plain.encode(text, add_special_tokens=False).ids) == 1
+        kind = figures.setdefault(row["kind"], {"terms": 0, "one_token_before": 0, "one_token": 0})
+        kind["terms"] += 1
+        kind["one_token_before"] += one
+        kind["one_token"] += one or text in new
+    return figures
