@@ -18,7 +18,7 @@ Words = Callable[..., list[str]]
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    wanted = "run vocab extend train evaluate compare plan export serve try status"
+    wanted = "run count vocab extend train evaluate compare plan export serve try status"
     assert wanted.split() == COMMANDS
 
 

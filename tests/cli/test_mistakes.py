@@ -20,7 +20,8 @@ Words = Callable[..., list[str]]
 
 def test_mistakes_of_usage_are_one_line(refused: Refused) -> None:
     refused(["runn"], "runn", "run")
-    refused(["vocab"], "--corpus")
+    refused(["vocab"], "--out")
+    refused(["vocab", "--out", "nowhere"], "--corpus", "--counts")
     refused(["run", "--until", "lunch"], "--until", "vocabulary")
 
 

@@ -46,7 +46,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
 
-        counts = count_sources(settings, base, report, keep=keep)
+        joined = recipe.vocabulary.profile == "compact"
+        counts = count_sources(settings, base, report, keep=keep, joined=joined)
     if not figures["documents"]:
         raise TextError(
             f"{', '.join(settings.sources)} hold no text to train on; word lists alone do not suffice"

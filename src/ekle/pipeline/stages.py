@@ -12,7 +12,7 @@ Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evalua
 ORDER: tuple[Stage, ...] = get_args(Stage)
 
 SETTINGS: dict[Stage, tuple[str, ...]] = {
-    "corpus": ("base.tokenizer", "base.revision", "corpus"),
+    "corpus": ("base.tokenizer", "base.revision", "corpus", "vocabulary.profile"),
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),
     "extension": ("extension",),

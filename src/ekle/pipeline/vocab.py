@@ -30,7 +30,8 @@ def learn_from_text(
     check_sources([*corpus.sources, *corpus.held_out_files, *corpus.other_files, *settings.protect])
     with whole_folder(out) as folder:
         tokenizer = load_base(base)
-        counts = count_sources(corpus, tokenizer, report, counted=counted)
+        joined = settings.profile == "compact"
+        counts = count_sources(corpus, tokenizer, report, counted=counted, joined=joined)
         learn_vocabulary(
             counts,
             tokenizer,

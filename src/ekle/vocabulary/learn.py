@@ -53,12 +53,12 @@ def learn_vocabulary(
     """Learn `settings.size` tokens and write them to the folder `out`, which exists.
 
     Args:
-        counts: pre-token counts made with `base`.
+        counts: pre-token counts made with `base`; the compact profile needs joined ones.
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
 
     Raises:
-        InputError: the counts were made with another tokenizer.
+        InputError: the counts were made with another tokenizer, or for another profile.
         VocabularyError: the counts do not support that many tokens.
     """
     if counts.base != base.fingerprint:
@@ -66,9 +66,9 @@ def learn_vocabulary(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}"
         )
     protected = protected_text(settings.protect, settings.protect_built_in, base, report)
-    cut_by_profile = cut_for(settings, counts, protected)
+    cut_by_profile = cut_for(settings, counts, protected, base)
     material = _material(cut_by_profile, counts.words, base)
-    categories = Categories(counts.table, settings.min_count)
+    categories = Categories(counts.apart().table, settings.min_count)
     merges, described, unfilled = _choose(material, base, settings, categories, report)
     spec, config = graft(base, _with_bytes(merges, base), cut_by_profile.pre_tokenizer)
     tokens = _evidence(merges, described, material, base, spec)
