@@ -69,6 +69,26 @@ def test_vocab_try_and_compare_work_on_each_others_results(
     assert "out" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("profile", ["portable", "compact"])
+def test_a_corpus_counted_in_parts_gives_the_vocabulary_of_the_whole(
+    profile: str, tmp_path: Path, text: Path, vocab: Words
+) -> None:
+    lines = text.read_text("utf-8").splitlines()
+    for name, part in (("a", lines[:100]), ("b", lines[100:])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(part), "utf-8")
+        count = ["count", "--corpus", str(tmp_path / f"{name}.txt"), "--profile", profile]
+        base = vocab(text)[vocab(text).index("--base") + 1]
+        assert main([*count, "--base", base, "--out", str(tmp_path / f"{name}.parquet")]) == 0
+    whole = vocab(text, "--size", "12", "--profile", profile)
+    assert main(whole) == 0
+    parts = [word for word in whole if word not in ("--corpus", str(text))]
+    parts[parts.index(str(tmp_path / "out"))] = str(tmp_path / "again")
+    parts += ["--counts", str(tmp_path / "a.parquet"), "--counts", str(tmp_path / "b.parquet")]
+    assert main(parts) == 0
+    first, second = (tmp_path / name / "tokens.jsonl" for name in ("out", "again"))
+    assert first.read_text("utf-8") == second.read_text("utf-8")
+
+
 def test_status_shows_every_stage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

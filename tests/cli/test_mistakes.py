@@ -45,6 +45,15 @@ def test_a_size_of_zero_or_below_is_refused(size: str, tmp_path: Path, text: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_counts_of_another_base_are_refused_and_both_are_named(
+    tmp_path: Path, text: Path, refused: Refused, vocab: Words
+) -> None:
+    counts = tmp_path / "qwen.parquet"
+    assert main(["count", "--corpus", str(text), "--out", str(counts)]) == 0
+    refused(vocab(text, "--counts", str(counts)), "qwen.parquet was counted with tokenizer", "but")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_text_is_refused(tmp_path: Path, refused: Refused, vocab: Words) -> None:
     refused(vocab(tmp_path / "nowhere.txt"), "nowhere.txt")
     assert not (tmp_path / "out").exists()

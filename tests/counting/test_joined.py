@@ -1,10 +1,13 @@
 """The compact profile's pre-tokens: counted fast and exactly, and nothing but the base's, joined."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
+from ekle.bpe.byte_alphabet import decode_token
 from ekle.counting import Counts, count_documents
 from ekle.counting.count import count_plainly
 from ekle.counting.joined import pre_tokenizer
@@ -69,6 +72,12 @@ def test_joining_alone_changes_no_id(base: BaseTokenizer, wide: object, text: st
 @pytest.fixture(scope="module")
 def wide(base: BaseTokenizer) -> object:
     return open_tokenizer({**base.spec, "pre_tokenizer": pre_tokenizer(base)})
+
+
+def test_no_token_of_the_base_spans_a_border_that_is_left_out(base: BaseTokenizer) -> None:
+    spans = re.compile(r"[^\W\d_][.,;:!? ]|[.,;:!?] ")
+    found = [decode_token(token).decode(errors="replace") for token in base.vocab if token not in base.added]
+    assert [text for text in found if spans.search(text)] == []
 
 
 def test_what_is_joined_and_what_is_not(base: BaseTokenizer) -> None:
