@@ -82,6 +82,12 @@ def _candidates(base: BaseTokenizer, train: Path, size: int) -> list[tuple[str, 
         "ekle, not protecting": (text, plain),
         "ekle, portable": (text, Settings(size=size)),
         "ekle, portable, price 10": (text, Settings(size=size, foreign_price=10)),
+        "ekle, compact": (text, Settings(size=size, profile="compact", foreign_price=10)),
+        "ekle, compact, 2.1 times as many": (
+            text,
+            # Tokens occur less often, the more of them there are; the text must still show each of them.
+            Settings(size=round(2.1 * size), profile="compact", foreign_price=10, min_count=30),
+        ),
         "ekle, guide's quotas": (text, Settings(size=size, strategy="guide")),
     }
     for name, (corpus, vocabulary) in settings.items():

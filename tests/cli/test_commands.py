@@ -18,7 +18,7 @@ Words = Callable[..., list[str]]
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    wanted = "run vocab extend train evaluate compare plan export serve try status"
+    wanted = "run count vocab extend train evaluate compare plan export serve try status"
     assert wanted.split() == COMMANDS
 
 
@@ -67,6 +67,28 @@ def test_vocab_try_and_compare_work_on_each_others_results(
     assert "tokens against" in capsys.readouterr().out, "the base is the one recorded in the folder"
     assert main(["compare", str(tiny_base), str(out), "--text", str(text)]) == 0
     assert "out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("profile", ["portable", "compact"])
+def test_a_corpus_counted_in_parts_gives_the_vocabulary_of_the_whole(
+    profile: str, tmp_path: Path, text: Path, vocab: Words
+) -> None:
+    every_line = ["--set", "corpus.repeats=255"]
+    lines = text.read_text("utf-8").splitlines()
+    for name, part in (("a", lines[:100]), ("b", lines[100:])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(part), "utf-8")
+        # Repeated lines are capped in each part by itself, so the cap is lifted for the comparison.
+        count = ["count", "--corpus", str(tmp_path / f"{name}.txt"), "--profile", profile, *every_line]
+        base = vocab(text)[vocab(text).index("--base") + 1]
+        assert main([*count, "--base", base, "--out", str(tmp_path / f"{name}.parquet")]) == 0
+    whole = vocab(text, "--size", "12", "--profile", profile, *every_line)
+    assert main(whole) == 0
+    parts = [word for word in whole if word not in ("--corpus", str(text))]
+    parts[parts.index(str(tmp_path / "out"))] = str(tmp_path / "again")
+    parts += ["--counts", str(tmp_path / "a.parquet"), "--counts", str(tmp_path / "b.parquet")]
+    assert main(parts) == 0
+    first, second = (tmp_path / name / "tokens.jsonl" for name in ("out", "again"))
+    assert first.read_text("utf-8") == second.read_text("utf-8")
 
 
 def test_status_shows_every_stage(

@@ -21,7 +21,8 @@ Words = Callable[..., list[str]]
 
 def test_mistakes_of_usage_are_one_line(refused: Refused) -> None:
     refused(["runn"], "runn", "run")
-    refused(["vocab"], "--corpus")
+    refused(["vocab"], "--out")
+    refused(["vocab", "--out", "nowhere"], "--corpus", "--counts")
     refused(["run", "--until", "lunch"], "--until", "vocabulary")
 
 
@@ -42,6 +43,15 @@ def test_a_missing_recipe_is_answered_with_those_there_are(refused: Refused) -> 
 def test_a_size_of_zero_or_below_is_refused(size: str, tmp_path: Path, text: Path, refused: Refused) -> None:
     arguments = ["vocab", "--corpus", str(text), "--size", size, "--out", str(tmp_path / "out")]
     refused(arguments, "vocabulary.size")
+    assert not (tmp_path / "out").exists()
+
+
+def test_counts_of_another_base_are_refused_and_both_are_named(
+    tmp_path: Path, text: Path, refused: Refused, vocab: Words
+) -> None:
+    counts = tmp_path / "qwen.parquet"
+    assert main(["count", "--corpus", str(text), "--out", str(counts)]) == 0
+    refused(vocab(text, "--counts", str(counts)), "qwen.parquet was counted with tokenizer", "but")
     assert not (tmp_path / "out").exists()
 
 

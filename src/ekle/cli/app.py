@@ -41,6 +41,12 @@ _add(
     "ekle run --set training.steps=100 --redo training",
 )
 _add(
+    "count",
+    making.count,
+    "ekle count --corpus part-1/ --out part-1.parquet",
+    "ekle vocab --counts part-1.parquet --counts part-2.parquet --out vocabulary",
+)
+_add(
     "vocab",
     making.vocab,
     "ekle vocab --corpus bundled:tr --size 5000 --out vocabulary",

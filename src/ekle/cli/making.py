@@ -1,4 +1,4 @@
-"""`ekle vocab`, `ekle extend`, `ekle export`: one stage by itself."""
+"""`ekle count`, `ekle vocab`, `ekle extend`, `ekle export`: one stage by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,19 +7,56 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ekle.cli.options import Out, Set, live_report, settings, terminal
-from ekle.errors import NotBuiltYet
+from ekle.errors import InputError, NotBuiltYet
 from ekle.recipe.extension import Initialiser
 from ekle.recipe.vocabulary import Profile, Strategy
 
 Format = Literal["hf", "gguf", "int8", "int4"]
 
 
-def vocab(
+def count(
     corpus: Annotated[
-        list[str],
-        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to learn from; may be given again."),
+        list[str], typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to count; may be given again.")
     ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The Parquet file to write.")],
+    base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
+    profile: Annotated[
+        Profile | None,
+        typer.Option(metavar="PROFILE", help="compact counts serve every profile, others not compact."),
+    ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Count the files on Ray (pip install ekle[ray]).")
+    ] = False,
+    set_: Set = None,
+) -> None:
+    """Count a part of a large corpus, for ekle vocab --counts.
+
+    Parts may be counted anywhere and in any order; their files add up to the counts
+    of the whole. Word lists are not part of them: ekle vocab adds those.
+    """
+    from ekle.pipeline.steps import count_text
+
+    recipe = settings("count", set_, vocabulary={"profile": profile}, corpus={"sources": corpus})
+    counts = count_text(
+        recipe.corpus.sources,
+        out,
+        base=base,
+        profile=recipe.vocabulary.profile,
+        corpus=recipe.corpus,
+        ray=ray,
+        report=live_report(),
+    )
+    terminal().print(
+        f"{counts.words:,} words, {len(counts.table):,} different pre-tokens in {out}", soft_wrap=True
+    )
+
+
+def vocab(
     out: Out,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to learn from; may be given again."),
+    ] = None,
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
     size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
     profile: Annotated[
@@ -40,7 +77,11 @@ def vocab(
         bool, typer.Option("--any-language", help="Go on although the text is not Turkish.")
     ] = False,
     counts: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Counts to add; may be given again.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Counts that ekle count wrote, beside or instead of text; may be given again.",
+        ),
     ] = None,
     set_: Set = None,
 ) -> None:
@@ -51,6 +92,8 @@ def vocab(
     """
     from ekle.pipeline.steps import learn_vocabulary
 
+    if not corpus and not counts:
+        raise InputError("there is nothing to learn from; give text with --corpus, or --counts")
     recipe = settings(
         "vocab",
         set_,
@@ -64,7 +107,7 @@ def vocab(
         corpus={"sources": corpus, "held_out_files": held_out},
     )
     learned = learn_vocabulary(
-        recipe.corpus.sources,
+        recipe.corpus.sources if corpus else [],
         out,
         base=base,
         settings=recipe.vocabulary,

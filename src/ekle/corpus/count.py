@@ -10,7 +10,7 @@ from ekle.corpus.language import check_turkish, turkish_share
 from ekle.corpus.repeats import Repeats
 from ekle.counting import Counts, count_documents
 from ekle.counting.wordlist import count_word_list
-from ekle.errors import TextError
+from ekle.errors import InputError, TextError
 from ekle.progress import Report
 from ekle.recipe.corpus import Corpus as Settings
 from ekle.text.read import Document, documents, files_of
@@ -35,6 +35,7 @@ def count_sources(
     report: Report,
     *,
     counted: Sequence[Path] = (),
+    joined: bool = False,
     keep: Callable[[Document], bool] = lambda document: True,
     any_language: bool = False,
 ) -> Counted:
@@ -43,20 +44,23 @@ def count_sources(
     Args:
         settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
         base: the tokenizer whose pre-tokenizer cuts.
-        counted: counts files of other text to add.
+        counted: counts files of other text to add; with them `sources` may be empty.
+        joined: count the longer pre-tokens that the compact profile needs.
         keep: documents for which it is false are read but not counted.
         any_language: go on where the text is not Turkish.
 
     Raises:
         TextError: a source is absent, is not UTF-8, all of them hold no text, or the text is not Turkish.
+        InputError: counts files are unreadable, or were made with another tokenizer or for another profile.
     """
     texts = settings.sources
     size = sum(path.stat().st_size for path in files_of(texts) if path.suffix == ".txt")
-    parts = [Counts.load(path) for path in counted]
+    parts = [_load(path, base, joined) for path in counted]
     repeats = Repeats(settings.repeats)
-    read = repeats.pass_on(_texts(texts, settings, keep))
-    parts.append(count_documents(read, base, report, size or None))
-    share = turkish_share(parts[-1].table)
+    if texts or not parts:
+        read = repeats.pass_on(_texts(texts, settings, keep))
+        parts.append(count_documents(read, base, report, size or None, joined=joined))
+    share = turkish_share(Counts.add(parts).apart().table)
     if not any_language:
         check_turkish(share)
     words = sum(part.words for part in parts)
@@ -67,8 +71,22 @@ def count_sources(
     for language in settings.word_lists:
         weight = settings.spoken_weight * words if words >= _SMALL_TEXT else _LEAST_LIST_WORDS
         if weight:
-            parts.append(count_word_list(language, weight, base))
+            parts.append(count_word_list(language, weight, base, joined=joined))
     return Counted(Counts.add(parts), {"turkish_share": share, "repeats": repeats.summary()})
+
+
+def _load(path: Path, base: BaseTokenizer, joined: bool) -> Counts:
+    counts = Counts.load(path)
+    if counts.base != base.fingerprint:
+        raise InputError(
+            f"{path} was counted with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
+            "count its text again with this --base"
+        )
+    if joined and not counts.joined:
+        raise InputError(
+            f"{path} was not counted for the compact profile; count its text again with --profile compact"
+        )
+    return counts if joined else counts.apart()
 
 
 def _texts(sources: Sequence[str], settings: Settings, keep: Callable[[Document], bool]) -> Iterator[str]:

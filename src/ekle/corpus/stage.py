@@ -46,8 +46,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
 
+        joined = recipe.vocabulary.profile == "compact"
         any_language = recipe.vocabulary.any_language
-        counted = count_sources(settings, base, report, keep=keep, any_language=any_language)
+        counted = count_sources(settings, base, report, keep=keep, joined=joined, any_language=any_language)
     counts = counted.counts
     if not figures["documents"]:
         raise TextError(

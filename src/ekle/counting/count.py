@@ -3,26 +3,45 @@
 Cutting every occurrence of every word would be waste. Qwen's pre-tokenizer never joins what stands
 before a single space with what follows it, so text is first cut at single spaces, equal stretches are
 counted (in Rust, over all cores), and only the different ones are cut further. Documents with other
-white space take the pre-tokenizer's own path. Memory holds one batch and the table of counts.
+white space take the pre-tokenizer's own path.
+
+Memory holds one batch and the table of counts, which grows with the text, ever more slowly. Past `MOST_ROWS`
+the rarest rows are forgotten, as in lossy counting (Manku and Motwani 2002); how many occurrences that
+took away is kept with the counts. A pre-token that rare can be no token of its own.
 """
 
 from collections.abc import Iterable, Iterator
 
 import polars as pl
-from tokenizers import Tokenizer
+from tokenizers import Regex, pre_tokenizers
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
 
 from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.joined import is_qwen_cut, joined_pre_tokenizer
 from ekle.bpe.qwen import WORD_PATTERN
 from ekle.counting.counts import Counts, sum_up
+from ekle.counting.joined import ODD, count_joined
 from ekle.progress import Report
+from ekle.turkish.joined import joined_words
+
+MOST_ROWS = 50_000_000
+"""Different pre-tokens that are kept; about 4 GB of memory."""
 
 _BATCH_BYTES = 32 << 20
 _MARK = "\x00"  # documents hold no NUL: the reader removes it
 _TAIL = r"|\s+(?!\S)|\s+"
+_PARTS = 8  # tables of batches that wait to be added up
 
 
 def count_documents(
-    texts: Iterable[str], base: BaseTokenizer, report: Report, total_bytes: int | None = None
+    texts: Iterable[str],
+    base: BaseTokenizer,
+    report: Report,
+    total_bytes: int | None = None,
+    *,
+    joined: bool = False,
+    most: int = MOST_ROWS,
 ) -> Counts:
     """Count the pre-tokens of `texts` as `base` cuts them, after NFC.
 
@@ -31,31 +50,68 @@ def count_documents(
         base: the tokenizer whose pre-tokenizer cuts.
         report: gets a bar in bytes.
         total_bytes: size of all texts where it is known, for the bar.
+        joined: count the longer pre-tokens of the compact profile, from which the base's follow too.
+        most: different pre-tokens to keep; beyond that the rarest are forgotten.
+
+    Raises:
+        TokenizerError: joined pre-tokens are wanted of a base that cuts words otherwise than Qwen.
     """
-    tokenizer = base.tokenizer()
-    pattern = _rust_pattern(base)
+    cut = _Cut(base, joined)
     parts: list[pl.DataFrame] = []
-    documents = size = 0
+    documents = size = forgotten = 0
     with report.task("counting", total_bytes, "byte") as task:
         for batch, batch_bytes in _batches(texts):
             documents += len(batch)
             size += batch_bytes
-            parts.append(_count_batch(pl.Series("text", batch), pattern, tokenizer))
-            if len(parts) > 8:
-                parts = [sum_up(pl.concat(parts))]
+            parts.append(_count_batch(pl.Series("text", batch), cut))
+            if len(parts) > _PARTS:
+                table, lost = forget(sum_up(pl.concat(parts)), most)
+                parts, forgotten = [table], forgotten + lost
             task.advance(batch_bytes)
     empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
-    return Counts(sum_up(pl.concat([empty, *parts])), base.fingerprint, documents, size)
+    table, lost = forget(sum_up(pl.concat([empty, *parts])), most)
+    return Counts(table, base.fingerprint, documents, size, joined, forgotten + lost)
 
 
-def count_plainly(texts: Iterable[str], base: BaseTokenizer) -> dict[str, int]:
+def forget(table: pl.DataFrame, most: int) -> tuple[pl.DataFrame, int]:
+    """`table` (most frequent first) without its rarest rows where it has more than `most`; their sum.
+
+    Rows of equal count stay or go together, so what is left does not depend on how ties were broken.
+    """
+    if len(table) <= most:
+        return table, 0
+    least = int(table["count"][most])
+    return table.filter(pl.col("count") > least), int(table.filter(pl.col("count") <= least)["count"].sum())
+
+
+def count_plainly(texts: Iterable[str], base: BaseTokenizer, joined: bool = False) -> dict[str, int]:
     """The slow, clear twin of `count_documents`: every document through the pre-tokenizer."""
-    tokenizer = base.tokenizer()
+    cut = _Cut(base, joined)
     counts: dict[str, int] = {}
     for text in texts:
-        for piece in _cut(tokenizer, text):
+        for piece in cut.pieces(text):
             counts[piece] = counts.get(piece, 0) + 1
     return counts
+
+
+class _Cut:
+    """How one text is cut, and the regular expression that does the same to an ordinary one in Rust."""
+
+    def __init__(self, base: BaseTokenizer, joined: bool) -> None:
+        tokenizer = base.tokenizer()
+        self._normalizer: Normalizer | None = tokenizer.normalizer
+        self._pre_tokenizer: PreTokenizer = tokenizer.pre_tokenizer
+        self.joined = joined
+        if joined:
+            split = joined_pre_tokenizer(base, *joined_words())["pretokenizers"][0]
+            self._pre_tokenizer = pre_tokenizers.Split(Regex(split["pattern"]["Regex"]), "isolated")
+        # Without its look-ahead, which changes nothing inside a stretch; None for a base unlike Qwen.
+        self.pattern = WORD_PATTERN.removesuffix(_TAIL) + r"|\s+" if is_qwen_cut(base) else None
+
+    def pieces(self, text: str) -> list[str]:
+        """The pre-tokens of one text."""
+        normal = self._normalizer.normalize_str(text) if self._normalizer else text
+        return [normal[start:end] for _, (start, end) in self._pre_tokenizer.pre_tokenize_str(normal)]
 
 
 def _batches(texts: Iterable[str]) -> Iterator[tuple[list[str], int]]:
@@ -71,41 +127,32 @@ def _batches(texts: Iterable[str]) -> Iterator[tuple[list[str], int]]:
         yield batch, size
 
 
-def _rust_pattern(base: BaseTokenizer) -> str | None:
-    """Qwen's regex without its look-ahead, which changes nothing inside a stretch; None for other bases."""
-    first = (base.spec["pre_tokenizer"].get("pretokenizers") or [{}])[0]
-    regex = first.get("pattern", {}).get("Regex", "")
-    same_normaliser = (base.spec.get("normalizer") or {}).get("type") == "NFC"
-    return regex.removesuffix(_TAIL) + r"|\s+" if regex == WORD_PATTERN and same_normaliser else None
-
-
-def _count_batch(texts: pl.Series, pattern: str | None, tokenizer: Tokenizer) -> pl.DataFrame:
-    plain = texts.str.contains(r"\s\s|[^\S ]") if pattern else pl.repeat(True, len(texts), eager=True)
+def _count_batch(texts: pl.Series, cut: _Cut) -> pl.DataFrame:
+    unlike = ODD if cut.joined else r"\s\s|[^\S ]"
+    odd = texts.str.contains(unlike) if cut.pattern else pl.repeat(True, len(texts), eager=True)
     counted: list[pl.DataFrame] = []
-    odd = texts.filter(plain).to_list()
-    if odd:
-        pieces = [piece for text in odd for piece in _cut(tokenizer, text)]
+    slow = texts.filter(odd).to_list()
+    if slow:
+        pieces = [piece for text in slow for piece in cut.pieces(text)]
         counted.append(
             pl.DataFrame({"text": pieces}).group_by("text").agg(pl.len().cast(pl.Int64).alias("count"))
         )
-    if pattern:
-        stretches = (
-            texts.filter(~plain)
-            .str.replace_all(" ", _MARK + " ", literal=True)
-            .str.split(_MARK)
-            .explode()
-            .value_counts()
-            .with_columns(pl.col("text").str.normalize("NFC"))
-        )
-        counted.append(
-            stretches.select(pl.col("text").str.extract_all(pattern), pl.col("count").cast(pl.Int64))
-            .explode("text")
-            .drop_nulls()
-        )
+    if cut.pattern:
+        plain = texts.filter(~odd)
+        counted.append(count_joined(plain) if cut.joined else _count_apart(plain, cut.pattern))
     return sum_up(pl.concat(counted))
 
 
-def _cut(tokenizer: Tokenizer, text: str) -> list[str]:
-    """The pre-tokens of one text."""
-    normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
-    return [normal[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+def _count_apart(texts: pl.Series, pattern: str) -> pl.DataFrame:
+    stretches = (
+        texts.str.replace_all(" ", _MARK + " ", literal=True)
+        .str.split(_MARK)
+        .explode()
+        .value_counts()
+        .with_columns(pl.col("text").str.normalize("NFC"))
+    )
+    return (
+        stretches.select(pl.col("text").str.extract_all(pattern), pl.col("count").cast(pl.Int64))
+        .explode("text")
+        .drop_nulls()
+    )

@@ -18,8 +18,12 @@ from ekle.turkish import casing
 _INSIDE, _CAPITALISED, _FIRST = 0.88, 0.08, 0.04
 
 
-def count_word_list(language: str, words: float, base: BaseTokenizer, size: str = "best") -> Counts:
+def count_word_list(
+    language: str, words: float, base: BaseTokenizer, size: str = "best", *, joined: bool = False
+) -> Counts:
     """The list of `language` ("small" or "best") as if it were a text of `words` words.
+
+    With `joined` it may be added to joined counts; words that stand alone are cut the same both ways.
 
     Raises:
         TextError: there is no list for that language.
@@ -49,4 +53,4 @@ def count_word_list(language: str, words: float, base: BaseTokenizer, size: str 
     table = (
         table.group_by("text").agg(pl.col("count").sum().round().cast(pl.Int64)).filter(pl.col("count") > 0)
     )
-    return Counts(sum_up(table), base.fingerprint, 0, 0)
+    return Counts(sum_up(table), base.fingerprint, 0, 0, joined)

@@ -12,7 +12,13 @@ Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evalua
 ORDER: tuple[Stage, ...] = get_args(Stage)
 
 SETTINGS: dict[Stage, tuple[str, ...]] = {
-    "corpus": ("base.tokenizer", "base.revision", "corpus", "vocabulary.any_language"),
+    "corpus": (
+        "base.tokenizer",
+        "base.revision",
+        "corpus",
+        "vocabulary.any_language",
+        "vocabulary.profile",
+    ),
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),
     "extension": ("extension",),

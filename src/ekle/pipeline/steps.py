@@ -10,6 +10,8 @@ from typing import Any
 from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.graft import Merge, graft
+from ekle.counting import Counts
+from ekle.errors import TextError
 from ekle.files import whole_folder
 from ekle.pipeline.lookup import find_model, held_out_of
 from ekle.pipeline.run import run
@@ -19,7 +21,9 @@ from ekle.recipe.corpus import Corpus as CorpusSettings
 from ekle.recipe.evaluation import Evaluation
 from ekle.recipe.extension import Extension
 from ekle.recipe.release import Release
+from ekle.recipe.vocabulary import Profile
 from ekle.recipe.vocabulary import Vocabulary as VocabularySettings
+from ekle.text.read import check_sources
 
 
 def learn_vocabulary(
@@ -35,12 +39,12 @@ def learn_vocabulary(
     """Learn new tokens from text and write the vocabulary folder `out`.
 
     Args:
-        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`.
+        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`; none where `counts` hold it all.
         out: gets tokenizer/ (which `AutoTokenizer` loads), tokens.jsonl and report.json.
         base: "qwen3", a folder with tokenizer.json, or a hub id.
         settings: size, profile and strategy; 20,000 portable tokens by default.
         corpus: how the text is read and held out; its `sources` are replaced by `sources`.
-        counts: files of counts to add, as the corpus stage writes them.
+        counts: files of counts to add, as `count_text` writes them.
         report: hears of the progress.
 
     Raises:
@@ -54,6 +58,48 @@ def learn_vocabulary(
     return learn_from_text(
         reading, base, settings or VocabularySettings(), Path(out), report or silent(), counts
     )
+
+
+def count_text(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    base: str = "qwen3",
+    profile: Profile = "portable",
+    corpus: CorpusSettings | None = None,
+    ray: bool = False,
+    report: Report | None = None,
+) -> Counts:
+    """Count text and write the counts file `out`; word lists are left to whoever learns from it.
+
+    Args:
+        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`.
+        out: a Parquet file; one that is there is replaced.
+        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        profile: counts for "compact" serve every profile.
+        corpus: how the text is read; its `sources` are replaced by `sources`.
+        ray: count the files, which must be local to all workers, as tasks of Ray Data.
+        report: hears of the progress.
+
+    Raises:
+        TextError, TokenizerError: text or tokenizer cannot be read.
+        InputError: Ray is asked for and not installed.
+    """
+    from ekle.corpus.count import count_sources
+    from ekle.counting.on_ray import count_on_ray
+
+    check_sources(sources)
+    reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources), "word_lists": []})
+    joined = profile == "compact"
+    if ray:
+        counts = count_on_ray(sources, base, joined=joined, text_field=reading.text_field)
+    else:
+        found = count_sources(reading, load_base(base), report or silent(), joined=joined, any_language=True)
+        counts = found.counts
+    if not counts.words:
+        raise TextError(f"{', '.join(sources)} hold no text to count")
+    counts.save(out)
+    return counts
 
 
 def extend_tokenizer(base: str, merges: Iterable[Merge], out: Path) -> Path:

@@ -32,7 +32,14 @@ def learn_from_text(
     )
     with whole_folder(out) as folder:
         tokenizer = load_base(base)
-        found = count_sources(corpus, tokenizer, report, counted=counted, any_language=settings.any_language)
+        found = count_sources(
+            corpus,
+            tokenizer,
+            report,
+            counted=counted,
+            joined=settings.profile == "compact",
+            any_language=settings.any_language,
+        )
         learn_vocabulary(
             found.counts,
             tokenizer,

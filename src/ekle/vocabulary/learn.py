@@ -37,13 +37,13 @@ def learn_vocabulary(
     """Learn `settings.size` tokens and write them to the folder `out`, which exists.
 
     Args:
-        counts: pre-token counts made with `base`.
+        counts: pre-token counts made with `base`; the compact profile needs joined ones.
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
         about_text: what counting found out about the text, for the report.
 
     Raises:
-        InputError: the counts were made with another tokenizer.
+        InputError: the counts were made with another tokenizer, or for another profile.
         VocabularyError: the counts do not support that many tokens, or a term cannot be kept.
     """
     if counts.base != base.fingerprint:
@@ -52,12 +52,12 @@ def learn_vocabulary(
         )
     terms = read_terms(settings.keep)
     protected = protected_text(settings.protect, settings.protect_built_in, base, report)
-    cut_by_profile = cut_for(settings, counts, protected)
+    cut_by_profile = cut_for(settings, counts, protected, base)
     if terms:
         empty, _ = graft(base, [], cut_by_profile.pre_tokenizer)
         check_terms(terms, open_tokenizer(empty))
     material = material_of(cut_by_profile, counts.words, base, settings.any_language)
-    categories = Categories(counts.table, settings.min_count)
+    categories = Categories(counts.apart().table, settings.min_count)
     spelled = _bytes_of(base)
     learned, taken, unfilled = choose(material, spelled, settings, categories, settings.size, report)
     kept = keep_terms(terms, learned, spelled, base.tokenizer())

@@ -5,9 +5,12 @@ from typing import Any, assert_never
 
 import polars as pl
 
+from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts
+from ekle.counting.joined import pre_tokenizer
 from ekle.errors import NotBuiltYet
 from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.vocabulary.compact import joined_counts, joined_foreign
 from ekle.vocabulary.protected import Protected
 
 
@@ -23,18 +26,26 @@ class Cut:
     """Columns `text` and `share`: pre-tokens of the protected text, as `Protected.table`."""
 
 
-def cut_for(settings: Settings, counts: Counts, protected: Protected) -> Cut:
+def cut_for(settings: Settings, counts: Counts, protected: Protected, base: BaseTokenizer) -> Cut:
     """The cut that `settings.profile` asks for.
 
     Args:
-        settings: `profile` is used.
-        counts: pre-tokens of the text to learn from, as the base cuts them.
+        settings: `profile` is used, and `protect` by the compact one.
+        counts: pre-tokens of the text to learn from, as the base cuts them; joined ones serve all profiles.
         protected: pre-tokens of the protected text, as the base cuts them.
+        base: the tokenizer whose pre-tokenizer is replaced or kept.
+
+    Raises:
+        InputError: the compact profile is asked for and the counts are not joined.
+        TokenizerError: the compact profile is asked for and the base cuts words otherwise than Qwen.
     """
     match settings.profile:
         case "portable":
-            return Cut(None, counts.table, protected.table)
-        case "compact" | "morphological":
+            return Cut(None, counts.apart().table, protected.table)
+        case "compact":
+            foreign = joined_foreign(protected.table, settings.protect, base)
+            return Cut(pre_tokenizer(base), joined_counts(counts), foreign)
+        case "morphological":
             raise NotBuiltYet(f"the {settings.profile} profile is not built yet; use --profile portable")
         case _:
             assert_never(settings.profile)

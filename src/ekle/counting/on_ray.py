@@ -1,0 +1,95 @@
+"""Counting on Ray Data: the same function over many files, on one machine or on a cluster.
+
+A task reads one file and returns its table of counts, which is small beside the text; the tables are
+added up where the program runs. Ray is an extra (`pip install ekle[ray]`), because it is larger than
+everything else that counting needs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from ekle.bpe.base import load_base
+from ekle.counting.count import MOST_ROWS, count_documents, forget
+from ekle.counting.counts import Counts, sum_up
+from ekle.errors import InputError
+from ekle.progress import silent
+from ekle.text.read import documents, files_of
+
+_PARTS = 8  # tables that wait to be added up
+
+
+def count_on_ray(
+    sources: Sequence[str],
+    base: str,
+    *,
+    joined: bool = False,
+    text_field: str = "text",
+    most: int = MOST_ROWS,
+) -> Counts:
+    """What `count_documents` gives for the files of `sources`, counted as one Ray task a file.
+
+    Ray is started on this machine unless the program is connected to a cluster already; then every
+    worker must see the files, and the base, under the same names.
+
+    Args:
+        sources: files, folders or `bundled:...`.
+        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        joined: see `count_documents`.
+        text_field: field or column that holds the text.
+        most: see `count_documents`; holds for each file and for the sum.
+
+    Raises:
+        InputError: Ray is not installed.
+        TextError: a source is absent or holds no text file.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError("Ray is not installed; pip install 'ekle[ray]', or count without --ray") from error
+    files = [str(path) for path in files_of(sources)]
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, include_dashboard=False)
+
+    def count_file(batch: pa.Table) -> pa.Table:
+        (file,) = batch["item"].to_pylist()
+        texts = (document.text for document in documents([file], text_field=text_field))
+        counts = count_documents(texts, load_base(base), silent(), joined=joined, most=most)
+        return _as_rows(counts)
+
+    counted = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
+        count_file, batch_size=1, batch_format="pyarrow"
+    )
+    parts: list[pl.DataFrame] = []
+    totals = {"documents": 0, "text_bytes": 0, "forgotten": 0}
+    for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow"):
+        frame = pl.DataFrame(pl.from_arrow(batch))
+        for name in totals:
+            totals[name] += int(frame[name].sum())
+        parts.append(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
+        if len(parts) > _PARTS:
+            table, lost = forget(sum_up(pl.concat(parts)), most)
+            parts, totals["forgotten"] = [table], totals["forgotten"] + lost
+    empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
+    table, lost = forget(sum_up(pl.concat([empty, *parts])), most)
+    totals["forgotten"] += lost
+    return Counts(
+        table,
+        load_base(base).fingerprint,
+        totals["documents"],
+        totals["text_bytes"],
+        joined,
+        totals["forgotten"],
+    )
+
+
+def _as_rows(counts: Counts) -> Any:
+    """The table as Arrow, after one row without text that carries what is known of the whole."""
+    about = {"documents": counts.documents, "text_bytes": counts.text_bytes, "forgotten": counts.forgotten}
+    first = pl.DataFrame({"text": [None], "count": [0], **{name: [value] for name, value in about.items()}})
+    rows = counts.table.with_columns(*(pl.lit(0).alias(name) for name in about))
+    kinds = {"text": pl.String, "count": pl.Int64, **dict.fromkeys(about, pl.Int64)}
+    return pl.concat([frame.cast(kinds) for frame in (first, rows)]).to_arrow()  # type: ignore[arg-type]
