@@ -75,18 +75,18 @@ def main() -> None:
 
 def _candidates(base: BaseTokenizer, train: Path, size: int) -> list[tuple[str, Tokenizer, float]]:
     found: list[tuple[str, Tokenizer, float]] = []
-    plain = Settings(size=size, protect_built_in=False, foreign_price=0.0, min_count=1)
+    plain = Settings(size=size, languages={}, min_count=1, contractions=True)
     text = Corpus(sources=[str(train)])
     settings: dict[str, tuple[Corpus, Settings]] = {
         "continued BPE, plain": (Corpus(sources=[str(train)], word_lists=[]), plain),
-        "ekle, not protecting": (text, plain),
         "ekle, portable": (text, Settings(size=size)),
-        "ekle, portable, price 10": (text, Settings(size=size, foreign_price=10)),
-        "ekle, compact": (text, Settings(size=size, profile="compact", foreign_price=10)),
+        "ekle, portable, not protecting": (text, Settings(size=size, languages={})),
+        "ekle, portable, contractions cut": (text, Settings(size=size, contractions=True)),
+        "ekle, compact": (text, Settings(size=size, profile="compact")),
         "ekle, compact, 2.1 times as many": (
             text,
             # Tokens occur less often, the more of them there are; the text must still show each of them.
-            Settings(size=round(2.1 * size), profile="compact", foreign_price=10, min_count=30),
+            Settings(size=round(2.1 * size), profile="compact", min_count=30),
         ),
         "ekle, guide's quotas": (text, Settings(size=size, strategy="guide")),
     }

@@ -40,11 +40,16 @@ def test_half_characters_are_never_joined() -> None:
     assert [merge.token for merge in merges] == ["ş".encode(), "xş".encode()]
 
 
-def test_a_merge_that_fires_too_often_in_protected_text_is_refused() -> None:
+def test_a_merge_that_saves_less_than_what_it_changes_costs_is_refused() -> None:
     pieces, weights = pieces_of([[0, 1], [2, 3]]), np.array([10, 8])
-    foreign = np.array([6.0, 0.0])
-    merges = learn_merges(pieces, weights, ALPHABET, size=5, foreign=foreign, price=2.0)
+    merges = learn_merges(pieces, weights, ALPHABET, size=5, cost=np.array([12.0, 0.0]))
     assert [merge.token for merge in merges] == [b"cd"]
+
+
+def test_a_pre_token_is_paid_for_once() -> None:
+    pieces, weights = pieces_of([[0, 1, 2], [0, 1]]), np.array([7, 5])
+    merges = learn_merges(pieces, weights, ALPHABET, size=5, cost=np.array([8.0, 0.0]))
+    assert [(merge.token, merge.price) for merge in merges] == [(b"ab", 8.0), (b"abc", 0.0)]
 
 
 def test_many_pre_tokens_are_cut_as_each_alone() -> None:

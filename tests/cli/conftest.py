@@ -37,7 +37,7 @@ def vocab(tiny_base: Path, tmp_path: Path) -> Callable[..., list[str]]:
     """The words of an `ekle vocab` that learns from a text alone, without built-in tables and lists."""
 
     def words(text: Path, *more: str, base: Path = tiny_base) -> list[str]:
-        settings = ["vocabulary.min_count=2", "vocabulary.protect_built_in=false", "corpus.word_lists=[]"]
+        settings = ["vocabulary.min_count=2", "vocabulary.languages={}", "corpus.word_lists=[]"]
         arguments = ["vocab", "--corpus", str(text), "--base", str(base), "--out", str(tmp_path / "out")]
         return [*arguments, *(word for s in settings for word in ("--set", s)), *(more or ("--size", "12"))]
 

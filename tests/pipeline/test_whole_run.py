@@ -25,7 +25,7 @@ held_out = 0.2
 [vocabulary]
 size = {size}
 min_count = 2
-protect_built_in = false
+languages = {{}}
 [training]
 steps = 4
 batch_size = 2

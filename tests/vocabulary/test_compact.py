@@ -20,7 +20,7 @@ from ekle.text.read import documents
 from ekle.vocabulary.compact import joined_foreign
 from ekle.vocabulary.learn import learn_vocabulary
 
-SMALL = Settings(size=400, min_count=2, protect_built_in=False, profile="compact")
+SMALL = Settings(size=400, min_count=2, languages={}, profile="compact")
 FIRST_NEW = 151_936
 writing = st.text(max_size=60) | st.lists(
     st.sampled_from(
@@ -57,7 +57,7 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="module")
 def counts(base: BaseTokenizer, texts: list[str]) -> Counts:
-    return count_documents(texts, base, silent(), joined=True)
+    return count_documents(texts, base, silent(), cut="joined")
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +99,10 @@ def test_where_no_new_token_stands_no_id_moves(tokenizer: Tokenizer, base: BaseT
         assert ids == base.tokenizer().encode(text).ids
 
 
-def test_joined_counts_serve_the_portable_profile_too(
+def test_joined_counts_serve_the_cut_of_the_base_too(
     base: BaseTokenizer, counts: Counts, texts: list[str], tmp_path: Path
 ) -> None:
-    portable = SMALL.model_copy(update={"profile": "portable"})
+    portable = SMALL.model_copy(update={"profile": "portable", "contractions": True})
     plain = count_documents(texts, base, silent())
     for name, made in (("joined", counts), ("plain", plain)):
         (tmp_path / name).mkdir()
@@ -112,7 +112,7 @@ def test_joined_counts_serve_the_portable_profile_too(
 
 
 def test_counts_that_are_not_joined_are_refused(base: BaseTokenizer, counts: Counts, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--profile compact"):
+    with pytest.raises(InputError, match="for this --profile"):
         learn_vocabulary(counts.apart(), base, SMALL, tmp_path, silent())
 
 
@@ -121,12 +121,15 @@ def test_a_base_that_cuts_words_otherwise_is_refused(base: BaseTokenizer) -> Non
     spec = {**base.spec, "pre_tokenizer": bytes_only}
     other = BaseTokenizer("other", spec, base.config, None, base.rows)
     with pytest.raises(TokenizerError, match="other does not"):
-        count_documents(["ev"], other, silent(), joined=True)
+        count_documents(["ev"], other, silent(), cut="joined")
 
 
-def test_protected_words_are_put_where_merges_could_fire_on_them(base: BaseTokenizer) -> None:
+def test_protected_words_are_put_where_merges_could_fire_on_them() -> None:
     table = pl.DataFrame({"text": [" chat", " de", "{"], "share": [0.01, 0.04, 0.02]})
-    shares = dict(joined_foreign(table, [], base).iter_rows())
+    table = table.with_columns((pl.col("share") * 3).alias("cost"))
+    found = joined_foreign(table)
+    shares = dict(found.select("text", "share").iter_rows())
+    assert (found["cost"] / found["share"]).to_list() == pytest.approx([3.0] * len(found))
     assert shares[" chat,"] == pytest.approx(0.01 * 0.05)
     assert shares[" chat de"] == pytest.approx(0.01 * 0.04)
     assert shares["{"] == 0.02

@@ -16,7 +16,7 @@ from ekle.text.read import documents
 from ekle.vocabulary.keep import check_terms, keep_terms, read_terms
 from ekle.vocabulary.learn import learn_vocabulary
 
-SETTINGS = Settings(size=300, min_count=2, protect_built_in=False)
+SETTINGS = Settings(size=300, min_count=2, languages={})
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,9 @@ def base() -> BaseTokenizer:
 
 @pytest.fixture(scope="module")
 def counts(base: BaseTokenizer) -> Counts:
-    return count_documents((d.text for d in documents(["bundled:tr"])), base, silent())
+    return count_documents(
+        (d.text for d in documents(["bundled:tr"])), base, silent(), cut=SETTINGS.pre_tokens
+    )
 
 
 def test_each_term_is_one_token_with_and_without_a_space_and_the_size_stays(

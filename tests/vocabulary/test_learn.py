@@ -18,7 +18,7 @@ from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.text.read import documents
 from ekle.vocabulary.learn import learn_vocabulary
 
-SMALL = Settings(size=400, min_count=2, protect_built_in=False)
+SMALL = Settings(size=400, min_count=2, languages={})
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def base() -> BaseTokenizer:
 
 @pytest.fixture(scope="module")
 def counts(base: BaseTokenizer) -> Counts:
-    return count_documents((d.text for d in documents(["bundled:tr"])), base, silent())
+    texts = (d.text for d in documents(["bundled:tr"]))
+    return count_documents(texts, base, silent(), cut=SMALL.pre_tokens)
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,8 @@ class LearnedMerge:
     token: bytes
     count: int
     """Occurrences in the text at the moment of learning; that many tokens are saved."""
-    foreign: float
-    """Occurrences in the protected text, in the unit of the weights given."""
+    price: float
+    """Cost of the protected pre-tokens that it was the first to change, in tokens."""
 
 
 def learn_merges(
@@ -62,8 +62,7 @@ def learn_merges(
     *,
     size: int,
     min_count: int = 1,
-    foreign: npt.NDArray[np.float64] | None = None,
-    price: float = 0.0,
+    cost: npt.NDArray[np.float64] | None = None,
     phases: Sequence[Phase] = (),
     learned: Callable[[int], None] = lambda count: None,
 ) -> list[LearnedMerge]:
@@ -75,8 +74,8 @@ def learn_merges(
         tokens: raw bytes of each base id; None for ids that cannot stand in the text.
         size: number of merges wanted.
         min_count: pairs rarer than this are left alone, so fewer merges may come back.
-        foreign: how often each occurs in protected text; None protects nothing.
-        price: a pair is refused when its count is below `price` times its foreign occurrences.
+        cost: what changing each pre-token costs, in tokens; a pair is refused when its count is below the
+            cost of the pre-tokens that it would be the first to change. None protects nothing.
         phases: what is taken when; none takes everything at once. A pair that one phase leaves is offered
             to the next.
         learned: called with 1 for each merge, for a progress bar.
@@ -84,7 +83,7 @@ def learn_merges(
     Returns:
         The merges in order; new ids run on from `len(tokens)`. A merge never makes half a UTF-8 character.
     """
-    line = _Line(pieces, weights, foreign)
+    line = _Line(pieces, weights, cost)
     known: list[bytes | None] = list(tokens)
     taken = {token for token in known if token is not None}
     heap: list[tuple[int, int]] = []
@@ -123,8 +122,8 @@ def learn_merges(
         token = _whole(known[left], known[right])
         if token is None or token in taken:
             continue
-        hits = float(line.foreign[at].sum()) if line.foreign is not None else 0.0
-        if count < price * hits:
+        price = line.price(at)
+        if count < price:
             continue
         rest = {part: use[part] - count * (1 + (left == right)) for part in (left, right) if part in use}
         starves = min(rest.values(), default=count) < phase.least_use
@@ -135,7 +134,8 @@ def learn_merges(
             continue
         use.update(rest)
         use[len(known)] = count
-        merges.append(LearnedMerge(left, right, len(known), token, count, hits))
+        line.give_up(at)
+        merges.append(LearnedMerge(left, right, len(known), token, count, price))
         taken.add(token)
         known.append(token)
         offer(*line.merge(at, merges[-1].id))
@@ -182,13 +182,14 @@ def _replace(text: Sequence[int], pair: tuple[int, int], new: int) -> list[int]:
 class _Line:
     """All texts as one doubly linked list of pieces, changed in place."""
 
-    def __init__(self, pieces: Pieces, weights: Ints, foreign: npt.NDArray[np.float64] | None) -> None:
+    def __init__(self, pieces: Pieces, weights: Ints, cost: npt.NDArray[np.float64] | None) -> None:
         # A text of one piece has no pair.
         several = pieces.lengths > 1
         self.ids = pieces.ids[np.repeat(several, pieces.lengths)].copy()
         lengths = pieces.lengths[several]
         self.weights: Ints = np.repeat(weights[several], lengths)
-        self.foreign = None if foreign is None else np.repeat(foreign[several], lengths)
+        self.text = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        self.cost = np.zeros(len(lengths)) if cost is None else cost[several].copy()
         size = len(self.ids)
         self.next = np.arange(1, size + 1, dtype=np.int32)
         self.previous = np.arange(-1, size - 1, dtype=np.int32)
@@ -234,6 +235,15 @@ class _Line:
                 kept.append(place)
                 used = int(self.next[place])
         return np.array(kept, dtype=np.int32)
+
+    def price(self, places: npt.NDArray[np.int32]) -> float:
+        """The cost of the pre-tokens that a merge at `places` would be the first to change."""
+        texts = self.text[places]
+        return float(self.cost[np.unique(texts[self.cost[texts] > 0])].sum())
+
+    def give_up(self, places: npt.NDArray[np.int32]) -> None:
+        """A pre-token that is changed once costs nothing more."""
+        self.cost[self.text[places]] = 0.0
 
     def merge(self, places: npt.NDArray[np.int32], new: int) -> tuple[Ints, npt.NDArray[np.int32]]:
         """Put `new` at `places`, drop what follows each; keys and places of the pairs that arise."""

@@ -13,6 +13,7 @@ from ekle.counting.wordlist import count_word_list
 from ekle.errors import InputError, TextError
 from ekle.progress import Report
 from ekle.recipe.corpus import Corpus as Settings
+from ekle.recipe.vocabulary import PreTokens
 from ekle.text.read import Document, documents, files_of
 
 _LEAST_LIST_WORDS = 10_000_000
@@ -35,7 +36,7 @@ def count_sources(
     report: Report,
     *,
     counted: Sequence[Path] = (),
-    joined: bool = False,
+    cut: PreTokens = "base",
     keep: Callable[[Document], bool] = lambda document: True,
     any_language: bool = False,
 ) -> Counted:
@@ -45,7 +46,7 @@ def count_sources(
         settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
         base: the tokenizer whose pre-tokenizer cuts.
         counted: counts files of other text to add; with them `sources` may be empty.
-        joined: count the longer pre-tokens that the compact profile needs.
+        cut: how to cut, as the profile needs it.
         keep: documents for which it is false are read but not counted.
         any_language: go on where the text is not Turkish.
 
@@ -55,11 +56,11 @@ def count_sources(
     """
     texts = settings.sources
     size = sum(path.stat().st_size for path in files_of(texts) if path.suffix == ".txt")
-    parts = [_load(path, base, joined) for path in counted]
+    parts = [_load(path, base, cut) for path in counted]
     repeats = Repeats(settings.repeats)
     if texts or not parts:
         read = repeats.pass_on(_texts(texts, settings, keep))
-        parts.append(count_documents(read, base, report, size or None, joined=joined))
+        parts.append(count_documents(read, base, report, size or None, cut=cut))
     share = turkish_share(Counts.add(parts).apart().table)
     if not any_language:
         check_turkish(share)
@@ -71,22 +72,21 @@ def count_sources(
     for language in settings.word_lists:
         weight = settings.spoken_weight * words if words >= _SMALL_TEXT else _LEAST_LIST_WORDS
         if weight:
-            parts.append(count_word_list(language, weight, base, joined=joined))
+            parts.append(count_word_list(language, weight, base, cut=cut))
     return Counted(Counts.add(parts), {"turkish_share": share, "repeats": repeats.summary()})
 
 
-def _load(path: Path, base: BaseTokenizer, joined: bool) -> Counts:
+def _load(path: Path, base: BaseTokenizer, cut: PreTokens) -> Counts:
     counts = Counts.load(path)
     if counts.base != base.fingerprint:
         raise InputError(
             f"{path} was counted with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
             "count its text again with this --base"
         )
-    if joined and not counts.joined:
-        raise InputError(
-            f"{path} was not counted for the compact profile; count its text again with --profile compact"
-        )
-    return counts if joined else counts.apart()
+    try:
+        return counts.as_cut(cut)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _texts(sources: Sequence[str], settings: Settings, keep: Callable[[Document], bool]) -> Iterator[str]:

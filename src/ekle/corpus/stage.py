@@ -46,9 +46,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
 
-        joined = recipe.vocabulary.profile == "compact"
+        cut = recipe.vocabulary.pre_tokens
         any_language = recipe.vocabulary.any_language
-        counted = count_sources(settings, base, report, keep=keep, joined=joined, any_language=any_language)
+        counted = count_sources(settings, base, report, keep=keep, cut=cut, any_language=any_language)
     counts = counted.counts
     if not figures["documents"]:
         raise TextError(

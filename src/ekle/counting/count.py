@@ -11,18 +11,21 @@ took away is kept with the counts. A pre-token that rare can be no token of its 
 """
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 import polars as pl
 from tokenizers import Regex, pre_tokenizers
 from tokenizers.normalizers import Normalizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
+from ekle.bpe.apostrophe import apostrophe_pre_tokenizer, without_contractions
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.joined import is_qwen_cut, joined_pre_tokenizer
 from ekle.bpe.qwen import WORD_PATTERN
 from ekle.counting.counts import Counts, sum_up
 from ekle.counting.joined import ODD, count_joined
 from ekle.progress import Report
+from ekle.recipe.vocabulary import PreTokens
 from ekle.turkish.joined import joined_words
 
 MOST_ROWS = 50_000_000
@@ -40,7 +43,7 @@ def count_documents(
     report: Report,
     total_bytes: int | None = None,
     *,
-    joined: bool = False,
+    cut: PreTokens = "base",
     most: int = MOST_ROWS,
 ) -> Counts:
     """Count the pre-tokens of `texts` as `base` cuts them, after NFC.
@@ -50,27 +53,27 @@ def count_documents(
         base: the tokenizer whose pre-tokenizer cuts.
         report: gets a bar in bytes.
         total_bytes: size of all texts where it is known, for the bar.
-        joined: count the longer pre-tokens of the compact profile, from which the base's follow too.
+        cut: how to cut; from the longer pre-tokens of the other two ways those of the base follow.
         most: different pre-tokens to keep; beyond that the rarest are forgotten.
 
     Raises:
-        TokenizerError: joined pre-tokens are wanted of a base that cuts words otherwise than Qwen.
+        TokenizerError: the base cuts words otherwise than Qwen, and joined pre-tokens are wanted.
     """
-    cut = _Cut(base, joined)
+    cutter = _Cutter(base, cut)
     parts: list[pl.DataFrame] = []
     documents = size = forgotten = 0
     with report.task("counting", total_bytes, "byte") as task:
         for batch, batch_bytes in _batches(texts):
             documents += len(batch)
             size += batch_bytes
-            parts.append(_count_batch(pl.Series("text", batch), cut))
+            parts.append(_count_batch(pl.Series("text", batch), cutter))
             if len(parts) > _PARTS:
                 table, lost = forget(sum_up(pl.concat(parts)), most)
                 parts, forgotten = [table], forgotten + lost
             task.advance(batch_bytes)
     empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
     table, lost = forget(sum_up(pl.concat([empty, *parts])), most)
-    return Counts(table, base.fingerprint, documents, size, joined, forgotten + lost)
+    return Counts(table, base.fingerprint, documents, size, cut, forgotten + lost)
 
 
 def forget(table: pl.DataFrame, most: int) -> tuple[pl.DataFrame, int]:
@@ -84,29 +87,40 @@ def forget(table: pl.DataFrame, most: int) -> tuple[pl.DataFrame, int]:
     return table.filter(pl.col("count") > least), int(table.filter(pl.col("count") <= least)["count"].sum())
 
 
-def count_plainly(texts: Iterable[str], base: BaseTokenizer, joined: bool = False) -> dict[str, int]:
+def count_plainly(texts: Iterable[str], base: BaseTokenizer, cut: PreTokens = "base") -> dict[str, int]:
     """The slow, clear twin of `count_documents`: every document through the pre-tokenizer."""
-    cut = _Cut(base, joined)
+    cutter = _Cutter(base, cut)
     counts: dict[str, int] = {}
     for text in texts:
-        for piece in cut.pieces(text):
+        for piece in cutter.pieces(text):
             counts[piece] = counts.get(piece, 0) + 1
     return counts
 
 
-class _Cut:
+class _Cutter:
     """How one text is cut, and the regular expression that does the same to an ordinary one in Rust."""
 
-    def __init__(self, base: BaseTokenizer, joined: bool) -> None:
+    def __init__(self, base: BaseTokenizer, cut: PreTokens) -> None:
         tokenizer = base.tokenizer()
         self._normalizer: Normalizer | None = tokenizer.normalizer
         self._pre_tokenizer: PreTokenizer = tokenizer.pre_tokenizer
-        self.joined = joined
-        if joined:
-            split = joined_pre_tokenizer(base, *joined_words())["pretokenizers"][0]
-            self._pre_tokenizer = pre_tokenizers.Split(Regex(split["pattern"]["Regex"]), "isolated")
+        self.joined = cut == "joined"
+        whole = WORD_PATTERN
+        match cut:
+            case "base":
+                spec = None
+            case "apostrophe":
+                spec, whole = apostrophe_pre_tokenizer(base), without_contractions(WORD_PATTERN)
+            case "joined":
+                spec = joined_pre_tokenizer(base, *joined_words())
+            case _:
+                assert_never(cut)
+        if spec is not None:
+            self._pre_tokenizer = pre_tokenizers.Split(
+                Regex(spec["pretokenizers"][0]["pattern"]["Regex"]), "isolated"
+            )
         # Without its look-ahead, which changes nothing inside a stretch; None for a base unlike Qwen.
-        self.pattern = WORD_PATTERN.removesuffix(_TAIL) + r"|\s+" if is_qwen_cut(base) else None
+        self.pattern = whole.removesuffix(_TAIL) + r"|\s+" if is_qwen_cut(base) else None
 
     def pieces(self, text: str) -> list[str]:
         """The pre-tokens of one text."""
@@ -127,19 +141,19 @@ def _batches(texts: Iterable[str]) -> Iterator[tuple[list[str], int]]:
         yield batch, size
 
 
-def _count_batch(texts: pl.Series, cut: _Cut) -> pl.DataFrame:
-    unlike = ODD if cut.joined else r"\s\s|[^\S ]"
-    odd = texts.str.contains(unlike) if cut.pattern else pl.repeat(True, len(texts), eager=True)
+def _count_batch(texts: pl.Series, cutter: _Cutter) -> pl.DataFrame:
+    unlike = ODD if cutter.joined else r"\s\s|[^\S ]"
+    odd = texts.str.contains(unlike) if cutter.pattern else pl.repeat(True, len(texts), eager=True)
     counted: list[pl.DataFrame] = []
     slow = texts.filter(odd).to_list()
     if slow:
-        pieces = [piece for text in slow for piece in cut.pieces(text)]
+        pieces = [piece for text in slow for piece in cutter.pieces(text)]
         counted.append(
             pl.DataFrame({"text": pieces}).group_by("text").agg(pl.len().cast(pl.Int64).alias("count"))
         )
-    if cut.pattern:
+    if cutter.pattern:
         plain = texts.filter(~odd)
-        counted.append(count_joined(plain) if cut.joined else _count_apart(plain, cut.pattern))
+        counted.append(count_joined(plain) if cutter.joined else _count_apart(plain, cutter.pattern))
     return sum_up(pl.concat(counted))
 
 

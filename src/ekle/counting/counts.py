@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never, cast
 
 import polars as pl
 import pyarrow.parquet as parquet
 
 from ekle.errors import InputError
 from ekle.files import whole_file
+from ekle.recipe.vocabulary import PreTokens
 
 _SCHEMA = {"text": pl.String, "count": pl.Int64}
-_ABOUT = ("base", "documents", "text_bytes", "joined", "forgotten")
+_ABOUT = ("base", "documents", "text_bytes", "cut", "forgotten")
+_CONTRACTION = r"'(?i:[stmd]|re|ve|ll)"
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Counts:
     base: str
     documents: int
     text_bytes: int
-    joined: bool = False
-    """Whether the pre-tokens are the longer ones of the compact profile."""
+    cut: PreTokens = "base"
+    """How the text was cut."""
     forgotten: int = 0
     """Occurrences of rare pre-tokens that were dropped to keep the table in memory."""
 
@@ -38,13 +41,37 @@ class Counts:
         return int(runs.to_series().sum())
 
     def apart(self) -> "Counts":
-        """The base's own pre-tokens: joined ones are cut at the borders that were left out."""
-        if not self.joined:
+        """The base's own pre-tokens: longer ones are cut at the borders that were left out."""
+        match self.cut:
+            case "base":
+                return self
+            case "apostrophe":
+                longer = pl.col("text").str.contains(rf"^{_CONTRACTION}\p{{L}}")
+                pieces = pl.col("text").str.extract_all(rf"^{_CONTRACTION}|\p{{L}}+")
+                split = self.table.filter(longer).select(pieces, "count").explode("text")
+                table = sum_up(pl.concat([self.table.filter(~longer), split]))
+            case "joined":
+                # All without letters; the first word and the character before it; later words, marks, spaces.
+                pieces = pl.col("text").str.extract_all(r"^[^\p{L}]*$|^[^\p{L}]?\p{L}+| ?\p{L}+|[^ \p{L}]| $")
+                table = sum_up(self.table.select(pieces, "count").explode("text"))
+            case _:
+                assert_never(self.cut)
+        return replace(self, table=table, cut="base")
+
+    def as_cut(self, cut: PreTokens) -> "Counts":
+        """These counts cut in the way `cut`.
+
+        Raises:
+            InputError: they cannot be; only the base's own cut follows from another.
+        """
+        if cut == self.cut:
             return self
-        # All without letters; the first word and the character before it; later words, marks and spaces.
-        pieces = pl.col("text").str.extract_all(r"^[^\p{L}]*$|^[^\p{L}]?\p{L}+| ?\p{L}+|[^ \p{L}]| $")
-        table = sum_up(self.table.select(pieces, "count").explode("text"))
-        return replace(self, table=table, joined=False)
+        if cut == "base":
+            return self.apart()
+        raise InputError(
+            f"the counts hold {self.cut} pre-tokens and {cut} ones are wanted; count the text again for this "
+            "--profile"
+        )
 
     def save(self, path: Path) -> None:
         """Write the counts as Parquet; the rest stands in its metadata."""
@@ -70,7 +97,7 @@ class Counts:
                 about["base"],
                 int(about["documents"]),
                 int(about["text_bytes"]),
-                about.get("joined") == "True",
+                cast(PreTokens, about.get("cut", "base")),
                 int(about.get("forgotten", 0)),
             )
         except FileNotFoundError as error:
@@ -88,16 +115,16 @@ class Counts:
         bases = sorted({part.base for part in parts})
         if len(bases) != 1:
             raise InputError(f"counts of different base tokenizers cannot be added: {' and '.join(bases)}")
-        if len({part.joined for part in parts}) != 1:
+        if len({part.cut for part in parts}) != 1:
             raise InputError(
-                "some counts were made for the compact profile and some not; use one --profile for all"
+                "counts that were made for different profiles cannot be added; use one --profile"
             )
         return Counts(
             sum_up(pl.concat([part.table for part in parts])),
             bases[0],
             sum(part.documents for part in parts),
             sum(part.text_bytes for part in parts),
-            parts[0].joined,
+            parts[0].cut,
             sum(part.forgotten for part in parts),
         )
 

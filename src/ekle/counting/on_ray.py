@@ -16,6 +16,7 @@ from ekle.counting.count import MOST_ROWS, count_documents, forget
 from ekle.counting.counts import Counts, sum_up
 from ekle.errors import InputError
 from ekle.progress import silent
+from ekle.recipe.vocabulary import PreTokens
 from ekle.text.read import documents, files_of
 
 _PARTS = 8  # tables that wait to be added up
@@ -25,7 +26,7 @@ def count_on_ray(
     sources: Sequence[str],
     base: str,
     *,
-    joined: bool = False,
+    cut: PreTokens = "base",
     text_field: str = "text",
     most: int = MOST_ROWS,
 ) -> Counts:
@@ -37,7 +38,7 @@ def count_on_ray(
     Args:
         sources: files, folders or `bundled:...`.
         base: "qwen3", a folder with tokenizer.json, or a hub id.
-        joined: see `count_documents`.
+        cut: see `count_documents`.
         text_field: field or column that holds the text.
         most: see `count_documents`; holds for each file and for the sum.
 
@@ -57,7 +58,7 @@ def count_on_ray(
     def count_file(batch: pa.Table) -> pa.Table:
         (file,) = batch["item"].to_pylist()
         texts = (document.text for document in documents([file], text_field=text_field))
-        counts = count_documents(texts, load_base(base), silent(), joined=joined, most=most)
+        counts = count_documents(texts, load_base(base), silent(), cut=cut, most=most)
         return _as_rows(counts)
 
     counted = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
@@ -81,7 +82,7 @@ def count_on_ray(
         load_base(base).fingerprint,
         totals["documents"],
         totals["text_bytes"],
-        joined,
+        cut,
         totals["forgotten"],
     )
 

@@ -12,6 +12,7 @@ from ekle.counting.count import count_documents
 from ekle.counting.counts import Counts, sum_up
 from ekle.errors import TextError
 from ekle.progress import silent
+from ekle.recipe.vocabulary import PreTokens
 from ekle.turkish import casing
 
 # How a word of the list is spread over its written forms; round shares, not fitted to any text.
@@ -19,11 +20,11 @@ _INSIDE, _CAPITALISED, _FIRST = 0.88, 0.08, 0.04
 
 
 def count_word_list(
-    language: str, words: float, base: BaseTokenizer, size: str = "best", *, joined: bool = False
+    language: str, words: float, base: BaseTokenizer, size: str = "best", *, cut: PreTokens = "base"
 ) -> Counts:
     """The list of `language` ("small" or "best") as if it were a text of `words` words.
 
-    With `joined` it may be added to joined counts; words that stand alone are cut the same both ways.
+    With `cut` it may be added to counts made so; words that stand alone are cut the same in every way.
 
     Raises:
         TextError: there is no list for that language.
@@ -39,9 +40,9 @@ def count_word_list(
         for form, share in ((f" {word}", _INSIDE), (f" {title(word)}", _CAPITALISED), (title(word), _FIRST))
     ]
     forms = [form for form, _ in rows]
-    cut = count_documents(forms, base, silent())
+    counted = count_documents(forms, base, silent())
     # A word such as "it's" is cut into several pre-tokens, each of which occurs as often as the word.
-    whole = set(cut.table["text"].to_list())
+    whole = set(counted.table["text"].to_list())
     pieces: list[tuple[str, float]] = []
     tokenizer = base.tokenizer()
     for form, count in rows:
@@ -53,4 +54,4 @@ def count_word_list(
     table = (
         table.group_by("text").agg(pl.col("count").sum().round().cast(pl.Int64)).filter(pl.col("count") > 0)
     )
-    return Counts(sum_up(table), base.fingerprint, 0, 0, joined)
+    return Counts(sum_up(table), base.fingerprint, 0, 0, cut)

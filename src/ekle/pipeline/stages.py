@@ -18,6 +18,7 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
         "corpus",
         "vocabulary.any_language",
         "vocabulary.profile",
+        "vocabulary.contractions",
     ),
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),

@@ -76,7 +76,7 @@ def count_text(
         sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`.
         out: a Parquet file; one that is there is replaced.
         base: "qwen3", a folder with tokenizer.json, or a hub id.
-        profile: counts for "compact" serve every profile.
+        profile: the profile that will learn from them.
         corpus: how the text is read; its `sources` are replaced by `sources`.
         ray: count the files, which must be local to all workers, as tasks of Ray Data.
         report: hears of the progress.
@@ -90,11 +90,11 @@ def count_text(
 
     check_sources(sources)
     reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources), "word_lists": []})
-    joined = profile == "compact"
+    cut = VocabularySettings(profile=profile).pre_tokens
     if ray:
-        counts = count_on_ray(sources, base, joined=joined, text_field=reading.text_field)
+        counts = count_on_ray(sources, base, cut=cut, text_field=reading.text_field)
     else:
-        found = count_sources(reading, load_base(base), report or silent(), joined=joined, any_language=True)
+        found = count_sources(reading, load_base(base), report or silent(), cut=cut, any_language=True)
         counts = found.counts
     if not counts.words:
         raise TextError(f"{', '.join(sources)} hold no text to count")

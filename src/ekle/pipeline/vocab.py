@@ -37,7 +37,7 @@ def learn_from_text(
             tokenizer,
             report,
             counted=counted,
-            joined=settings.profile == "compact",
+            cut=settings.pre_tokens,
             any_language=settings.any_language,
         )
         learn_vocabulary(

@@ -1,6 +1,6 @@
 """`[vocabulary]`: which tokens are learned."""
 
-from typing import Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -8,6 +8,9 @@ from ekle.recipe.section import Section
 
 Profile = Literal["portable", "compact", "morphological"]
 Strategy = Literal["free", "guide"]
+PreTokens = Literal["base", "apostrophe", "joined"]
+"""How text is cut before merges: as the base does it, without its English contractions, or in longer parts
+that keep short words together (docs/decisions/0005)."""
 
 
 class Quotas(Section):
@@ -26,22 +29,38 @@ class Vocabulary(Section):
     size: PositiveInt = 20000
     """Number of new tokens."""
     profile: Profile = "portable"
+    contractions: bool = False
+    """Of the portable profile: whether English contractions are cut off as in the base, so that Ankara'da is
+    `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay what they were."""
     strategy: Strategy = "free"
     quotas: Quotas = Quotas()
     min_count: PositiveInt = 100
     """A token must occur at least this often in the text it was learned from, after all merges."""
-    step_gain: PositiveInt = 400
+    step_gain: PositiveInt = 200
     """A token may fall below `min_count`, as a step to a longer one, if that one saves this many tokens;
     a very large number allows it to none."""
     protect: list[str] = []
     """Files in other languages, or code, whose cut the new merges should leave alone."""
-    protect_built_in: bool = True
-    """Also protect the languages of the built-in tables."""
     protect_strict: bool = False
-    """Refuse every merge that fires anywhere in the protected text."""
-    foreign_price: float = Field(default=2.0, ge=0)
-    """Turkish tokens that a merge must save for each change it makes in protected text of equal size."""
+    """Refuse every merge that fires anywhere in the protected files."""
+    foreign_price: float = Field(default=10.0, ge=0)
+    """Tokens that a merge must save for each word it changes in a protected file of equal size."""
+    languages: dict[str, Annotated[float, Field(ge=0)]] = {"en": 8.0, "de": 2.1, "fr": 0.35}
+    """The same price for languages that are protected by their word lists (docs/decisions/0006)."""
     keep: list[str] = []
     """Files of terms, one a line, that must each become a single token."""
     any_language: bool = False
     """Go on although the corpus does not look Turkish."""
+
+    @property
+    def pre_tokens(self) -> PreTokens:
+        """The cut that the profile learns from."""
+        match self.profile:
+            case "portable":
+                return "base" if self.contractions else "apostrophe"
+            case "compact":
+                return "joined"
+            case "morphological":
+                return "base"
+            case _:
+                assert_never(self.profile)

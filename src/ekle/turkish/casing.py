@@ -63,6 +63,11 @@ def plain_lower(text: str) -> str:
     return text.lower()
 
 
+def plain_upper(text: str) -> str:
+    """Upper case by Unicode's rules, for other languages."""
+    return text.upper()
+
+
 def plain_capitalize(word: str) -> str:
     """The first letter in upper case by Unicode's rules, for other languages."""
     return word[:1].upper() + word[1:]

@@ -5,16 +5,9 @@ this profile also join a word to a mark, to the space before a digit, or to a jo
 word is put into those surroundings too, as often as running text has them.
 """
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.joined import ENDS, PAUSES
-from ekle.counting import Counts, count_documents
-from ekle.errors import InputError
-from ekle.progress import silent
-from ekle.text.read import documents
 from ekle.turkish.joined import joined_words
 
 # Occurrences a word of running text; round figures for prose and code alike, on the high side.
@@ -26,52 +19,37 @@ _ABBREVIATIONS = ("Dr", "Prof", "Mr", "Mrs", "St", "Jr", "Co", "Inc", "Ltd", "No
 _ABBREVIATED = 1e-3
 
 
-def joined_counts(counts: Counts) -> pl.DataFrame:
-    """The table of `counts`, which must hold joined pre-tokens.
-
-    Raises:
-        InputError: they are pre-tokens of the base.
-    """
-    if not counts.joined:
-        raise InputError(
-            "the compact profile needs counts that were made for it; "
-            "count the text again with --profile compact"
-        )
-    return counts.table
-
-
-def joined_foreign(table: pl.DataFrame, files: Sequence[str], base: BaseTokenizer) -> pl.DataFrame:
+def joined_foreign(table: pl.DataFrame) -> pl.DataFrame:
     """Protected pre-tokens in the surroundings where merges of this profile could fire on them.
 
     Args:
-        table: columns `text` and `share`, pre-tokens as `base` cuts them.
-        files: protected text itself, where there is any; its true surroundings count as well, so a merge
-            that spares all of them leaves the files as they are.
-        base: the tokenizer whose pre-tokenizer cuts.
+        table: columns `text`, `share` and `cost` of `Protected`: words of lists as they stand alone, files
+            with their true surroundings.
 
     Returns:
-        Columns `text` and `share`; the pre-tokens of `table` are among them.
+        The same columns; the rows of `table` are among them.
     """
     words = table.filter(pl.col("text").str.contains(r"^ ?\p{L}+$"))
-    shares = dict(words.iter_rows())
+    shares = dict(words.select("text", "share").iter_rows())
     inside, opening = joined_words()
     surroundings = dict(_AFTER_A_WORD)
     for group, marks in ((inside, ("", *PAUSES)), (opening, tuple(ENDS))):
         for word in group:
             if (share := shares.get(f" {word}", 0.0)) > _FREQUENT:
                 surroundings |= {f"{mark} {word}": share * _AFTER_A_WORD.get(mark, 1.0) for mark in marks}
-    parts = [table.select("text", "share")]
+    parts = [table.select("text", "share", "cost")]
     parts += [
-        words.filter(pl.col("share") * often >= _RARE).select(pl.col("text") + after, pl.col("share") * often)
+        words.filter(pl.col("share") * often >= _RARE).select(
+            pl.col("text") + after, pl.col("share", "cost") * often
+        )
         for after, often in surroundings.items()
     ]
     if len(words):
         points = [f"{space}{word}." for word in _ABBREVIATIONS for space in ("", " ")]
-        parts.append(pl.DataFrame({"text": points, "share": [_ABBREVIATED] * len(points)}))
-    for file in files:
-        counts = count_documents(
-            (document.text for document in documents([file])), base, silent(), joined=True
+        price = float((words["cost"] / words["share"]).max())  # type: ignore[arg-type]
+        parts.append(
+            pl.DataFrame({"text": points}).with_columns(
+                pl.lit(_ABBREVIATED).alias("share"), pl.lit(_ABBREVIATED * price).alias("cost")
+            )
         )
-        longer = counts.table.join(table, on="text", how="anti")
-        parts.append(longer.select("text", (pl.col("count") / max(counts.words, 1)).alias("share")))
-    return pl.concat(parts).group_by("text").agg(pl.col("share").sum()).sort("text")
+    return pl.concat(parts).group_by("text").agg(pl.col("share", "cost").sum()).sort("text")

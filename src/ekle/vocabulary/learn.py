@@ -51,7 +51,15 @@ def learn_vocabulary(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}"
         )
     terms = read_terms(settings.keep)
-    protected = protected_text(settings.protect, settings.protect_built_in, base, report)
+    protected = protected_text(
+        settings.protect,
+        settings.languages,
+        base,
+        report,
+        price=settings.foreign_price,
+        strict=settings.protect_strict,
+        cut=settings.pre_tokens,
+    )
     cut_by_profile = cut_for(settings, counts, protected, base)
     if terms:
         empty, _ = graft(base, [], cut_by_profile.pre_tokenizer)

@@ -19,16 +19,17 @@ _LATIN = r"^[\p{Latin}\p{N}\p{P}\p{Z}\t\n\r$+<=>^`|~¢-©«-´¶-¿×÷₠-₿�
 
 @dataclass(frozen=True)
 class Material:
-    """Pre-tokens of the text to learn and of the protected text.
+    """Pre-tokens of the text to learn and of the protected text; the arrays have shape (pre-tokens,).
 
-    `table` has the columns `text`, `count` and `foreign`; `weights` and `foreign` are its columns as
-    arrays of shape (pre-tokens,).
+    `table` has the column `text`. `weights` says how often each occurs in the text to learn, `foreign` how
+    often in protected text of equal length, and `cost` how many tokens a merge must save to change it.
     """
 
     table: pl.DataFrame
     pieces: Pieces
     weights: npt.NDArray[np.int64]
     foreign: npt.NDArray[np.float64]
+    cost: npt.NDArray[np.float64]
     left_out: int
     """Occurrences of pre-tokens that nothing is learned from."""
 
@@ -47,10 +48,11 @@ def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_langua
     fit = clean if any_language else clean & pl.col("text").str.contains(_LATIN)
     counts = cut_by_profile.counts.filter(fit)
     left_out = int(cut_by_profile.counts["count"].sum()) - int(counts["count"].sum())
-    table = counts.join(cut_by_profile.foreign, on="text", how="full", coalesce=True).with_columns(
-        pl.col("count").fill_null(0), (pl.col("share").fill_null(0.0) * max(words, 1)).alias("foreign")
+    foreign_alone = cut_by_profile.foreign.join(counts, on="text", how="anti")
+    both = counts.join(cut_by_profile.foreign, on="text", how="left", maintain_order="left")
+    table = pl.concat([both, foreign_alone], how="diagonal").with_columns(
+        pl.col("count").fill_null(0), pl.col("share", "cost").fill_null(0.0) * max(words, 1)
     )
-    table = table.sort(["count", "text"], descending=[True, False])
     pieces = cut(base.tokenizer(), table["text"].to_list())
-    weights, foreign = table["count"].to_numpy().copy(), table["foreign"].to_numpy().copy()
-    return Material(table, pieces, weights, foreign, left_out)
+    weights, foreign, cost = (table[name].to_numpy().copy() for name in ("count", "share", "cost"))
+    return Material(table, pieces, weights, foreign, cost, left_out)

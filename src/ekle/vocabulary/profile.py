@@ -5,12 +5,13 @@ from typing import Any, assert_never
 
 import polars as pl
 
+from ekle.bpe.apostrophe import apostrophe_pre_tokenizer
 from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts
 from ekle.counting.joined import pre_tokenizer
 from ekle.errors import NotBuiltYet
 from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.vocabulary.compact import joined_counts, joined_foreign
+from ekle.vocabulary.compact import joined_foreign
 from ekle.vocabulary.protected import Protected
 
 
@@ -23,28 +24,30 @@ class Cut:
     counts: pl.DataFrame
     """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first."""
     foreign: pl.DataFrame
-    """Columns `text` and `share`: pre-tokens of the protected text, as `Protected.table`."""
+    """Columns `text`, `share` and `cost`: pre-tokens of the protected text, as `Protected.table`."""
 
 
 def cut_for(settings: Settings, counts: Counts, protected: Protected, base: BaseTokenizer) -> Cut:
     """The cut that `settings.profile` asks for.
 
     Args:
-        settings: `profile` is used, and `protect` by the compact one.
-        counts: pre-tokens of the text to learn from, as the base cuts them; joined ones serve all profiles.
+        settings: `profile` and `contractions` are used.
+        counts: pre-tokens of the text to learn from, cut as the profile needs them, or so that they can be.
         protected: pre-tokens of the protected text, as the base cuts them.
         base: the tokenizer whose pre-tokenizer is replaced or kept.
 
     Raises:
-        InputError: the compact profile is asked for and the counts are not joined.
+        InputError: the counts are cut in a way from which that of the profile does not follow.
         TokenizerError: the compact profile is asked for and the base cuts words otherwise than Qwen.
     """
+    table = counts.as_cut(settings.pre_tokens).table
     match settings.profile:
         case "portable":
-            return Cut(None, counts.apart().table, protected.table)
+            changed = None if settings.contractions else apostrophe_pre_tokenizer(base)
+            return Cut(changed, table, protected.table)
         case "compact":
-            foreign = joined_foreign(protected.table, settings.protect, base)
-            return Cut(pre_tokenizer(base), joined_counts(counts), foreign)
+            foreign = joined_foreign(protected.table)
+            return Cut(pre_tokenizer(base), table, foreign)
         case "morphological":
             raise NotBuiltYet(f"the {settings.profile} profile is not built yet; use --profile portable")
         case _:

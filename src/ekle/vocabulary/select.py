@@ -11,8 +11,6 @@ from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.vocabulary.categories import Categories, Category
 from ekle.vocabulary.material import Material
 
-_NEVER = 1e12  # a price that no merge can pay
-
 
 class Places:
     """The places that quotas give to each category, while tokens take them.
@@ -114,8 +112,7 @@ def _learn(
         tokens,
         size=size,
         min_count=settings.min_count,
-        foreign=material.foreign,
-        price=_NEVER if settings.protect_strict else settings.foreign_price,
+        cost=material.cost,
         phases=phases,
         learned=learned,
     )
