@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 
+from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
 from ekle.errors import InputError, TokenizerError
 from ekle.files import read_json, whole_file, write_json
@@ -41,6 +42,15 @@ class BaseTokenizer:
     def added(self) -> dict[str, int]:
         """Content of each added token to its id."""
         return {token["content"]: token["id"] for token in self.spec["added_tokens"]}
+
+    @cached_property
+    def spelled(self) -> list[bytes | None]:
+        """The raw bytes of each id; None for added tokens and for rows without a token."""
+        found: list[bytes | None] = [None] * self.rows
+        for token, number in self.vocab.items():
+            if token not in self.added:
+                found[number] = decode_token(token)
+        return found
 
     @cached_property
     def fingerprint(self) -> str:

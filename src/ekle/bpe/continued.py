@@ -5,9 +5,8 @@ that the base tokenizer makes, so every base merge keeps its rank and the new on
 base merge can apply to a new token, encoding with the grafted list is exactly "base cut, then the new
 merges in order", and what is counted here is what the tokenizer will do.
 
-The text is a linked list over arrays. A pair is counted once, when its younger piece appears; later
-merges only take occurrences away, so a stale count is an upper bound, and the heap re-counts a pair only
-when it comes to the top.
+A pair is counted once, when its younger piece appears; later merges only take occurrences away, so a
+stale count is an upper bound, and the heap re-counts a pair only when it comes to the top.
 """
 
 import heapq
@@ -18,12 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ekle.bpe.line import Ints, Line, pair_of
 from ekle.bpe.pieces import Pieces
-
-_SHIFT = 24
-_MASK = (1 << _SHIFT) - 1
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,14 @@ class LearnedMerge:
     """Cost of the protected pre-tokens that it was the first to change, in tokens."""
 
 
+@dataclass(frozen=True)
+class Learned:
+    """The merges in order, and every text as they leave it: what the tokenizer with them will do."""
+
+    merges: list[LearnedMerge]
+    pieces: Pieces
+
+
 def learn_merges(
     pieces: Pieces,
     weights: Ints,
@@ -65,7 +68,7 @@ def learn_merges(
     cost: npt.NDArray[np.float64] | None = None,
     phases: Sequence[Phase] = (),
     learned: Callable[[int], None] = lambda count: None,
-) -> list[LearnedMerge]:
+) -> Learned:
     """Learn up to `size` merges, the most frequent pair first, ties by ids.
 
     Args:
@@ -81,9 +84,10 @@ def learn_merges(
         learned: called with 1 for each merge, for a progress bar.
 
     Returns:
-        The merges in order; new ids run on from `len(tokens)`. A merge never makes half a UTF-8 character.
+        The merges in order and all pre-tokens in the pieces that these leave; new ids run on from
+        `len(tokens)`. A merge never makes half a UTF-8 character.
     """
-    line = _Line(pieces, weights, cost)
+    line = Line(pieces, weights, cost)
     known: list[bytes | None] = list(tokens)
     taken = {token for token in known if token is not None}
     heap: list[tuple[int, int]] = []
@@ -109,7 +113,7 @@ def learn_merges(
             heapq.heapify(heap)
             continue
         _, key = heapq.heappop(heap)
-        left, right = key >> _SHIFT, key & _MASK
+        left, right = pair_of(key)
         standing = line.still_there(where.pop(key), left, right)
         at = line.apart(standing) if left == right else standing
         count = int(line.weights[at].sum())
@@ -140,7 +144,7 @@ def learn_merges(
         known.append(token)
         offer(*line.merge(at, merges[-1].id))
         learned(1)
-    return merges
+    return Learned(merges, line.pieces(pieces))
 
 
 def learn_plainly(
@@ -156,19 +160,19 @@ def learn_plainly(
             token = _whole(known[pair[0]], known[pair[1]])
             if token is not None and token not in known:
                 fit[pair] = sum(
-                    weight * (len(text) - len(_replace(text, pair, -1)))
+                    weight * (len(text) - len(replace_pair(text, pair, -1)))
                     for text, weight in zip(texts, weights, strict=True)
                 )
         if not fit:
             break
         best = min(fit, key=lambda pair: (-fit[pair], pair))
-        texts = [_replace(text, best, len(known)) for text in texts]
+        texts = [replace_pair(text, best, len(known)) for text in texts]
         known.append(_whole(known[best[0]], known[best[1]]))
         merges.append(best)
     return merges
 
 
-def _replace(text: Sequence[int], pair: tuple[int, int], new: int) -> list[int]:
+def replace_pair(text: Sequence[int], pair: tuple[int, int], new: int) -> list[int]:
     """`text` with each occurrence of `pair`, from the left, become `new`."""
     out: list[int] = []
     for piece in text:
@@ -177,98 +181,6 @@ def _replace(text: Sequence[int], pair: tuple[int, int], new: int) -> list[int]:
         else:
             out.append(piece)
     return out
-
-
-class _Line:
-    """All texts as one doubly linked list of pieces, changed in place."""
-
-    def __init__(self, pieces: Pieces, weights: Ints, cost: npt.NDArray[np.float64] | None) -> None:
-        # A text of one piece has no pair.
-        several = pieces.lengths > 1
-        self.ids = pieces.ids[np.repeat(several, pieces.lengths)].copy()
-        lengths = pieces.lengths[several]
-        self.weights: Ints = np.repeat(weights[several], lengths)
-        self.text = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-        self.cost = np.zeros(len(lengths)) if cost is None else cost[several].copy()
-        size = len(self.ids)
-        self.next = np.arange(1, size + 1, dtype=np.int32)
-        self.previous = np.arange(-1, size - 1, dtype=np.int32)
-        ends = np.cumsum(lengths)
-        self.next[ends - 1] = -1
-        self.previous[ends - lengths] = -1
-
-    def all_pairs(self) -> tuple[Ints, npt.NDArray[np.int32]]:
-        """Key and place of each pair of neighbours."""
-        places = np.flatnonzero(self.next >= 0).astype(np.int32)
-        return _keys(self.ids[places], self.ids[self.next[places]]), places
-
-    def group(
-        self, keys: Ints, places: npt.NDArray[np.int32], min_count: int
-    ) -> list[tuple[int, int, npt.NDArray[np.int32]]]:
-        """(key, count, places) of each different key that occurs at least `min_count` times."""
-        if not len(keys):
-            return []
-        order = np.argsort(keys, kind="stable")
-        keys, places = keys[order], places[order]
-        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        ends = np.append(starts[1:], len(keys))
-        totals = np.add.reduceat(self.weights[places], starts)
-        return [
-            (int(keys[starts[i]]), int(totals[i]), places[starts[i] : ends[i]])
-            for i in np.flatnonzero(totals >= max(min_count, 1)).tolist()
-        ]
-
-    def still_there(self, places: npt.NDArray[np.int32], left: int, right: int) -> npt.NDArray[np.int32]:
-        """Those of `places` where the pair stands now."""
-        following = self.next[places]
-        stands: npt.NDArray[np.bool_] = (
-            (self.ids[places] == left) & (following >= 0) & (self.ids[following] == right)
-        )
-        return places[stands]
-
-    def apart(self, places: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """`places` of a pair of equal pieces without overlaps: in "aaa" only the first "aa" can merge."""
-        kept: list[int] = []
-        used = -1
-        for place in np.sort(places).tolist():
-            if place != used:
-                kept.append(place)
-                used = int(self.next[place])
-        return np.array(kept, dtype=np.int32)
-
-    def price(self, places: npt.NDArray[np.int32]) -> float:
-        """The cost of the pre-tokens that a merge at `places` would be the first to change."""
-        texts = self.text[places]
-        return float(self.cost[np.unique(texts[self.cost[texts] > 0])].sum())
-
-    def give_up(self, places: npt.NDArray[np.int32]) -> None:
-        """A pre-token that is changed once costs nothing more."""
-        self.cost[self.text[places]] = 0.0
-
-    def merge(self, places: npt.NDArray[np.int32], new: int) -> tuple[Ints, npt.NDArray[np.int32]]:
-        """Put `new` at `places`, drop what follows each; keys and places of the pairs that arise."""
-        dropped = self.next[places]
-        after = self.next[dropped]
-        self.ids[places] = new
-        self.ids[dropped] = -1
-        self.next[places] = after
-        inner = after >= 0
-        self.previous[after[inner]] = places[inner]
-        before = self.previous[places]
-        before = before[before >= 0]
-        right = self.ids[after[inner]]
-        other = right != new  # new beside new is found from its right side already
-        keys = np.concatenate(
-            [
-                _keys(self.ids[before], np.full(len(before), new)),
-                _keys(np.full(int(other.sum()), new), right[other]),
-            ]
-        )
-        return keys, np.concatenate([before, places[inner][other]])
-
-
-def _keys(left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]) -> Ints:
-    return (left.astype(np.int64) << _SHIFT) | right.astype(np.int64)
 
 
 def _whole(left: bytes | None, right: bytes | None) -> bytes | None:

@@ -6,7 +6,6 @@ row there may be a hole (267 rows in Qwen3); it is filled with placeholders, bec
 would cut rows off, and `add_tokens` would hand out ids inside the hole.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +42,9 @@ def graft(
     Raises:
         TokenizerError: a merge uses a piece that does not exist yet, is half a character, or stands twice.
     """
-    spec = copy.deepcopy(base.spec)
-    vocab: dict[str, int] = spec["model"]["vocab"]
+    model = base.spec["model"]
+    vocab: dict[str, int] = dict(model["vocab"])
+    spec = {**base.spec, "model": {**model, "vocab": vocab, "merges": list(model["merges"])}}
     _fill_hole(base, vocab)
     next_id = base.rows
     seen: set[tuple[str, str]] = set()

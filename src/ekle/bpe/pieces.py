@@ -1,4 +1,4 @@
-"""The base tokenizer's cut of many pre-tokens at once, as arrays."""
+"""A tokenizer's cut of many pre-tokens at once, as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,23 @@ class Pieces:
         counts = np.bincount(self.ids, weights=np.repeat(weights, self.lengths), minlength=rows)
         return counts.astype(np.int64)
 
+    def equals(self, other: "Pieces") -> bool:
+        """Whether both hold as many texts in the same pieces."""
+        return np.array_equal(self.lengths, other.lengths) and np.array_equal(self.ids, other.ids)
+
+    @staticmethod
+    def between(mark: int, parts: Sequence[npt.NDArray[np.int32]]) -> "Pieces":
+        """The texts of `parts`, each of which ends with the id `mark`."""
+        ids = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+        ends = np.flatnonzero(ids == mark)
+        lengths = np.diff(ends, prepend=-1) - 1
+        return Pieces(ids[ids != mark], lengths)
+
 
 def cut(tokenizer: Tokenizer, texts: Sequence[str]) -> Pieces:
     """Cut each of `texts`, which are whole pre-tokens without NUL, into token ids.
 
+    Every tokenizer is cut with in this way; for a base there is a faster one, `bpe.by_rank`.
     Many texts travel as one string with NUL between them, because an Encoding a text would cost more
     than the cut itself. The texts are pre-tokens already, so the pre-tokenizer rests meanwhile.
     """
@@ -44,8 +57,4 @@ def cut(tokenizer: Tokenizer, texts: Sequence[str]) -> Pieces:
         encodings: list[Any] = tokenizer.encode_batch_fast(calls, add_special_tokens=False)
     finally:
         tokenizer.pre_tokenizer = own
-    arrays = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
-    ids = np.concatenate(arrays) if arrays else np.empty(0, dtype=np.int32)
-    ends = np.flatnonzero(ids == mark)
-    lengths = np.diff(ends, prepend=-1) - 1
-    return Pieces(ids[ids != mark], lengths)
+    return Pieces.between(mark, [np.array(encoding.ids, dtype=np.int32) for encoding in encodings])

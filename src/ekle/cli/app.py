@@ -3,6 +3,7 @@
 Exit codes: 0 done; 2 a mistake of the user's, in one line; 130 Ctrl-C; 1, with a traceback, a defect.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     # torch's threads spin while they wait; where something else wants the cores, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Tables of millions of strings make a pass of the garbage collector long, and its usual pace very many.
+    gc.set_threshold(200_000, 20, 20)
     try:
         code: Any = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

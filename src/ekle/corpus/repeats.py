@@ -18,9 +18,8 @@ class Repeats:
 
     Lines of fewer than five words pass always: "Evet." is repeated because people say it, and a line so
     short can win no more than a handful of tokens. Lines are recognised by two counters at places that a
-    digest
-    names (a count-min sketch, Cormode and Muthukrishnan 2005), so memory does not grow with the text; two
-    lines are taken for one another about once in ten million where there are ten million different ones.
+    digest names (a count-min sketch, Cormode and Muthukrishnan 2005), so memory does not grow with the text;
+    two lines are taken for one another about once in ten million where there are ten million different ones.
     """
 
     limit: int
@@ -52,12 +51,12 @@ class Repeats:
         if line.count(" ") < _SHORT - 1:
             return True
         digest = int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
-        places = digest % _CELLS, (digest >> 32) % _CELLS
-        seen = min(cells[place] for cells, place in zip(self._cells, places, strict=True))
-        if seen >= self.limit:
+        one, other = digest % _CELLS, (digest >> 32) % _CELLS
+        cells, others = self._cells
+        if min(cells[one], others[other]) >= self.limit:
             self.bytes_left_out += len(raw)
             self.lines_left_out += 1
             return False
-        for cells, place in zip(self._cells, places, strict=True):
-            cells[place] = min(cells[place] + 1, 255)
+        cells[one] = min(cells[one] + 1, 255)
+        others[other] = min(others[other] + 1, 255)
         return True

@@ -5,12 +5,15 @@ before a single space with what follows it, so text is first cut at single space
 counted (in Rust, over all cores), and only the different ones are cut further. Documents with other
 white space take the pre-tokenizer's own path.
 
-Memory holds one batch and the table of counts, which grows with the text, ever more slowly. Past `MOST_ROWS`
-the rarest rows are forgotten, as in lossy counting (Manku and Motwani 2002); how many occurrences that
-took away is kept with the counts. A pre-token that rare can be no token of its own.
+Memory holds a batch for each core and the table of counts, which grows with the text, ever more slowly. Past
+`MOST_ROWS` the rarest rows are forgotten, as in lossy counting (Manku and Motwani 2002); how many
+occurrences that took away is kept with the counts. A pre-token that rare can be no token of its own.
 """
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import assert_never
 
 import polars as pl
@@ -22,7 +25,7 @@ from ekle.bpe.apostrophe import apostrophe_pre_tokenizer, without_contractions
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.joined import is_qwen_cut, joined_pre_tokenizer
 from ekle.bpe.qwen import WORD_PATTERN
-from ekle.counting.counts import Counts, sum_up
+from ekle.counting.counts import Counts, add_equal, sum_up
 from ekle.counting.joined import ODD, count_joined
 from ekle.progress import Report
 from ekle.recipe.vocabulary import PreTokens
@@ -31,7 +34,7 @@ from ekle.turkish.joined import joined_words
 MOST_ROWS = 50_000_000
 """Different pre-tokens that are kept; about 4 GB of memory."""
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 16 << 20
 _MARK = "\x00"  # documents hold no NUL: the reader removes it
 _TAIL = r"|\s+(?!\S)|\s+"
 _PARTS = 8  # tables of batches that wait to be added up
@@ -62,15 +65,21 @@ def count_documents(
     cutter = _Cutter(base, cut)
     parts: list[pl.DataFrame] = []
     documents = size = forgotten = 0
-    with report.task("counting", total_bytes, "byte") as task:
+    cores = os.cpu_count() or 1
+    # Polars counts batches while Python reads the next one.
+    with report.task("counting", total_bytes, "byte") as task, ThreadPoolExecutor(cores) as pool:
+        waiting: deque[Future[pl.DataFrame]] = deque()
         for batch, batch_bytes in _batches(texts):
             documents += len(batch)
             size += batch_bytes
-            parts.append(_count_batch(pl.Series("text", batch), cutter))
+            if len(waiting) == cores:
+                parts.append(waiting.popleft().result())
             if len(parts) > _PARTS:
                 table, lost = forget(sum_up(pl.concat(parts)), most)
                 parts, forgotten = [table], forgotten + lost
+            waiting.append(pool.submit(_count_batch, pl.Series("text", batch), cutter))
             task.advance(batch_bytes)
+        parts += [counted.result() for counted in waiting]
     empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
     table, lost = forget(sum_up(pl.concat([empty, *parts])), most)
     return Counts(table, base.fingerprint, documents, size, cut, forgotten + lost)
@@ -154,19 +163,16 @@ def _count_batch(texts: pl.Series, cutter: _Cutter) -> pl.DataFrame:
     if cutter.pattern:
         plain = texts.filter(~odd)
         counted.append(count_joined(plain) if cutter.joined else _count_apart(plain, cutter.pattern))
-    return sum_up(pl.concat(counted))
+    return add_equal(pl.concat(counted))
 
 
 def _count_apart(texts: pl.Series, pattern: str) -> pl.DataFrame:
     stretches = (
-        texts.str.replace_all(" ", _MARK + " ", literal=True)
-        .str.split(_MARK)
-        .explode()
-        .value_counts()
-        .with_columns(pl.col("text").str.normalize("NFC"))
+        texts.to_frame("text")
+        .lazy()
+        .select(pl.col("text").str.replace_all(" ", _MARK + " ", literal=True).str.split(_MARK).explode())
+        .group_by("text")
+        .agg(pl.len().cast(pl.Int64).alias("count"))
     )
-    return (
-        stretches.select(pl.col("text").str.extract_all(pattern), pl.col("count").cast(pl.Int64))
-        .explode("text")
-        .drop_nulls()
-    )
+    pieces = stretches.select(pl.col("text").str.normalize("NFC").str.extract_all(pattern), "count")
+    return pieces.explode("text").drop_nulls().collect(engine="streaming")

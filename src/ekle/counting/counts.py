@@ -119,6 +119,8 @@ class Counts:
             raise InputError(
                 "counts that were made for different profiles cannot be added; use one --profile"
             )
+        if len(parts) == 1:
+            return parts[0]
         return Counts(
             sum_up(pl.concat([part.table for part in parts])),
             bases[0],
@@ -131,8 +133,9 @@ class Counts:
 
 def sum_up(table: pl.DataFrame) -> pl.DataFrame:
     """Add the counts of equal texts and bring the rows into their order."""
-    return (
-        table.group_by("text")
-        .agg(pl.col("count").cast(pl.Int64).sum())
-        .sort(["count", "text"], descending=[True, False])
-    )
+    return add_equal(table).sort(["count", "text"], descending=[True, False])
+
+
+def add_equal(table: pl.DataFrame) -> pl.DataFrame:
+    """Add the counts of equal texts; the rows come in any order."""
+    return table.group_by("text").agg(pl.col("count").cast(pl.Int64).sum())

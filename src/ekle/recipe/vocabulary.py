@@ -45,7 +45,7 @@ class Vocabulary(Section):
     """Refuse every merge that fires anywhere in the protected files."""
     foreign_price: float = Field(default=10.0, ge=0)
     """Tokens that a merge must save for each word it changes in a protected file of equal size."""
-    languages: dict[str, Annotated[float, Field(ge=0)]] = {"en": 8.0, "de": 2.1, "fr": 0.35}
+    languages: dict[str, Annotated[float, Field(ge=0)]] = {"en": 10.0, "de": 2.5, "fr": 0.5}
     """The same price for languages that are protected by their word lists (docs/decisions/0006)."""
     keep: list[str] = []
     """Files of terms, one a line, that must each become a single token."""

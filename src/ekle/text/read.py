@@ -21,7 +21,7 @@ from ekle.errors import TextError
 _SUFFIXES = (".txt", ".jsonl", ".jsonl.zst", ".parquet")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text, never empty, and the name of the file or data set it stood in."""
 
@@ -45,14 +45,15 @@ def documents(
     """
     read = 0
     for source in sources:
-        for document in _source(source, text_field):
-            text = document.text.replace("\x00", "").strip("\r\n")
-            if not text.strip():
+        for raw, name in _source(source, text_field):
+            text = raw.replace("\x00", "").strip("\r\n")
+            if not text or text.isspace():
                 continue
-            yield Document(text, document.source)
-            read += len(text.encode("utf-8"))
-            if max_bytes is not None and read >= max_bytes:
-                return
+            yield Document(text, name)
+            if max_bytes is not None:
+                read += len(text.encode("utf-8"))
+                if read >= max_bytes:
+                    return
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -67,14 +68,15 @@ def files_of(sources: Sequence[str]) -> list[Path]:
     return [path for source in sources if not source.startswith("hf:") for path in _files(source)]
 
 
-def _source(source: str, text_field: str) -> Iterator[Document]:
+def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
+    """Each text of a source, and the name of where it stood."""
     if source.startswith("hf:"):
         yield from _hub(source, text_field)
         return
     for path in _files(source):
-        name = path.name
+        name = path.name.removesuffix(".zst").rsplit(".", 1)[0]
         for text in _texts(path, text_field):
-            yield Document(text, name.removesuffix(".zst").rsplit(".", 1)[0])
+            yield text, name
 
 
 def _files(source: str) -> Iterable[Path]:
@@ -151,13 +153,13 @@ def _parquet(path: Path, text_field: str) -> Iterator[str]:
         yield from (text for text in batch.column(0).to_pylist() if text)
 
 
-def _hub(source: str, text_field: str) -> Iterator[Document]:
+def _hub(source: str, text_field: str) -> Iterator[tuple[str, str]]:
     from datasets import load_dataset  # a slow import that most runs never need
 
     name, _, config = source.removeprefix("hf:").partition(":")
     try:
         rows = load_dataset(name, config or None, split="train", streaming=True)
         for number, row in enumerate(rows):
-            yield Document(_field(row, text_field, f"{source}, row {number}"), name)
+            yield _field(row, text_field, f"{source}, row {number}"), name
     except (OSError, ValueError) as error:
         raise TextError(f"the hub did not give {source}: {type(error).__name__}: {error}") from error

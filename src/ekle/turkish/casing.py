@@ -7,6 +7,8 @@ I with ı and İ with i.
 import string
 import unicodedata
 
+import polars as pl
+
 _TO_LOWER = str.maketrans({"I": "ı", "İ": "i"})
 _TO_UPPER = str.maketrans({"i": "İ", "ı": "I"})
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -71,6 +73,16 @@ def plain_upper(text: str) -> str:
 def plain_capitalize(word: str) -> str:
     """The first letter in upper case by Unicode's rules, for other languages."""
     return word[:1].upper() + word[1:]
+
+
+def plain_upper_column(words: pl.Expr) -> pl.Expr:
+    """`plain_upper` of a column of many words."""
+    return words.str.to_uppercase()
+
+
+def plain_capitalize_column(words: pl.Expr) -> pl.Expr:
+    """`plain_capitalize` of a column of many words."""
+    return words.str.slice(0, 1).str.to_uppercase() + words.str.slice(1)
 
 
 def ascii_lower(text: str) -> str:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from ekle.artifacts import NewToken
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.continued import LearnedMerge
-from ekle.bpe.pieces import Pieces, cut
+from ekle.bpe.pieces import Pieces
 from ekle.vocabulary.categories import Categories, Category, Description
 from ekle.vocabulary.material import Material
 
@@ -33,21 +33,22 @@ def gather(
     taken: Mapping[bytes, Category],
     categories: Categories,
     material: Material,
+    after: Pieces,
     base: BaseTokenizer,
     tokenizer: Tokenizer,
 ) -> Evidence:
-    """Cut the learning text with the finished `tokenizer` and look at each new token.
+    """Look at each new token in the learning text as all merges together leave it.
 
     Args:
         merges: the merges that gave new ids, in order.
         taken: categories that quotas gave; the others follow from the text of the token.
         categories: what the words of the text say about a token.
         material: the pre-tokens learned from.
+        after: those pre-tokens in the pieces of the finished tokenizer.
         base: the tokenizer that was extended.
-        tokenizer: the finished one.
+        tokenizer: the finished one, which must give each token back from text.
     """
     texts = material.table["text"].to_list()
-    after = cut(tokenizer, texts)
     rows = base.rows + len(merges)
     use = after.use(material.weights, rows)
     foreign = after.use(np.ceil(material.foreign).astype(np.int64), rows)

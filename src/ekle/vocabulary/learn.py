@@ -6,9 +6,9 @@ from typing import Any
 
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, open_tokenizer, save_tokenizer
-from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.continued import LearnedMerge
 from ekle.bpe.graft import Merge, graft
+from ekle.bpe.pieces import cut
 from ekle.counting import Counts
 from ekle.errors import InputError
 from ekle.files import whole_file, write_json
@@ -66,34 +66,26 @@ def learn_vocabulary(
         check_terms(terms, open_tokenizer(empty))
     material = material_of(cut_by_profile, counts.words, base, settings.any_language)
     categories = Categories(counts.apart().table, settings.min_count)
-    spelled = _bytes_of(base)
-    learned, taken, unfilled = choose(material, spelled, settings, categories, settings.size, report)
-    kept = keep_terms(terms, learned, spelled, base.tokenizer())
+    choice = choose(material, base.spelled, settings, categories, settings.size, report)
+    kept = keep_terms(terms, choice.learned.merges, base.spelled, base.tokenizer())
     merges = [*kept.learned, *kept.forced]
-    spec, config = graft(base, _with_bytes(merges, spelled), cut_by_profile.pre_tokenizer)
+    spec, config = graft(base, _with_bytes(merges, base.spelled), cut_by_profile.pre_tokenizer)
     new = list({merge.id: merge for merge in merges if merge.id >= base.rows}.values())
     tokenizer = open_tokenizer(spec)
-    evidence = gather(new, taken, categories, material, base, tokenizer)
+    # Terms that are kept bring merges of their own, so the text is cut again.
+    after = cut(tokenizer, material.table["text"].to_list()) if terms else choice.learned.pieces
+    evidence = gather(new, choice.by_quota, categories, material, after, base, tokenizer)
     save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
     with whole_file(out / "tokens.jsonl") as path:
         path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
     summary = summarise(base, settings, counts, kept.learned, evidence)
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["protected"] = protected.names
-    summary["quota_places_left_to_others"] = unfilled
-    summary["keep"] = kept_rows(kept, learned, evidence, tokenizer)
+    summary["quota_places_left_to_others"] = choice.unfilled
+    summary["keep"] = kept_rows(kept, choice.learned.merges, evidence, tokenizer)
     summary["held_out"], summary["other"] = measured(base.tokenizer(), tokenizer, held_out or {}, other or {})
     write_json(out / "report.json", summary)
     return Vocabulary(out)
-
-
-def _bytes_of(base: BaseTokenizer) -> list[bytes | None]:
-    """The raw bytes of each id of the base; None for added tokens and for rows without a token."""
-    found: list[bytes | None] = [None] * base.rows
-    for token, number in base.vocab.items():
-        if token not in base.added:
-            found[number] = decode_token(token)
-    return found
 
 
 def _with_bytes(merges: Sequence[LearnedMerge], spelled: Sequence[bytes | None]) -> list[Merge]:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import polars as pl
 
 from ekle.bpe.base import BaseTokenizer
-from ekle.bpe.pieces import Pieces, cut
+from ekle.bpe.by_rank import cut_by_base
+from ekle.bpe.pieces import Pieces
 from ekle.vocabulary.profile import Cut
 
 _CLEAN = r"^[\p{L}\p{N}\p{P}\p{S}\p{Z}\t\n\r]*$"
@@ -53,6 +54,6 @@ def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_langua
     table = pl.concat([both, foreign_alone], how="diagonal").with_columns(
         pl.col("count").fill_null(0), pl.col("share", "cost").fill_null(0.0) * max(words, 1)
     )
-    pieces = cut(base.tokenizer(), table["text"].to_list())
+    pieces = cut_by_base(base, table["text"].to_list())
     weights, foreign, cost = (table[name].to_numpy().copy() for name in ("count", "share", "cost"))
     return Material(table, pieces, weights, foreign, cost, left_out)

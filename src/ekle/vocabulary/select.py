@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from ekle.bpe.continued import LearnedMerge, Phase, learn_merges
+from ekle.bpe.continued import Learned, Phase, learn_merges
 from ekle.errors import VocabularyError
 from ekle.progress import Report
 from ekle.recipe.vocabulary import Quotas
@@ -44,6 +45,17 @@ class Places:
         return self._categories.describe(token.decode("utf-8")).category == "suffix" and self.take(token)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was learned, and how the quotas were met."""
+
+    learned: Learned
+    by_quota: dict[bytes, Category]
+    """The category of each token that took a place by quota."""
+    unfilled: dict[str, int]
+    """Places that each category left to the others."""
+
+
 def choose(
     material: Material,
     tokens: Sequence[bytes | None],
@@ -51,17 +63,12 @@ def choose(
     categories: Categories,
     size: int,
     report: Report,
-) -> tuple[list[LearnedMerge], dict[bytes, Category], dict[str, int]]:
+) -> Choice:
     """Learn `size` merges as `settings.strategy` asks.
 
     A piece that a later merge would leave with fewer than `min_count` occurrences keeps them, unless that
-    merge saves
-    `step_gain` tokens. Merges that were left for this are taken when nothing else is left, the most
-    frequent first.
-
-    Returns:
-        The merges in order, the category of each token that took a place by quota, and how many places each
-        category left to the others.
+    merge saves `step_gain` tokens. Merges that were left for this are taken when nothing else is left, the
+    most frequent first.
 
     Raises:
         VocabularyError: the quotas do not add up, or the text does not support so many tokens.
@@ -89,13 +96,13 @@ def choose(
             Phase(note),
         ]
     with report.task("learning merges", size, "merge") as task:
-        merges = _learn(material, tokens, settings, size, phases, task.advance)
-    if len(merges) < size:
+        learned = _learn(material, tokens, settings, size, phases, task.advance)
+    if len(learned.merges) < size:
         raise VocabularyError(
-            f"this text supports {len(merges):,} tokens that occur {settings.min_count:,} times, "
+            f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
             f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count"
         )
-    return merges, places.taken, left
+    return Choice(learned, places.taken, left)
 
 
 def _learn(
@@ -105,7 +112,7 @@ def _learn(
     size: int,
     phases: Sequence[Phase],
     learned: Callable[[int], None],
-) -> list[LearnedMerge]:
+) -> Learned:
     return learn_merges(
         material.pieces,
         material.weights,

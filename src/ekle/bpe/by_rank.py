@@ -1,0 +1,60 @@
+"""The base's cut of many pre-tokens at once, fast.
+
+tiktoken merges the pair whose bytes have the lowest rank. A list of merges that were learned in the order
+of their ids does the same when ids are taken for ranks, and such are the base tokenizers of Qwen, Llama 3
+and most others; so their cut can be had several times as fast as from `tokenizers`. Whether it is the same
+cut is tried on a sample every time: a base for which it is not goes the slow way.
+"""
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import tiktoken
+
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.pieces import Pieces, cut
+
+_MARK = "\x00"
+_PER_CALL = 50_000
+_SAMPLE = 2_000
+_TOO_FEW = 10_000  # texts that are cut before the ranks are built
+
+
+def cut_by_base(base: BaseTokenizer, texts: Sequence[str]) -> Pieces:
+    """Cut `texts`, which are whole pre-tokens without NUL; equal to `cut(base.tokenizer(), texts)`."""
+    if len(texts) < _TOO_FEW:
+        return cut(base.tokenizer(), texts)
+    ranks = ranks_of(base)
+    sample = texts[:: len(texts) // _SAMPLE]
+    if ranks is None or not cut_by_rank(ranks, sample).equals(cut(base.tokenizer(), sample)):
+        return cut(base.tokenizer(), texts)
+    return cut_by_rank(ranks, texts)
+
+
+def ranks_of(base: BaseTokenizer) -> dict[bytes, int] | None:
+    """The id of each token by its bytes, or None if merges of `base` do not come in the order of ids."""
+    normalizer = (base.spec.get("normalizer") or {}).get("type")
+    merges = [
+        tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in base.spec["model"]["merges"]
+    ]
+    made = [base.vocab["".join(merge)] for merge in merges]
+    if normalizer not in (None, "NFC") or any(later <= sooner for sooner, later in pairwise(made)):
+        return None
+    ranks = {token: number for number, token in enumerate(base.spelled) if token is not None}
+    return ranks if all(bytes([byte]) in ranks for byte in range(256)) else None
+
+
+def cut_by_rank(ranks: dict[bytes, int], texts: Sequence[str]) -> Pieces:
+    """Cut each of `texts`, which are in NFC, by merging the pair of lowest rank as long as there is one."""
+    encoder = tiktoken.Encoding("base", pat_str=r"\x00|[^\x00]+", mergeable_ranks=ranks, special_tokens={})
+    calls = [
+        unicodedata.normalize("NFC", _MARK.join(texts[at : at + _PER_CALL])) + _MARK
+        for at in range(0, len(texts), _PER_CALL)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # tiktoken lets other threads run
+        parts = [ids.astype(np.int32) for ids in pool.map(encoder.encode_to_numpy, calls)]
+    return Pieces.between(ranks[_MARK.encode()], parts)
