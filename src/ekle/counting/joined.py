@@ -46,19 +46,18 @@ def count_joined(texts: pl.Series) -> pl.DataFrame:
         marked = marked.str.replace_all(opening, f"${{1}}{_OPENING}${{2}}${{3}}")
     marked = marked.str.replace_all(digit, f"${{1}} {_BORDER}${{2}}")
     marked = marked.str.replace_all(closing, f"${{1}}{_CLOSING}${{2}}${{3}}")
-    return (
-        marked.str.split(_BORDER)
-        .explode()
-        .value_counts()
-        .select(pl.col("text").str.normalize("NFC").str.extract_all(_CUT), pl.col("count").cast(pl.Int64))
-        .explode("text")
-        .drop_nulls()
+    stretches = (
+        marked.to_frame("text")
+        .lazy()
+        .select(pl.col("text").str.split(_BORDER).explode())
         .group_by("text")
-        .agg(pl.col("count").sum())
-        .with_columns(
-            pl.col("text").str.replace_all(r"[\x01\x02]", " ").str.replace(_CLOSING, "", literal=True)
-        )
+        .agg(pl.len().cast(pl.Int64).alias("count"))
     )
+    pieces = stretches.select(pl.col("text").str.normalize("NFC").str.extract_all(_CUT), "count")
+    counted = pieces.explode("text").drop_nulls().group_by("text").agg(pl.col("count").sum())
+    return counted.with_columns(
+        pl.col("text").str.replace_all(r"[\x01\x02]", " ").str.replace(_CLOSING, "", literal=True)
+    ).collect(engine="streaming")
 
 
 def pre_tokenizer(base: BaseTokenizer) -> dict[str, object]:

@@ -46,7 +46,7 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
             changed = None if settings.contractions else apostrophe_pre_tokenizer(base)
             return Cut(changed, table, protected.table)
         case "compact":
-            foreign = joined_foreign(protected.table)
+            foreign = joined_foreign(protected.table, base)
             return Cut(pre_tokenizer(base), table, foreign)
         case "morphological":
             raise NotBuiltYet(f"the {settings.profile} profile is not built yet; use --profile portable")
