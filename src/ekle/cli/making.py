@@ -25,7 +25,7 @@ def count(
         typer.Option(metavar="PROFILE", help="compact counts serve every profile, others not compact."),
     ] = None,
     ray: Annotated[
-        bool, typer.Option("--ray", help="Count the files on Ray (pip install ekle[ray]).")
+        bool, typer.Option("--ray", help="Count the files on Ray, which pip install 'ekle\\[ray]' brings.")
     ] = False,
     set_: Set = None,
 ) -> None:
