@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -158,7 +158,7 @@ def extend(
     out: Out,
     init: Annotated[
         Initialiser | None,
-        typer.Option(metavar="METHOD", help="How the new rows start: subword, mean or edges."),
+        typer.Option(metavar="METHOD", help=f"How the new rows start: {', '.join(get_args(Initialiser))}."),
     ] = None,
     set_: Set = None,
 ) -> None:

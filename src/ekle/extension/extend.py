@@ -1,23 +1,26 @@
 """Extending a model folder: row matrices grow, all other tensors pass through unread.
 
-Reading and writing go tensor by tensor (`ekle.model.weights`), so memory holds one matrix, not the model.
-What was written is read again and compared with the base before the folder counts as done.
+Reading and writing go part by part (`ekle.model.weights`), so memory holds the new rows and 64 MB, not the
+model. The base's bytes are digested when they are read; what was written is read again and held against that
+before the folder counts as done.
 """
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ekle.artifacts import ExtendedModel, NewToken, Vocabulary
+from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.extension.companions import copy_companions
 from ekle.extension.fit import check_fit
 from ekle.extension.gradient_flow import check_gradient_flow
-from ekle.extension.initialise import End, new_rows
+from ekle.extension.initialise import Known, new_rows
 from ekle.extension.verify import verify
 from ekle.files import whole_folder, write_json
+from ekle.model.row_matrix import RowsOnDisk
+from ekle.model.shard import Streamed, raw_bytes
 from ekle.model.weights import (
     INPUT_ROWS,
     OUTPUT_ROWS,
@@ -27,7 +30,7 @@ from ekle.model.weights import (
     row_names,
     write_weights,
 )
-from ekle.progress import Report
+from ekle.progress import Report, Task
 from ekle.recipe.extension import Extension
 
 _SHARD_BYTES = 2_000_000_000
@@ -58,25 +61,28 @@ def write_extension(
     """
     tokens = vocabulary.tokens()
     first = vocabulary.first_new_id
+    rows = first + len(tokens)
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
     model.mkdir()
     with open_weights(base) as weights:
         fit = check_fit(vocabulary, weights)
+        names = [name for name in weights.names() if name not in fit.dropped]
         width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
         check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
-        names = [name for name in weights.names() if name not in fit.dropped]
+        new = _new_rows(weights, names, Known(tokens, fit.used, fit.base, settings), report)
         with report.task("writing the extended model", len(names), "tensor") as task:
-            tensors = _extended(weights, names, tokens, fit.used, settings, task.advance)
-            write_weights(model, tensors, _SHARD_BYTES)
-        copy_companions(vocabulary.tokenizer, base, model, first + len(tokens))
-        with report.task("verifying", len(names), "tensor") as task:
-            digests = verify(weights, names, model, first + len(tokens), task.advance)
+            digests = _write(model, weights, names, new, task)
+        new.clear()
+        copy_companions(vocabulary.tokenizer, base, model, rows)
+        with report.task("verifying", len(names), "tensor") as task, open_weights(model) as written:
+            verify(weights, written, digests, rows, task.advance)
     about = {
         "first_new_id": first,
         "size": len(tokens),
-        "rows": first + len(tokens),
+        "rows": rows,
         "init": settings.init,
+        "settings": settings.model_dump(mode="json"),
         "seed": settings.seed,
         "base": vocabulary.report["base"],
         "base_model": str(base),
@@ -90,35 +96,44 @@ def write_extension(
     write_json(folder / "extension.json", about)
 
 
-def _extended(
-    weights: Weights,
-    names: list[str],
-    tokens: list[NewToken],
-    used: Tensor,
-    settings: Extension,
-    done: Callable[[], None],
-) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the extended model; none is kept while the next is made."""
-    pieces = [token.base_pieces for token in tokens]
-    tied = OUTPUT_ROWS not in names
-    ends: dict[str, End] = {INPUT_ROWS: "both" if tied else "input", OUTPUT_ROWS: "output"}
-    for name in names:
-        if name in ends:
-            yield name, _grown(weights, name, pieces, used, settings, ends[name])
-        else:
-            yield name, weights.read(name)
-        done()
+def _new_rows(weights: Weights, names: list[str], known: Known, report: Report) -> dict[str, Tensor]:
+    """The new rows by the name of their matrix, in the precision of the model."""
+    settings = known.settings
+    found: dict[str, Tensor] = {}
+    for name in sorted({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)):
+        matrix = RowsOnDisk(weights, name)
+        with report.task(f"new rows: {settings.init}", None, "matrix"):
+            if OUTPUT_ROWS not in names:
+                rows = new_rows(settings.init, matrix, known, "both")
+            elif name == INPUT_ROWS:
+                rows = new_rows(settings.init, matrix, known, "input")
+            else:
+                rows = new_rows(settings.output or settings.init, matrix, known, "output")
+        found[name] = rows.to(weights.dtype(name))
+    return found
 
 
-def _grown(
-    weights: Weights, name: str, pieces: list[list[int]], used: Tensor, settings: Extension, end: End
-) -> Tensor:
-    """A row matrix with the base's rows, bit for bit, and the new ones behind them."""
-    rows, width = weights.shape(name)
-    whole = torch.empty((rows + len(pieces), width), dtype=weights.dtype(name))
-    start = 0
-    for block in weights.blocks(name):
-        whole[start : start + len(block)] = block
-        start += len(block)
-    whole[rows:] = new_rows(settings.init, whole[:rows], pieces, used, end)
-    return whole
+def _write(
+    model: Path, weights: Weights, names: list[str], new: Mapping[str, Tensor], task: Task
+) -> dict[str, str]:
+    """Write all tensors; returns the digest of what the base gave to each."""
+    rows_of_base: dict[str, str] = {}
+
+    def grown(name: str) -> Iterator[Tensor]:
+        total = hashlib.sha256()
+        for block in weights.blocks(name):
+            total.update(raw_bytes(block))
+            yield block
+        rows_of_base[name] = total.hexdigest()
+        yield new[name]
+
+    def tensors() -> Iterator[tuple[str, Tensor | Streamed]]:
+        for name in names:
+            shape, dtype = weights.shape(name), weights.dtype(name)
+            if name in new:
+                yield name, Streamed((shape[0] + len(new[name]), *shape[1:]), dtype, grown(name))
+            else:
+                yield name, Streamed(shape, dtype, weights.blocks(name))
+            task.advance()
+
+    return {**write_weights(model, tensors(), _SHARD_BYTES), **rows_of_base}
