@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import TURKISH
 from torch import Tensor
 
 from ekle.artifacts import NewToken, Vocabulary
@@ -15,7 +16,7 @@ from ekle.files import read_json
 from ekle.model.row_matrix import RowsInMemory, RowsOnDisk, parts
 from ekle.model.weights import INPUT_ROWS, open_weights
 from ekle.progress import silent
-from ekle.recipe.extension import Extension, Heuristic, Hybrid, Similarity
+from ekle.recipe.extension import Extension, Focus, Heuristic, Hybrid, Similarity
 
 ROWS = torch.tensor([[2.0, 0.0], [0.0, 4.0], [6.0, 6.0], [-2.0, 2.0], [100.0, 100.0]])
 USED = torch.tensor([0, 1, 2, 3])  # row 4 is padding
@@ -149,8 +150,11 @@ def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
 def test_every_rule_extends_a_model_whose_new_rows_learn(
     method: Heuristic, tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = Extension(init=method, seed=3)
-    extended = extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
+    settings = Extension(init=method, seed=3, focus=Focus(min_count=2, dimensions=8))
+    folder = tmp_path / "out"
+    extended = extend_model(
+        tiny_vocabulary.folder, tiny_base, folder, settings, silent(), lambda: iter(TURKISH)
+    )
     after = load_file(extended.model / "model.safetensors")
     new = after[INPUT_ROWS][410:]
     assert new.shape == (20, 32)

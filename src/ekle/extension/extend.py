@@ -7,12 +7,14 @@ before the folder counts as done.
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.errors import InputError
 from ekle.extension.companions import copy_companions
 from ekle.extension.fit import check_fit
 from ekle.extension.gradient_flow import check_gradient_flow
@@ -36,29 +38,49 @@ from ekle.recipe.extension import Extension
 _SHARD_BYTES = 2_000_000_000
 
 
+Documents = Callable[[], Iterator[str]]
+"""Gives the texts of the user, from the first one on each time it is called."""
+
+
 def extend_model(
-    vocabulary: Path, base: Path, out: Path, settings: Extension, report: Report
+    vocabulary: Path,
+    base: Path,
+    out: Path,
+    settings: Extension,
+    report: Report,
+    documents: Documents | None = None,
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
+    `documents` is text in the language to learn; some rules need it.
+
     Raises:
-        EkleError: vocabulary or model are not what they should be; nothing is left behind.
+        EkleError: vocabulary or model are not what they should be, or the rule needs text; nothing is left
+            behind.
     """
     with whole_folder(out) as folder:
-        write_extension(Vocabulary(vocabulary), base, folder, settings, report)
+        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents)
     return ExtendedModel(out)
 
 
 def write_extension(
-    vocabulary: Vocabulary, base: Path, folder: Path, settings: Extension, report: Report
+    vocabulary: Vocabulary,
+    base: Path,
+    folder: Path,
+    settings: Extension,
+    report: Report,
+    documents: Documents | None = None,
 ) -> None:
     """Write `folder/model` and `folder/extension.json`.
 
     Raises:
+        InputError: the rule for the new rows needs text and there is none.
         CheckpointError: the base is damaged, does not fit the vocabulary, or gives a new row no gradient.
         PreservationError: a tensor or a base row did not arrive byte for byte.
         SpaceError: the disk cannot take the model.
     """
+    if settings.reads_text and documents is None:
+        raise InputError(f"the rule {settings.init} learns from text; give some with --corpus")
     tokens = vocabulary.tokens()
     first = vocabulary.first_new_id
     rows = first + len(tokens)
@@ -70,7 +92,8 @@ def write_extension(
         names = [name for name in weights.names() if name not in fit.dropped]
         width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
         check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
-        new = _new_rows(weights, names, Known(tokens, fit.used, fit.base, settings), report)
+        known = Known(tokens, fit.used, fit.base, settings, documents or _no_text, _cutter(vocabulary))
+        new = _new_rows(weights, names, known, report)
         with report.task("writing the extended model", len(names), "tensor") as task:
             digests = _write(model, weights, names, new, task)
         new.clear()
@@ -94,6 +117,20 @@ def write_extension(
     if settings.gradient_tokens:
         about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, report)
     write_json(folder / "extension.json", about)
+
+
+def _no_text() -> Iterator[str]:
+    return iter(())
+
+
+def _cutter(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Cuts texts with the extended tokenizer."""
+
+    def cut(texts: Sequence[str]) -> list[list[int]]:
+        tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    return cut
 
 
 def _new_rows(weights: Weights, names: list[str], known: Known, report: Report) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ What a rule does may differ at the two ends of the model. Where one matrix serve
 of the two rows that the rule gives for the ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, assert_never
@@ -16,14 +16,17 @@ from ekle.artifacts import NewToken
 from ekle.extension.neighbours import Neighbours
 from ekle.extension.rules.asymmetric import asymmetric_input_rows
 from ekle.extension.rules.first_piece import first_piece_rows
+from ekle.extension.rules.focus import focus_mixture
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.last_piece import last_piece_rows
 from ekle.extension.rules.length_weighted import length_weighted_rows
 from ekle.extension.rules.mean import mean_rows
+from ekle.extension.rules.mixture import Mixture, mix
 from ekle.extension.rules.similarity import similarity_rows
 from ekle.extension.rules.statistical import statistical_rows
 from ekle.extension.rules.statistics import RowStatistics, row_statistics
 from ekle.extension.rules.subword import subword_rows
+from ekle.extension.static_vectors import static_vectors
 from ekle.model.row_matrix import RowMatrix
 from ekle.recipe.extension import Extension, Heuristic
 
@@ -36,13 +39,16 @@ class Known:
     """What a rule may know beside the base's rows.
 
     `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
-    bytes of each base token, added tokens left out.
+    bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
+    and `cut` the extended tokenizer's ids for each of some texts.
     """
 
     tokens: Sequence[NewToken]
     used: Tensor
     base: Mapping[int, bytes]
     settings: Extension
+    documents: Callable[[], Iterator[str]] = lambda: iter(())
+    cut: Callable[[Sequence[str]], list[list[int]]] = lambda texts: [[] for _ in texts]
 
     @cached_property
     def pieces(self) -> list[list[int]]:
@@ -58,6 +64,20 @@ class Known:
     def neighbours(self) -> Neighbours:
         """Morphological neighbours of the new tokens."""
         return Neighbours(self.tokens, self.base, self.settings.similarity.members)
+
+    @cached_property
+    def overlap(self) -> Mixture:
+        """What `focus` makes each new row of; the same for both ends."""
+        about = self.settings.focus
+        texts = list(_up_to(self.documents(), about.text_bytes))
+        vectors = static_vectors(
+            self.cut(texts),
+            window=about.window,
+            min_count=about.min_count,
+            dimensions=about.dimensions,
+            seed=self.settings.seed,
+        )
+        return focus_mixture(vectors, self.tokens[0].id, self.pieces)
 
 
 def new_rows(method: Heuristic, rows: RowMatrix, known: Known, end: End) -> Tensor:
@@ -101,12 +121,23 @@ def new_rows(method: Heuristic, rows: RowMatrix, known: Known, end: End) -> Tens
             similar = new_rows("similarity", rows, known, end)
             settings = known.settings.hybrid
             return hybrid_rows(similar, _statistics(rows, known), settings, _generator(known, end))
+        case "focus":
+            return mix(rows, known.overlap)
         case _:
             assert_never(method)
 
 
-_ALIKE: frozenset[Heuristic] = frozenset({"mean", "statistical", "subword", "length_weighted"})
+_ALIKE: frozenset[Heuristic] = frozenset({"mean", "statistical", "subword", "length_weighted", "focus"})
 """Rules that do the same at both ends."""
+
+
+def _up_to(documents: Iterator[str], size: int) -> Iterator[str]:
+    """The first documents, up to the one that fills `size` bytes."""
+    for text in documents:
+        yield text
+        size -= len(text.encode())
+        if size <= 0:
+            return
 
 
 def _statistics(rows: RowMatrix, known: Known) -> RowStatistics:

@@ -17,10 +17,14 @@ Heuristic = Literal[
     "asymmetric",
     "similarity",
     "hybrid",
+    "focus",
 ]
 """Rules that compute rows from the base's rows, without running the model."""
 
 Initialiser = Heuristic
+
+READ_TEXT: frozenset[Initialiser] = frozenset({"focus"})
+"""Rules that read the user's text."""
 
 
 class Similarity(Section):
@@ -47,6 +51,18 @@ class Hybrid(Section):
     """Normal noise, in standard deviations of the base rows in use."""
 
 
+class Focus(Section):
+    """The static vectors by which `focus` finds similar tokens."""
+
+    text_bytes: PositiveInt = 20_000_000
+    """Bytes of text to read."""
+    window: PositiveInt = 5
+    """How far apart two tokens may be to count as company."""
+    min_count: PositiveInt = 10
+    """Rarer tokens have no vector; a new token without one is the mean of its pieces."""
+    dimensions: PositiveInt = 128
+
+
 class Extension(Section):
     """`init` names the rule for the new rows; docs/rows.md says what each does and costs.
 
@@ -61,3 +77,9 @@ class Extension(Section):
     """New tokens whose rows are shown to get a gradient after they are made; 0 leaves it out."""
     similarity: Similarity = Similarity()
     hybrid: Hybrid = Hybrid()
+    focus: Focus = Focus()
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the rule for either end needs text to read."""
+        return not READ_TEXT.isdisjoint({self.init, self.output})
