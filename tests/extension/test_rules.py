@@ -7,19 +7,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import TURKISH
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 from torch import Tensor
 
 from ekle.artifacts import NewToken, Vocabulary
+from ekle.bpe.two_cuts import Cutter
 from ekle.extension.extend import extend_model
 from ekle.extension.initialise import End, Known, new_rows
 from ekle.files import read_json
 from ekle.model.row_matrix import RowsInMemory, RowsOnDisk, parts
 from ekle.model.weights import INPUT_ROWS, open_weights
 from ekle.progress import silent
-from ekle.recipe.extension import Extension, Focus, Heuristic, Hybrid, Similarity
+from ekle.recipe.extension import Extension, Focus, Heuristic, Hybrid, Initialiser, Similarity
 
 ROWS = torch.tensor([[2.0, 0.0], [0.0, 4.0], [6.0, 6.0], [-2.0, 2.0], [100.0, 100.0]])
 USED = torch.tensor([0, 1, 2, 3])  # row 4 is padding
+NO_TEXT = (lambda: iter(()), lambda: Cutter(Tokenizer(BPE()), Tokenizer(BPE())))
 BASE = {0: b" ev", 1: b"ler", 2: b"lar", 3: b"den"}
 
 
@@ -46,7 +50,7 @@ UNKNOWN = token(9, "qx", [3, 3, 1])
 
 
 def made(method: Heuristic, end: End, *tokens: NewToken, settings: Extension | None = None) -> Tensor:
-    known = Known(tokens, USED, BASE, settings or Extension(similarity=Similarity(chain=1.0)))
+    known = Known(tokens, USED, BASE, settings or Extension(similarity=Similarity(chain=1.0)), *NO_TEXT)
     return new_rows(method, RowsInMemory(ROWS), known, end)
 
 
@@ -64,7 +68,7 @@ def test_subword_rows_are_the_mean_of_the_pieces() -> None:
 
 def test_longer_pieces_weigh_more() -> None:
     # " ev" and "ler" have three bytes each, the Turkish letter below has two of its own
-    known = Known([token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, Extension())
+    known = Known([token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, Extension(), *NO_TEXT)
     rows = new_rows("length_weighted", RowsInMemory(ROWS), known, "output")
     assert near(rows, [2 * 2 / 8, 6 * 4 / 8])
 
@@ -145,10 +149,10 @@ def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
         assert (disk.count, disk.width) == (memory.count, memory.width) == (410, 32)
 
 
-@pytest.mark.parametrize("method", get_args(Heuristic))
+@pytest.mark.parametrize("method", get_args(Initialiser))
 @pytest.mark.parametrize("tied", [False, True])
 def test_every_rule_extends_a_model_whose_new_rows_learn(
-    method: Heuristic, tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+    method: Initialiser, tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     settings = Extension(init=method, seed=3, focus=Focus(min_count=2, dimensions=8))
     folder = tmp_path / "out"

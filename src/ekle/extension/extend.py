@@ -7,21 +7,23 @@ before the folder counts as done.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.bpe.base import load_base
+from ekle.bpe.two_cuts import Cutter
 from ekle.errors import InputError
 from ekle.extension.companions import copy_companions
 from ekle.extension.fit import check_fit
 from ekle.extension.gradient_flow import check_gradient_flow
-from ekle.extension.initialise import Known, new_rows
+from ekle.extension.initialise import Known
+from ekle.extension.make_rows import make_rows
 from ekle.extension.verify import verify
 from ekle.files import whole_folder, write_json
-from ekle.model.row_matrix import RowsOnDisk
 from ekle.model.shard import Streamed, raw_bytes
 from ekle.model.weights import (
     INPUT_ROWS,
@@ -52,14 +54,16 @@ def extend_model(
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
-    `documents` is text in the language to learn; some rules need it.
+    `documents` is text in the language to learn; some rules need it. A rule that takes long keeps what it has
+    in a hidden folder beside `out` and goes on from there when it is called again.
 
     Raises:
         EkleError: vocabulary or model are not what they should be, or the rule needs text; nothing is left
             behind.
     """
     with whole_folder(out) as folder:
-        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents)
+        scratch = out.with_name(f".{out.name}.rows")
+        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents, scratch)
     return ExtendedModel(out)
 
 
@@ -70,8 +74,18 @@ def write_extension(
     settings: Extension,
     report: Report,
     documents: Documents | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Write `folder/model` and `folder/extension.json`.
+
+    Args:
+        vocabulary: the new tokens.
+        base: the model folder to extend.
+        folder: where the result goes.
+        settings: how the new rows start.
+        report: hears of the progress.
+        documents: text in the language to learn, for the rules that need it.
+        scratch: where a rule that takes long keeps what it has; `folder/parts` if not given.
 
     Raises:
         InputError: the rule for the new rows needs text and there is none.
@@ -92,8 +106,11 @@ def write_extension(
         names = [name for name in weights.names() if name not in fit.dropped]
         width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
         check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
-        known = Known(tokens, fit.used, fit.base, settings, documents or _no_text, _cutter(vocabulary))
-        new = _new_rows(weights, names, known, report)
+        known = Known(
+            tokens, fit.used, fit.base, settings, documents or _no_text, lambda: _cutter(vocabulary, base)
+        )
+        tied = OUTPUT_ROWS not in names
+        new, made = make_rows(weights, tied, known, scratch or folder / "parts", report)
         with report.task("writing the extended model", len(names), "tensor") as task:
             digests = _write(model, weights, names, new, task)
         new.clear()
@@ -109,10 +126,11 @@ def write_extension(
         "seed": settings.seed,
         "base": vocabulary.report["base"],
         "base_model": str(base),
-        "tied": OUTPUT_ROWS not in names,
+        "tied": tied,
         "dropped": sorted(fit.dropped),
         "tensors_equal": len(names) - len({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)),
         "digests": digests,
+        **made,
     }
     if settings.gradient_tokens:
         about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, report)
@@ -123,31 +141,11 @@ def _no_text() -> Iterator[str]:
     return iter(())
 
 
-def _cutter(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[list[int]]]:
-    """Cuts texts with the extended tokenizer."""
-
-    def cut(texts: Sequence[str]) -> list[list[int]]:
-        tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-    return cut
-
-
-def _new_rows(weights: Weights, names: list[str], known: Known, report: Report) -> dict[str, Tensor]:
-    """The new rows by the name of their matrix, in the precision of the model."""
-    settings = known.settings
-    found: dict[str, Tensor] = {}
-    for name in sorted({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)):
-        matrix = RowsOnDisk(weights, name)
-        with report.task(f"new rows: {settings.init}", None, "matrix"):
-            if OUTPUT_ROWS not in names:
-                rows = new_rows(settings.init, matrix, known, "both")
-            elif name == INPUT_ROWS:
-                rows = new_rows(settings.init, matrix, known, "input")
-            else:
-                rows = new_rows(settings.output or settings.init, matrix, known, "output")
-        found[name] = rows.to(weights.dtype(name))
-    return found
+def _cutter(vocabulary: Vocabulary, base: Path) -> Cutter:
+    """The base's own tokenizer, or the one the vocabulary was made from, and the extended one."""
+    own = (base / "tokenizer.json").exists()
+    old = load_base(str(base) if own else vocabulary.report["base"]["name"])
+    return Cutter(old.tokenizer(), Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json")))
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""The rules by which new rows start, each in a file of its own; this is where one is chosen.
+"""The rules that compute new rows, each in a file of its own; this is where one is chosen.
 
 What a rule does may differ at the two ends of the model. Where one matrix serves both, a new row is the mean
 of the two rows that the rule gives for the ends.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ekle.artifacts import NewToken
+from ekle.bpe.two_cuts import Cutter
 from ekle.extension.neighbours import Neighbours
 from ekle.extension.rules.asymmetric import asymmetric_input_rows
 from ekle.extension.rules.first_piece import first_piece_rows
@@ -40,15 +41,15 @@ class Known:
 
     `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
     bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
-    and `cut` the extended tokenizer's ids for each of some texts.
+    and `cutter` base and extended tokenizer.
     """
 
     tokens: Sequence[NewToken]
     used: Tensor
     base: Mapping[int, bytes]
     settings: Extension
-    documents: Callable[[], Iterator[str]] = lambda: iter(())
-    cut: Callable[[Sequence[str]], list[list[int]]] = lambda texts: [[] for _ in texts]
+    documents: Callable[[], Iterator[str]]
+    cutter: Callable[[], Cutter]
 
     @cached_property
     def pieces(self) -> list[list[int]]:
@@ -71,7 +72,7 @@ class Known:
         about = self.settings.focus
         texts = list(_up_to(self.documents(), about.text_bytes))
         vectors = static_vectors(
-            self.cut(texts),
+            self.cutter().new_ids(texts),
             window=about.window,
             min_count=about.min_count,
             dimensions=about.dimensions,

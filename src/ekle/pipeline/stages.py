@@ -51,7 +51,7 @@ INPUTS: dict[Stage, tuple[Stage, ...]] = {
 }
 """The stages whose output a stage reads."""
 
-RESUMES: frozenset[Stage] = frozenset({"base", "training", "evaluation"})
+RESUMES: frozenset[Stage] = frozenset({"base", "extension", "training", "evaluation"})
 """Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
 
 

@@ -21,9 +21,9 @@ Heuristic = Literal[
 ]
 """Rules that compute rows from the base's rows, without running the model."""
 
-Initialiser = Heuristic
+Initialiser = Literal[Heuristic, "distilled"]
 
-READ_TEXT: frozenset[Initialiser] = frozenset({"focus"})
+READ_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
 """Rules that read the user's text."""
 
 
@@ -63,6 +63,34 @@ class Focus(Section):
     dimensions: PositiveInt = 128
 
 
+class Distillation(Section):
+    """How `distilled` learns rows from what the base does with the pieces."""
+
+    start: Heuristic = "first_piece"
+    """The rule that the rows start from."""
+    depth: float = Field(default=1 / 3, gt=0, le=1)
+    """Share of the layers after which hidden states are compared."""
+    snippets: PositiveInt = 16
+    """Passages of text looked for, for each new token."""
+    snippet_characters: PositiveInt = 240
+    text_bytes: PositiveInt = 100_000_000
+    """Bytes of text to look through."""
+    batch_tokens: PositiveInt = 4096
+    """Tokens of a step, padding included, in the new cut."""
+    passes: PositiveInt = 1
+    """How often every passage is read."""
+    tokens: PositiveInt | None = None
+    """Tokens to learn from instead, in the new cut."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Minutes after which learning ends in any case."""
+    learning_rate: float = Field(default=0.02, gt=0)
+    """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
+    output_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross-entropy beside the distance of hidden states, where one row serves both ends."""
+    save_minutes: float = Field(default=5.0, gt=0)
+    """Time between two states to go on from."""
+
+
 class Extension(Section):
     """`init` names the rule for the new rows; docs/rows.md says what each does and costs.
 
@@ -78,6 +106,7 @@ class Extension(Section):
     similarity: Similarity = Similarity()
     hybrid: Hybrid = Hybrid()
     focus: Focus = Focus()
+    distillation: Distillation = Distillation()
 
     @property
     def reads_text(self) -> bool:

@@ -16,6 +16,11 @@ class RowStatistics:
     std: Tensor
     median_norm: float
 
+    @property
+    def rms(self) -> float:
+        """Root mean square of a number in a row."""
+        return float((self.mean.square() + self.std.square()).mean().sqrt())
+
 
 def row_statistics(rows: RowMatrix, used: Tensor) -> RowStatistics:
     """Statistics of `rows[used]`, in float64 by parts: one pass over the matrix, 64 MB in memory.
