@@ -33,8 +33,8 @@ def distilled_rows(
     Token Distillation (Dobler, Elliott and de Melo 2025, "Token Distillation: Attention-aware Input
     Embeddings For New Tokens"): the base reads a passage in its own cut, the student in the new one, and the
     new input rows learn to bring the student's hidden states, after a share of the layers, to where the
-    base's are at the same places of the text. Its authors learn single tokens in the base's cut; here a passage is cut
-    as the extended tokenizer cuts it, so that every passage teaches all its new tokens, and teaches them in
+    base's are at the same places of the text. The authors learn from snippets in the base's cut with one
+    new token in them; here the whole passage is in the new cut, so that it teaches all its new tokens, and in
     each other's company. Output rows learn by cross-entropy: from the base's last states, the token that the
     new cut has next. Base rows take part in that softmax and do not move.
 
