@@ -59,8 +59,8 @@ class Neighbours:
             ]
             return Groups(twins=self._first(twins))
         root = casing.lower(token.morphemes[0])
-        table = self._words if token.text.startswith(" ") else self._bare
-        written = table.get(root) or self._bare.get(root, [])
+        tables = (self._words, self._bare) if token.text.startswith(" ") else (self._bare, self._words)
+        written = next((table[root] for table in tables if root in table), [])
         same_root = self._first([*written, *self._others(self._roots[root], token)])
         if len(labels) == 1:
             return Groups(root=same_root)
