@@ -10,17 +10,20 @@ from tiny import ENGLISH, TURKISH
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.two_cuts import Cutter
 from ekle.errors import TrainingError
 from ekle.extension.distillation import Distiller
 from ekle.extension.extend import extend_model
 from ekle.extension.snippets import snippets
+from ekle.extension.stage import Inputs, run
 from ekle.extension.teacher import layers_at, load_teacher, opening_id
 from ekle.files import read_json
 from ekle.model.first_layers import first_layers
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
+from ekle.pipeline.stages import RESUMES
 from ekle.progress import silent
+from ekle.recipe import Recipe
 from ekle.recipe.extension import Distillation, Extension
 
 both = pytest.mark.parametrize("tied", [False, True])
@@ -200,3 +203,30 @@ def test_every_new_token_gets_its_passages_while_there_are_any(
 def test_a_share_of_the_layers_is_at_least_one_and_at_most_all() -> None:
     assert [layers_at(1 / 3, layers) for layers in (1, 2, 28, 36)] == [1, 1, 9, 12]
     assert layers_at(1.0, 36) == 36
+
+
+def test_the_stage_of_a_run_goes_on_from_its_parts(
+    tiny_base_model: BaseModel,
+    tiny_corpus: Corpus,
+    tiny_vocabulary: Vocabulary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = Extension(init="distilled", distillation=QUICK)
+    recipe, inputs = Recipe(name="x", extension=given), Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
+    step, calls = Distiller.step, []
+
+    def stop(self: Distiller, *given: object) -> tuple[float, float]:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return step(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Distiller, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, inputs, tmp_path, silent())
+    assert (tmp_path / "parts" / "distilled.safetensors").exists()
+    made = run(recipe, inputs, tmp_path, silent())
+    assert read_json(made.folder / "extension.json")["distillation"]["step"] == len(calls) - 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["extension.json", "model"]
+    assert "extension" in RESUMES
