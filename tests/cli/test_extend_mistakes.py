@@ -272,6 +272,14 @@ def test_a_disk_that_fails_while_writing_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
+def test_a_model_too_large_to_run_is_not_distilled(
+    extend: Callable[..., list[str]], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ekle.extension.teacher.memory_bytes", lambda: 10_000)
+    refused(extend("--init", "distilled", "--corpus", "bundled:tr"), "does not fit the memory", "--init")
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
 def test_the_command_reaches_every_rule(
     extend: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,8 @@
 """The base model as a teacher: loaded, frozen, with a token to open a passage with."""
 
 import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from ekle.errors import CheckpointError
+from ekle.model.weights import open_weights
 
 _OPENING = "<|endoftext|>"
 
@@ -21,6 +24,7 @@ def load_teacher(base: Path) -> Any:
     Raises:
         CheckpointError: it cannot be loaded, or does not fit the memory.
     """
+    _check_memory(base)
     logging.disable_progress_bar()  # ekle has a bar of its own
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -32,10 +36,32 @@ def load_teacher(base: Path) -> Any:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{base} cannot be loaded as a model: {reason}") from error
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise CheckpointError(
-            f"{base} does not fit the memory, and distilling runs it; take another --init"
-        ) from error
+        raise CheckpointError(_too_large(base)) from error
     return model.eval().requires_grad_(False)
+
+
+def _check_memory(base: Path) -> None:
+    """Refuse a model that is larger than all memory, before the system kills whoever loads it."""
+    with open_weights(base) as weights:
+        numbers = sum(math.prod(weights.shape(name)) for name in weights.names())
+    if numbers * (2 if torch.cuda.is_available() else 4) > memory_bytes():
+        raise CheckpointError(_too_large(base))
+
+
+def memory_bytes() -> int:
+    """Memory of the device that models run on: the GPU's, or the machine's."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[1])
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not every system says
+        return sys.maxsize
+
+
+def _too_large(base: Path) -> str:
+    return (
+        f"{base} does not fit the memory, and distilling runs it; take another --init, or a GPU that holds it"
+    )
 
 
 def opening_id(tokenizer: Tokenizer, config: Any) -> int:
