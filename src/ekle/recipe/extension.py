@@ -83,7 +83,7 @@ class Distillation(Section):
     """Tokens to learn from instead, in the new cut."""
     minutes: float | None = Field(default=None, gt=0)
     """Minutes after which learning ends in any case."""
-    learning_rate: float = Field(default=0.02, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
     output_weight: float = Field(default=1.0, ge=0)
     """Weight of the cross-entropy beside the distance of hidden states, where one row serves both ends."""
