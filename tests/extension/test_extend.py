@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.errors import CheckpointError, RunFolderError
-from ekle.extension.extend import extend_model, new_rows
+from ekle.extension.extend import extend_model
+from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.progress import silent
 from ekle.recipe.extension import Extension
 
@@ -74,13 +75,6 @@ def test_used_new_rows_get_a_gradient_and_unused_ones_none(
     assert (gradient[used[:-1]].abs().sum(dim=1) > 0).all()
 
 
-def test_mean_rows_are_the_mean_of_the_base_rows_in_use() -> None:
-    rows = torch.arange(12.0).reshape(4, 3)
-    used = torch.tensor([0, 1, 3])
-    new = new_rows("mean", rows, [[0], [1, 2]], used, "input")
-    assert torch.allclose(new, rows[used].mean(dim=0).expand(2, 3))
-
-
 def test_the_manifest_of_the_extension_says_what_was_kept(extended: ExtendedModel) -> None:
     about = json.loads((extended.folder / "extension.json").read_text("utf-8"))
     assert (about["first_new_id"], about["size"], about["rows"]) == (410, 20, 430)
@@ -122,3 +116,25 @@ def test_an_output_folder_in_use_is_refused(
     (tmp_path / "x").write_text("mine", "utf-8")
     with pytest.raises(RunFolderError, match="not empty"):
         extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, Extension(), silent())
+
+
+def test_the_gradient_check_reaches_every_token_that_it_is_asked_for(
+    extended: ExtendedModel, tiny_vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", 16)
+    flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 1000, silent())
+    assert flow["tokens"] == 20
+    assert flow["input"]["least"] > 0
+
+
+def test_rows_that_cannot_learn_are_refused(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"].zero_()
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="get no finite gradient"):
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]

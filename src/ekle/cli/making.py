@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -158,7 +158,11 @@ def extend(
     out: Out,
     init: Annotated[
         Initialiser | None,
-        typer.Option(metavar="METHOD", help="How the new rows start: subword, mean or edges."),
+        typer.Option(metavar="METHOD", help=f"How the new rows start: {', '.join(get_args(Initialiser))}."),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text for rules that need it; may be given again."),
     ] = None,
     set_: Set = None,
 ) -> None:
@@ -170,7 +174,9 @@ def extend(
     from ekle.pipeline.steps import extend_model
 
     recipe = settings("extend", set_, extension={"init": init})
-    extended = extend_model(vocab, base, out, settings=recipe.extension, report=live_report())
+    extended = extend_model(
+        vocab, base, out, settings=recipe.extension, corpus=corpus or (), report=live_report()
+    )
     terminal().print(f"The extended model is {extended.model}", soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.scorecard import Plan, make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
 from ekle.evaluation.texts import file_texts
+from ekle.evaluation.untouched import record_of
 from ekle.files import read_json
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
@@ -67,6 +68,7 @@ def evaluate_folder(
         texts=measured,
         settings=settings,
         stamp=stamp_of(settings, [model, base, *sources]),
+        record=record_of(model),
         known=_vocabulary(model),
     )
     if not plan.subjects:

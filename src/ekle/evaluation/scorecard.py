@@ -10,6 +10,7 @@ models        by model: parameters, and how many of them are rows
 vocabulary    what the vocabulary stage reported: size, profile, growth, ...
 tokens        see `tokens.measure_tokens`
 drift         see `drift.measure_preservation`
+untouched     see `untouched.recheck`
 likelihood    see `likelihood.compare_losses`; by model
 generation    see `generation.generate_samples`; by model
 training      `base` and `extended`: the logs of both trainings
@@ -34,6 +35,7 @@ from ekle.evaluation.parts import Parts
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.texts import Texts
 from ekle.evaluation.tokens import measure_tokens
+from ekle.evaluation.untouched import recheck
 from ekle.evaluation.verdict import verdict
 from ekle.files import write_json
 from ekle.progress import Report
@@ -53,6 +55,8 @@ class Plan:
     texts: Texts
     settings: Evaluation
     stamp: str
+    record: Path | None = None
+    """extension.json of the extended model, whose bytes are then checked against it."""
     known: dict[str, Any] = field(default_factory=dict)
     """Further entries of report.json that need no measuring, such as `vocabulary`."""
 
@@ -87,6 +91,9 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
         figures["drift"] = parts.get(
             "drift", lambda: measure_preservation(plan.base, plan.extended, texts.other, settings)
         )
+    if plan.record is not None and len(plan.subjects) > 1:
+        record, base, extended = plan.record, plan.subjects[0].folder, plan.subjects[1].folder
+        figures["untouched"] = parts.get("untouched", lambda: recheck(record, extended, base, report))
     figures |= _models(plan, parts, report)
     figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]
     write_json(folder / "report.json", figures)

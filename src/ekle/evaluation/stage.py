@@ -10,6 +10,7 @@ from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.scorecard import Plan, make_scorecard
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.texts import corpus_texts
+from ekle.evaluation.untouched import record_of
 from ekle.progress import Report
 from ekle.recipe import Recipe
 
@@ -55,6 +56,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
                 inputs.checkpoint.rows,
             ],
         ),
+        record=record_of(inputs.extended.model),
         known={
             "vocabulary": inputs.vocabulary.report,
             "training": training_logs(inputs.base, inputs.checkpoint),

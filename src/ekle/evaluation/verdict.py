@@ -26,6 +26,7 @@ def verdict(figures: dict[str, Any]) -> list[Sentence]:
         *_likelihood(figures),
         *_drift(figures),
         *_forgetting(figures),
+        *_untouched(figures),
         *_caveats(figures),
     ]
 
@@ -136,6 +137,28 @@ def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
         text = f"For {listed(list(changes))} the {last} model does not clearly need more bits than the base."
         return [Sentence("good", text)]
     return []
+
+
+def _untouched(figures: dict[str, Any]) -> list[Sentence]:
+    """Whether the extended model is the base, byte for byte, but for its new rows."""
+    found = figures.get("untouched")
+    if found is None:
+        return []
+    if found["changed"]:
+        names = listed(found["changed"][:4])
+        more = f" and {len(found['changed']) - 4} more" if len(found["changed"]) > 4 else ""
+        text = f"The extended model no longer is what was written, its weights differ in {names}{more}."
+        return [Sentence("bad", text)]
+    if found.get("base_changed"):
+        text = "The base it is held against is not the one the extended model was made from."
+        return [Sentence("bad", text)]
+    return [
+        Sentence(
+            "good",
+            f"Before training, all {found['tensors']:,} tensors of the extended model are the base's byte "
+            f"for byte, its {found['rows']:,} rows included; only the rows of new tokens are added.",
+        )
+    ]
 
 
 def _caveats(figures: dict[str, Any]) -> list[Sentence]:

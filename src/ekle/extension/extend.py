@@ -1,23 +1,30 @@
 """Extending a model folder: row matrices grow, all other tensors pass through unread.
 
-Reading and writing go tensor by tensor (`ekle.model.weights`), so memory holds one matrix, not the model.
-What was written is read again and compared with the base before the folder counts as done.
+Reading and writing go part by part (`ekle.model.weights`), so memory holds the new rows and 64 MB, not the
+model. The base's bytes are digested when they are read; what was written is read again and held against that
+before the folder counts as done.
 """
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
-from ekle.artifacts import ExtendedModel, NewToken, Vocabulary
+from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.bpe.base import load_base
+from ekle.bpe.two_cuts import Cutter
+from ekle.errors import InputError
 from ekle.extension.companions import copy_companions
 from ekle.extension.fit import check_fit
 from ekle.extension.gradient_flow import check_gradient_flow
-from ekle.extension.initialise import End, new_rows
+from ekle.extension.initialise import Known
+from ekle.extension.make_rows import make_rows
 from ekle.extension.verify import verify
 from ekle.files import whole_folder, write_json
+from ekle.model.shard import Streamed, raw_bytes
 from ekle.model.weights import (
     INPUT_ROWS,
     OUTPUT_ROWS,
@@ -27,98 +34,141 @@ from ekle.model.weights import (
     row_names,
     write_weights,
 )
-from ekle.progress import Report
+from ekle.progress import Report, Task
 from ekle.recipe.extension import Extension
 
 _SHARD_BYTES = 2_000_000_000
 
 
+Documents = Callable[[], Iterator[str]]
+"""Gives the texts of the user, from the first one on each time it is called."""
+
+
 def extend_model(
-    vocabulary: Path, base: Path, out: Path, settings: Extension, report: Report
+    vocabulary: Path,
+    base: Path,
+    out: Path,
+    settings: Extension,
+    report: Report,
+    documents: Documents | None = None,
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
+    `documents` is text in the language to learn; some rules need it. A rule that takes long keeps what it has
+    in a hidden folder beside `out` and goes on from there when it is called again.
+
     Raises:
-        EkleError: vocabulary or model are not what they should be; nothing is left behind.
+        EkleError: vocabulary or model are not what they should be, or the rule needs text; nothing is left
+            behind.
     """
     with whole_folder(out) as folder:
-        write_extension(Vocabulary(vocabulary), base, folder, settings, report)
+        scratch = out.with_name(f".{out.name}.rows")
+        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents, scratch)
     return ExtendedModel(out)
 
 
 def write_extension(
-    vocabulary: Vocabulary, base: Path, folder: Path, settings: Extension, report: Report
+    vocabulary: Vocabulary,
+    base: Path,
+    folder: Path,
+    settings: Extension,
+    report: Report,
+    documents: Documents | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Write `folder/model` and `folder/extension.json`.
 
+    Args:
+        vocabulary: the new tokens.
+        base: the model folder to extend.
+        folder: where the result goes.
+        settings: how the new rows start.
+        report: hears of the progress.
+        documents: text in the language to learn, for the rules that need it.
+        scratch: where a rule that takes long keeps what it has; `folder/parts` if not given.
+
     Raises:
+        InputError: the rule for the new rows needs text and there is none.
         CheckpointError: the base is damaged, does not fit the vocabulary, or gives a new row no gradient.
         PreservationError: a tensor or a base row did not arrive byte for byte.
         SpaceError: the disk cannot take the model.
     """
+    if settings.reads_text and documents is None:
+        raise InputError(f"the rule {settings.init} learns from text; give some with --corpus")
     tokens = vocabulary.tokens()
     first = vocabulary.first_new_id
+    rows = first + len(tokens)
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
     model.mkdir()
     with open_weights(base) as weights:
         fit = check_fit(vocabulary, weights)
+        names = [name for name in weights.names() if name not in fit.dropped]
         width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
         check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
-        names = [name for name in weights.names() if name not in fit.dropped]
+        known = Known(
+            tokens, fit.used, fit.base, settings, documents or _no_text, lambda: _cutter(vocabulary, base)
+        )
+        tied = OUTPUT_ROWS not in names
+        new, made = make_rows(weights, tied, known, scratch or folder / "parts", report)
         with report.task("writing the extended model", len(names), "tensor") as task:
-            tensors = _extended(weights, names, tokens, fit.used, settings, task.advance)
-            write_weights(model, tensors, _SHARD_BYTES)
-        copy_companions(vocabulary.tokenizer, base, model, first + len(tokens))
-        with report.task("verifying", len(names), "tensor") as task:
-            digests = verify(weights, names, model, first + len(tokens), task.advance)
+            digests = _write(model, weights, names, new, task)
+        new.clear()
+        copy_companions(vocabulary.tokenizer, base, model, rows)
+        with report.task("verifying", len(names), "tensor") as task, open_weights(model) as written:
+            verify(weights, written, digests, rows, task.advance)
     about = {
         "first_new_id": first,
         "size": len(tokens),
-        "rows": first + len(tokens),
+        "rows": rows,
         "init": settings.init,
+        "settings": settings.model_dump(mode="json"),
         "seed": settings.seed,
         "base": vocabulary.report["base"],
         "base_model": str(base),
-        "tied": OUTPUT_ROWS not in names,
+        "tied": tied,
         "dropped": sorted(fit.dropped),
         "tensors_equal": len(names) - len({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)),
         "digests": digests,
+        **made,
     }
     if settings.gradient_tokens:
         about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, report)
     write_json(folder / "extension.json", about)
 
 
-def _extended(
-    weights: Weights,
-    names: list[str],
-    tokens: list[NewToken],
-    used: Tensor,
-    settings: Extension,
-    done: Callable[[], None],
-) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the extended model; none is kept while the next is made."""
-    pieces = [token.base_pieces for token in tokens]
-    tied = OUTPUT_ROWS not in names
-    ends: dict[str, End] = {INPUT_ROWS: "both" if tied else "input", OUTPUT_ROWS: "output"}
-    for name in names:
-        if name in ends:
-            yield name, _grown(weights, name, pieces, used, settings, ends[name])
-        else:
-            yield name, weights.read(name)
-        done()
+def _no_text() -> Iterator[str]:
+    return iter(())
 
 
-def _grown(
-    weights: Weights, name: str, pieces: list[list[int]], used: Tensor, settings: Extension, end: End
-) -> Tensor:
-    """A row matrix with the base's rows, bit for bit, and the new ones behind them."""
-    rows, width = weights.shape(name)
-    whole = torch.empty((rows + len(pieces), width), dtype=weights.dtype(name))
-    start = 0
-    for block in weights.blocks(name):
-        whole[start : start + len(block)] = block
-        start += len(block)
-    whole[rows:] = new_rows(settings.init, whole[:rows], pieces, used, end)
-    return whole
+def _cutter(vocabulary: Vocabulary, base: Path) -> Cutter:
+    """The base's own tokenizer, or the one the vocabulary was made from, and the extended one."""
+    own = (base / "tokenizer.json").exists()
+    old = load_base(str(base) if own else vocabulary.report["base"]["name"])
+    return Cutter(old.tokenizer(), Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json")))
+
+
+def _write(
+    model: Path, weights: Weights, names: list[str], new: Mapping[str, Tensor], task: Task
+) -> dict[str, str]:
+    """Write all tensors; returns the digest of what the base gave to each."""
+    rows_of_base: dict[str, str] = {}
+
+    def grown(name: str) -> Iterator[Tensor]:
+        total = hashlib.sha256()
+        for block in weights.blocks(name):
+            total.update(raw_bytes(block))
+            yield block
+        rows_of_base[name] = total.hexdigest()
+        yield new[name]
+
+    def tensors() -> Iterator[tuple[str, Tensor | Streamed]]:
+        for name in names:
+            shape, dtype = weights.shape(name), weights.dtype(name)
+            if name in new:
+                yield name, Streamed((shape[0] + len(new[name]), *shape[1:]), dtype, grown(name))
+            else:
+                yield name, Streamed(shape, dtype, weights.blocks(name))
+            task.advance()
+
+    return {**write_weights(model, tensors(), _SHARD_BYTES), **rows_of_base}

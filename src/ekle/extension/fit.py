@@ -1,5 +1,6 @@
 """Whether a vocabulary and a model belong together, asked before anything is written."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,24 @@ import torch
 from torch import Tensor
 
 from ekle.artifacts import Vocabulary
+from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.graft import placeholder
 from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
-from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, check_rows, read_config
+from ekle.model.config import load_config
+from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, check_rows
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What the check found out: ids of the base rows that have a token, and tensors to leave out."""
+    """What the check found out.
+
+    `used` are the ids of the base rows that have a token, `base` the bytes of each base token (added ones
+    left out), `dropped` the tensors to leave out.
+    """
 
     used: Tensor
+    base: dict[int, bytes]
     dropped: frozenset[str]
 
 
@@ -34,6 +42,9 @@ def check_fit(vocabulary: Vocabulary, weights: Weights) -> Fit:
     if not ids or ids != list(range(first, first + len(ids))):
         raise InputError(f"the ids in {vocabulary.folder} do not run on from {first:,}; learn it again")
     check_rows(weights, first, f"learn the vocabulary with --base {base}")
+    for name in weights.names():
+        if name.startswith("lm_head.") and name != OUTPUT_ROWS:
+            raise CheckpointError(f"{base} has {name} beside its rows; ekle extends Qwen3-like models")
     table = _ids(vocabulary.tokenizer)
     if (base / "tokenizer.json").exists():
         for token, number in _ids(base).items():
@@ -44,7 +55,7 @@ def check_fit(vocabulary: Vocabulary, weights: Weights) -> Fit:
                     f"learn the vocabulary with --base {base}"
                 )
     used = [number for token, number in table.items() if number < first and token != placeholder(number)]
-    return Fit(torch.tensor(sorted(used)), _copies(weights))
+    return Fit(torch.tensor(sorted(used)), _bytes(vocabulary, first), _copies(weights))
 
 
 def _ids(folder: Path) -> dict[str, int]:
@@ -53,14 +64,26 @@ def _ids(folder: Path) -> dict[str, int]:
     return {**spec["model"]["vocab"], **{token["content"]: token["id"] for token in spec["added_tokens"]}}
 
 
+def _bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
+    """The bytes of each base token; added tokens and placeholders spell none."""
+    spec: dict[str, Any] = read_json(vocabulary.tokenizer / "tokenizer.json")
+    left_out = {token["content"] for token in spec["added_tokens"]}
+    found: dict[int, bytes] = {}
+    for token, number in spec["model"]["vocab"].items():
+        if number < first and token not in left_out and token != placeholder(number):
+            with suppress(KeyError):  # spells no bytes, so no text is cut into it
+                found[number] = decode_token(token)
+    return found
+
+
 def _copies(weights: Weights) -> frozenset[str]:
     """The head, where it is a copy of the tied input rows; Qwen3-0.6B is published with one.
 
     The extended model does without it: one matrix serves both ends, and a copy could only go stale.
     """
-    tied = read_config(weights.folder).get("tie_word_embeddings")
+    tied = bool(load_config(weights.folder).tie_word_embeddings)
     present = OUTPUT_ROWS in weights.names()
-    if tied is False and not present:
+    if not tied and not present:
         raise CheckpointError(
             f"{weights.folder} has no {OUTPUT_ROWS} although its config.json unties the head"
         )

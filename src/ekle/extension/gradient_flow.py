@@ -1,22 +1,24 @@
-"""Whether the new rows can learn: one backward pass over text made of new tokens and their pieces."""
+"""Whether the new rows can learn: a backward pass over text made of new tokens and their pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import NewToken
 from ekle.errors import CheckpointError
+from ekle.model.config import load_config
 from ekle.model.rows import NewRows, split_rows
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
 from ekle.progress import Report
 
 _LONGEST = 1024
 _LAYER_BYTES = 1_000_000_000
+_ENDS = ("input", "output")
 
 
 def check_gradient_flow(
@@ -24,10 +26,10 @@ def check_gradient_flow(
 ) -> dict[str, Any]:
     """Let `count` new tokens, evenly spread, learn for one step and look at the gradients of their rows.
 
-    The text is one sequence in which each new token is followed by its own base pieces, as many as fit
-    1,024 tokens. The model is the one in the folder `model` in float32 with the rows that this text uses
-    and as many of its first layers as fit one gigabyte (at least one), so that a model of any size can be
-    checked. Its rows are split as in training (`ekle.model.rows`).
+    In the text each new token is followed by its own base pieces; it is read in sequences of at most 1,024
+    tokens, whose gradients add up. The model is the one in the folder `model` in float32 with the rows that
+    this text uses and as many of its first layers as fit one gigabyte (at least one), so that a model of any
+    size can be checked. Its rows are split as in training (`ekle.model.rows`).
 
     Returns:
         `tokens` and `layers` that were used, and for `input` and `output` the smallest and largest norm
@@ -36,9 +38,11 @@ def check_gradient_flow(
     Raises:
         CheckpointError: a new row gets no gradient or one that is not finite, or a base row gets one.
     """
-    config = AutoConfig.from_pretrained(model)
-    ids, chosen = _sequence(tokens, count, min(_LONGEST, config.max_position_embeddings))
-    used, compact = torch.unique(ids, return_inverse=True)
+    config = load_config(model)
+    step = max(1, len(tokens) // count)
+    spread = tokens[::step][:count]
+    texts = list(_sequences(spread, min(_LONGEST, config.max_position_embeddings)))
+    used, compact = torch.unique(torch.cat(texts), return_inverse=True)
     first = int((used < tokens[0].id).sum())
     with open_weights(model) as weights, torch.random.fork_rng(devices=[]):
         small = _first_layers(config, weights, used)
@@ -46,9 +50,11 @@ def check_gradient_flow(
     learning = {id(parameter) for parameter in rows.parameters()}
     for parameter in small.parameters():
         parameter.requires_grad_(id(parameter) in learning)
-    logits = small(compact[None, :-1]).logits[0]
-    functional.cross_entropy(logits, compact[1:]).backward()
-    report.event("gradient flow", tokens=chosen)
+    with report.task("checking the gradient flow", len(texts), "sequence") as task:
+        for ids in compact.split([len(text) for text in texts]):
+            logits = small(ids[None, :-1]).logits[0]
+            functional.cross_entropy(logits, ids[1:]).backward()
+            task.advance()
     base = sum(
         int((parameter.grad.norm(dim=-1) > 0).sum())
         for parameter in small.parameters()
@@ -56,26 +62,28 @@ def check_gradient_flow(
     )
     if base:
         raise CheckpointError(f"{model}: {base} frozen rows got a gradient")
-    return {
-        "tokens": chosen,
+    found = {
+        "tokens": len(spread),
         "layers": small.config.num_hidden_layers,
         **_norms(model, rows),
         "base_rows_with_gradient": base,
     }
+    ends = ", ".join(
+        f"{end} {found[end]['least']:.1e} to {found[end]['most']:.1e}" for end in _ENDS if end in found
+    )
+    report.say(f"Gradient flow: each of {len(spread):,} new rows learns ({ends}), no base row does", **found)
+    return found
 
 
-def _sequence(tokens: Sequence[NewToken], count: int, longest: int) -> tuple[Tensor, int]:
-    """Ids of the text, and how many new tokens stand in it."""
-    step = max(1, len(tokens) // count)
-    spread = tokens[::step][:count]
-    ids = list(spread[0].base_pieces)  # the first new token is to be predicted, too
-    chosen = 0
-    for token in spread:
+def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[Tensor]:
+    """The text: a new token, its pieces, the next token; each sequence gives every new token in it a task."""
+    ids = list(tokens[0].base_pieces)  # the first new token is to be predicted, too
+    for token in tokens:
         if len(ids) + 1 + len(token.base_pieces) > longest + 1:
-            break
+            yield torch.tensor(ids)
+            ids = list(token.base_pieces)
         ids += [token.id, *token.base_pieces]
-        chosen += 1
-    return torch.tensor(ids), chosen
+    yield torch.tensor(ids)
 
 
 def _first_layers(config: Any, weights: Weights, used: Tensor) -> Any:

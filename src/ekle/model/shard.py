@@ -9,6 +9,7 @@ process holds the tensor in hand and nothing else, however large the file.
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -115,6 +116,15 @@ class Shard:
         return entries
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A tensor that comes in parts along its first dimension and is nowhere held whole."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    parts: Iterable[Tensor]
+
+
 class ShardWriter:
     """A safetensors file that takes tensors one after another; a context manager, whole at its end.
 
@@ -130,28 +140,37 @@ class ShardWriter:
         self._header_bytes = len(json.dumps(self._header))
         self.size = 0
 
-    def takes(self, name: str, tensor: Tensor) -> bool:
+    def takes(self, name: str, tensor: Tensor | Streamed) -> bool:
         """Whether the header has room for the tensor, and the tensor would lie aligned."""
         more = len(json.dumps({name: self._about(tensor)}))
-        return self._header_bytes + more <= _HEADER_ROOM and self.size % tensor.element_size() == 0
+        return self._header_bytes + more <= _HEADER_ROOM and self.size % tensor.dtype.itemsize == 0
 
-    def write(self, name: str, tensor: Tensor) -> str:
-        """Append a tensor; returns the SHA-256 of its bytes.
+    def write(self, name: str, tensor: Tensor | Streamed) -> str:
+        """Append a tensor; returns the SHA-256 of its bytes, taken while they are written.
 
         Raises:
             SpaceError: the disk is full.
         """
-        raw = raw_bytes(tensor)
         about = self._about(tensor)
-        try:
-            self._file.write(raw)
-        except OSError as error:
-            raise_if_full(error, self._path)
-            raise
+        total, written = hashlib.sha256(), 0
+        for part in tensor.parts if isinstance(tensor, Streamed) else (tensor,):
+            if part.dtype != tensor.dtype:
+                raise ValueError(f"a part of {name} is {part.dtype} and not {tensor.dtype}")
+            raw = raw_bytes(part)
+            total.update(raw)
+            written += raw.nbytes
+            try:
+                self._file.write(raw)
+            except OSError as error:
+                raise_if_full(error, self._path)
+                raise
+        start, stop = about["data_offsets"]
+        if written != stop - start:
+            raise ValueError(f"the parts of {name} hold {written:,} bytes, its shape {stop - start:,}")
         self._header[name] = about
         self._header_bytes += len(json.dumps({name: about}))
-        self.size += raw.nbytes
-        return hashlib.sha256(raw).hexdigest()
+        self.size += written
+        return total.hexdigest()
 
     def names(self) -> list[str]:
         """The tensors that were written, in their order."""
@@ -173,8 +192,8 @@ class ShardWriter:
             raise_if_full(problem, self._path)
             raise
 
-    def _about(self, tensor: Tensor) -> dict[str, Any]:
-        stop = self.size + tensor.numel() * tensor.element_size()
+    def _about(self, tensor: Tensor | Streamed) -> dict[str, Any]:
+        stop = self.size + math.prod(tensor.shape) * tensor.dtype.itemsize
         return {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [self.size, stop]}
 
 

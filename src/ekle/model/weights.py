@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ekle.errors import CheckpointError, SpaceError
 from ekle.files import read_json, write_json
-from ekle.model.shard import Shard, ShardWriter, raw_bytes
+from ekle.model.shard import Shard, ShardWriter, Streamed, raw_bytes
 
 INPUT_ROWS = "model.embed_tokens.weight"
 OUTPUT_ROWS = "lm_head.weight"
@@ -62,8 +62,16 @@ class Weights:
         return self._home[name].rows(name, start, min(stop, self.shape(name)[0]))
 
     def take(self, name: str, ids: Sequence[int]) -> Tensor:
-        """The rows `ids` of a tensor, (ids, ...), without reading the others."""
-        return torch.cat([self.rows(name, number, number + 1) for number in ids])
+        """The rows `ids` of a tensor, (ids, ...), without reading the others; runs of ids in one go."""
+        found = torch.empty((len(ids), *self.shape(name)[1:]), dtype=self.dtype(name))
+        start = 0
+        while start < len(ids):
+            stop = start + 1
+            while stop < len(ids) and ids[stop] == ids[stop - 1] + 1:
+                stop += 1
+            found[start:stop] = self.rows(name, ids[start], ids[stop - 1] + 1)
+            start = stop
+        return found
 
     def blocks(self, name: str, rows: int | None = None) -> Iterator[Tensor]:
         """The first `rows` rows of a tensor (all, if None) in pieces of at most 64 MB or one row."""
@@ -155,10 +163,12 @@ def row_names(weights: Weights) -> list[str]:
     return [name for name in (INPUT_ROWS, OUTPUT_ROWS) if name in weights.names()]
 
 
-def write_weights(folder: Path, tensors: Iterable[tuple[str, Tensor]], shard_bytes: int) -> dict[str, str]:
+def write_weights(
+    folder: Path, tensors: Iterable[tuple[str, Tensor | Streamed]], shard_bytes: int
+) -> dict[str, str]:
     """Write `tensors` into safetensors files of at most `shard_bytes` (a larger tensor gets its own).
 
-    Each tensor is written as it comes and let go, so memory holds one of them.
+    Each tensor is written as it comes and let go, so memory holds one of them, or one part of it.
 
     Returns:
         The SHA-256 of each tensor's bytes, by name.
@@ -171,7 +181,7 @@ def write_weights(folder: Path, tensors: Iterable[tuple[str, Tensor]], shard_byt
     total = 0
     with ExitStack() as opened:
         for name, tensor in tensors:
-            length = tensor.numel() * tensor.element_size()
+            length = math.prod(tensor.shape) * tensor.dtype.itemsize
             full = not parts or (parts[-1].size > 0 and parts[-1].size + length > shard_bytes)
             if full or not parts[-1].takes(name, tensor):
                 opened.close()

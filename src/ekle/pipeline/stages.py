@@ -44,14 +44,14 @@ INPUTS: dict[Stage, tuple[Stage, ...]] = {
     "corpus": (),
     "vocabulary": ("corpus",),
     "base": ("corpus",),
-    "extension": ("vocabulary", "base"),
+    "extension": ("corpus", "vocabulary", "base"),
     "training": ("corpus", "extension"),
     "evaluation": ("corpus", "vocabulary", "base", "extension", "training"),
     "release": ("base", "extension", "training", "evaluation"),
 }
 """The stages whose output a stage reads."""
 
-RESUMES: frozenset[Stage] = frozenset({"base", "training", "evaluation"})
+RESUMES: frozenset[Stage] = frozenset({"base", "extension", "training", "evaluation"})
 """Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
 
 
@@ -96,7 +96,8 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: R
         case "extension":  # give it rows for them, and change nothing else
             import ekle.extension.stage as extension_stage
 
-            made = extension_stage.run(recipe, extension_stage.Inputs(vocabulary, base), folder, report)
+            parts_of_model = extension_stage.Inputs(corpus, vocabulary, base)
+            made = extension_stage.run(recipe, parts_of_model, folder, report)
         case "training":  # train the rows and the adapters
             import ekle.training.stage as training_stage
 

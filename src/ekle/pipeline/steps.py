@@ -23,7 +23,7 @@ from ekle.recipe.extension import Extension
 from ekle.recipe.release import Release
 from ekle.recipe.vocabulary import Profile
 from ekle.recipe.vocabulary import Vocabulary as VocabularySettings
-from ekle.text.read import check_sources
+from ekle.text.read import check_sources, documents
 
 
 def learn_vocabulary(
@@ -127,6 +127,7 @@ def extend_model(
     out: Path,
     *,
     settings: Extension | None = None,
+    corpus: Sequence[str] = (),
     report: Report | None = None,
 ) -> ExtendedModel:
     """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
@@ -136,9 +137,12 @@ def extend_model(
         base: a model folder or a hub id.
         out: gets model/ (which `AutoModelForCausalLM` loads) and extension.json.
         settings: how the new rows start.
+        corpus: text in the language to learn, as `learn_vocabulary` takes it; some rules need it.
         report: hears of the progress.
 
     Raises:
+        InputError: the rule for the new rows needs text.
+        TextError: the text cannot be read.
         CheckpointError: the base cannot be read, or does not fit the vocabulary.
         PreservationError: something that must not change did change.
         RunFolderError: `out` holds something.
@@ -146,8 +150,10 @@ def extend_model(
     from ekle.base.stage import resolve_model
     from ekle.extension.extend import extend_model as extend
 
+    check_sources(corpus)
     model = resolve_model(str(base))
-    return extend(Path(vocabulary), model, Path(out), settings or Extension(), report or silent())
+    text = (lambda: (document.text for document in documents(corpus))) if corpus else None
+    return extend(Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text)
 
 
 def train(recipe: Recipe, folder: Path | None = None, report: Report | None = None) -> Checkpoint:

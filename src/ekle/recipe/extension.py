@@ -2,21 +2,113 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ekle.recipe.section import Section
 
-Initialiser = Literal["mean", "subword", "edges"]
+Heuristic = Literal[
+    "mean",
+    "statistical",
+    "subword",
+    "length_weighted",
+    "first_piece",
+    "last_piece",
+    "edges",
+    "asymmetric",
+    "similarity",
+    "hybrid",
+    "focus",
+]
+"""Rules that compute rows from the base's rows, without running the model."""
+
+Initialiser = Literal[Heuristic, "distilled"]
+
+READ_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
+"""Rules that read the user's text."""
+
+
+class Similarity(Section):
+    """Weights of the groups whose rows `similarity` and `hybrid` mix; a group without members has none."""
+
+    pieces: float = Field(default=1.0, gt=0)
+    """The token's own base pieces; above 0, because not every token has another group."""
+    root: float = Field(default=1.0, ge=0)
+    """Tokens with the same root."""
+    chain: float = Field(default=0.5, ge=0)
+    """Tokens with the same chain of suffixes."""
+    twins: float = Field(default=1.0, ge=0)
+    """For suffixes: the same suffixes in other vowels (-larından, -lerinden)."""
+    members: PositiveInt = 8
+    """Most members of a group; base tokens come first, then new ones, the most frequent first."""
+
+
+class Hybrid(Section):
+    """What `hybrid` adds to the rows of `similarity`."""
+
+    statistics: float = Field(default=0.2, ge=0, le=1)
+    """Share of the mean of the base rows in use."""
+    noise: float = Field(default=0.05, ge=0)
+    """Normal noise, in standard deviations of the base rows in use."""
+
+
+class Focus(Section):
+    """The static vectors by which `focus` finds similar tokens."""
+
+    text_bytes: PositiveInt = 20_000_000
+    """Bytes of text to read."""
+    window: PositiveInt = 5
+    """How far apart two tokens may be to count as company."""
+    min_count: PositiveInt = 10
+    """Rarer tokens have no vector; a new token without one is the mean of its pieces."""
+    dimensions: PositiveInt = 128
+
+
+class Distillation(Section):
+    """How `distilled` learns rows from what the base does with the pieces."""
+
+    start: Heuristic = "first_piece"
+    """The rule that the rows start from."""
+    depth: float = Field(default=1 / 3, gt=0, le=1)
+    """Share of the layers after which hidden states are compared."""
+    snippets: PositiveInt = 16
+    """Passages of text looked for, for each new token."""
+    snippet_characters: PositiveInt = 240
+    text_bytes: PositiveInt = 100_000_000
+    """Bytes of text to look through."""
+    batch_tokens: PositiveInt = 4096
+    """Tokens of a step, padding included, in the new cut."""
+    passes: PositiveInt = 1
+    """How often every passage is read."""
+    tokens: PositiveInt | None = None
+    """Tokens to learn from instead, in the new cut."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Minutes after which learning ends in any case."""
+    learning_rate: float = Field(default=0.05, gt=0)
+    """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
+    output_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross-entropy beside the distance of hidden states, where one row serves both ends."""
+    save_minutes: float = Field(default=5.0, gt=0)
+    """Time between two states to go on from."""
 
 
 class Extension(Section):
-    """`init` names the rule for the new rows; `seed` feeds the rules that draw noise.
+    """`init` names the rule for the new rows; docs/rows.md says what each does and costs.
 
-    `mean`: the mean of all base rows. `subword`: the mean of the rows of the token's base pieces.
-    `edges`: the input row is that of the last piece, the output row that of the first.
+    `seed` feeds the rules that draw noise.
     """
 
     init: Initialiser = "subword"
+    output: Heuristic | None = None
+    """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
     gradient_tokens: NonNegativeInt = 256
     """New tokens whose rows are shown to get a gradient after they are made; 0 leaves it out."""
+    similarity: Similarity = Similarity()
+    hybrid: Hybrid = Hybrid()
+    focus: Focus = Focus()
+    distillation: Distillation = Distillation()
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the rule for either end needs text to read."""
+        return not READ_TEXT.isdisjoint({self.init, self.output})

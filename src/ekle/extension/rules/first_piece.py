@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ekle.model.row_matrix import RowMatrix
 
-def first_piece_rows(rows: Tensor, pieces: Sequence[Sequence[int]]) -> Tensor:
-    """New rows (new tokens, hidden) in float32: row i is `rows[pieces[i][0]]` of (base tokens, hidden).
+
+def first_piece_rows(rows: RowMatrix, pieces: Sequence[Sequence[int]]) -> Tensor:
+    """New rows (new tokens, width) in float32: row i is `rows[pieces[i][0]]`; meant for output rows.
 
     Where the base wants to write the token's text, it puts its mass on the first piece, so the output
     row that answers to the same hidden states is that piece's. Reads one base row a new token.
     """
-    return rows[torch.tensor([token[0] for token in pieces], dtype=torch.long)].float()
+    return rows.take(torch.tensor([token[0] for token in pieces], dtype=torch.long))

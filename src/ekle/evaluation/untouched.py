@@ -1,0 +1,59 @@
+"""Whether an extended model still is its base, byte for byte, apart from the new rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ekle.evaluation.subjects import is_model
+from ekle.files import read_json
+from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
+from ekle.progress import Report
+
+_RECORD = "extension.json"
+
+
+def record_of(model: Path) -> Path | None:
+    """The digests that `ekle extend` left beside the model folder `model`; None where there are none."""
+    record = model.parent / _RECORD
+    if model.name != "model" or not record.is_file() or not is_model(model):
+        return None
+    return record if "digests" in read_json(record) else None
+
+
+def recheck(record: Path, model: Path, base: Path | None, report: Report) -> dict[str, Any]:
+    """Read all weights again and hold them against the digests that were taken when the model was extended.
+
+    Args:
+        record: extension.json, whose digests are of the bytes that the base had then.
+        model: the extended model.
+        base: the base as it is now; None where only a tokenizer is there.
+        report: shows the progress.
+
+    Returns:
+        `tensors` and `rows` that should be the base's; `changed`, the tensors of the model that differ from
+        the record; and `base_changed`, those of `base`, which then is not what the model was made from.
+
+    Raises:
+        CheckpointError: a model folder is damaged.
+    """
+    about = read_json(record)
+    digests, rows = about["digests"], int(about["first_new_id"])
+    found: dict[str, Any] = {"tensors": len(digests), "rows": rows}
+    folders = {"changed": model} | ({"base_changed": base} if base is not None else {})
+    for key, folder in folders.items():
+        with open_weights(folder) as weights:
+            names = set(digests) if key == "base_changed" else {*digests, *weights.names()}
+            with report.task(f"reading {folder.name} again", len(names), "tensors") as task:
+                found[key] = []
+                for name in sorted(names):
+                    if not _same(weights, name, digests, rows):
+                        found[key].append(name)
+                    task.advance()
+    return found
+
+
+def _same(weights: Weights, name: str, digests: Mapping[str, str], rows: int) -> bool:
+    if name not in weights.names() or name not in digests:
+        return False
+    limit = rows if name in (INPUT_ROWS, OUTPUT_ROWS) else None
+    return weights.digest(name, limit) == digests[name]

@@ -1,0 +1,146 @@
+"""The losses of Token Distillation for one batch of passages, and what they tell the new rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from ekle.bpe.two_cuts import TwoCuts
+from ekle.model.first_layers import first_layers
+from ekle.model.loss import chunk_size, chunked_cross_entropy
+from ekle.model.row_adam import RowAdam
+from ekle.model.rows import SplitEmbedding, SplitHead
+from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
+
+
+class Distiller:
+    """A frozen base as teacher, its lower layers as student, and the new rows between them.
+
+    Args:
+        model: the base, on its device; its parameters must not require gradients.
+        start: new rows (new tokens, width) in float32 by the name of their matrix; without `OUTPUT_ROWS` the
+            model ties its head, and one row serves both ends.
+        opening: id of a base token put before every passage. Models hang much of their attention on the first
+            token, whatever it is; here it is the same in both cuts and counts for nothing.
+        depth: layers after which hidden states are compared.
+        output_weight: weight of the cross-entropy; 0 leaves output rows as they are.
+    """
+
+    def __init__(
+        self, model: Any, start: Mapping[str, Tensor], opening: int, depth: int, output_weight: float
+    ) -> None:
+        self._model, self._opening, self._output_weight = model, opening, output_weight
+        self._student = first_layers(model, depth)
+        self._teacher_part = model.get_decoder().layers[depth - 1]
+        rows, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        self.first = len(rows)
+        tables = {name: nn.Parameter(table.to(rows.device, copy=True)) for name, table in start.items()}
+        self._tables = tables
+        self._embedding = SplitEmbedding(_frozen(rows), tables[INPUT_ROWS])
+        self._head = SplitHead(_frozen(head), tables.get(OUTPUT_ROWS, tables[INPUT_ROWS]))
+        self.adams = {name: RowAdam(table.data) for name, table in tables.items()}
+
+    def rows(self) -> dict[str, Tensor]:
+        """The new rows as they are now."""
+        return {name: table.data for name, table in self._tables.items()}
+
+    def step(self, passages: Sequence[TwoCuts], rates: Mapping[str, float]) -> tuple[float, float]:
+        """Learn from a batch, with steps of the length `rates` by matrix.
+
+        Returns:
+            The squared distance of hidden states, as a share of their own square, and the cross-entropy of
+            the next token in nats (nan where it is not asked for).
+        """
+        distance, entropy = self.losses(passages)
+        loss = distance if entropy is None else distance + self._output_weight * entropy
+        loss.backward()
+        seen = torch.cat([torch.from_numpy(passage.new) for passage in passages])
+        used = {INPUT_ROWS: torch.unique(seen[seen >= self.first] - self.first)}
+        everything = torch.arange(len(self._tables[INPUT_ROWS]))
+        if entropy is not None:  # the softmax reaches every row, also to hold it back
+            used[OUTPUT_ROWS if OUTPUT_ROWS in self._tables else INPUT_ROWS] = everything
+        for name, table in self._tables.items():
+            if table.grad is not None and name in used:
+                self.adams[name].step(table.grad, used[name].to(table.device), rates[name])
+            table.grad = None
+        return distance.item(), float("nan") if entropy is None else entropy.item()
+
+    def losses(self, passages: Sequence[TwoCuts]) -> tuple[Tensor, Tensor | None]:
+        """Distance and cross-entropy of a batch; see `step`."""
+        device = self._embedding.base.device
+        middle, last = self._teach([passage.base for passage in passages])
+        ids, mask = self._padded([passage.new for passage in passages])
+        states = self._student(
+            inputs_embeds=self._embedding(ids), attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        here, there = _compared(passages, self.first)
+        wanted = middle[tuple(here.to(device))].float()
+        given = states[tuple(there.to(device))].float()
+        distance = (given - wanted).square().sum(dim=-1).mean() / wanted.square().sum(dim=-1).mean()
+        if not self._output_weight:
+            return distance, None
+        before, labels = _predicted(passages)
+        rows = self.first + len(self._tables[INPUT_ROWS])
+        known = last[tuple(before.to(device))]
+        return distance, chunked_cross_entropy(known, self._head, labels.to(device), chunk_size(rows, device))
+
+    @torch.no_grad()
+    def _teach(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        """Hidden states (B, T, D) of the base on its own cut: at the depth of the student, and the last."""
+        ids, mask = self._padded(texts)
+        caught: list[Tensor] = []
+
+        def catch(_: nn.Module, __: Any, output: Any) -> None:
+            caught.append(output[0] if isinstance(output, tuple) else output)
+
+        hook = self._teacher_part.register_forward_hook(catch)
+        try:
+            decoder = self._model.get_decoder() if self._output_weight else self._student
+            last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        finally:
+            hook.remove()
+        return caught[0], last
+
+    def _padded(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        """Ids with the opening before them, and the mask, padded on the right, where nothing looks."""
+        rows = [torch.cat([torch.tensor([self._opening]), torch.from_numpy(ids)]) for ids in texts]
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        device = self._embedding.base.device
+        return pad_sequence(rows, batch_first=True).to(device), mask.to(device)
+
+
+def _compared(passages: Sequence[TwoCuts], first: int) -> tuple[Tensor, Tensor]:
+    """Places (2, n) as passage and position, in the base cut and in the new one, that should agree.
+
+    All shared boundaries from the end of the first new token on: it and what can attend to it.
+    """
+    pairs = []
+    for number, passage in enumerate(passages):
+        since = int((passage.new >= first).argmax())
+        pairs += [
+            (number, base + 1, new + 1)
+            for base, new in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True)
+            if new >= since
+        ]
+    found = torch.tensor(pairs).T
+    return found[[0, 1]], found[[0, 2]]
+
+
+def _predicted(passages: Sequence[TwoCuts]) -> tuple[Tensor, Tensor]:
+    """Places (2, n) in the base cut after which a token of the new cut begins, and those tokens (n,)."""
+    places: list[tuple[int, int]] = []
+    labels: list[int] = []
+    for number, passage in enumerate(passages):
+        places.append((number, 0))
+        labels.append(int(passage.new[0]))
+        for base, new in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True):
+            if new + 1 < len(passage.new):
+                places.append((number, base + 1))
+                labels.append(int(passage.new[new + 1]))
+    return torch.tensor(places).T, torch.tensor(labels)
+
+
+def _frozen(rows: Tensor) -> nn.Parameter:
+    return nn.Parameter(rows.detach(), requires_grad=False)

@@ -1,0 +1,78 @@
+"""The base model as a teacher: loaded, frozen, with a token to open a passage with."""
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from ekle.errors import CheckpointError
+from ekle.model.weights import open_weights
+
+_OPENING = "<|endoftext|>"
+
+
+def load_teacher(base: Path) -> Any:
+    """The model in the folder `base`, frozen: bfloat16 on a GPU, float32 on a processor.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or does not fit the memory.
+    """
+    _check_memory(base)
+    logging.disable_progress_bar()  # ekle has a bar of its own
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base, dtype=dtype, use_safetensors=True, local_files_only=True
+        ).to(device)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{base} cannot be loaded as a model: {reason}") from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise CheckpointError(_too_large(base)) from error
+    return model.eval().requires_grad_(False)
+
+
+def _check_memory(base: Path) -> None:
+    """Refuse a model that is larger than all memory, before the system kills whoever loads it."""
+    with open_weights(base) as weights:
+        numbers = sum(math.prod(weights.shape(name)) for name in weights.names())
+    if numbers * (2 if torch.cuda.is_available() else 4) > memory_bytes():
+        raise CheckpointError(_too_large(base))
+
+
+def memory_bytes() -> int:
+    """Memory of the device that models run on: the GPU's, or the machine's."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[1])
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not every system says
+        return sys.maxsize
+
+
+def _too_large(base: Path) -> str:
+    return (
+        f"{base} does not fit the memory, and distilling runs it; take another --init, or a GPU that holds it"
+    )
+
+
+def opening_id(tokenizer: Tokenizer, config: Any) -> int:
+    """A token that begins texts: <|endoftext|>, or what the configuration names as first or last token."""
+    named = tokenizer.token_to_id(_OPENING)
+    for found in (named, config.bos_token_id, config.eos_token_id):
+        if found is not None:
+            return int(found[0] if isinstance(found, list) else found)
+    return 0  # whatever it is, it stands before every passage in either cut
+
+
+def layers_at(depth: float, layers: int) -> int:
+    """The number of layers, at least one, that comes nearest to a share of `layers`."""
+    return min(max(math.floor(depth * layers + 0.5), 1), layers)

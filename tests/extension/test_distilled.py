@@ -1,0 +1,232 @@
+"""Distilled rows bring the model nearer to what it made of the pieces, and an interruption costs nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import ENGLISH, TURKISH
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
+from ekle.bpe.two_cuts import Cutter
+from ekle.errors import TrainingError
+from ekle.extension.distillation import Distiller
+from ekle.extension.extend import extend_model
+from ekle.extension.snippets import snippets
+from ekle.extension.stage import Inputs, run
+from ekle.extension.teacher import layers_at, load_teacher, opening_id
+from ekle.files import read_json
+from ekle.model.first_layers import first_layers
+from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
+from ekle.pipeline.stages import RESUMES
+from ekle.progress import silent
+from ekle.recipe import Recipe
+from ekle.recipe.extension import Distillation, Extension
+
+both = pytest.mark.parametrize("tied", [False, True])
+QUICK = Distillation(snippets=8, batch_tokens=256, passes=12, depth=0.5, save_minutes=1e-9)
+
+
+def text() -> Iterator[str]:
+    return iter(TURKISH)
+
+
+def distil(
+    vocabulary: Vocabulary, base: Path, out: Path, settings: Distillation = QUICK, output: str | None = None
+) -> ExtendedModel:
+    given = Extension(init="distilled", distillation=settings, output=output, seed=1)
+    return extend_model(vocabulary.folder, base, out, given, silent(), text)
+
+
+def rows(extended: ExtendedModel, name: str) -> torch.Tensor:
+    return load_file(extended.model / "model.safetensors")[name][410:]
+
+
+@both
+def test_hidden_states_come_nearer_and_the_new_tokens_likelier(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    extended = distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+    about = read_json(extended.folder / "extension.json")["distillation"]
+    first, last = about["curve"][0], about["curve"][-1]
+    assert about["layers"] == 1
+    assert last["distance"] < 0.8 * first["distance"]
+    assert last["cross_entropy"] < first["cross_entropy"] - 0.1
+
+
+def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = distil(tiny_vocabulary, tiny_base, tmp_path / "whole")
+    step, calls = Distiller.step, []
+
+    def stop(self: Distiller, *given: object) -> tuple[float, float]:
+        calls.append(1)
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+        return step(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Distiller, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [".out.rows", "whole"]
+    again = distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+    steps = read_json(again.folder / "extension.json")["distillation"]["step"]
+    assert len(calls) - 1 == steps  # none was done twice
+    assert not (tmp_path / ".out.rows").exists()
+    for name in (INPUT_ROWS, OUTPUT_ROWS):
+        assert torch.equal(rows(again, name), rows(whole, name))
+
+
+def test_other_settings_begin_anew(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(Distiller, "step", _fails)
+        distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+    other = QUICK.model_copy(update={"learning_rate": 0.01})
+    alone = distil(tiny_vocabulary, tiny_base, tmp_path / "alone", other)
+    after = distil(tiny_vocabulary, tiny_base, tmp_path / "out", other)
+    assert torch.equal(rows(alone, INPUT_ROWS), rows(after, INPUT_ROWS))
+
+
+def _fails(*given: object) -> tuple[float, float]:
+    raise RuntimeError
+
+
+@both
+def test_the_budget_in_tokens_and_in_minutes_is_kept(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    few = QUICK.model_copy(update={"tokens": 600})
+    about = read_json(distil(tiny_vocabulary, tiny_base, tmp_path / "a", few).folder / "extension.json")
+    assert 600 <= about["distillation"]["tokens"] < 600 + 256
+    short = QUICK.model_copy(update={"passes": 10**6, "minutes": 0.005})
+    about = read_json(distil(tiny_vocabulary, tiny_base, tmp_path / "b", short).folder / "extension.json")
+    assert about["distillation"]["seconds"] < 3
+
+
+def test_a_rule_named_for_the_output_has_the_last_word_there(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    extended = distil(tiny_vocabulary, tiny_base, tmp_path / "out", output="subword")
+    before = load_file(tiny_base / "model.safetensors")[OUTPUT_ROWS]
+    for new, row in zip(tiny_vocabulary.tokens(), rows(extended, OUTPUT_ROWS), strict=True):
+        assert torch.allclose(row, before[new.base_pieces].mean(dim=0), atol=1e-6)
+
+
+def test_a_text_without_new_tokens_is_refused(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    settings = Extension(init="distilled")
+    with pytest.raises(TrainingError, match="no new token occurs"):
+        extend_model(
+            tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent(), lambda: iter(ENGLISH[:1])
+        )
+    assert not any(tmp_path.iterdir())
+
+
+@both
+def test_the_student_is_the_lower_part_of_the_model(tied: bool, tiny_base: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    ids = torch.arange(12).reshape(2, 6)
+    with torch.no_grad():
+        whole = model(ids, output_hidden_states=True)
+        for depth in (1, 2):
+            lower = first_layers(model, depth)(input_ids=ids).last_hidden_state
+            if depth == 1:  # after the last layer, transformers gives the normed state
+                assert torch.equal(lower, whole.hidden_states[1])
+            else:
+                assert torch.equal(model.model.norm(lower), whole.hidden_states[2])
+        assert torch.equal(model(ids).logits, whole.logits)
+
+
+@both
+def test_the_losses_are_those_of_the_plain_way(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary
+) -> None:
+    """One passage at a time, no padding, full logits, a position after the other."""
+    model = load_teacher(tiny_base)
+    cutter = Cutter(
+        Tokenizer.from_file(str(tiny_base / "tokenizer.json")),
+        Tokenizer.from_file(str(tiny_vocabulary.tokenizer / "tokenizer.json")),
+    )
+    passages = snippets(TURKISH[:3], cutter, 410, 20, QUICK, silent())
+    draw = torch.Generator().manual_seed(0)
+    names = [INPUT_ROWS] if tied else [INPUT_ROWS, OUTPUT_ROWS]
+    new = {name: torch.randn(20, 32, generator=draw) for name in names}
+    opening = opening_id(cutter.base, model.config)
+    assert opening == 400
+    distance, entropy = Distiller(model, new, opening, 1, 1.0).losses(passages)
+    table = torch.cat([model.get_input_embeddings().weight, new[INPUT_ROWS]])
+    head = torch.cat([model.get_output_embeddings().weight, new[names[-1]]])
+    apart, size, losses = [], [], []
+    for passage in passages:
+        base, ids = [opening, *passage.base.tolist()], [opening, *passage.new.tolist()]
+        told = model(torch.tensor([base]), output_hidden_states=True).hidden_states
+        given = model(inputs_embeds=table[ids][None], output_hidden_states=True).hidden_states[1][0]
+        since = next(at for at, number in enumerate(ids) if number >= 410)
+        at, left = 0, 0
+        for place, number in enumerate(ids):
+            pieces = next((t.base_pieces for t in tiny_vocabulary.tokens() if t.id == number), [number])
+            if place:
+                scores = told[2][0][at] @ head.T
+                losses.append(-torch.log_softmax(scores, dim=-1)[number])
+            at = left + len(pieces) - 1
+            left = at + 1
+            if place >= since:
+                apart.append((given[place] - told[1][0][at]).square().sum())
+                size.append(told[1][0][at].square().sum())
+    assert torch.allclose(distance, torch.stack(apart).mean() / torch.stack(size).mean(), rtol=1e-4)
+    assert entropy is not None
+    assert torch.allclose(entropy, torch.stack(losses).mean(), rtol=1e-4)
+
+
+def test_every_new_token_gets_its_passages_while_there_are_any(
+    tiny_base: Path, tiny_vocabulary: Vocabulary
+) -> None:
+    cutter = Cutter(
+        Tokenizer.from_file(str(tiny_base / "tokenizer.json")),
+        Tokenizer.from_file(str(tiny_vocabulary.tokenizer / "tokenizer.json")),
+    )
+    few = Distillation(snippets=1, snippet_characters=30)
+    found = snippets(TURKISH * 3, cutter, 410, 20, few, silent())
+    seen = {int(number) for passage in found for number in passage.new if number >= 410}
+    everywhere = {i for text in TURKISH for i in cutter.new.encode(text).ids if i >= 410}
+    assert seen == everywhere
+    assert len(found) <= 20
+
+
+def test_a_share_of_the_layers_is_at_least_one_and_at_most_all() -> None:
+    assert [layers_at(1 / 3, layers) for layers in (1, 2, 28, 36)] == [1, 1, 9, 12]
+    assert layers_at(1.0, 36) == 36
+
+
+def test_the_stage_of_a_run_goes_on_from_its_parts(
+    tiny_base_model: BaseModel,
+    tiny_corpus: Corpus,
+    tiny_vocabulary: Vocabulary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = Extension(init="distilled", distillation=QUICK)
+    recipe, inputs = Recipe(name="x", extension=given), Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
+    step, calls = Distiller.step, []
+
+    def stop(self: Distiller, *given: object) -> tuple[float, float]:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return step(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Distiller, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, inputs, tmp_path, silent())
+    assert (tmp_path / "parts" / "distilled.safetensors").exists()
+    made = run(recipe, inputs, tmp_path, silent())
+    assert read_json(made.folder / "extension.json")["distillation"]["step"] == len(calls) - 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["extension.json", "model"]
+    assert "extension" in RESUMES
