@@ -126,7 +126,7 @@ def test_a_base_that_cuts_words_otherwise_is_refused(base: BaseTokenizer) -> Non
 
 def test_protected_words_are_put_where_merges_could_fire_on_them(base: BaseTokenizer) -> None:
     table = pl.DataFrame({"text": [" chat", " de", "{", "class"], "share": [0.01, 0.04, 0.02, 0.1]})
-    table = table.with_columns((pl.col("share") * 3).alias("cost"))
+    table = table.with_columns((pl.col("share") * 3).alias("cost"), pl.lit(0.0).alias("never"))
     found = joined_foreign(table, base)
     shares = dict(found.select("text", "share").iter_rows())
     assert (found["cost"] / found["share"]).to_list() == pytest.approx([3.0] * len(found))

@@ -162,6 +162,16 @@ def measure_use(tokenizer: Tokenizer, documents: Sequence[str], ids: Collection[
     return NewTokenUse(tokens, new, int(occurs.sum()), len(ids))
 
 
+def count_ids(tokenizer: Tokenizer, documents: Sequence[str], ids: int) -> Counts:
+    """How often each of the first `ids` ids occurs in `documents`, shape (ids,)."""
+    counts = np.zeros(ids, dtype=np.int64)
+    for batch in batches(documents):
+        encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        found = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+        counts += np.bincount(np.concatenate(found), minlength=ids)
+    return counts
+
+
 def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = 5) -> list[float]:
     """Characters encoded a second by each tokenizer, in the order given.
 
