@@ -142,7 +142,7 @@ def test_words_that_end_in_one_piece_share_the_rows_of_what_follows(base: BaseTo
     words = [" türler", " sözler"]
     plain = base.tokenizer()
     (last,) = {plain.decode(plain.encode(word).ids[-1:]) for word in words}
-    table = pl.DataFrame({"text": words, "share": [0.01, 0.02], "cost": [0.1, 0.4]})
+    table = pl.DataFrame({"text": words, "share": [0.01, 0.02], "cost": [0.1, 0.4], "never": [0.0, 0.0]})
     row = joined_foreign(table, base).filter(pl.col("text") == f"{last},").row(0, named=True)
     assert row["share"] == pytest.approx(0.03 * 0.05)
     assert row["cost"] == pytest.approx(0.5 * 0.05)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ekle.evaluation.wording import percent, signed
+from ekle.evaluation.wording import counted, percent, signed
 
 
 def findings(report: dict[str, Any]) -> Iterator[str]:
@@ -71,6 +71,5 @@ def _most(figures: dict[str, Any]) -> str:
     if not changes["different"]:
         return ""
     first = changes["listed"][0]
-    return (
-        f"; {changes['different']:,} different words, most often {first['text']!r} ({first['count']:,} times)"
-    )
+    words, times = counted(changes["different"], "different word"), counted(first["count"], "time")
+    return f"; {words}, most often {first['text']!r} ({times})"

@@ -202,16 +202,20 @@ def evaluate(
     )
 
 
-def compare(tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path]) -> list[dict[str, Any]]:
+def compare(
+    tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path], *, changes: bool = False
+) -> list[dict[str, Any]]:
     """Tokenizers side by side; the first is what the others are held against.
 
     Args:
         tokenizers: name to print, to "qwen3", a folder (of a run, too), a tokenizer.json or a hub id.
         texts: name to print, to a file or folder.
+        changes: whether to list everything that each cuts differently from the first.
 
     Returns:
         One entry a tokenizer: `name`, `tokens`, `texts` (by name: tokens, bytes_per_token,
-        tokens_per_word, floor, tokens_saved, lines_changed), `characters_per_second` and `speed`.
+        tokens_per_word, floor, tokens_saved, lines, lines_changed, changes), `characters_per_second` and
+        `speed`.
 
     Raises:
         TextError, TokenizerError: a text or a tokenizer cannot be read.
@@ -221,7 +225,7 @@ def compare(tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path]) -> 
     found = {
         name: find_model(Path(where)) if Path(where).is_dir() else where for name, where in tokenizers.items()
     }
-    return compare_tokenizers(found, texts)
+    return compare_tokenizers(found, texts, changes=changes)
 
 
 def export(model: Path, out: Path, *, settings: Release | None = None, report: Report | None = None) -> Path:
