@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ekle.evaluation.wording import counted, percent, signed
+from ekle.page.wording import counted, percent, signed
 
 
 def findings(report: dict[str, Any]) -> Iterator[str]:

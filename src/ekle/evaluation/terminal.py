@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
-from ekle.evaluation.wording import amount, counted, percent, signed
+from ekle.page.wording import amount, counted, percent, signed
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
