@@ -1,17 +1,20 @@
 """Plots as Plotly figures without colours, and those that more than one page shows.
 
-A trace names its colour in `meta`: `base`, `extended`, `trained`, `ink`, or `line-1` to `line-6` for lines that
-are equals. script.js looks it up in the style sheet, so that plots follow the reader's light or dark theme.
+A trace names its colour in `meta`: `base`, `extended`, `trained`, `ink`, or `line-1` to `line-6` for lines
+that are equals. script.js looks it up in the style sheet, so that plots follow the reader's light or dark
+theme.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from ekle.page.wording import SPACE
+
 Plot = dict[str, Any]
 
 _LINES = 6  # colours of equals; more lines than that are told apart by dashes
 _DASHES = ("solid", "dot", "dash")
-_TICKS = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
+_TICKS = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0)
 
 
 def figure(
@@ -86,7 +89,7 @@ def _against_drift(points: Sequence[dict[str, Any]]) -> Plot:
         "title": {"text": "lines cut differently"},
         "type": "log",
         "tickvals": list(_TICKS),
-        "ticktext": [f"{100 * tick:g} %" for tick in _TICKS],
+        "ticktext": [f"{100 * tick:g}{SPACE}%" for tick in _TICKS],
     }
     return figure(lines, 380, x=drift, y=_saved_axis(), showlegend=True)
 
@@ -99,10 +102,15 @@ def _against_roots(points: Sequence[dict[str, Any]]) -> Plot:
         "meta": "extended",
         "x": [point["root_uncut"] for point in points],
         "y": [_saved(point) for point in points],
-        "text": [f"{point['size']:,}" for point in points],
+        # Every other point has its size beside it, the last one included: a phone has no room for all.
+        "text": [
+            "" if place % 2 else f"{point['size']:,}"
+            for place, point in zip(range(len(points) - 1, -1, -1), points, strict=True)
+        ],
+        "customdata": [point["size"] for point in points],
         "textposition": "bottom right",
         "cliponaxis": False,
-        "hovertemplate": "%{text} new tokens: %{x:.1%} of roots uncut, %{y:.1%} saved<extra></extra>",
+        "hovertemplate": "%{customdata:,} new tokens: %{x:.1%} of roots uncut, %{y:.1%} saved<extra></extra>",
     }
     roots = {"title": {"text": "inflected words with their root uncut"}, "tickformat": ".0%"}
     return figure([line], 340, x=roots, y=_saved_axis(), showlegend=False)

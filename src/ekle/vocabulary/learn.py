@@ -20,6 +20,7 @@ from ekle.vocabulary.categories import Categories
 from ekle.vocabulary.evidence import gather
 from ekle.vocabulary.keep import check_terms, read_terms
 from ekle.vocabulary.material import Material, material_of
+from ekle.vocabulary.page import write_page
 from ekle.vocabulary.profile import Cut, cut_for
 from ekle.vocabulary.protected import Protected, protected_text
 from ekle.vocabulary.strict import price_of, settings_that_spare, what_it_costs
@@ -92,6 +93,7 @@ def learn_vocabulary(
         "costs": costs,
     }
     write_json(out / "report.json", summary)
+    write_page(summary, out / "report.html")
     return Vocabulary(out)
 
 
