@@ -44,8 +44,14 @@ def test_compare_lists_what_changes_and_writes_all_of_it(
 
 
 def test_a_table_in_a_file_is_not_cut_at_eighty_columns(
-    tiny_base: Path, made: Path, english: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    tiny_base: Path,
+    made: Path,
+    english: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # who sets it means it
     long = tmp_path / ("a-name-that-is-long-" * 5 + ".txt")
     long.write_text(english.read_text("utf-8"), "utf-8")
     assert main(["compare", str(tiny_base), str(made), "--text", str(long)]) == 0

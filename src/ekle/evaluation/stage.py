@@ -14,9 +14,8 @@ from ekle.evaluation.untouched import record_of
 from ekle.progress import Report
 from ekle.recipe import Recipe
 
-
 _LISTS = ("other", "protected", "rarely_used")
-"""What is long in a vocabulary's report, and not repeated in the evaluation's: the page beside it shows it."""
+"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,9 @@ def extend_model(
     check_sources(corpus)
     model = resolve_model(str(base))
     text = (lambda: (document.text for document in documents(corpus))) if corpus else None
-    return extend(Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text)
+    return extend(
+        Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text, str(base)
+    )
 
 
 def train(recipe: Recipe, folder: Path | None = None, report: Report | None = None) -> Checkpoint:
