@@ -10,6 +10,7 @@
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -145,7 +146,8 @@ class BaseModel:
     @property
     def model(self) -> Path:
         """The model folder: the one the user gave, or the one that was built or downloaded."""
-        return Path(read_json(self.folder / "base.json")["model"])
+        # Recorded as seen from here, so that a run and its model may move together.
+        return Path(os.path.normpath(self.folder.resolve() / read_json(self.folder / "base.json")["model"]))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -20,13 +20,18 @@ from rich.progress import (
 from rich.progress import Task as BarTask
 from rich.text import Text
 
+Unit = Literal[
+    "", "bytes", "lines", "matrices", "merges", "prompts", "sequences", "steps", "tensors", "texts", "tokens"
+]
+"""What a task counts, in the plural; a type, so that no line says step/s where another says steps/s."""
+
 _PLAIN_SECONDS = 10.0  # a log file gets one line a task in this time, not one a step
 
 
 class Task:
     """A piece of work under way; `advance` moves its bar."""
 
-    def __init__(self, report: "Report", label: str, total: float | None, unit: str) -> None:
+    def __init__(self, report: "Report", label: str, total: float | None, unit: Unit) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0.0
         self._report = report
@@ -41,7 +46,7 @@ class Task:
     def rate(self) -> str:
         """The speed so far, such as "12.3 steps/s"; bytes are given as "4.5 MB/s" (10^6)."""
         speed = self.done / max(time.monotonic() - self._started, 1e-9)
-        if self.unit in ("byte", "bytes"):
+        if self.unit == "bytes":
             return f"{speed / 1e6:,.1f} MB/s"
         return f"{speed:,.1f} {self.unit}/s" if speed < 100 else f"{speed:,.0f} {self.unit}/s"
 
@@ -98,7 +103,7 @@ class Report:
                     progress.remove_task(bar)
 
     @contextmanager
-    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+    def task(self, label: str, total: float | None = None, unit: Unit = "") -> Iterator[Task]:
         """A bar named `label` for `total` units of work (None: unknown); nested tasks get bars below."""
         task = Task(self, label, total, unit)
         ended = "failed"

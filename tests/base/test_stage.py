@@ -1,11 +1,12 @@
 """The base stage builds the tiny model so that it has learned, and checks what it is given."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM
 
-from ekle.artifacts import Corpus, read_documents
+from ekle.artifacts import BaseModel, Corpus, read_documents
 from ekle.base.stage import Inputs, run
 from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
@@ -52,6 +53,16 @@ def test_a_folder_is_taken_as_it_is(tiny_base: Path, tiny_corpus: Corpus, tmp_pa
     made = run(recipe(str(tiny_base), str(tiny_base)), Inputs(tiny_corpus), tmp_path, silent())
     assert made.model == tiny_base.resolve()
     assert read_json(tmp_path / "base.json")["rows"] == 410
+
+
+def test_a_run_and_its_model_may_move_together(tiny_base: Path, tiny_corpus: Corpus, tmp_path: Path) -> None:
+    shutil.copytree(tiny_base, tmp_path / "here" / "model")
+    (tmp_path / "here" / "run").mkdir()
+    model = str(tmp_path / "here" / "model")
+    made = run(recipe(model, model), Inputs(tiny_corpus), tmp_path / "here" / "run", silent())
+    assert read_json(made.folder / "base.json")["model"] == "../model"
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert BaseModel(tmp_path / "there" / "run", "x").model == (tmp_path / "there" / "model").resolve()
 
 
 def test_a_model_that_is_nowhere_is_refused(tiny_base: Path, tiny_corpus: Corpus, tmp_path: Path) -> None:

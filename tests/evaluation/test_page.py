@@ -76,6 +76,22 @@ def test_text_of_others_cannot_become_markup(figures):
     assert "<script>alert" not in page and "<img src=x" not in page and "</script><b>" not in page
 
 
+def test_intervals_have_a_column_only_where_they_are_known(figures):
+    """The held-out genres here have too few documents for an interval."""
+    heading = "<th>95&nbsp;% interval</th><th>floor saves"
+    assert heading not in render(figures)
+    known = copy.deepcopy(figures)
+    known["tokens"]["by_text"]["prose"]["saved"] |= {"low": 0.1, "high": 0.2}
+    assert heading in render(known)
+
+
+def test_the_trades_of_the_vocabulary_are_curves_on_the_page(figures):
+    points = [{"size": n, "learning_text": 0.1 * n, "lines_changed": {"en": 0.01 * n}} for n in range(3)]
+    page = render(figures | {"vocabulary": {**figures["vocabulary"], "trades": points}})
+    assert 'id="plot-trade-size"' in page and 'id="plot-trade-drift"' in page
+    assert 'id="plot-trade-root"' not in page
+
+
 def test_parts_without_figures_leave_no_trace(figures):
     bare = {key: figures[key] for key in ("format", "title", "ekle", "settings", "texts", "verdict")}
     page = without_scripts(render(bare))

@@ -1,7 +1,7 @@
 """The sentences say what the figures say, good or bad, and nothing that was not measured."""
 
 from ekle.evaluation.verdict import verdict
-from ekle.evaluation.wording import amount, listed, percent, signed, size, span
+from ekle.page.wording import amount, listed, percent, signed, size, span
 
 
 def figures(saved=0.34, change=None, base_parameters=4_000_000_000):

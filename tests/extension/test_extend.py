@@ -78,6 +78,7 @@ def test_used_new_rows_get_a_gradient_and_unused_ones_none(
 def test_the_manifest_of_the_extension_says_what_was_kept(extended: ExtendedModel) -> None:
     about = json.loads((extended.folder / "extension.json").read_text("utf-8"))
     assert (about["first_new_id"], about["size"], about["rows"]) == (410, 20, 430)
+    assert "/" not in about["base_model"], "a folder's name says enough; its place is this machine's"
     assert about["tensors_equal"] == len(about["digests"]) - 2
     assert extended.first_new_id == 410
     assert json.loads((extended.model / "config.json").read_text("utf-8"))["vocab_size"] == 430

@@ -126,7 +126,7 @@ def test_a_base_that_cuts_words_otherwise_is_refused(base: BaseTokenizer) -> Non
 
 def test_protected_words_are_put_where_merges_could_fire_on_them(base: BaseTokenizer) -> None:
     table = pl.DataFrame({"text": [" chat", " de", "{", "class"], "share": [0.01, 0.04, 0.02, 0.1]})
-    table = table.with_columns((pl.col("share") * 3).alias("cost"))
+    table = table.with_columns((pl.col("share") * 3).alias("cost"), pl.lit(0.0).alias("never"))
     found = joined_foreign(table, base)
     shares = dict(found.select("text", "share").iter_rows())
     assert (found["cost"] / found["share"]).to_list() == pytest.approx([3.0] * len(found))
@@ -142,7 +142,7 @@ def test_words_that_end_in_one_piece_share_the_rows_of_what_follows(base: BaseTo
     words = [" türler", " sözler"]
     plain = base.tokenizer()
     (last,) = {plain.decode(plain.encode(word).ids[-1:]) for word in words}
-    table = pl.DataFrame({"text": words, "share": [0.01, 0.02], "cost": [0.1, 0.4]})
+    table = pl.DataFrame({"text": words, "share": [0.01, 0.02], "cost": [0.1, 0.4], "never": [0.0, 0.0]})
     row = joined_foreign(table, base).filter(pl.col("text") == f"{last},").row(0, named=True)
     assert row["share"] == pytest.approx(0.03 * 0.05)
     assert row["cost"] == pytest.approx(0.5 * 0.05)

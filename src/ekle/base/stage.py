@@ -1,5 +1,6 @@
 """The base stage in a run: a folder is checked, a hub model fetched, the tiny one built."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,16 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseMod
         rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
         check_rows(weights, rows, "give base.model and base.tokenizer that belong together")
         about |= {"rows": rows, "bytes": weights.bytes()}
-    write_json(folder / "base.json", {"model": str(model.resolve()), **about})
+    write_json(folder / "base.json", {"model": _seen_from(folder, model), **about})
     return BaseModel(folder, name)
+
+
+def _seen_from(folder: Path, model: Path) -> str:
+    """The way from `folder` to `model`: it tells nothing of this machine but what lies between the two."""
+    try:
+        return Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive, on Windows
+        return str(model.resolve())
 
 
 def resolve_model(name: str, revision: str | None = None) -> Path:

@@ -95,7 +95,7 @@ def _train(
     weight[-1] = math.log(max(unseen, 1))
     curve: list[dict[str, float]] = []
     model.train()
-    with report.task("pre-training the tiny base", shape.steps, "step") as task:
+    with report.task("pre-training the tiny base", shape.steps, "steps") as task:
         for step in range(shape.steps):
             starts = torch.randint(0, len(stream) - length, (batch,))
             windows = torch.stack([stream[start : start + length + 1] for start in starts.tolist()])

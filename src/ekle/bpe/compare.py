@@ -1,12 +1,14 @@
 """Any number of tokenizers side by side on the same texts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import load_base
+from ekle.bpe.changes import list_changes
 from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, encode_speeds, measure_drift, split_lines
 from ekle.bpe.spans import is_byte_level
 from ekle.errors import TokenizerError
@@ -38,15 +40,21 @@ def load_tokenizer(name: Path | str) -> Tokenizer:
 
 
 def compare_tokenizers(
-    tokenizers: Mapping[str, Path | str], texts: Mapping[str, Sequence[str]]
+    tokenizers: Mapping[str, Path | str], texts: Mapping[str, Sequence[str]], *, changes: bool = False
 ) -> list[dict[str, Any]]:
     """Measure each tokenizer on each text; the first tokenizer is what the others are held against.
+
+    Args:
+        tokenizers: by the name to print.
+        texts: by name.
+        changes: whether to list what each cuts differently from the first.
 
     Returns:
         One entry a tokenizer: `name`, `tokens` (vocabulary size), `texts` (by name: tokens,
         bytes_per_token, tokens_per_word, floor, tokens_saved, lines_changed) and
-        `characters_per_second`, `speed` (against the first). `lines_changed` is absent where the two
-        spell their tokens differently; the first has no figures against itself.
+        `characters_per_second`, `speed` (against the first). `lines_changed` and `changes` (a `Change` each,
+        all of them) are absent where the two spell their tokens differently; the first has no figures
+        against itself.
 
     Raises:
         TokenizerError, InputError: a tokenizer cannot be opened.
@@ -71,9 +79,13 @@ def compare_tokenizers(
             else:
                 figures[title]["tokens_saved"] = counts.saved(first_counts[title])
                 if is_byte_level(first) and is_byte_level(tokenizer):
-                    figures[title]["lines_changed"] = measure_drift(
-                        first, tokenizer, split_lines(documents)
-                    ).share
+                    lines = split_lines(documents)
+                    drift = measure_drift(first, tokenizer, lines)
+                    figures[title] |= {"lines": drift.lines, "lines_changed": drift.share}
+                    if changes:
+                        changed = [lines[place] for place in drift.changed]
+                        listed = list_changes(first, tokenizer, changed)
+                        figures[title]["changes"] = [asdict(change) for change in listed]
         first = first or tokenizer
         rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})
     speeds = encode_speeds(list(opened.values()), _some(texts))

@@ -108,7 +108,7 @@ def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> 
         raise TextError("there are no lines to compare")
     changed: list[int] = []
     tokens_before = tokens_after = done = 0
-    for batch in _batches(lines):
+    for batch in batches(lines):
         # Not encode_batch_fast: it leaves `tokens` empty.
         old = before.encode_batch(batch, add_special_tokens=False)
         new = after.encode_batch(batch, add_special_tokens=False)
@@ -151,7 +151,7 @@ def measure_use(tokenizer: Tokenizer, documents: Sequence[str], ids: Collection[
     wanted[list(ids)] = True
     occurs = np.zeros_like(wanted)
     tokens = new = 0
-    for batch in _batches(documents):
+    for batch in batches(documents):
         for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
             found = np.array(encoding.ids, dtype=np.int64)
             tokens += len(found)
@@ -160,6 +160,16 @@ def measure_use(tokenizer: Tokenizer, documents: Sequence[str], ids: Collection[
             new += len(found)
             occurs[found] = True
     return NewTokenUse(tokens, new, int(occurs.sum()), len(ids))
+
+
+def count_ids(tokenizer: Tokenizer, documents: Sequence[str], ids: int) -> Counts:
+    """How often each of the first `ids` ids occurs in `documents`, shape (ids,)."""
+    counts = np.zeros(ids, dtype=np.int64)
+    for batch in batches(documents):
+        encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        found = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+        counts += np.bincount(np.concatenate(found), minlength=ids)
+    return counts
 
 
 def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = 5) -> list[float]:
@@ -172,7 +182,7 @@ def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
     Raises:
         TextError: the documents are empty.
     """
-    batches = list(_batches(documents))
+    parts = list(batches(documents))
     characters = sum(len(text) for text in documents)
     if not characters:
         raise TextError("there is no text to time the tokenizers on")
@@ -180,7 +190,7 @@ def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
     for turn in range(rounds + 1):
         for place, tokenizer in enumerate(tokenizers):
             started = time.perf_counter()
-            for batch in batches:
+            for batch in parts:
                 tokenizer.encode_batch_fast(batch, add_special_tokens=False)
             if turn:
                 best[place] = min(best[place], time.perf_counter() - started)
@@ -191,12 +201,12 @@ def _per_document(
     tokenizer: Tokenizer, documents: Sequence[str], figure: Callable[[Encoding], int]
 ) -> Counts:
     figures: list[int] = []
-    for batch in _batches(documents):
+    for batch in batches(documents):
         figures.extend(map(figure, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
     return np.array(figures, dtype=np.int64)
 
 
-def _batches(documents: Sequence[str]) -> Iterator[list[str]]:
+def batches(documents: Sequence[str]) -> Iterator[list[str]]:
     """Slices of `documents` that are small enough to hold their encodings."""
     batch: list[str] = []
     characters = 0

@@ -1,8 +1,7 @@
 """`ekle count`, `ekle vocab`, `ekle extend`, `ekle export`: one stage by itself."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -69,6 +68,22 @@ def vocab(
         list[str] | None,
         typer.Option(metavar="FILE", help="Text to report the saving on; may be given again."),
     ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Other languages or code, to report what changes; may be repeated."
+        ),
+    ] = None,
+    protect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Text that new tokens should leave alone; may be given again."),
+    ] = None,
+    protect_strict: Annotated[
+        bool, typer.Option("--protect-strict", help="Change nothing in those files, and say what that costs.")
+    ] = False,
+    weigh_protection: Annotated[
+        bool, typer.Option("--weigh-protection", help="Learn again without any, to say what it costs.")
+    ] = False,
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="Terms, one a line, that must each become one token."),
@@ -88,8 +103,9 @@ def vocab(
     """Learn new tokens from text; write a tokenizer that produces them, and the evidence for each.
 
     The folder gets tokenizer/ (which AutoTokenizer loads), tokens.jsonl (one line
-    a token) and report.json.
+    a token), report.json and report.html.
     """
+    from ekle.cli.findings import findings
     from ekle.pipeline.steps import learn_vocabulary
 
     if not corpus and not counts:
@@ -102,9 +118,12 @@ def vocab(
             "profile": profile,
             "strategy": strategy,
             "keep": keep,
+            "protect": protect,
+            "protect_strict": protect_strict or None,
+            "weigh_protection": weigh_protection or None,
             "any_language": any_language or None,
         },
-        corpus={"sources": corpus, "held_out_files": held_out},
+        corpus={"sources": corpus, "held_out_files": held_out, "other_files": other},
     )
     learned = learn_vocabulary(
         recipe.corpus.sources if corpus else [],
@@ -117,39 +136,9 @@ def vocab(
     )
     console = terminal()
     console.print(f"{learned.size:,} new tokens in {out}", soft_wrap=True)
-    for line in _findings(learned.report):
-        console.print(line, soft_wrap=True)
-    for genre, figures in learned.report["held_out"].items():
-        console.print(
-            f"{genre:<24}{-figures['saved']:+.1%} tokens, {figures['bytes_per_token_base']:.2f} -> "
-            f"{figures['bytes_per_token']:.2f} bytes a token"
-        )
-
-
-def _findings(report: dict[str, Any]) -> Iterator[str]:
-    """What a user should know beside the saving, a line each."""
-    repeats = report["text"].get("repeats", {})
-    if repeats.get("lines_left_out"):
-        yield (
-            f"Repeated lines: {repeats['lines_left_out']:,} ({repeats['share_left_out']:.1%} of the text) "
-            f"were left out, because each stood there more than {repeats['limit']} times"
-        )
-    if report["tokens_used_less_than_min_count"]:
-        yield (
-            f"{report['tokens_used_less_than_min_count']:,} of the tokens occur less than "
-            f"{report['settings']['min_count']:,} times; they are steps to longer ones"
-        )
-    for name, places in report["quota_places_left_to_others"].items():
-        yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
-    forms = report["keep"]["forms"]
-    for form in forms:
-        how = "is a token already" if form["was"] == "base" else f"is token {form['id']}"
-        yield f"Kept: {form['text']!r} {how}, instead of {form['tokens_before']}"
-    if forms:
-        yield (
-            f"The kept terms took {report['keep']['places']:,} places that would have saved "
-            f"{report['keep']['tokens_that_the_places_would_save']:,} tokens of the text"
-        )
+    for line in findings(learned.report):
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
 
 
 def extend(

@@ -56,16 +56,31 @@ def compare(
         typer.Argument(metavar="TOKENIZER", help="qwen3, folders or hub ids; the first is the yardstick."),
     ],
     text: Texts,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="List what each cuts differently from the first.")
+    ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all figures, and every change, to this file."),
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Put tokenizers side by side: bytes a token, tokens a word, changed lines, speed."""
-    from ekle.evaluation.terminal import comparison_table
+    from ekle.evaluation.terminal import changes_table, comparison_table
+    from ekle.files import write_json
     from ekle.pipeline.steps import compare as measure
 
     settings("compare", set_)
     folders = named([Path(name) for name in tokenizers])
-    rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text))
-    terminal().print(comparison_table(rows))
+    everything = changes or json is not None
+    rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text), changes=everything)
+    console = terminal()
+    console.print(comparison_table(rows))
+    if changes:
+        console.print(changes_table(rows))
+    if json:
+        write_json(json, rows)
+        console.print(f"All figures and changes are in {json}", soft_wrap=True)
 
 
 def try_(

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they are turned into."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,8 @@ from ekle.progress import Report
 
 if TYPE_CHECKING:
     from ekle.recipe import Recipe
+
+_UNBROKEN = 1_000  # columns; no table of ours is wider
 
 Set = Annotated[
     list[str] | None,
@@ -38,8 +41,11 @@ def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str
 
 
 def terminal() -> Console:
-    """Where results are printed."""
-    return Console(highlight=False)
+    """Where results are printed; a file or a pipe has lines as long as they need to be."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNBROKEN
+    return console
 
 
 def live_report() -> Report:

@@ -52,7 +52,7 @@ def status(
     set_: Set = None,
 ) -> None:
     """Show what a run has made: stages, seconds, size, key figures."""
-    from ekle.evaluation.wording import size
+    from ekle.page.wording import size
     from ekle.pipeline.status import status as read_status
 
     settings("status", set_)

@@ -67,7 +67,7 @@ def count_documents(
     documents = size = forgotten = 0
     cores = os.cpu_count() or 1
     # Polars counts batches while Python reads the next one.
-    with report.task("counting", total_bytes, "byte") as task, ThreadPoolExecutor(cores) as pool:
+    with report.task("counting", total_bytes, "bytes") as task, ThreadPoolExecutor(cores) as pool:
         waiting: deque[Future[pl.DataFrame]] = deque()
         for batch, batch_bytes in _batches(texts):
             documents += len(batch)

@@ -7,7 +7,7 @@ title, ekle   what was evaluated, and by which version
 settings      the recipe's [evaluation]
 texts         by kind and name: documents and bytes
 models        by model: parameters, and how many of them are rows
-vocabulary    what the vocabulary stage reported: size, profile, growth, ...
+vocabulary    what the vocabulary stage reported, without its long lists: size, profile, growth, trades, ...
 tokens        see `tokens.measure_tokens`
 drift         see `drift.measure_preservation`
 untouched     see `untouched.recheck`

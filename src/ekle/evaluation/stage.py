@@ -14,6 +14,9 @@ from ekle.evaluation.untouched import record_of
 from ekle.progress import Report
 from ekle.recipe import Recipe
 
+_LISTS = ("other", "protected", "rarely_used")
+"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -58,7 +61,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         ),
         record=record_of(inputs.extended.model),
         known={
-            "vocabulary": inputs.vocabulary.report,
+            "vocabulary": {
+                key: value for key, value in inputs.vocabulary.report.items() if key not in _LISTS
+            },
             "training": training_logs(inputs.base, inputs.checkpoint),
         },
     )

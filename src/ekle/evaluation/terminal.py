@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
-from ekle.evaluation.wording import amount, percent, signed
+from ekle.page.wording import amount, counted, percent, signed
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
 # Marks of direction: what follows them on the line would be shown in another order.
+_CHANGES = 25  # rows of one list; the rest is for a file
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NEW = "on #1d7a3b"
 _MARKS = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
@@ -78,6 +79,33 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
             f"{row['speed']:.2f}x" if "speed" in row else "",
         )
     return _spaced([*tables, speeds])
+
+
+def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
+    """For each tokenizer but the first, and each text, what it cuts differently, the most frequent first."""
+    parts: list[RenderableType] = []
+    for row in rows[1:]:
+        for title, figures in row["texts"].items():
+            heading = f"{row['name']} on {title}"
+            if "changes" not in figures:
+                parts.append(Text(f"{heading}: no list, because the two spell their tokens differently"))
+                continue
+            changes = figures["changes"]
+            lines = f"{percent(figures['lines_changed'])} of {figures['lines']:,} lines change"
+            if not changes:
+                parts.append(Text(f"{heading}: {lines}"))
+                continue
+            table = _table(heading, "times")
+            for name in (rows[0]["name"], row["name"], "new tokens"):
+                table.add_column(name)
+            for change in changes[:_CHANGES]:
+                cells = ("|".join(map(visible, change[key])) for key in ("before", "after"))
+                new = ", ".join(map(visible, change["new"]))
+                table.add_row(visible(change["text"]), f"{change['count']:,}", *map(Text, (*cells, new)))
+            left = len(changes) - _CHANGES
+            more = f"; {left:,} more in the file that --json FILE writes" if left > 0 else ""
+            parts += [table, Text(f"{lines}, {counted(len(changes), 'different word')}{more}", style="dim")]
+    return _spaced(parts)
 
 
 def verdict_lines(figures: dict[str, Any]) -> Group:

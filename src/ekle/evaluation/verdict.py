@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from ekle.evaluation.confidence import clear
 from ekle.evaluation.likelihood import TOGETHER
-from ekle.evaluation.wording import SPACE, amount, listed, percent, size, span
+from ekle.page.wording import SPACE, amount, listed, percent, size, span
 
 TOY_PARAMETERS = 50_000_000
 """A model with fewer parameters, rows not counted, is a stand-in; the smallest Qwen3 has 440 million."""

@@ -51,11 +51,13 @@ def extend_model(
     settings: Extension,
     report: Report,
     documents: Documents | None = None,
+    called: str | None = None,
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
-    `documents` is text in the language to learn; some rules need it. A rule that takes long keeps what it has
-    in a hidden folder beside `out` and goes on from there when it is called again.
+    `documents` is text in the language to learn; some rules need it. `called` is what the user calls the base,
+    a folder or a hub id. A rule that takes long keeps what it has in a hidden folder beside `out` and goes on
+    from there when it is called again.
 
     Raises:
         EkleError: vocabulary or model are not what they should be, or the rule needs text; nothing is left
@@ -63,7 +65,7 @@ def extend_model(
     """
     with whole_folder(out) as folder:
         scratch = out.with_name(f".{out.name}.rows")
-        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents, scratch)
+        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents, scratch, called)
     return ExtendedModel(out)
 
 
@@ -75,6 +77,7 @@ def write_extension(
     report: Report,
     documents: Documents | None = None,
     scratch: Path | None = None,
+    called: str | None = None,
 ) -> None:
     """Write `folder/model` and `folder/extension.json`.
 
@@ -86,6 +89,7 @@ def write_extension(
         report: hears of the progress.
         documents: text in the language to learn, for the rules that need it.
         scratch: where a rule that takes long keeps what it has; `folder/parts` if not given.
+        called: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
 
     Raises:
         InputError: the rule for the new rows needs text and there is none.
@@ -111,11 +115,11 @@ def write_extension(
         )
         tied = OUTPUT_ROWS not in names
         new, made = make_rows(weights, tied, known, scratch or folder / "parts", report)
-        with report.task("writing the extended model", len(names), "tensor") as task:
+        with report.task("writing the extended model", len(names), "tensors") as task:
             digests = _write(model, weights, names, new, task)
         new.clear()
         copy_companions(vocabulary.tokenizer, base, model, rows)
-        with report.task("verifying", len(names), "tensor") as task, open_weights(model) as written:
+        with report.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
             verify(weights, written, digests, rows, task.advance)
     about = {
         "first_new_id": first,
@@ -125,7 +129,7 @@ def write_extension(
         "settings": settings.model_dump(mode="json"),
         "seed": settings.seed,
         "base": vocabulary.report["base"],
-        "base_model": str(base),
+        "base_model": called if called and not Path(called).is_dir() else base.resolve().name,
         "tied": tied,
         "dropped": sorted(fit.dropped),
         "tensors_equal": len(names) - len({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)),

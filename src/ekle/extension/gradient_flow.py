@@ -50,7 +50,7 @@ def check_gradient_flow(
     learning = {id(parameter) for parameter in rows.parameters()}
     for parameter in small.parameters():
         parameter.requires_grad_(id(parameter) in learning)
-    with report.task("checking the gradient flow", len(texts), "sequence") as task:
+    with report.task("checking the gradient flow", len(texts), "sequences") as task:
         for ids in compact.split([len(text) for text in texts]):
             logits = small(ids[None, :-1]).logits[0]
             functional.cross_entropy(logits, ids[1:]).backward()

@@ -27,5 +27,6 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Extende
         recipe.extension,
         report,
         lambda: read_documents(inputs.corpus.train),
+        called=inputs.base.name,
     )
     return ExtendedModel(folder)

@@ -6,8 +6,8 @@ from typing import Any, Literal, assert_never
 
 from ekle.artifacts import Checkpoint
 from ekle.errors import RunFolderError
-from ekle.evaluation.wording import size
 from ekle.files import read_json
+from ekle.page.wording import size
 from ekle.pipeline.run_folder import RunFolder
 from ekle.pipeline.stages import ORDER, Stage
 

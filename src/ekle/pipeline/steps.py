@@ -153,7 +153,9 @@ def extend_model(
     check_sources(corpus)
     model = resolve_model(str(base))
     text = (lambda: (document.text for document in documents(corpus))) if corpus else None
-    return extend(Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text)
+    return extend(
+        Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text, str(base)
+    )
 
 
 def train(recipe: Recipe, folder: Path | None = None, report: Report | None = None) -> Checkpoint:
@@ -202,16 +204,20 @@ def evaluate(
     )
 
 
-def compare(tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path]) -> list[dict[str, Any]]:
+def compare(
+    tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path], *, changes: bool = False
+) -> list[dict[str, Any]]:
     """Tokenizers side by side; the first is what the others are held against.
 
     Args:
         tokenizers: name to print, to "qwen3", a folder (of a run, too), a tokenizer.json or a hub id.
         texts: name to print, to a file or folder.
+        changes: whether to list everything that each cuts differently from the first.
 
     Returns:
         One entry a tokenizer: `name`, `tokens`, `texts` (by name: tokens, bytes_per_token,
-        tokens_per_word, floor, tokens_saved, lines_changed), `characters_per_second` and `speed`.
+        tokens_per_word, floor, tokens_saved, lines, lines_changed, changes), `characters_per_second` and
+        `speed`.
 
     Raises:
         TextError, TokenizerError: a text or a tokenizer cannot be read.
@@ -221,7 +227,7 @@ def compare(tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path]) -> 
     found = {
         name: find_model(Path(where)) if Path(where).is_dir() else where for name, where in tokenizers.items()
     }
-    return compare_tokenizers(found, texts)
+    return compare_tokenizers(found, texts, changes=changes)
 
 
 def export(model: Path, out: Path, *, settings: Release | None = None, report: Report | None = None) -> Path:

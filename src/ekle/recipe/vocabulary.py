@@ -1,8 +1,8 @@
 """`[vocabulary]`: which tokens are learned."""
 
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from ekle.recipe.section import Section
 
@@ -42,7 +42,9 @@ class Vocabulary(Section):
     protect: list[str] = []
     """Files in other languages, or code, whose cut the new merges should leave alone."""
     protect_strict: bool = False
-    """Refuse every merge that fires anywhere in the protected files."""
+    """Refuse every merge that fires anywhere in the protected files; the report says what that costs."""
+    weigh_protection: bool = False
+    """Learn once more with nothing protected, so that the report can say what protection costs."""
     foreign_price: float = Field(default=10.0, ge=0)
     """Tokens that a merge must save for each word it changes in a protected file of equal size."""
     languages: dict[str, Annotated[float, Field(ge=0)]] = {"en": 10.0, "de": 2.5, "fr": 0.5}
@@ -51,6 +53,12 @@ class Vocabulary(Section):
     """Files of terms, one a line, that must each become a single token."""
     any_language: bool = False
     """Go on although the corpus does not look Turkish."""
+
+    @model_validator(mode="after")
+    def _has_what_strict_protection_needs(self) -> Self:
+        if self.protect_strict and not self.protect:
+            raise ValueError("protect_strict protects files, and none is named; give some with --protect")
+        return self
 
     @property
     def pre_tokens(self) -> PreTokens:

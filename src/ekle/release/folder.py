@@ -46,14 +46,14 @@ def write_release(
     with open_weights(extended) as weights:
         names = weights.names()
         check_space(model, sum(_size(weights.shape(name), kind or weights.dtype(name)) for name in names))
-    with report.task("writing the release", len(names), "tensor") as task:
+    with report.task("writing the release", len(names), "tensors") as task:
         digests = write_weights(model, _cast(extended, checkpoint, kind, task), shard_bytes)
     for path in sorted(extended.iterdir()):
         if path.is_file() and not path.name.endswith(_LEFT_BEHIND) and not path.name.startswith("."):
             shutil.copyfile(path, model / path.name)
     if kind is not None:
         _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
-    with report.task("verifying the release", len(names), "tensor") as task:
+    with report.task("verifying the release", len(names), "tensors") as task:
         verify(model, digests, task.advance)
 
 

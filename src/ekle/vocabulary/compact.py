@@ -31,8 +31,8 @@ def joined_foreign(table: pl.DataFrame, base: BaseTokenizer) -> pl.DataFrame:
     the word. So the words that end in one piece of the base share the rows of their surroundings.
 
     Args:
-        table: columns `text`, `share` and `cost` of `Protected`: words of lists as they stand alone, files
-            with their true surroundings.
+        table: columns `text`, `share`, `cost` and `never` of `Protected`: words of lists as they stand
+            alone, files with their true surroundings.
         base: the tokenizer whose pieces words end in.
 
     Returns:
@@ -47,7 +47,7 @@ def joined_foreign(table: pl.DataFrame, base: BaseTokenizer) -> pl.DataFrame:
             if (share := shares.get(f" {word}", 0.0)) > _FREQUENT:
                 surroundings |= {f"{mark} {word}": share * _AFTER_A_WORD.get(mark, 1.0) for mark in marks}
     ends, starts = _at_the_edge(words, base)
-    parts = [table.select("text", "share", "cost")]
+    parts = [table.select("text", "share", "cost", "never")]
     parts += [
         starts.select((before + pl.col("text")).alias("text"), pl.col("share", "cost") * often)
         for before, often in _BEFORE_A_WORD.items()
@@ -64,7 +64,9 @@ def joined_foreign(table: pl.DataFrame, base: BaseTokenizer) -> pl.DataFrame:
                 pl.lit(_ABBREVIATED).alias("share"), pl.lit(_ABBREVIATED * price).alias("cost")
             )
         )
-    return pl.concat(parts).group_by("text").agg(pl.col("share", "cost").sum()).sort("text")
+    # Surroundings have no `never`: those that stand in a file are in the table already.
+    every = pl.concat(parts, how="diagonal")
+    return every.group_by("text").agg(pl.col("share", "cost", "never").sum()).sort("text")
 
 
 def _at_the_edge(words: pl.DataFrame, base: BaseTokenizer) -> tuple[pl.DataFrame, pl.DataFrame]:

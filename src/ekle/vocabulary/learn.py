@@ -4,24 +4,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, open_tokenizer, save_tokenizer
-from ekle.bpe.continued import LearnedMerge
-from ekle.bpe.graft import Merge, graft
-from ekle.bpe.pieces import cut
+from ekle.bpe.graft import graft
 from ekle.counting import Counts
 from ekle.errors import InputError
 from ekle.files import whole_file, write_json
 from ekle.progress import Report
 from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.vocabulary.attempt import Attempt, attempt
 from ekle.vocabulary.categories import Categories
 from ekle.vocabulary.evidence import gather
-from ekle.vocabulary.keep import check_terms, keep_terms, read_terms
-from ekle.vocabulary.material import material_of
-from ekle.vocabulary.profile import cut_for
-from ekle.vocabulary.protected import protected_text
-from ekle.vocabulary.select import choose
-from ekle.vocabulary.summary import kept_rows, measured, summarise
+from ekle.vocabulary.keep import check_terms, read_terms
+from ekle.vocabulary.material import Material, material_of
+from ekle.vocabulary.page import write_page
+from ekle.vocabulary.profile import Cut, cut_for
+from ekle.vocabulary.protected import Protected, protected_text
+from ekle.vocabulary.strict import price_of, settings_that_spare, what_it_costs
+from ekle.vocabulary.summary import kept_rows, summarise
+from ekle.vocabulary.trades import Rooted, effects
 
 
 def learn_vocabulary(
@@ -33,6 +37,7 @@ def learn_vocabulary(
     held_out: Mapping[str, Sequence[str]] | None = None,
     other: Mapping[str, Sequence[str]] | None = None,
     about_text: Mapping[str, Any] | None = None,
+    rooted: Sequence[Rooted] = (),
 ) -> Vocabulary:
     """Learn `settings.size` tokens and write them to the folder `out`, which exists.
 
@@ -40,6 +45,7 @@ def learn_vocabulary(
         counts: pre-token counts made with `base`; the compact profile needs joined ones.
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
+        rooted: inflected words whose root is known; the report says how often it is left whole.
         about_text: what counting found out about the text, for the report.
 
     Raises:
@@ -50,7 +56,51 @@ def learn_vocabulary(
         raise InputError(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}"
         )
+    asked, settings = settings, settings_that_spare(settings, base)
     terms = read_terms(settings.keep)
+    protected, cut, material = _gather(settings, counts, base, report)
+    if terms:
+        empty, _ = graft(base, [], cut.pre_tokenizer)
+        check_terms(terms, open_tokenizer(empty))
+    categories = Categories(counts.apart().table, settings.min_count)
+
+    def learn(cut: Cut, material: Material, cost: npt.NDArray[np.float64] | None) -> Attempt:
+        return attempt(base, cut, material, settings, categories, terms, report, cost)
+
+    made = learn(cut, material, price_of(material, strict=True))
+    evidence = gather(made.new, made.choice.by_quota, categories, material, made.after, base, made.tokenizer)
+    spec, config = made.files
+    save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
+    with whole_file(out / "tokens.jsonl") as path:
+        path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
+    costs: dict[str, Any] = {}
+    if settings.protect_strict:
+        loose = asked.model_copy(update={"protect_strict": False})
+        same = loose.contractions == settings.contractions
+        other_cut, others = (cut, material) if same else _gather(loose, counts, base, report)[1:]
+        without = learn(other_cut, others, price_of(others, strict=False))
+        costs["strict"] = what_it_costs(made, without, held_out or {})
+    if settings.weigh_protection:
+        costs["all"] = what_it_costs(made, learn(cut, material, None), held_out or {})
+    summary = summarise(base, settings, counts, made.kept.learned, evidence)
+    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
+    summary["quota_places_left_to_others"] = made.choice.unfilled
+    summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)
+    summary |= effects(made, held_out or {}, other or {}, protected, rooted)
+    summary["protected"] |= {
+        "strict": settings.protect_strict,
+        "contractions_put_back": settings.contractions and not asked.contractions,
+        "costs": costs,
+    }
+    write_json(out / "report.json", summary)
+    write_page(summary, out / "report.html")
+    return Vocabulary(out)
+
+
+def _gather(
+    settings: Settings, counts: Counts, base: BaseTokenizer, report: Report
+) -> tuple[Protected, Cut, Material]:
+    """The protected text, and both texts as the profile cuts them."""
     protected = protected_text(
         settings.protect,
         settings.languages,
@@ -60,36 +110,5 @@ def learn_vocabulary(
         strict=settings.protect_strict,
         cut=settings.pre_tokens,
     )
-    cut_by_profile = cut_for(settings, counts, protected, base)
-    if terms:
-        empty, _ = graft(base, [], cut_by_profile.pre_tokenizer)
-        check_terms(terms, open_tokenizer(empty))
-    material = material_of(cut_by_profile, counts.words, base, settings.any_language)
-    categories = Categories(counts.apart().table, settings.min_count)
-    choice = choose(material, base.spelled, settings, categories, settings.size, report)
-    kept = keep_terms(terms, choice.learned.merges, base.spelled, base.tokenizer())
-    merges = [*kept.learned, *kept.forced]
-    spec, config = graft(base, _with_bytes(merges, base.spelled), cut_by_profile.pre_tokenizer)
-    new = list({merge.id: merge for merge in merges if merge.id >= base.rows}.values())
-    tokenizer = open_tokenizer(spec)
-    # Terms that are kept bring merges of their own, so the text is cut again.
-    after = cut(tokenizer, material.table["text"].to_list()) if terms else choice.learned.pieces
-    evidence = gather(new, choice.by_quota, categories, material, after, base, tokenizer)
-    save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
-    with whole_file(out / "tokens.jsonl") as path:
-        path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
-    summary = summarise(base, settings, counts, kept.learned, evidence)
-    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
-    summary["protected"] = protected.names
-    summary["quota_places_left_to_others"] = choice.unfilled
-    summary["keep"] = kept_rows(kept, choice.learned.merges, evidence, tokenizer)
-    summary["held_out"], summary["other"] = measured(base.tokenizer(), tokenizer, held_out or {}, other or {})
-    write_json(out / "report.json", summary)
-    return Vocabulary(out)
-
-
-def _with_bytes(merges: Sequence[LearnedMerge], spelled: Sequence[bytes | None]) -> list[Merge]:
-    """The merges spelled in bytes instead of ids."""
-    names: dict[int, bytes] = {number: name for number, name in enumerate(spelled) if name is not None}
-    names.update({merge.id: merge.token for merge in merges})
-    return [Merge(names[merge.left], names[merge.right]) for merge in merges]
+    cut = cut_for(settings, counts, protected, base)
+    return protected, cut, material_of(cut, counts.words, base, settings.any_language)

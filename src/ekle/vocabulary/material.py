@@ -23,7 +23,8 @@ class Material:
     """Pre-tokens of the text to learn and of the protected text; the arrays have shape (pre-tokens,).
 
     `table` has the column `text`. `weights` says how often each occurs in the text to learn, `foreign` how
-    often in protected text of equal length, and `cost` how many tokens a merge must save to change it.
+    often in protected text of equal length, `cost` how many tokens a merge must save to change it, and
+    `never` whether it must stay whatever that saves.
     """
 
     table: pl.DataFrame
@@ -31,6 +32,7 @@ class Material:
     weights: npt.NDArray[np.int64]
     foreign: npt.NDArray[np.float64]
     cost: npt.NDArray[np.float64]
+    never: npt.NDArray[np.bool_]
     left_out: int
     """Occurrences of pre-tokens that nothing is learned from."""
 
@@ -52,8 +54,12 @@ def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_langua
     foreign_alone = cut_by_profile.foreign.join(counts, on="text", how="anti")
     both = counts.join(cut_by_profile.foreign, on="text", how="left", maintain_order="left")
     table = pl.concat([both, foreign_alone], how="diagonal").with_columns(
-        pl.col("count").fill_null(0), pl.col("share", "cost").fill_null(0.0) * max(words, 1)
+        pl.col("count").fill_null(0),
+        pl.col("share", "cost").fill_null(0.0) * max(words, 1),
+        pl.col("never").fill_null(0.0) > 0,
     )
     pieces = cut_by_base(base, table["text"].to_list())
-    weights, foreign, cost = (table[name].to_numpy().copy() for name in ("count", "share", "cost"))
-    return Material(table, pieces, weights, foreign, cost, left_out)
+    weights, foreign, cost, never = (
+        table[name].to_numpy().copy() for name in ("count", "share", "cost", "never")
+    )
+    return Material(table, pieces, weights, foreign, cost, never, left_out)

@@ -24,7 +24,7 @@ class Cut:
     counts: pl.DataFrame
     """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first."""
     foreign: pl.DataFrame
-    """Columns `text`, `share` and `cost`: pre-tokens of the protected text, as `Protected.table`."""
+    """Columns `text`, `share`, `cost` and `never`: pre-tokens of the protected text, as `Protected.table`."""
 
 
 def cut_for(settings: Settings, counts: Counts, protected: Protected, base: BaseTokenizer) -> Cut:

@@ -5,21 +5,20 @@ tokens of the text that is learned from; a merge must save at least what the wor
 (`bpe.continued`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 import wordfreq
 
 from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.measure import split_lines
 from ekle.counting import count_documents
 from ekle.errors import TextError
 from ekle.progress import Report
 from ekle.recipe.vocabulary import PreTokens
 from ekle.text.read import documents
 from ekle.turkish import casing
-
-_NEVER = 1e12  # a price that no merge can pay
 
 _WORD = pl.col("word")
 _UPPER = casing.plain_upper_column(_WORD)
@@ -50,11 +49,19 @@ class Protected:
     """Pre-tokens of other languages: `share` says how often each occurs, `cost` what changing it costs.
 
     `table` has the columns `text`, `share` (occurrences a word of that language, summed over languages and
-    files) and `cost` (the same times the price of each).
+    files), `cost` (the same times the price of each) and `never` (above 0 where a file says that it must not
+    change, whatever that saves).
     """
 
     table: pl.DataFrame
-    names: list[str]
+    files: list[str]
+    lists: dict[str, pl.DataFrame]
+    """What `word_forms` gives for each language, where it has a price."""
+
+    @property
+    def names(self) -> list[str]:
+        """Files and lists."""
+        return [*self.files, *(f"wordfreq:{language}" for language in self.lists)]
 
 
 def protected_text(
@@ -84,21 +91,36 @@ def protected_text(
     Raises:
         TextError: a file is absent, not UTF-8 or empty, or there is no list for a language.
     """
-    parts = [pl.DataFrame(schema={"text": pl.String, "share": pl.Float64, "cost": pl.Float64})]
+    columns = {"text": pl.String, "share": pl.Float64, "cost": pl.Float64, "never": pl.Float64}
+    parts = [pl.DataFrame(schema=columns)]
     for file in files:
-        counts = count_documents((document.text for document in documents([file])), base, report, cut=cut)
+        counts = count_documents(_texts(file, strict), base, report, cut=cut)
         if not counts.words:
             raise TextError(f"{file} holds no words to protect")
         share = pl.col("count") / counts.words
-        weight = _NEVER if strict else price
-        parts.append(counts.table.select("text", share.alias("share"), (share * weight).alias("cost")))
-    for language, weight in languages.items():
-        if weight:
-            listed = word_forms(language)
-            parts.append(listed.with_columns((pl.col("share") * weight).alias("cost")))
-    table = pl.concat(parts).group_by("text").agg(pl.col("share", "cost").sum()).sort("text")
-    names = [*files, *(f"wordfreq:{language}" for language, weight in languages.items() if weight)]
-    return Protected(table, names)
+        never = pl.lit(float(strict)).alias("never")
+        parts.append(counts.table.select("text", share.alias("share"), (share * price).alias("cost"), never))
+    lists = {language: word_forms(language) for language, weight in languages.items() if weight}
+    for language, listed in lists.items():
+        cost = (pl.col("share") * languages[language]).alias("cost")
+        parts.append(listed.with_columns(cost, pl.lit(0.0).alias("never")))
+    table = pl.concat(parts).group_by("text").agg(pl.col("share", "cost", "never").sum()).sort("text")
+    return Protected(table, list(files), lists)
+
+
+def _texts(file: str, strict: bool) -> Iterator[str]:
+    """The documents of a file; where nothing may change, their lines too, because a line by itself ends
+    otherwise than one that another follows."""
+    for document in documents([file]):
+        yield document.text
+        lines = document.text.splitlines()
+        if strict and len(lines) > 1:
+            yield from lines
+
+
+def lines_of(file: str) -> list[str]:
+    """The lines of a protected file, as what changes in it is counted."""
+    return split_lines(document.text for document in documents([file]))
 
 
 def word_forms(language: str) -> pl.DataFrame:

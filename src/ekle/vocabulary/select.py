@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ekle.bpe.continued import Learned, Phase, learn_merges
 from ekle.errors import VocabularyError
 from ekle.progress import Report
@@ -63,8 +66,10 @@ def choose(
     categories: Categories,
     size: int,
     report: Report,
+    cost: npt.NDArray[np.float64] | None,
 ) -> Choice:
-    """Learn `size` merges as `settings.strategy` asks.
+    """Learn `size` merges as `settings.strategy` asks; `cost` is what changing each pre-token costs, if
+    anything.
 
     A piece that a later merge would leave with fewer than `min_count` occurrences keeps them, unless that
     merge saves `step_gain` tokens. Merges that were left for this are taken when nothing else is left, the
@@ -95,12 +100,13 @@ def choose(
             Phase(note, None, least),
             Phase(note),
         ]
-    with report.task("learning merges", size, "merge") as task:
-        learned = _learn(material, tokens, settings, size, phases, task.advance)
+    with report.task("learning merges", size, "merges") as task:
+        learned = _learn(material, tokens, settings, size, cost, phases, task.advance)
     if len(learned.merges) < size:
         raise VocabularyError(
             f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
             f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count"
+            + (", or do without --protect-strict" if settings.protect_strict else "")
         )
     return Choice(learned, places.taken, left)
 
@@ -110,6 +116,7 @@ def _learn(
     tokens: Sequence[bytes | None],
     settings: Settings,
     size: int,
+    cost: npt.NDArray[np.float64] | None,
     phases: Sequence[Phase],
     learned: Callable[[int], None],
 ) -> Learned:
@@ -119,7 +126,7 @@ def _learn(
         tokens,
         size=size,
         min_count=settings.min_count,
-        cost=material.cost,
+        cost=cost,
         phases=phases,
         learned=learned,
     )

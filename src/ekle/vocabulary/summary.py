@@ -1,7 +1,7 @@
 """What `report.json` says about a vocabulary."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from tokenizers import Tokenizer
 from ekle.artifacts import NewToken
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.continued import LearnedMerge
-from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.counting import Counts
 from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.turkish.tables import rows
@@ -51,27 +50,6 @@ def summarise(
         "harmony": _harmony(evidence),
         "terms": _terms(tokens, base),
     }
-
-
-def measured(
-    old: Tokenizer, new: Tokenizer, held_out: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the tokenizer saves on held-out genres, and what changes in other languages."""
-    saved: dict[str, Any] = {}
-    for genre, texts in held_out.items():
-        first, second = count_tokens(old, texts), count_tokens(new, texts)
-        saved[genre] = {
-            "tokens_base": int(first.tokens.sum()),
-            "tokens": int(second.tokens.sum()),
-            "saved": second.saved(first),
-            "bytes_per_token_base": first.bytes_per_token,
-            "bytes_per_token": second.bytes_per_token,
-        }
-    changed: dict[str, Any] = {}
-    for name, texts in other.items():
-        drift = measure_drift(old, new, list(texts))
-        changed[name] = {"lines": drift.lines, "lines_changed": drift.share}
-    return saved, changed
 
 
 def kept_rows(

@@ -1,15 +1,10 @@
-"""The plots of the page, as Plotly figures without colours.
-
-A trace names its colour in `meta`: `base`, `extended`, `trained` or `ink`. script.js looks it up in
-the style sheet, so that plots follow the reader's light or dark theme.
-"""
+"""The plots of the evaluation's page."""
 
 from typing import Any
 
 from ekle.evaluation.history import Log, curve
 from ekle.evaluation.likelihood import TOGETHER
-
-Plot = dict[str, Any]
+from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around all of them
 
@@ -21,6 +16,7 @@ def plots(figures: dict[str, Any]) -> dict[str, Plot]:
         "growth": growth(figures),
         "likelihood": likelihood(figures),
         **training(figures),
+        **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
     }
     return {name: plot for name, plot in drawn.items() if plot is not None}
 
@@ -61,7 +57,7 @@ def words(figures: dict[str, Any]) -> Plot | None:
         "hovertemplate": "%{y}: %{x:.3f} at one token a pre-token<extra>floor</extra>",
     }
     # Plotly stacks a group from below; reversed axes put the first genre and the base on top.
-    return _plot(
+    return figure(
         [*bars, floor],
         height=_FRAME + 2 * _ROW * len(names),
         x={"title": {"text": "tokens a word"}, "range": [0, 1.15 * longest]},  # room for the labels
@@ -90,7 +86,7 @@ def growth(figures: dict[str, Any]) -> Plot | None:
         "y": values,
         "hovertemplate": "%{x:,} new tokens: %{y:" + unit.replace(".0%", ".1%") + "}<extra></extra>",
     }
-    return _plot(
+    return figure(
         [line],
         height=320,
         x={"title": {"text": "new tokens"}, "tickformat": ",", "rangemode": "tozero"},
@@ -133,7 +129,7 @@ def likelihood(figures: dict[str, Any]) -> Plot | None:
                 "hovertemplate": "%{y}: %{x:.3f} bits per byte<extra>" + model + "</extra>",
             }
         )
-    return _plot(
+    return figure(
         dots,
         height=_FRAME + int(1.5 * _ROW * len(names)),
         x={"title": {"text": "bits per byte, less is better"}},
@@ -175,15 +171,4 @@ def _curves(lines: list[dict[str, Any] | None], title: str) -> Plot | None:
     drawn = [line for line in lines if line is not None]
     if not drawn:
         return None
-    return _plot(drawn, 320, x={"title": {"text": "step"}}, y={"title": {"text": title}}, showlegend=True)
-
-
-def _plot(
-    traces: list[dict[str, Any]], height: int, x: dict[str, Any], y: dict[str, Any], **layout: Any
-) -> Plot:
-    """A figure whose axes stay put under a thumb that scrolls."""
-    fixed = {"fixedrange": True, "automargin": True}
-    return {
-        "data": traces,
-        "layout": {"height": height, "xaxis": {**fixed, **x}, "yaxis": {**fixed, **y}, **layout},
-    }
+    return figure(drawn, 320, x={"title": {"text": "step"}}, y={"title": {"text": title}}, showlegend=True)

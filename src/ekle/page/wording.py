@@ -34,6 +34,11 @@ def amount(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, unit: str) -> str:
+    """1 and "time" as "1 time", 1,200 as "1,200 times"."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
 def size(number: int) -> str:
     """A number of bytes as "5.1 MB" (10^6)."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -8,7 +8,7 @@
 
   const paintTrace = (trace) => {
     const own = colour(trace.meta);
-    const painted = { ...trace, marker: { ...trace.marker, color: own }, line: { color: own, width: 2.5 } };
+    const painted = { ...trace, marker: { ...trace.marker, color: own }, line: { width: 2.5, ...trace.line, color: own } };
     if (trace.marker?.line) painted.marker.line = { ...trace.marker.line, color: own };
     if (trace.error_x) painted.error_x = { ...trace.error_x, color: own };
     if (trace.type === "bar") delete painted.line;

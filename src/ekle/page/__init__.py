@@ -1,0 +1,1 @@
+"""What the pages for people have in common: the frame, the style, plots, and how figures are worded."""

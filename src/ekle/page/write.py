@@ -1,0 +1,71 @@
+"""Filling a template: figures in, one self-contained HTML file out."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ekle.files import whole_file
+from ekle.page import wording
+from ekle.page.plots import Plot
+
+_HERE = Path(__file__).parent
+
+
+def render(template: Path, drawn: Mapping[str, Plot], **content: Any) -> str:
+    """The page as HTML; its scripts and styles are inside, so it needs no network.
+
+    Args:
+        template: extends frame.html of this package and may use the macros of parts.html.
+        drawn: plots by the name of their place.
+        content: what else the template shows.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, _HERE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": wording.percent,
+        "signed": wording.signed,
+        "span": wording.span,
+        "amount": wording.amount,
+        "size": wording.size,
+        "listed": wording.listed,
+        "counted": wording.counted,
+    }
+    environment.globals |= {
+        "drawn": drawn,
+        "plots": _inline_json(drawn),
+        "style": _inline("style.css"),
+        "script": _inline("script.js"),
+        "plotly": Markup(get_plotlyjs()) if drawn else "",
+        "ekle": version("ekle"),
+    }
+    return environment.get_template(template.name).render(**content)
+
+
+def write_html(path: Path, page: str) -> None:
+    """Write a page to `path`, whole or not at all.
+
+    Raises:
+        SpaceError: the disk is full.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _inline(name: str) -> Markup:
+    return Markup((_HERE / name).read_text(encoding="utf-8"))
+
+
+def _inline_json(value: Any) -> Markup:
+    """JSON that no "</script>" inside a name can end."""
+    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))
