@@ -21,7 +21,7 @@ from ekle.vocabulary.material import material_of
 from ekle.vocabulary.profile import cut_for
 from ekle.vocabulary.protected import protected_text
 from ekle.vocabulary.select import choose
-from ekle.vocabulary.summary import kept_rows, measured, summarise
+from ekle.vocabulary.summary import kept_rows, made, measured, summarise
 
 
 def learn_vocabulary(
@@ -78,7 +78,7 @@ def learn_vocabulary(
     save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
     with whole_file(out / "tokens.jsonl") as path:
         path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
-    summary = summarise(base, settings, counts, kept.learned, evidence)
+    summary = summarise(base, settings, counts, made(kept.learned, material, evidence), evidence)
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["protected"] = protected.names
     summary["quota_places_left_to_others"] = choice.unfilled

@@ -24,11 +24,13 @@ class Material:
 
     `table` has the column `text`. `weights` says how often each occurs in the text to learn, `foreign` how
     often in protected text of equal length, and `cost` how many tokens a merge must save to change it.
+    Merges are chosen by `worth`, which is `weights` itself unless the profile says otherwise.
     """
 
     table: pl.DataFrame
     pieces: Pieces
     weights: npt.NDArray[np.int64]
+    worth: npt.NDArray[np.int64]
     foreign: npt.NDArray[np.float64]
     cost: npt.NDArray[np.float64]
     left_out: int
@@ -56,4 +58,5 @@ def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_langua
     )
     pieces = cut_by_base(base, table["text"].to_list())
     weights, foreign, cost = (table[name].to_numpy().copy() for name in ("count", "share", "cost"))
-    return Material(table, pieces, weights, foreign, cost, left_out)
+    worth = table["worth"].fill_null(0).to_numpy().copy() if "worth" in table.columns else weights
+    return Material(table, pieces, weights, worth, foreign, cost, left_out)

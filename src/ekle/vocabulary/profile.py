@@ -9,9 +9,10 @@ from ekle.bpe.apostrophe import apostrophe_pre_tokenizer
 from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts
 from ekle.counting.joined import pre_tokenizer
-from ekle.errors import NotBuiltYet
 from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.vocabulary.compact import joined_foreign
+from ekle.vocabulary.cut_stage import pre_tokenizer_with
+from ekle.vocabulary.morphological import cut_rules, recut, word_counts
 from ekle.vocabulary.protected import Protected
 
 
@@ -22,7 +23,8 @@ class Cut:
     pre_tokenizer: dict[str, Any] | None
     """The `pre_tokenizer` of tokenizer.json; None keeps the base's."""
     counts: pl.DataFrame
-    """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first."""
+    """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first; and `worth`, by
+    which merges are chosen, where a profile wants some pre-tokens more than their count says."""
     foreign: pl.DataFrame
     """Columns `text`, `share` and `cost`: pre-tokens of the protected text, as `Protected.table`."""
 
@@ -31,7 +33,7 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
     """The cut that `settings.profile` asks for.
 
     Args:
-        settings: `profile` and `contractions` are used.
+        settings: `profile` and `contractions` are used; `keep_whole` and `root_worth` by the morphological one.
         counts: pre-tokens of the text to learn from, cut as the profile needs them, or so that they can be.
         protected: pre-tokens of the protected text, as the base cuts them.
         base: the tokenizer whose pre-tokenizer is replaced or kept.
@@ -49,6 +51,14 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
             foreign = joined_foreign(protected.table)
             return Cut(pre_tokenizer(base), table, foreign)
         case "morphological":
-            raise NotBuiltYet(f"the {settings.profile} profile is not built yet; use --profile portable")
+            changed = None if settings.contractions else apostrophe_pre_tokenizer(base)
+            words = word_counts(table)
+            rules = cut_rules(table, words, settings.keep_whole)
+            worth = pl.col("count") + pl.col("first") * (settings.root_worth - 1)
+            return Cut(
+                pre_tokenizer_with(changed or base.spec["pre_tokenizer"], rules.regex(words)),
+                recut(table, rules).with_columns(worth.alias("worth")).drop("first"),
+                recut(protected.table, rules).drop("first"),
+            )
         case _:
             assert_never(settings.profile)

@@ -115,7 +115,7 @@ def _learn(
 ) -> Learned:
     return learn_merges(
         material.pieces,
-        material.weights,
+        material.worth,
         tokens,
         size=size,
         min_count=settings.min_count,
