@@ -30,8 +30,8 @@ class Vocabulary(Section):
     """Number of new tokens."""
     profile: Profile = "portable"
     contractions: bool = False
-    """Of the portable and the morphological profile: whether English contractions are cut off as in the base, so that Ankara'da is
-    `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay what they were."""
+    """Of the portable and the morphological profile: whether English contractions are cut off as in the base,
+    so that Ankara'da is `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay."""
     keep_whole: NonNegativeInt = 6000
     """Of the morphological profile: this many of the most frequent words, as spelled, are never cut."""
     root_worth: PositiveInt = 3

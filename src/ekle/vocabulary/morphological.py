@@ -147,7 +147,7 @@ def recut(table: pl.DataFrame, rules: CutRules) -> pl.DataFrame:
         The same columns and, last, `first`: how much of the first number stands in front of a cut.
         Highest number first.
     """
-    value = next(name for name in table.columns if name != "text")
+    values = [name for name in table.columns if name != "text"]
     rows, firsts, rests = [], [], []
     for row, text in enumerate(table["text"].to_list()):
         pieces = rules.cut(text)
@@ -155,16 +155,16 @@ def recut(table: pl.DataFrame, rules: CutRules) -> pl.DataFrame:
             rows.append(row)
             firsts.append(pieces[0])
             rests.append(pieces[1])
-    number = table[value]
-    cut = number.gather(rows)
-    whole = table.select("text", value).with_row_index("row").filter(~pl.col("row").is_in(rows)).drop("row")
+    first = pl.col(values[0])
+    cut = table[rows].select(values)
+    whole = table.select("text", *values).with_row_index("row").filter(~pl.col("row").is_in(rows)).drop("row")
     parts = [
-        whole.with_columns((pl.col(value) * 0).alias("first")),
-        pl.DataFrame({"text": pl.Series(firsts, dtype=pl.String), value: cut, "first": cut}),
-        pl.DataFrame({"text": pl.Series(rests, dtype=pl.String), value: cut, "first": cut * 0}),
+        whole.with_columns((first * 0).alias("first")),
+        cut.select(pl.Series("text", firsts, dtype=pl.String), *values, first.alias("first")),
+        cut.select(pl.Series("text", rests, dtype=pl.String), *values, (first * 0).alias("first")),
     ]
-    summed = pl.concat(parts).group_by("text").agg(pl.col(value).sum(), pl.col("first").sum())
-    return summed.sort([value, "text"], descending=[True, False])
+    summed = pl.concat(parts).group_by("text").agg(pl.col(*values, "first").sum())
+    return summed.sort([values[0], "text"], descending=[True, False])
 
 
 def _rule(places: Mapping[str, int], analyses: Mapping[str, Analysis], words: Mapping[str, int]) -> CutRules:

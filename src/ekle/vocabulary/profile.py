@@ -33,7 +33,8 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
     """The cut that `settings.profile` asks for.
 
     Args:
-        settings: `profile` and `contractions` are used; `keep_whole` and `root_worth` by the morphological one.
+        settings: `profile` and `contractions` are used; the morphological one also asks for `keep_whole` and
+            `root_worth`.
         counts: pre-tokens of the text to learn from, cut as the profile needs them, or so that they can be.
         protected: pre-tokens of the protected text, as the base cuts them.
         base: the tokenizer whose pre-tokenizer is replaced or kept.
