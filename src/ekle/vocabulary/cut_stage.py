@@ -21,8 +21,8 @@ from typing import Any
 from ekle.turkish import casing
 from ekle.turkish.analysis import APOSTROPHES
 
-# The character that Qwen's pre-tokenizer leaves before a word, and a look that spares short words the rest.
-# The character that Qwen's pre-tokenizer leaves before a word; what follows an apostrophe is a suffix.
+# The character that Qwen's pre-tokenizer leaves before a word (what follows an apostrophe is a suffix), and a
+# look that spares short words the rest.
 _BEFORE = r"\A[^\r\n\p{L}\p{N}'’]?(?=\p{L}{4})"
 
 _ALONE, _TOGETHER = 3, 5  # alternatives of a wide node: this many by themselves, then in groups of so many
