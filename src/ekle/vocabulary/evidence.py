@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from tokenizers import Tokenizer
 
 from ekle.artifacts import NewToken
@@ -48,7 +49,6 @@ def gather(
         base: the tokenizer that was extended.
         tokenizer: the finished one, which must give each token back from text.
     """
-    texts = material.table["text"].to_list()
     rows = base.rows + len(merges)
     use = after.use(material.weights, rows)
     foreign = after.use(np.ceil(material.foreign).astype(np.int64), rows)
@@ -74,7 +74,10 @@ def gather(
                 labels=about.labels,
             )
         )
-    missing = _unreachable(tokens, after, texts, tokenizer)
+    own = pl.col("text")
+    table = material.table
+    texts = table.select(pl.coalesce("whole", own) if "whole" in table.columns else own).to_series()
+    missing = _unreachable(tokens, after, texts.to_list(), tokenizer)
     before = int((material.pieces.lengths * material.weights).sum())
     return Evidence(tokens, described, missing, before, int((after.lengths * material.weights).sum()))
 

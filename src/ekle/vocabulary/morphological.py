@@ -7,7 +7,7 @@ rule for words that the text does not have.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -25,17 +25,18 @@ FOREIGN = ("en", "de", "fr", "es", "it", "nl", "pt")
 """Languages whose words are left to the base: those with a large list in wordfreq and mostly letters that
 Turkish has too."""
 
-SURE = 0.8
+SURE = 0.7
 """Share of the readings, by probability, that must have a boundary where a word is cut."""
 
 _LEAST_COUNT = 3  # rarer words are not analysed; the rule reaches them
 _STEM_COUNT = 50  # a derived stem this frequent is worth a token, so the cut comes behind it
 _ROOT_COUNT, _ROOT_WORDS = 3, 2  # occurrences and different words that make a root one of the rule
 _ENDING_ROOTS = 2  # different roots that make an ending one of the rule
-_PLAIN_ENDING = 3  # letters of the shortest ending in the rule where root and ending are plain ASCII
 _SHORTEST_ROOT, _SHORTEST_RULE_ROOT = 2, 3
 _SHORTEST_WORD = 4  # letters; what is shorter costs more when it is cut than it shows
 _AS_FOREIGN = 0.1  # a word at least this share as frequent in another language as in the text is left alone
+_NAME_IN_CODE = 3  # letters of an ending that may as well be a name in program text
+_NAMED_SHARE = 2e-6  # occurrences of such a name a word of code, on the high side
 
 
 def word_counts(counts: pl.DataFrame) -> dict[str, int]:
@@ -58,7 +59,11 @@ def word_counts(counts: pl.DataFrame) -> dict[str, int]:
 
 
 def cut_rules(
-    counts: pl.DataFrame, words: Mapping[str, int], keep_whole: int, processes: int = 0
+    counts: pl.DataFrame,
+    words: Mapping[str, int],
+    keep_whole: int,
+    processes: int = 0,
+    terms: Collection[str] = (),
 ) -> CutRules:
     """The cuts for a text.
 
@@ -67,6 +72,7 @@ def cut_rules(
         words: its words, as `word_counts` gives them.
         keep_whole: that many of the most frequent words, as they are spelled, are not cut.
         processes: that analyse words; 0 means one a core.
+        terms: words that a user wants whole.
     """
     analyses = analyse({word: count for word, count in words.items() if count >= _LEAST_COUNT}, processes)
     stems: Counter[str] = Counter()
@@ -82,6 +88,7 @@ def cut_rules(
     whole = {word for word in places if word in foreign}
     whole |= {word for word in foreign if rule.general(word) is not None}
     whole |= {word for word in analyses if word not in places and rule.general(word) is not None}
+    whole |= {word for word in map(casing.lower, terms) if is_turkish_word(word)}
     listed = {
         word: place for word, place in places.items() if word not in whole and rule.general(word) != place
     }
@@ -144,8 +151,8 @@ def recut(table: pl.DataFrame, rules: CutRules) -> pl.DataFrame:
         table: `text` and columns of numbers, which pieces that are equal add up.
 
     Returns:
-        The same columns and, last, `first`: how much of the first number stands in front of a cut.
-        Highest number first.
+        The same columns; `first`: how much of the first number stands in front of a cut; and `whole`: a
+        pre-token, before the cut, that the piece comes out of. Highest number first.
     """
     values = [name for name in table.columns if name != "text"]
     rows, firsts, rests = [], [], []
@@ -156,15 +163,36 @@ def recut(table: pl.DataFrame, rules: CutRules) -> pl.DataFrame:
             firsts.append(pieces[0])
             rests.append(pieces[1])
     first = pl.col(values[0])
-    cut = table[rows].select(values)
-    whole = table.select("text", *values).with_row_index("row").filter(~pl.col("row").is_in(rows)).drop("row")
+    cut = table[rows].with_columns(pl.col("text").alias("whole"))
+    uncut = table.with_row_index("row").filter(~pl.col("row").is_in(rows)).drop("row")
+    order = ["text", *values, "first", "whole"]
     parts = [
-        whole.with_columns((first * 0).alias("first")),
-        cut.select(pl.Series("text", firsts, dtype=pl.String), *values, first.alias("first")),
-        cut.select(pl.Series("text", rests, dtype=pl.String), *values, (first * 0).alias("first")),
+        uncut.with_columns((first * 0).alias("first"), pl.col("text").alias("whole")).select(order),
+        cut.with_columns(pl.Series("text", firsts, dtype=pl.String), first.alias("first")).select(order),
+        cut.with_columns(pl.Series("text", rests, dtype=pl.String), (first * 0).alias("first")).select(order),
     ]
-    summed = pl.concat(parts).group_by("text").agg(pl.col(*values, "first").sum())
+    # A piece that is a pre-token itself comes out of itself: uncut rows stand first.
+    summed = (
+        pl.concat(parts)
+        .group_by("text", maintain_order=True)
+        .agg(pl.col(*values, "first").sum(), pl.col("whole").first())
+    )
     return summed.sort([values[0], "text"], descending=[True, False])
+
+
+def names_in_code(endings: pl.DataFrame, price: float) -> pl.DataFrame:
+    """Short endings in plain letters as what they may be elsewhere: names in program text, of which no list
+    of words knows.
+
+    Args:
+        endings: pieces of the text, of which those without a space that could be names are taken.
+        price: tokens that changing one is worth.
+
+    Returns:
+        Columns `text`, `share` and `cost`, as `Protected.table` has them.
+    """
+    short = endings.filter(pl.col("text").str.contains(f"^[a-z]{{2,{_NAME_IN_CODE}}}$")).select("text")
+    return short.with_columns(pl.lit(_NAMED_SHARE).alias("share"), pl.lit(_NAMED_SHARE * price).alias("cost"))
 
 
 def _rule(places: Mapping[str, int], analyses: Mapping[str, Analysis], words: Mapping[str, int]) -> CutRules:
@@ -188,7 +216,7 @@ def _rule(places: Mapping[str, int], analyses: Mapping[str, Analysis], words: Ma
         types[root] += _ROOT_WORDS
         kinds_of.setdefault(root, set()).add(class_of(root, verbal))
     recurring = {
-        root: tuple(sorted(f"{name}x" if root.isascii() else name for name in names))
+        root: tuple(sorted(names))
         for root, names in kinds_of.items()
         if len(root) >= _SHORTEST_RULE_ROOT and totals[root] >= _ROOT_COUNT and types[root] >= _ROOT_WORDS
     }
@@ -198,7 +226,7 @@ def _rule(places: Mapping[str, int], analyses: Mapping[str, Analysis], words: Ma
 
 
 def _recurring_endings(followed: Mapping[tuple[str, str], set[str]]) -> dict[str, frozenset[str]]:
-    """Classes with the endings that several roots have; those for plain ASCII roots are called ...x."""
+    """Classes with the endings that several roots have."""
     pooled: dict[tuple[str, str], set[str]] = {}
     for (name, ending), roots in followed.items():
         # Only d, c and g tell voiced consonants from voiceless ones.
@@ -209,8 +237,6 @@ def _recurring_endings(followed: Mapping[tuple[str, str], set[str]]) -> dict[str
     for (name, ending), roots in pooled.items():
         if len(roots) >= _ENDING_ROOTS:
             endings.setdefault(name, set()).add(ending)
-            if len(ending) >= _PLAIN_ENDING or not ending.isascii():
-                endings.setdefault(f"{name}x", set()).add(ending)
     return {name: frozenset(ends) for name, ends in endings.items()}
 
 

@@ -12,7 +12,8 @@ from ekle.counting.joined import pre_tokenizer
 from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.vocabulary.compact import joined_foreign
 from ekle.vocabulary.cut_stage import pre_tokenizer_with
-from ekle.vocabulary.morphological import cut_rules, recut, word_counts
+from ekle.vocabulary.keep import read_terms
+from ekle.vocabulary.morphological import cut_rules, names_in_code, recut, word_counts
 from ekle.vocabulary.protected import Protected
 
 
@@ -24,7 +25,8 @@ class Cut:
     """The `pre_tokenizer` of tokenizer.json; None keeps the base's."""
     counts: pl.DataFrame
     """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first; and `worth`, by
-    which merges are chosen, where a profile wants some pre-tokens more than their count says."""
+    which merges are chosen, where a profile wants some pre-tokens more than their count says; and `whole`, a
+    text that the finished tokenizer cuts the pre-token out of, where that is not the pre-token itself."""
     foreign: pl.DataFrame
     """Columns `text`, `share` and `cost`: pre-tokens of the protected text, as `Protected.table`."""
 
@@ -54,12 +56,23 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
         case "morphological":
             changed = None if settings.contractions else apostrophe_pre_tokenizer(base)
             words = word_counts(table)
-            rules = cut_rules(table, words, settings.keep_whole)
+            rules = cut_rules(table, words, settings.keep_whole, terms=read_terms(settings.keep))
             worth = pl.col("count") + pl.col("first") * (settings.root_worth - 1)
+            learned = recut(table, rules).with_columns(worth.alias("worth")).drop("first")
+            elsewhere = pl.concat(
+                [
+                    recut(protected.table, rules).drop("first", "whole"),
+                    names_in_code(learned, settings.languages.get("en", 0.0)),
+                ]
+            )
+            # Roots pay with what they are worth, so prices are in that measure too.
+            priced = elsewhere.group_by("text").agg(
+                pl.col("share").sum(), pl.col("cost").sum() * settings.root_worth
+            )
             return Cut(
                 pre_tokenizer_with(changed or base.spec["pre_tokenizer"], rules.regex(words)),
-                recut(table, rules).with_columns(worth.alias("worth")).drop("first"),
-                recut(protected.table, rules).drop("first"),
+                learned,
+                priced.sort("text"),
             )
         case _:
             assert_never(settings.profile)
