@@ -32,7 +32,7 @@ class Vocabulary(Section):
     contractions: bool = False
     """Of the portable and the morphological profile: whether English contractions are cut off as in the base,
     so that Ankara'da is `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay."""
-    keep_whole: NonNegativeInt = 8000
+    keep_whole: NonNegativeInt = 7000
     """Of the morphological profile: this many of the most frequent words, as spelled, are never cut."""
     root_worth: PositiveInt = 2
     """Of the morphological profile: an occurrence of a root in front of a cut counts as this many when merges

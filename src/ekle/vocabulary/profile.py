@@ -16,6 +16,9 @@ from ekle.vocabulary.keep import read_terms
 from ekle.vocabulary.morphological import cut_rules, names_in_code, recut, word_counts
 from ekle.vocabulary.protected import Protected
 
+_PRICE_OF_WORTH = 0.6
+"""Rise of the prices for each time that a root counts more: not 1, because endings pay them too."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -65,10 +68,9 @@ def cut_for(settings: Settings, counts: Counts, protected: Protected, base: Base
                     names_in_code(learned, settings.languages.get("en", 0.0)),
                 ]
             )
-            # Roots pay with what they are worth, so prices are in that measure too.
-            priced = elsewhere.group_by("text").agg(
-                pl.col("share").sum(), pl.col("cost").sum() * settings.root_worth
-            )
+            # Roots pay with what they are worth, so prices rise with it.
+            rise = 1 + _PRICE_OF_WORTH * (settings.root_worth - 1)
+            priced = elsewhere.group_by("text").agg(pl.col("share").sum(), pl.col("cost").sum() * rise)
             return Cut(
                 pre_tokenizer_with(changed or base.spec["pre_tokenizer"], rules.regex(words)),
                 learned,
