@@ -29,13 +29,15 @@ Turkish has too."""
 SURE = 0.7
 """Share of the readings, by probability, that must have a boundary where a word is cut."""
 
+AS_FOREIGN = 0.1
+"""A word at least this share as frequent in another language as in the text is left alone."""
+
 _ANALYSED = 170_000  # most frequent words, in 86 MB those that occur three times; the rule reaches others
 _STEM_COUNT = 50  # a derived stem this frequent is worth a token, so the cut comes behind it
 _ROOT_COUNT, _ROOT_WORDS = 3, 2  # occurrences and different words that make a root one of the rule
 _ENDING_ROOTS = 2  # different roots that make an ending one of the rule
 _SHORTEST_ROOT, _SHORTEST_RULE_ROOT = 2, 3
 _SHORTEST_WORD = 4  # letters; what is shorter costs more when it is cut than it shows
-_AS_FOREIGN = 0.1  # a word at least this share as frequent in another language as in the text is left alone
 _NAME_IN_CODE = 3  # letters of an ending that may as well be a name in program text
 _NAMED_SHARE = 2e-6  # occurrences of such a name a word of code, on the high side
 
@@ -262,10 +264,10 @@ def class_of(root: str, verbal: bool) -> str:
 
 
 def _foreign(words: Mapping[str, int]) -> frozenset[str]:
-    """Words that some other language uses at least `_AS_FOREIGN` times as often as the text does."""
+    """Words that some other language uses at least `AS_FOREIGN` times as often as the text does."""
     total = max(sum(words.values()), 1)
     return frozenset(
-        word for word, share in _elsewhere().items() if share * total >= _AS_FOREIGN * words.get(word, 0)
+        word for word, share in _elsewhere().items() if share * total >= AS_FOREIGN * words.get(word, 0)
     )
 
 
