@@ -9,6 +9,7 @@ What a fixture returns is shared by all tests: read it, never write into it.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What ekle remembers on disk is remembered for these tests only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EKLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

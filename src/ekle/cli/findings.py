@@ -18,6 +18,7 @@ def findings(report: dict[str, Any]) -> Iterator[str]:
         yield (
             f"{report['tokens_used_less_than_min_count']:,} of the tokens occur less than "
             f"{report['settings']['min_count']:,} times; they are steps to longer ones"
+            + (", or roots, which count more than once" if report["profile"] == "morphological" else "")
         )
     for name, places in report["quota_places_left_to_others"].items():
         yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"

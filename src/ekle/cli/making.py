@@ -59,7 +59,12 @@ def vocab(
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
     size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
     profile: Annotated[
-        Profile | None, typer.Option(metavar="PROFILE", help="portable, compact or morphological.")
+        Profile | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="portable (default): loads everywhere. compact: tokens may cross a space. morphological: "
+            "words are cut behind their root. The last two: engines that read tokenizer.json, not GGUF.",
+        ),
     ] = None,
     strategy: Annotated[
         Strategy | None, typer.Option(metavar="STRATEGY", help="free, or the five quotas of guide.")

@@ -55,13 +55,9 @@ def extend_model(
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
-    `documents` is text in the language to learn; some rules need it. `called` is what the user calls the base,
-    a folder or a hub id. A rule that takes long keeps what it has in a hidden folder beside `out` and goes on
-    from there when it is called again.
-
-    Raises:
-        EkleError: vocabulary or model are not what they should be, or the rule needs text; nothing is left
-            behind.
+    `documents` is text in the language to learn; some rules need it. `called` is what the user calls the
+    base, a folder or a hub id. A rule that takes long keeps what it has in a hidden folder beside `out`
+    and goes on from there when it is called again.
     """
     with whole_folder(out) as folder:
         scratch = out.with_name(f".{out.name}.rows")

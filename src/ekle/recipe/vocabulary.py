@@ -30,8 +30,13 @@ class Vocabulary(Section):
     """Number of new tokens."""
     profile: Profile = "portable"
     contractions: bool = False
-    """Of the portable profile: whether English contractions are cut off as in the base, so that Ankara'da is
-    `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay what they were."""
+    """Of the portable and the morphological profile: whether English contractions are cut off as in the base,
+    so that Ankara'da is `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay."""
+    keep_whole: NonNegativeInt = 7000
+    """Of the morphological profile: this many of the most frequent words, as spelled, are never cut."""
+    root_worth: PositiveInt = 2
+    """Of the morphological profile: an occurrence of a root in front of a cut counts as this many when merges
+    are chosen, `min_count` included, so that more roots become one token."""
     strategy: Strategy = "free"
     quotas: Quotas = Quotas()
     min_count: PositiveInt = 100
@@ -64,11 +69,9 @@ class Vocabulary(Section):
     def pre_tokens(self) -> PreTokens:
         """The cut that the profile learns from."""
         match self.profile:
-            case "portable":
+            case "portable" | "morphological":
                 return "base" if self.contractions else "apostrophe"
             case "compact":
                 return "joined"
-            case "morphological":
-                return "base"
             case _:
                 assert_never(self.profile)

@@ -153,7 +153,9 @@ def _named_in_conditions(start: set[Any]) -> tuple[set[str], set[str]]:
         for transition in todo.pop().outgoing:
             pending = [transition.condition]
             while pending:
-                named = vars(condition) if (condition := pending.pop()) is not None else {}
+                if (condition := pending.pop()) is None:
+                    continue
+                named = vars(condition)
                 pending += [*named.get("conditions", ()), named.get("condition")]
                 asked = [*named.get("items", ()), named.get("dict_item")]
                 items |= {item.id_ for item in asked if item is not None}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from tokenizers import Tokenizer
 
 from ekle.artifacts import NewToken
@@ -48,7 +49,6 @@ def gather(
         base: the tokenizer that was extended.
         tokenizer: the finished one, which must give each token back from text.
     """
-    texts = material.table["text"].to_list()
     rows = base.rows + len(merges)
     use = after.use(material.weights, rows)
     foreign = after.use(np.ceil(material.foreign).astype(np.int64), rows)
@@ -74,7 +74,10 @@ def gather(
                 labels=about.labels,
             )
         )
-    missing = _unreachable(tokens, after, texts, tokenizer)
+    own = pl.col("text")
+    table = material.table
+    texts = table.select(pl.coalesce("whole", own) if "whole" in table.columns else own).to_series()
+    missing = _unreachable(tokens, after, texts.to_list(), tokenizer)
     before = int((material.pieces.lengths * material.weights).sum())
     return Evidence(tokens, described, missing, before, int((after.lengths * material.weights).sum()))
 
@@ -82,20 +85,25 @@ def gather(
 def _unreachable(
     tokens: Sequence[NewToken], after: Pieces, texts: Sequence[str], tokenizer: Tokenizer
 ) -> list[str]:
-    """Tokens that do not come out of the pre-token they stand in, nor of their own text, through all
-    steps."""
-    missing = list(tokens)
+    """Tokens that do not come out of the text they stand in, nor of their own, through all steps.
+
+    A mere step to longer tokens is found where a word goes on in no way that the text has: a profile may
+    cut its own text as the whole word that it looks like.
+    """
     carriers = [
         texts[place] if place >= 0 else token.text
         for place, token in zip(_carriers(after, tokens), tokens, strict=True)
     ]
-    for own_text in (False, True):
-        tried = [token.text for token in missing] if own_text else carriers
-        encodings = tokenizer.encode_batch_fast(tried, add_special_tokens=False)
-        missing = [
-            token for token, encoding in zip(missing, encodings, strict=True) if token.id not in encoding.ids
-        ]
+    missing = _not_in(tokens, carriers, tokenizer)
+    for goes_on in ("", "Q"):
+        missing = _not_in(missing, [token.text + goes_on for token in missing], tokenizer)
     return [token.text for token in missing]
+
+
+def _not_in(tokens: Sequence[NewToken], texts: Sequence[str], tokenizer: Tokenizer) -> list[NewToken]:
+    """Those of `tokens` that do not come out of their text."""
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return [token for token, encoding in zip(tokens, encodings, strict=True) if token.id not in encoding.ids]
 
 
 def _carriers(after: Pieces, tokens: Sequence[NewToken]) -> npt.NDArray[np.int64]:

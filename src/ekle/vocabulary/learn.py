@@ -24,7 +24,7 @@ from ekle.vocabulary.page import write_page
 from ekle.vocabulary.profile import Cut, cut_for
 from ekle.vocabulary.protected import Protected, protected_text
 from ekle.vocabulary.strict import price_of, settings_that_spare, what_it_costs
-from ekle.vocabulary.summary import kept_rows, summarise
+from ekle.vocabulary.summary import kept_rows, summarise, times_made
 from ekle.vocabulary.trades import Rooted, effects
 
 
@@ -82,7 +82,7 @@ def learn_vocabulary(
         costs["strict"] = what_it_costs(made, without, held_out or {})
     if settings.weigh_protection:
         costs["all"] = what_it_costs(made, learn(cut, material, None), held_out or {})
-    summary = summarise(base, settings, counts, made.kept.learned, evidence)
+    summary = summarise(base, settings, counts, times_made(made.kept.learned, material, evidence), evidence)
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["quota_places_left_to_others"] = made.choice.unfilled
     summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)

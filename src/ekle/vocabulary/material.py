@@ -25,11 +25,13 @@ class Material:
     `table` has the column `text`. `weights` says how often each occurs in the text to learn, `foreign` how
     often in protected text of equal length, `cost` how many tokens a merge must save to change it, and
     `never` whether it must stay whatever that saves.
+    Merges are chosen by `worth`, which is `weights` itself unless the profile says otherwise.
     """
 
     table: pl.DataFrame
     pieces: Pieces
     weights: npt.NDArray[np.int64]
+    worth: npt.NDArray[np.int64]
     foreign: npt.NDArray[np.float64]
     cost: npt.NDArray[np.float64]
     never: npt.NDArray[np.bool_]
@@ -62,4 +64,5 @@ def material_of(cut_by_profile: Cut, words: int, base: BaseTokenizer, any_langua
     weights, foreign, cost, never = (
         table[name].to_numpy().copy() for name in ("count", "share", "cost", "never")
     )
-    return Material(table, pieces, weights, foreign, cost, never, left_out)
+    worth = table["worth"].fill_null(0).to_numpy().copy() if "worth" in table.columns else weights
+    return Material(table, pieces, weights, worth, foreign, cost, never, left_out)

@@ -103,9 +103,10 @@ def choose(
     with report.task("learning merges", size, "merges") as task:
         learned = _learn(material, tokens, settings, size, cost, phases, task.advance)
     if len(learned.merges) < size:
+        cuts = ", or a larger vocabulary.keep_whole" if settings.profile == "morphological" else ""
         raise VocabularyError(
             f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
-            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count"
+            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count{cuts}"
             + (", or do without --protect-strict" if settings.protect_strict else "")
         )
     return Choice(learned, places.taken, left)
@@ -122,7 +123,7 @@ def _learn(
 ) -> Learned:
     return learn_merges(
         material.pieces,
-        material.weights,
+        material.worth,
         tokens,
         size=size,
         min_count=settings.min_count,

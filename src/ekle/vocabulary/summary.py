@@ -15,6 +15,7 @@ from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.turkish.tables import rows
 from ekle.vocabulary.evidence import Evidence
 from ekle.vocabulary.keep import Kept
+from ekle.vocabulary.material import Material
 
 _POINTS = 40  # points of the growth curve
 _LISTED = 2_000  # tokens against harmony that are listed one by one
@@ -24,10 +25,10 @@ def summarise(
     base: BaseTokenizer,
     settings: Settings,
     counts: Counts,
-    learned: Sequence[LearnedMerge],
+    counted: Sequence[int],
     evidence: Evidence,
 ) -> dict[str, Any]:
-    """Everything that follows from the text learned from."""
+    """Everything that follows from the text learned from; `counted` is what `times_made` gives."""
     tokens = evidence.tokens
     rare = [token for token in tokens if token.count < settings.min_count]
     return {
@@ -39,8 +40,8 @@ def summarise(
         "strategy": settings.strategy,
         "settings": settings.model_dump(),
         "text": {"documents": counts.documents, "bytes": counts.text_bytes, "words": counts.words},
-        "growth": _growth(learned, evidence),
-        "least_count_when_learned": min((merge.count for merge in learned), default=0),
+        "growth": _growth(counted, evidence),
+        "least_count_when_learned": min(counted, default=0),
         "tokens_used_less_than_min_count": len(rare),
         "rarely_used": [
             {"id": token.id, "text": token.text, "count": token.count} for token in rare[:_LISTED]
@@ -79,11 +80,28 @@ def kept_rows(
     }
 
 
-def _growth(learned: Sequence[LearnedMerge], evidence: Evidence) -> list[dict[str, float]]:
+def times_made(learned: Sequence[LearnedMerge], material: Material, evidence: Evidence) -> list[int]:
+    """How often each learned merge is made in the learning text.
+
+    Where merges were chosen by another worth than their count, that is what is left of the token in the
+    end and what went on into others.
+    """
+    if material.worth is material.weights:
+        return [merge.count for merge in learned]
+    left = {token.id: token.count for token in evidence.tokens}
+    counted = {merge.id: left[merge.id] for merge in learned}
+    for merge in reversed(learned):
+        for part in (merge.left, merge.right):
+            if part in counted:
+                counted[part] += counted[merge.id]
+    return list(counted.values())
+
+
+def _growth(counted: Sequence[int], evidence: Evidence) -> list[dict[str, float]]:
     """Tokens of the learning text after the first n merges, word lists included, at some n."""
     before = evidence.tokens_before
-    tokens = before - np.cumsum([0, *(merge.count for merge in learned)])
-    sizes = sorted({round(len(learned) * point / _POINTS) for point in range(_POINTS + 1)})
+    tokens = before - np.cumsum([0, *counted])
+    sizes = sorted({round(len(counted) * point / _POINTS) for point in range(_POINTS + 1)})
     points = {size: int(tokens[size]) for size in sizes}
     points[len(evidence.tokens)] = evidence.tokens_after
     return [

