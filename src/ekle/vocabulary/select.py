@@ -98,9 +98,10 @@ def choose(
     with report.task("learning merges", size, "merge") as task:
         learned = _learn(material, tokens, settings, size, phases, task.advance)
     if len(learned.merges) < size:
+        cuts = ", or a larger vocabulary.keep_whole" if settings.profile == "morphological" else ""
         raise VocabularyError(
             f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
-            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count"
+            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count{cuts}"
         )
     return Choice(learned, places.taken, left)
 
