@@ -86,7 +86,8 @@ def learn_vocabulary(
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["quota_places_left_to_others"] = made.choice.unfilled
     summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)
-    summary |= effects(made, held_out or {}, other or {}, protected, rooted)
+    whole = settings.profile != "morphological"
+    summary |= effects(made, held_out or {}, other or {}, protected, rooted, words_in_material=whole)
     summary["protected"] |= {
         "strict": settings.protect_strict,
         "contractions_put_back": settings.contractions and not asked.contractions,

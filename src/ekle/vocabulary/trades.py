@@ -27,6 +27,8 @@ def effects(
     other: Mapping[str, Sequence[str]],
     protected: Protected,
     rooted: Sequence[Rooted],
+    *,
+    words_in_material: bool,
 ) -> dict[str, Any]:
     """What the vocabulary does, for report.json: `held_out`, `other`, `protected` (`texts` and `lists`) and
     `trades`."""
@@ -39,7 +41,10 @@ def effects(
         "other": {name: drift.figures for name, drift in others.items() if drift},
         "protected": {
             "texts": {file: drift.figures for file, drift in files.items() if drift},
-            "lists": {name: changed_forms(made, forms) for name, forms in protected.lists.items()},
+            "lists": {
+                name: changed_forms(made, forms, in_material=words_in_material)
+                for name, forms in protected.lists.items()
+            },
         },
         "trades": trades(made, saved, use, {name: drift for name, drift in drifts.items() if drift}, rooted),
     }
