@@ -12,10 +12,13 @@ from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.counting import Counts, count_documents
+from ekle.errors import TextError
+from ekle.evaluation.morphemes import root_uncut
 from ekle.progress import silent
 from ekle.recipe.vocabulary import Profile
 from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.text.read import documents
+from ekle.turkish.gold import read_treebank
 from ekle.vocabulary import protected
 from ekle.vocabulary.learn import learn_vocabulary
 from ekle.vocabulary.protected import word_forms
@@ -158,3 +161,28 @@ def test_the_trades_end_where_the_vocabulary_does(listing: Vocabulary) -> None:
     saved = [point["held_out"] for point in report["trades"]]
     assert saved == sorted(saved)
     assert "root_uncut" not in last
+
+
+def test_roots_left_whole_are_counted_at_every_size(
+    base: BaseTokenizer, counts: dict[str, Counts], tmp_path: Path
+) -> None:
+    words = [("evlerimiz", "ev"), ("kitabı", "kitap"), ("olduğunu", "ol"), ("zamanlarda", "zaman")] * 2
+    rows = [f"{n}\t{form}\t{lemma}" + "\t_" * 7 for n, (form, lemma) in enumerate(words, start=1)]
+    gold = tmp_path / "gold.conllu"
+    gold.write_text("\n".join(rows), "utf-8")
+    settings = SMALL.model_copy(update={"gold": [str(gold)]})
+    (tmp_path / "out").mkdir()
+    made = learn_vocabulary(counts["apostrophe"], base, settings, tmp_path / "out", silent())
+    points = made.report["trades"]
+    known = read_treebank(gold)
+    assert points[0]["root_uncut"] == pytest.approx(root_uncut(base.tokenizer(), known))
+    assert points[-1]["root_uncut"] == pytest.approx(root_uncut(opened(made), known))
+
+
+def test_a_treebank_without_inflected_words_is_refused(
+    base: BaseTokenizer, counts: dict[str, Counts], tmp_path: Path
+) -> None:
+    settings = SMALL.model_copy(update={"gold": [str(tmp_path / "gold.conllu")]})
+    (tmp_path / "gold.conllu").write_text("# nothing\n", "utf-8")
+    with pytest.raises(TextError, match="no inflected words"):
+        learn_vocabulary(counts["apostrophe"], base, settings, tmp_path, silent())

@@ -6,7 +6,7 @@ stretch that is whole in both) and not the line around it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
@@ -29,25 +29,31 @@ class Change:
     """Those of `after` that only the second tokenizer has; none where its pre-tokenizer alone did it."""
 
 
-def list_changes(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> list[Change]:
+def list_changes(
+    before: Tokenizer, after: Tokenizer, lines: Sequence[str], added: Collection[bytes] | None = None
+) -> list[Change]:
     """Everything in `lines` that the two byte-level tokenizers cut differently, most frequent first.
 
-    Lines that are cut alike add nothing and may be left out (`measure.measure_drift` names the others).
+    Args:
+        before, after: the tokenizers.
+        lines: those that are cut alike add nothing and may be left out; `measure.measure_drift` names the
+            others.
+        added: tokens that only the second has; found out, which takes a second, if not given.
     """
     counts: Counter[tuple[tuple[bytes, ...], tuple[bytes, ...]]] = Counter()
     old, new = _Reader(before), _Reader(after)
     for batch in batches(lines):
         for first, second in zip(old.read(batch), new.read(batch), strict=True):
             counts.update(_differences(first, second))
-    added = new_ids(before, after)
-    unknown = {new.spelled(number) for number in added}
+    if added is None:
+        added = {new.spelled(number) for number in new_ids(before, after)} if counts else ()
     found = [
         Change(
             _shown(b"".join(first)),
             count,
             [_shown(token) for token in first],
             [_shown(token) for token in second],
-            [_shown(token) for token in dict.fromkeys(second) if token in unknown],
+            [_shown(token) for token in dict.fromkeys(second) if token in added],
         )
         for (first, second), count in counts.items()
     ]

@@ -37,6 +37,9 @@ def findings(report: dict[str, Any]) -> Iterator[str]:
             f"{genre:<24}{signed(-figures['saved'])} tokens, {figures['bytes_per_token_base']:.2f} -> "
             f"{figures['bytes_per_token']:.2f} bytes a token"
         )
+    if "root_uncut" in (last := report["trades"][-1]):
+        first = report["trades"][0]
+        yield f"{'roots left whole':<24}{percent(last['root_uncut'])}, {percent(first['root_uncut'])} before"
     for name, figures in {**report["other"], **report["protected"]["texts"]}.items():
         share = percent(figures["lines_changed"])
         yield f"{name:<24}{share} of {figures['lines']:,} lines change{_most(figures)}"

@@ -93,6 +93,12 @@ def vocab(
         list[str] | None,
         typer.Option(metavar="FILE", help="Terms, one a line, that must each become one token."),
     ] = None,
+    gold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Turkish treebanks (CoNLL-U), to report how often roots stay whole."
+        ),
+    ] = None,
     any_language: Annotated[
         bool, typer.Option("--any-language", help="Go on although the text is not Turkish.")
     ] = False,
@@ -123,6 +129,7 @@ def vocab(
             "profile": profile,
             "strategy": strategy,
             "keep": keep,
+            "gold": gold,
             "protect": protect,
             "protect_strict": protect_strict or None,
             "weigh_protection": weigh_protection or None,

@@ -27,9 +27,8 @@ def learn_from_text(
     Raises:
         EkleError: whatever is wrong with text, tokenizer, settings or `out`; nothing is left behind.
     """
-    check_sources(
-        [*corpus.sources, *corpus.held_out_files, *corpus.other_files, *settings.protect, *settings.keep]
-    )
+    named = (corpus.held_out_files, corpus.other_files, settings.protect, settings.keep, settings.gold)
+    check_sources([*corpus.sources, *(file for files in named for file in files)])
     with whole_folder(out) as folder:
         tokenizer = load_base(base)
         found = count_sources(

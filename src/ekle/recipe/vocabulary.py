@@ -56,6 +56,8 @@ class Vocabulary(Section):
     """The same price for languages that are protected by their word lists (docs/decisions/0006)."""
     keep: list[str] = []
     """Files of terms, one a line, that must each become a single token."""
+    gold: list[str] = []
+    """Turkish treebanks (CoNLL-U); the report says how often roots of their inflected words stay whole."""
     any_language: bool = False
     """Go on although the corpus does not look Turkish."""
 

@@ -44,6 +44,11 @@ class Attempt:
         return list({merge.id: merge for merge in fresh}.values())
 
     @cached_property
+    def added(self) -> frozenset[bytes]:
+        """What the new tokens are spelled like."""
+        return frozenset(merge.token for merge in self.new)
+
+    @cached_property
     def files(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """tokenizer.json and tokenizer_config.json."""
         return graft(self.base, _with_bytes(self.merges, self.base.spelled), self.cut.pre_tokenizer)

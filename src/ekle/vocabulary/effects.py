@@ -56,7 +56,7 @@ def drift_of(made: Attempt, documents: Sequence[str]) -> Drift | None:
     figures = {
         "lines": drift.lines,
         "lines_changed": drift.share,
-        "changes": listed(list_changes(base, made.tokenizer, changed)),
+        "changes": listed(list_changes(base, made.tokenizer, changed, made.added)),
     }
     prefixes = Prefixes(made.kept.learned)
     first, second = (
@@ -77,31 +77,33 @@ def listed(changes: Sequence[Change]) -> dict[str, Any]:
     }
 
 
-def changed_forms(made: Attempt, forms: pl.DataFrame) -> dict[str, Any]:
+def changed_forms(made: Attempt, forms: pl.DataFrame, *, in_material: bool) -> dict[str, Any]:
     """Which words of a list are cut differently, in the forms in which they stand in text.
 
     Args:
         made: the vocabulary.
         forms: columns `text` and `share` (occurrences a word of running text), as `protected.word_forms`
-            gives them.
+            gives them; a text may stand twice.
+        in_material: whether all forms are pre-tokens of the material, so that those it left alone need no
+            second look. A profile that cuts words before merges has pieces of them there instead.
 
     Returns:
         `forms`: how many there are; `different`: those that change; `share`: what these are of running text,
         as the list has it; `listed`: the most frequent `LISTED` of them, with `per_million` words of text.
     """
-    forms = forms.group_by("text").agg(pl.col("share").sum())
-    # Merges leave fewer pieces. A profile may cut a word before any merge: it is then not in the material.
-    touched = made.after.lengths != made.material.pieces.lengths
-    known = made.material.table.select("text", pl.Series("touched", touched))
-    likely = forms.join(known, on="text", how="left").filter(pl.col("touched").fill_null(True))
+    likely = forms
+    if in_material:
+        touched = made.after.lengths != made.material.pieces.lengths  # merges leave fewer pieces
+        likely = forms.join(made.material.table.select("text").filter(touched), on="text", how="semi")
+    likely = likely.group_by("text").agg(pl.col("share").sum())
     words = likely["text"].sort().to_list()
     base = made.base.tokenizer()
     moved = [words[place] for place in measure_drift(base, made.tokenizer, words).changed] if words else []
     shares = dict(likely.select("text", "share").iter_rows())
-    changes = list_changes(base, made.tokenizer, moved)
+    changes = list_changes(base, made.tokenizer, moved, made.added)
     changes.sort(key=lambda change: (-shares.get(change.text, 0.0), change.text))
     return {
-        "forms": len(forms),
+        "forms": forms["text"].n_unique(),
         "different": len(changes),
         "share": sum(shares[word] for word in moved) / max(float(forms["share"].sum()), 1e-9),
         "listed": [

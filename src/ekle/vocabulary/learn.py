@@ -11,10 +11,11 @@ from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, open_tokenizer, save_tokenizer
 from ekle.bpe.graft import graft
 from ekle.counting import Counts
-from ekle.errors import InputError
+from ekle.errors import InputError, TextError
 from ekle.files import whole_file, write_json
 from ekle.progress import Report
 from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.turkish.gold import RootedWord, read_treebank
 from ekle.vocabulary.attempt import Attempt, attempt
 from ekle.vocabulary.categories import Categories
 from ekle.vocabulary.evidence import gather
@@ -25,7 +26,7 @@ from ekle.vocabulary.profile import Cut, cut_for
 from ekle.vocabulary.protected import Protected, protected_text
 from ekle.vocabulary.strict import price_of, settings_that_spare, what_it_costs
 from ekle.vocabulary.summary import kept_rows, summarise, times_made
-from ekle.vocabulary.trades import Rooted, effects
+from ekle.vocabulary.trades import effects
 
 
 def learn_vocabulary(
@@ -37,7 +38,6 @@ def learn_vocabulary(
     held_out: Mapping[str, Sequence[str]] | None = None,
     other: Mapping[str, Sequence[str]] | None = None,
     about_text: Mapping[str, Any] | None = None,
-    rooted: Sequence[Rooted] = (),
 ) -> Vocabulary:
     """Learn `settings.size` tokens and write them to the folder `out`, which exists.
 
@@ -45,11 +45,11 @@ def learn_vocabulary(
         counts: pre-token counts made with `base`; the compact profile needs joined ones.
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
-        rooted: inflected words whose root is known; the report says how often it is left whole.
         about_text: what counting found out about the text, for the report.
 
     Raises:
         InputError: the counts were made with another tokenizer, or for another profile.
+        TextError: a file that the settings name is absent or holds nothing of use.
         VocabularyError: the counts do not support that many tokens, or a term cannot be kept.
     """
     if counts.base != base.fingerprint:
@@ -58,6 +58,7 @@ def learn_vocabulary(
         )
     asked, settings = settings, settings_that_spare(settings, base)
     terms = read_terms(settings.keep)
+    rooted = [word for file in settings.gold for word in _inflected(Path(file))]
     protected, cut, material = _gather(settings, counts, base, report)
     if terms:
         empty, _ = graft(base, [], cut.pre_tokenizer)
@@ -74,9 +75,11 @@ def learn_vocabulary(
     with whole_file(out / "tokens.jsonl") as path:
         path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
     costs: dict[str, Any] = {}
+    whole = settings.profile != "morphological"
     if settings.protect_strict:
         loose = asked.model_copy(update={"protect_strict": False})
-        same = loose.contractions == settings.contractions
+        # The morphological profile leaves strictly protected words out of its cut stage.
+        same = whole and loose.contractions == settings.contractions
         other_cut, others = (cut, material) if same else _gather(loose, counts, base, report)[1:]
         without = learn(other_cut, others, price_of(others, strict=False))
         costs["strict"] = what_it_costs(made, without, held_out or {})
@@ -86,7 +89,7 @@ def learn_vocabulary(
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["quota_places_left_to_others"] = made.choice.unfilled
     summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)
-    summary |= effects(made, held_out or {}, other or {}, protected, rooted)
+    summary |= effects(made, held_out or {}, other or {}, protected, rooted, words_in_material=whole)
     summary["protected"] |= {
         "strict": settings.protect_strict,
         "contractions_put_back": settings.contractions and not asked.contractions,
@@ -95,6 +98,13 @@ def learn_vocabulary(
     write_json(out / "report.json", summary)
     write_page(summary, out / "report.html")
     return Vocabulary(out)
+
+
+def _inflected(file: Path) -> list[RootedWord]:
+    words = read_treebank(file)
+    if not words:
+        raise TextError(f"{file} holds no inflected words; give a treebank in CoNLL-U format")
+    return words
 
 
 def _gather(

@@ -1,11 +1,11 @@
 """The trades: what fewer tokens would save and change, and how often they would leave roots whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ekle.bpe.prefixes import Ints, Prefixes
+from ekle.turkish.gold import RootedWord
 from ekle.vocabulary.attempt import Attempt
 from ekle.vocabulary.effects import Drift, changed_forms, drift_of, held_out_savings
 from ekle.vocabulary.protected import Protected, lines_of
@@ -13,20 +13,14 @@ from ekle.vocabulary.protected import Protected, lines_of
 _POINTS = 8  # sizes at which the trades are measured, besides none
 
 
-@dataclass(frozen=True)
-class Rooted:
-    """An inflected word and how many of its letters are the root."""
-
-    text: str
-    root: int
-
-
 def effects(
     made: Attempt,
     held_out: Mapping[str, Sequence[str]],
     other: Mapping[str, Sequence[str]],
     protected: Protected,
-    rooted: Sequence[Rooted],
+    rooted: Sequence[RootedWord],
+    *,
+    words_in_material: bool,
 ) -> dict[str, Any]:
     """What the vocabulary does, for report.json: `held_out`, `other`, `protected` (`texts` and `lists`) and
     `trades`."""
@@ -39,7 +33,10 @@ def effects(
         "other": {name: drift.figures for name, drift in others.items() if drift},
         "protected": {
             "texts": {file: drift.figures for file, drift in files.items() if drift},
-            "lists": {name: changed_forms(made, forms) for name, forms in protected.lists.items()},
+            "lists": {
+                name: changed_forms(made, forms, in_material=words_in_material)
+                for name, forms in protected.lists.items()
+            },
         },
         "trades": trades(made, saved, use, {name: drift for name, drift in drifts.items() if drift}, rooted),
     }
@@ -50,7 +47,7 @@ def trades(
     held_out: Mapping[str, Any],
     use: Ints,
     drifts: Mapping[str, Drift],
-    rooted: Sequence[Rooted] = (),
+    rooted: Sequence[RootedWord] = (),
 ) -> list[dict[str, Any]]:
     """What fewer tokens would save and change: the first merges are a smaller vocabulary of their own.
 
@@ -93,7 +90,7 @@ def trades(
 class _Roots:
     """Words with known roots as the learned merges cut them, behind a space as in running text."""
 
-    def __init__(self, made: Attempt, prefixes: Prefixes, rooted: Sequence[Rooted]) -> None:
+    def __init__(self, made: Attempt, prefixes: Prefixes, rooted: Sequence[RootedWord]) -> None:
         self._prefixes = prefixes
         spelled = [*made.base.spelled, *(merge.token for merge in made.kept.learned)]
         self._lengths = [len(token or b"") for token in spelled]
