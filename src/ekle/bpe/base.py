@@ -4,9 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 
@@ -44,6 +46,13 @@ class BaseTokenizer:
         return {token["content"]: token["id"] for token in self.spec["added_tokens"]}
 
     @cached_property
+    def merges(self) -> list[tuple[str, str]]:
+        """The merges as pairs of token strings; files of both styles have them here in one."""
+        merges: list[str | list[str]] = self.spec["model"]["merges"]
+        pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in merges)
+        return [(left, right) for left, right in pairs]
+
+    @cached_property
     def spelled(self) -> list[bytes | None]:
         """The raw bytes of each id; None for added tokens and for rows without a token."""
         found: list[bytes | None] = [None] * self.rows
@@ -55,8 +64,15 @@ class BaseTokenizer:
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever the cut of some text could change."""
-        cut = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "model", "added_tokens")}
-        return hashlib.sha256(json.dumps(cut, sort_keys=True).encode()).hexdigest()[:12]
+        large = ("vocab", "merges")  # as JSON with sorted keys they would take half a second
+        cut = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "added_tokens")}
+        cut["model"] = {key: value for key, value in self.spec["model"].items() if key not in large}
+        ranked = sorted(self.vocab.items(), key=itemgetter(1))
+        digest = hashlib.sha256(json.dumps(cut, sort_keys=True).encode())
+        digest.update("\n".join(token for token, _ in ranked).encode())
+        digest.update(np.array([number for _, number in ranked], dtype="<i8").tobytes())
+        digest.update("\n".join(" ".join(merge) for merge in self.merges).encode())
+        return digest.hexdigest()[:12]
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, opened once; whoever changes it puts it back as it was."""

@@ -38,10 +38,7 @@ def cut_by_base(base: BaseTokenizer, texts: Sequence[str]) -> Pieces:
 def ranks_of(base: BaseTokenizer) -> dict[bytes, int] | None:
     """The id of each token by its bytes, or None if merges of `base` do not come in the order of ids."""
     normalizer = (base.spec.get("normalizer") or {}).get("type")
-    merges = [
-        tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in base.spec["model"]["merges"]
-    ]
-    made = [base.vocab["".join(merge)] for merge in merges]
+    made = [base.vocab[left + right] for left, right in base.merges]
     if normalizer not in (None, "NFC") or any(later <= sooner for sooner, later in pairwise(made)):
         return None
     ranks = {token: number for number, token in enumerate(base.spelled) if token is not None}

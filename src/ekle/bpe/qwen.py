@@ -111,14 +111,28 @@ def recover_merges(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
         TokenizerError: some token cannot be made by one merge of earlier tokens.
     """
     merges: list[tuple[bytes, bytes]] = []
+    known: set[bytes] = set()
     for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        if len(token) == 1:
-            continue
-        pieces = _split_below(token, rank, ranks)
-        if len(pieces) != 2:
-            raise TokenizerError(f"token {rank} of the base vocabulary is not made by one merge: {token!r}")
-        merges.append((pieces[0], pieces[1]))
+        if len(token) > 1:
+            pieces = _only_split(token, known) or _split_below(token, rank, ranks)
+            if len(pieces) != 2:
+                raise TokenizerError(
+                    f"token {rank} of the base vocabulary is not made by one merge: {token!r}"
+                )
+            merges.append((pieces[0], pieces[1]))
+        known.add(token)
     return merges
+
+
+def _only_split(token: bytes, known: set[bytes]) -> list[bytes] | None:
+    """The two known tokens that `token` consists of, if there is only one way; for most there is."""
+    found: list[bytes] | None = None
+    for at in range(1, len(token)):
+        if token[:at] in known and token[at:] in known:
+            if found:
+                return None
+            found = [token[:at], token[at:]]
+    return found
 
 
 def _split_below(token: bytes, limit: int, ranks: dict[bytes, int]) -> list[bytes]:

@@ -70,6 +70,6 @@ def _lists() -> tuple[dict[str, float], dict[str, float]]:
 def _folded(language: str) -> dict[str, float]:
     folded: dict[str, float] = {}
     for word, frequency in wordfreq.get_frequency_dict(language, wordlist="small").items():
-        key = _fold(word)
+        key = word if word.isascii() else _fold(word)  # the lists are in lower case
         folded[key] = folded.get(key, 0.0) + frequency
     return folded

@@ -34,24 +34,26 @@ def count_word_list(
     except LookupError as error:
         raise TextError(f"wordfreq has no list for {language!r}") from error
     title = casing.capitalize if language in ("tr", "az") else casing.plain_capitalize
-    rows = [
-        (form, share * value * words)
-        for word, value in frequency.items()
-        for form, share in ((f" {word}", _INSIDE), (f" {title(word)}", _CAPITALISED), (title(word), _FIRST))
-    ]
-    forms = [form for form, _ in rows]
-    counted = count_documents(forms, base, silent())
-    # A word such as "it's" is cut into several pre-tokens, each of which occurs as often as the word.
-    whole = set(counted.table["text"].to_list())
-    pieces: list[tuple[str, float]] = []
-    tokenizer = base.tokenizer()
-    for form, count in rows:
-        if form in whole:
-            pieces.append((form, count))
-        else:
-            pieces += [(form[a:b], count) for _, (a, b) in tokenizer.pre_tokenizer.pre_tokenize_str(form)]
-    table = pl.DataFrame(pieces, schema={"text": pl.String, "count": pl.Float64}, orient="row")
-    table = (
-        table.group_by("text").agg(pl.col("count").sum().round().cast(pl.Int64)).filter(pl.col("count") > 0)
+    listed = pl.DataFrame({"word": list(frequency), "value": list(frequency.values())})
+    titles = pl.Series("title", [title(word) for word in frequency], dtype=pl.String)
+    forms = pl.concat(
+        listed.select((space + spelled).alias("text"), (pl.col("value") * share * words).alias("count"))
+        for space, spelled, share in (
+            (" ", pl.col("word"), _INSIDE),
+            (" ", pl.lit(titles), _CAPITALISED),
+            ("", pl.lit(titles), _FIRST),
+        )
     )
+    counted = count_documents(forms["text"].to_list(), base, silent())
+    # A word such as "it's" is cut into several pre-tokens, each of which occurs as often as the word.
+    is_whole = pl.col("text").is_in(counted.table["text"].implode())
+    tokenizer = base.tokenizer()
+    pieces = [
+        (form[start:end], count)
+        for form, count in forms.filter(~is_whole).iter_rows()
+        for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(form)
+    ]
+    cut_forms = pl.DataFrame(pieces, schema={"text": pl.String, "count": pl.Float64}, orient="row")
+    table = pl.concat([forms.filter(is_whole), cut_forms]).group_by("text").agg(pl.col("count").sum())
+    table = table.with_columns(pl.col("count").round().cast(pl.Int64)).filter(pl.col("count") > 0)
     return Counts(sum_up(table), base.fingerprint, 0, 0, cut)

@@ -3,6 +3,8 @@
 Sets are lower case; ask `ekle.turkish.casing` first where case may differ.
 """
 
+from functools import lru_cache
+
 LETTERS = "abcçdefgğhıijklmnoöprsştuüvyz"
 """The 29 letters in the order of the alphabet."""
 
@@ -34,6 +36,7 @@ SOFTENED = {"b": "p", "c": "ç", "d": "t", "ğ": "k", "g": "k"}
 """A root's last consonant before a vowel, and what it is elsewhere: kitab-ı, kitap."""
 
 
+@lru_cache(1 << 16)  # beginnings of words come again and again
 def vowels(text: str) -> str:
     """The vowels of lower-case `text`, in order: kitaplar -> iaa."""
     return "".join(letter for letter in text if letter in VOWELS)
