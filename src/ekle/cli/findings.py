@@ -39,7 +39,8 @@ def findings(report: dict[str, Any]) -> Iterator[str]:
         )
     if "root_uncut" in (last := report["trades"][-1]):
         first = report["trades"][0]
-        yield f"{'roots left whole':<24}{percent(last['root_uncut'])}, {percent(first['root_uncut'])} before"
+        without = percent(first["root_uncut"])
+        yield f"{'roots left whole':<24}{percent(last['root_uncut'])}, {without} without the new tokens"
     for name, figures in {**report["other"], **report["protected"]["texts"]}.items():
         share = percent(figures["lines_changed"])
         yield f"{name:<24}{share} of {figures['lines']:,} lines change{_most(figures)}"
