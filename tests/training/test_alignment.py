@@ -1,4 +1,4 @@
-"""The alignment phase brings the extended model to what the base made of the same text, and leaves the base alone."""
+"""The alignment phase brings the extended model to what the base makes of the same text."""
 
 import itertools
 from pathlib import Path

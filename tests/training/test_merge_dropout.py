@@ -112,7 +112,7 @@ def test_it_is_off_where_held_out_text_is_measured(
         folder.mkdir()
         recipe = make_recipe({"name": "test", "training": training})
         history = run(recipe, Inputs(tiny_corpus, tiny_extended), folder, silent()).history
-        first.append([line for line in history if "held_out_bits_per_byte" in line][0])
+        first.append(next(line for line in history if "held_out_bits_per_byte" in line))
         losses = [line["loss_per_token"] for line in history if "loss_per_token" in line]
         first[-1]["learned_from"] = losses[0]
     assert first[0]["held_out_bits_per_byte"] == first[1]["held_out_bits_per_byte"]

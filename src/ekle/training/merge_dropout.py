@@ -1,9 +1,9 @@
 """Merge dropout: now and then a new token is presented as the base pieces it stands for.
 
 The text is the same and so is what is learned from it; only the cut differs, so that the model keeps the
-base's reading beside the new one. After BPE-dropout (Provilkov, Emelianenko and Voita 2020, "BPE-Dropout: Simple and
-Effective Subword Regularization"), with the difference that a token goes back to the base's own pieces as a
-whole, and base pieces are never cut. What is measured is always cut without it.
+base's reading beside the new one. After BPE-dropout (Provilkov, Emelianenko and Voita 2020, "BPE-Dropout:
+Simple and Effective Subword Regularization"), with the difference that a token goes back to the base's own
+pieces as a whole, and base pieces are never cut. What is measured is always cut without it.
 """
 
 from collections.abc import Mapping, Sequence
