@@ -46,7 +46,11 @@ def main() -> None:
     arms = [arm for arm in all_arms() if arm is CONTROL or not options.arms or arm.name in options.arms]
     names: tuple[BaseName, ...] = get_args(BaseName)
     jobs = [Job(name, None, 0) for name in names]
-    jobs += [Job(name, arm, seed) for seed in range(options.seeds) for name in names for arm in arms]
+    # One seed everywhere, then the spread where it matters most.
+    order = [(0, name) for name in names] + [
+        (seed, name) for name in names for seed in range(1, options.seeds)
+    ]
+    jobs += [Job(name, arm, seed) for seed, name in order for arm in arms]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = 1 if device().type == "cuda" else options.processes or cores
     machine = "one GPU" if device().type == "cuda" else f"{processes} processes on {cores} cores"

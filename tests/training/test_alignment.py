@@ -24,6 +24,7 @@ from ekle.recipe.training import Alignment, Dora
 from ekle.training import stage
 from ekle.training.aligning import align, cut_passages
 from ekle.training.alignment import Aligner, shared_boundaries, span_numbers
+from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
 
 both = pytest.mark.parametrize("tied", [False, True])
@@ -200,6 +201,24 @@ def test_a_run_aligns_before_its_first_step_and_only_once(
         patch.setattr(stage, "align_once", None)  # finished: nothing is aligned again
         again = train(tiny_corpus, tiny_extended, tmp_path / "aligned", steps=10)
     assert again == aligned
+
+
+def test_a_run_killed_after_the_phase_or_in_it_ends_with_the_same_weights(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny_corpus, tiny_extended, tmp_path / "whole", steps=4)
+    for place, owner in (("losses", Aligner), ("learn", Passes)):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(owner, place, _killed)
+            train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
+        assert (tmp_path / place / "aligned").exists() == (place == "learn")
+        train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
+        for file in ("new_rows.safetensors", "adapter/adapter_model.safetensors"):
+            assert (tmp_path / place / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def _killed(*given: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_lost_base_tokenizer_is_one_clear_line(
