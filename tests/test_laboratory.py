@@ -34,15 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def laboratory(data: Path, work: Path, out: Path) -> subprocess.CompletedProcess[str]:
     words = ["--data", str(data), "--out", str(out), "--size", "smoke", "--work", str(work), "--seeds", "1"]
-    words += [
-        "--processes",
-        "1",
-        "--arms",
-        "subword",
-        "distilled",
-        "subword, aligned",
-        "subword, merge dropout",
-    ]
+    words += ["--processes", "1", "--arms", "distilled", "subword, aligned"]
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.adaptation", *words],
         cwd=ROOT,
