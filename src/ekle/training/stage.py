@@ -129,6 +129,7 @@ def _align(
 ) -> None:
     """The alignment phase, by one process; the others take what it leaves."""
     text = Documents(inputs.corpus.train, recipe.seed, lambda texts: [])
+    objective.train()  # or activation checkpointing rests
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         align_once(inputs.extended, model, rows, text.text, settings, folder, report)
