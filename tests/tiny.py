@@ -204,7 +204,13 @@ def write_extended(folder: Path, base: Path, vocabulary: Vocabulary) -> Extended
     (model / "generation_config.json").write_bytes((base / "generation_config.json").read_bytes())
     for path in vocabulary.tokenizer.iterdir():
         (model / path.name).write_bytes(path.read_bytes())
-    extension = {"first_new_id": BASE_ROWS, "size": vocabulary.size, "init": "subword"}
+    extension = {
+        "first_new_id": BASE_ROWS,
+        "size": vocabulary.size,
+        "init": "subword",
+        "base": {"name": str(base)},
+        "base_model": str(base),
+    }
     (folder / "extension.json").write_text(json.dumps(extension, indent=2), "utf-8")
     return ExtendedModel(folder)
 

@@ -20,6 +20,7 @@ where the rows themselves take r in out. At rank 512 it was 1.2 to 5 times slowe
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -64,9 +65,14 @@ class DoraLinear(nn.Module):
         norm = torch.cat([rows.float().norm(dim=1) for rows in _row_parts(linear.weight.detach())])
         self.register_buffer("norm", norm, persistent=False)
         self.magnitude = nn.Parameter(self.norm.to(dtype, copy=True))
+        self.off = False
+        """Whether the layer answers as the base's did; see `without_adapters`."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
+        if self.off:
+            plain: Tensor = self.linear(inputs)
+            return plain
         apply: Any = _DoraFunction.apply
         output: Tensor = apply(
             inputs,
@@ -187,6 +193,19 @@ def adapted_layers(model: nn.Module) -> Iterator[tuple[str, DoraLinear]]:
     for name, module in model.named_modules():
         if isinstance(module, DoraLinear):
             yield name, module
+
+
+@contextmanager
+def without_adapters(model: nn.Module) -> Iterator[None]:
+    """Inside, every adapted layer of `model` answers as the base's did."""
+    layers = [layer for _, layer in adapted_layers(model)]
+    for layer in layers:
+        layer.off = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.off = False
 
 
 def refresh_norms(model: nn.Module) -> None:

@@ -9,6 +9,7 @@ from ekle.recipe.section import Section
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw"]
+Learners = Literal["rows", "rows_and_adapters"]
 
 
 class Dora(Section):
@@ -49,6 +50,32 @@ class Sophia(Section):
     epsilon: float = Field(default=1e-12, gt=0)
 
 
+class Alignment(Section):
+    """Before the first step, the base teaches the extended model: the same text in the cut of each.
+
+    It asks for hidden states alike at shared boundaries, and for equal likelihood of what lies between two.
+    """
+
+    steps: NonNegativeInt = 0
+    """0 leaves the phase out."""
+    batch_tokens: PositiveInt = 4096
+    """Tokens of a step, padding included, in the new cut."""
+    passage_characters: PositiveInt = 480
+    """Longest passage of a document that is read at once."""
+    learn: Learners = "rows"
+    """What learns: the new rows alone, or the adapters with them."""
+    depths: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [1 / 3, 1.0]
+    """Shares of the layers after which hidden states are compared."""
+    hidden_weight: float = Field(default=1.0, ge=0)
+    """Weight of the distance of hidden states, which is a share of their own square."""
+    span_weight: float = Field(default=1.0, ge=0)
+    """Weight of the difference of likelihoods, in nats a span."""
+    rows_learning_rate: float = Field(default=0.05, gt=0)
+    """Length of a row's step in root mean squares of the base rows; falls to 0 towards the end."""
+    adapters_learning_rate: float = Field(default=1e-4, gt=0)
+    """The same for the adapters, as AdamW takes it."""
+
+
 class Training(Section):
     """Everything that `ekle train` needs to know."""
 
@@ -64,6 +91,8 @@ class Training(Section):
     """Learning rate of the new rows; None means the same as the adapters'."""
     rows_first: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps, at the start, in which only the new rows learn."""
+    merge_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Probability with which a new token is read as its base pieces; the model then keeps both readings."""
     schedule: Schedule = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
@@ -85,3 +114,4 @@ class Training(Section):
     dora: Dora = Dora()
     neftune: Neftune = Neftune()
     sophia: Sophia = Sophia()
+    alignment: Alignment = Alignment()

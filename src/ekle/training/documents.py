@@ -13,6 +13,9 @@ from ekle.errors import TextError
 Encode = Callable[[list[str]], list[list[int]]]
 """Texts to their token ids, many texts at once because the tokenizer then uses every core."""
 
+Present = Callable[[int, list[int]], list[int]]
+"""A document's number and its token ids to the ids that are read instead."""
+
 _AT_ONCE = 64  # documents encoded together; those not used when a run stops are encoded again
 
 
@@ -26,12 +29,14 @@ class Documents:
         path: JSON lines with a `text`.
         seed: fixes the order of every pass.
         encode: the tokenizer.
+        present: changes the tokens of a document (`ekle.training.merge_dropout`); None leaves them.
     """
 
-    def __init__(self, path: Path, seed: int, encode: Encode) -> None:
+    def __init__(self, path: Path, seed: int, encode: Encode, present: Present | None = None) -> None:
         self.path = path
         self._seed = seed
         self._encode = encode
+        self._present = present
         self._starts = _line_starts(path)
         self._order: tuple[int, NDArray[numpy.int64]] | None = None
         self._ahead: dict[int, list[int]] = {}
@@ -48,11 +53,14 @@ class Documents:
         """
         if number not in self._ahead:
             numbers = range(number, number + _AT_ONCE)
-            texts = [self._text(each) for each in numbers]
+            texts = [self.text(each) for each in numbers]
             self._ahead = dict(zip(numbers, self._encode(texts), strict=True))
+            if self._present is not None:
+                self._ahead = {each: self._present(each, ids) for each, ids in self._ahead.items()}
         return self._ahead[number]
 
-    def _text(self, number: int) -> str:
+    def text(self, number: int) -> str:
+        """Text of document `number`; raises as `ids`."""
         turn, place = divmod(number, len(self._starts))
         if self._order is None or self._order[0] != turn:
             self._order = turn, numpy.random.default_rng([self._seed, turn]).permutation(len(self._starts))

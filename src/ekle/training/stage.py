@@ -14,16 +14,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.bpe.unmerge import base_pieces
 from ekle.errors import CheckpointError, RunFolderError, TrainingError
-from ekle.files import digest, whole_folder, write_json
+from ekle.files import digest, read_json, whole_folder, write_json
 from ekle.model.dora import attach
 from ekle.model.rows import NewRows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
+from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
 from ekle.training.documents import Documents, Encode
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
+from ekle.training.merge_dropout import MergeDropout
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, check_enough, pack
 from ekle.training.parts import Parts
@@ -74,6 +77,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
 
     dtype = _precision(recipe, device, report)
     objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype)
+    if settings.alignment.steps and not resume:
+        _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
     documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
@@ -113,6 +118,23 @@ def _objective(recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype) -> t
     return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
 
 
+def _align(
+    recipe: Recipe,
+    inputs: Inputs,
+    objective: Objective,
+    rows: NewRows,
+    folder: Path,
+    processes: PartialState,
+    report: Report,
+) -> None:
+    """The alignment phase, by one process; the others take what it leaves."""
+    text = Documents(inputs.corpus.train, recipe.seed, lambda texts: [])
+    objective.train()  # or activation checkpointing rests
+    with processes.main_process_first():
+        model, settings = objective.language_model, recipe.training.alignment
+        align_once(inputs.extended, model, rows, text.text, settings, folder, report)
+
+
 def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:
     """The precision of the frozen weights and of the products; what learns is always float32."""
     if recipe.training.precision == "fp32":
@@ -147,11 +169,16 @@ def _batches(
         raise TrainingError(
             f"the tokenizer of {inputs.extended.model} has no {_START} to part documents with"
         )
-    encode = _encoder(tokenizer)
-    text = Documents(inputs.corpus.train, recipe.seed, encode)
+    encode, present = _encoder(tokenizer), None
+    if settings.merge_dropout:
+        pieces = base_pieces(
+            read_json(inputs.extended.model / "tokenizer.json"), inputs.extended.first_new_id
+        )
+        present = MergeDropout(pieces, settings.merge_dropout, recipe.seed).present
+    text = Documents(inputs.corpus.train, recipe.seed, encode, present)
     replay, share = None, settings.replay_share
     if share > 0 and inputs.corpus.replay.exists():
-        replay = Documents(inputs.corpus.replay, recipe.seed, encode)
+        replay = Documents(inputs.corpus.replay, recipe.seed, encode, present)
     if replay is None or len(replay) == 0:
         if share > 0:
             report.say("the corpus has no replay text: training reads none")

@@ -1,0 +1,114 @@
+"""Which way to start and train new rows is best, on small bases and with equal compute.
+
+    python -m benchmarks.adaptation --data DIR --out docs/adaptation.md --size cpu
+    python -m benchmarks.adaptation --data DIR --out docs/adaptation.md --size gpu
+    python -m benchmarks.adaptation --data DIR --out /tmp/look.md --seeds 1 --arms subword distilled
+
+DIR holds tr/train.txt, tr/dev_*.txt and other/en.txt. Everything that is done lies in --work and is not done
+again; the page is written anew after each arm, from what lies there. The control is always among the arms.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+
+from ekle.artifacts import Vocabulary, read_documents
+from ekle.bpe.base import load_base
+from ekle.errors import EkleError
+from ekle.files import whole_folder
+from ekle.pipeline.vocab import learn_from_text
+from ekle.progress import silent
+from ekle.recipe.corpus import Corpus
+from ekle.recipe.vocabulary import Vocabulary as Settings
+
+from .arms import CONTROL, all_arms
+from .bases import device
+from .jobs import Job, run_jobs
+from .page import write_page
+from .sizes import BaseName, Size, SizeName, size_named
+from .text import Text, prepare_text
+from .training import Bench
+from .trimmed import trimmed_qwen
+
+
+def main() -> None:
+    options = _options()
+    size = size_named(options.size)
+    folder = options.work / f"{options.size}-{size.digest}"
+    console = Console(width=120, highlight=False)
+    text = prepare_text(options.data, size, folder / "text")
+    _prepare_vocabulary(text, size, folder)
+    arms = [arm for arm in all_arms() if arm is CONTROL or not options.arms or arm.name in options.arms]
+    names: tuple[BaseName, ...] = get_args(BaseName)
+    jobs = [Job(name, None, 0) for name in names]
+    # One seed everywhere, then the spread where it matters most.
+    order = [(0, name) for name in names] + [
+        (seed, name) for name in names for seed in range(1, options.seeds)
+    ]
+    jobs += [Job(name, arm, seed) for seed, name in order for arm in arms]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = 1 if device().type == "cuda" else options.processes or cores
+    machine = "one GPU" if device().type == "cuda" else f"{processes} processes on {cores} cores"
+
+    def bench(name: BaseName) -> Bench:
+        return Bench(size, text, folder / "tokenizer", Vocabulary(folder / "vocabulary"), folder / name)
+
+    def done(job: Job) -> None:
+        console.print(f"{job.base}: {job.arm.name if job.arm else 'base'}, seed {job.seed}")
+        write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
+
+    run_jobs(jobs, bench, folder, processes, done)
+    write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
+    console.print(f"{options.out} is written")
+
+
+def _prepare_vocabulary(text: Text, size: Size, folder: Path) -> None:
+    """The base's tokenizer, and the vocabulary learned on top of it with ekle's own code."""
+    if not (folder / "tokenizer").exists():
+        documents = [
+            *read_documents(text.english),
+            *list(read_documents(text.base_turkish))[:: size.pieces_every],
+        ]
+        base = trimmed_qwen(documents, size.pieces)
+        with whole_folder(folder / "tokenizer") as made:
+            base.save(made)
+    if not (folder / "vocabulary").exists():
+        corpus = Corpus(sources=[str(text.arm_turkish)], word_lists=[])
+        settings = Settings(size=size.new_tokens, min_count=size.least_count, any_language=True)
+        tokenizer = load_base(str(folder / "tokenizer"))
+        assert tokenizer.rows > size.pieces // 2
+        try:
+            learn_from_text(corpus, tokenizer.name, settings, folder / "vocabulary", silent())
+        except BaseException:
+            shutil.rmtree(folder / "vocabulary", ignore_errors=True)
+            raise
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.adaptation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of text")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in all_arms()], help="some arms only")
+    parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="where what is done lies")
+    parser.add_argument("--processes", type=int, help="jobs at once; one a core if not given")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        main()
+    except EkleError as error:
+        sys.exit(f"error: {error}")

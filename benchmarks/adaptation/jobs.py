@@ -1,0 +1,85 @@
+"""Bases and arms as jobs for a few processes; whatever is done is kept, so an interrupted run goes on."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers.utils import logging
+
+from ekle.bpe.base import load_base
+
+from .arms import Arm
+from .bases import train_base
+from .sizes import BaseName
+from .training import Bench, run_arm
+
+
+@dataclass(frozen=True)
+class Job:
+    """A base to train (`arm` None), or an arm over it."""
+
+    base: BaseName
+    arm: Arm | None
+    seed: int
+
+    def result(self, folder: Path) -> Path:
+        """The file that says the job is done."""
+        if self.arm is None:
+            return folder / self.base / "base.json"
+        name = self.arm.name.replace(", ", "-").replace(" ", "-")
+        return folder / self.base / "arms" / f"{name}-{self.seed}.json"
+
+
+def run_jobs(
+    jobs: list[Job],
+    bench: Callable[[BaseName], Bench],
+    folder: Path,
+    processes: int,
+    done: Callable[[Job], None],
+) -> None:
+    """Run `jobs` in their order, an arm as soon as its base is there; `done` hears of each that ends.
+
+    Args:
+        jobs: bases and arms.
+        bench: what the arms over a base share.
+        folder: where results go; a job whose result lies there is not run.
+        processes: how many run at once, each on one core (on a GPU: 1).
+        done: called after each job, in this process.
+    """
+    waiting = [job for job in jobs if not job.result(folder).exists()]
+    running: dict[Future[None], Job] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_quiet, initargs=(processes,)
+    ) as pool:
+        while waiting or running:
+            for job in list(waiting):
+                ready = job.arm is None or Job(job.base, None, 0).result(folder).exists()
+                if ready and len(running) < processes:
+                    waiting.remove(job)
+                    running[pool.submit(_run, job, bench(job.base), job.result(folder))] = job
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                job = running.pop(future)
+                future.result()
+                done(job)
+
+
+def _quiet(processes: int) -> None:
+    """In each process: the cores are shared out, and the bars of transformers stay away."""
+    logging.disable_progress_bar()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+
+
+def _run(job: Job, bench: Bench, result: Path) -> None:
+    if job.arm is None:
+        about = bench.size.bases[job.base]
+        base = load_base(str(bench.tokenizer))
+        train_base(about, bench.size, base, bench.text, result.parent)
+    else:
+        result.parent.mkdir(exist_ok=True)
+        run_arm(job.arm, job.seed, bench, result)

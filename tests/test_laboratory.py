@@ -1,0 +1,66 @@
+"""The laboratory of `benchmarks/adaptation` runs from text to page, and goes on where it was stopped."""
+
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of text like the one it asks for, from the text that comes with ekle."""
+    folder = tmp_path_factory.mktemp("data")
+    bundled = resources.files("ekle.text") / "data"
+    texts = {
+        language: "\n".join(
+            path.read_text("utf-8")
+            for path in sorted(bundled.iterdir(), key=lambda path: path.name)
+            if path.name.startswith(language) and path.name.endswith(".txt")
+        )
+        for language in ("tr", "en")
+    }
+    (folder / "tr").mkdir()
+    (folder / "other").mkdir()
+    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
+    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
+        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-400:], "utf-8")
+    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
+    return folder
+
+
+def laboratory(data: Path, work: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    words = ["--data", str(data), "--out", str(out), "--size", "smoke", "--work", str(work), "--seeds", "1"]
+    words += ["--processes", "1", "--arms", "distilled", "subword, aligned"]
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.adaptation", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_writes_a_page_with_both_bases_and_every_arm_and_does_nothing_twice(
+    data: Path, tmp_path: Path
+) -> None:
+    done = laboratory(data, tmp_path / "work", tmp_path / "page.md")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert page.count("| unchanged tokenizer |") == page.count("| subword, aligned |") == 2
+    assert "Not there yet" not in page
+    assert str(tmp_path) not in page
+    lost = next((tmp_path / "work").rglob("distilled-0.json"))
+    lost.unlink()
+    again = laboratory(data, tmp_path / "work", tmp_path / "again.md")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("distilled, seed 0") == 1
+    assert "subword" not in again.stdout.replace("again.md", "")
+    seconds = [line.rsplit("|", 3)[0] for line in page.splitlines()]
+    assert [
+        line.rsplit("|", 3)[0] for line in (tmp_path / "again.md").read_text("utf-8").splitlines()
+    ] == seconds
