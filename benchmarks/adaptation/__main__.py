@@ -62,7 +62,8 @@ def main() -> None:
         console.print(f"{job.base}: {job.arm.name if job.arm else 'base'}, seed {job.seed}")
         write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
 
-    run_jobs(jobs, bench, folder, processes, done)
+    if not options.page_only:
+        run_jobs(jobs, bench, folder, processes, done)
     write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
     console.print(f"{options.out} is written")
 
@@ -102,6 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in all_arms()], help="some arms only")
     parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="where what is done lies")
     parser.add_argument("--processes", type=int, help="jobs at once; one a core if not given")
+    parser.add_argument("--page-only", action="store_true", help="write the page from what there is")
     return parser.parse_args()
 
 

@@ -16,6 +16,8 @@ class Arm:
     aligned: bool = False
     merge_dropout: bool = False
     rows_first: bool = False
+    rows_rate: int = 1
+    """Multiple of the rate at which new rows learn; recipes/qwen3-0.6b-turkish.toml has 5."""
 
 
 CONTROL = Arm("unchanged tokenizer", None)
@@ -24,13 +26,20 @@ CONTROL = Arm("unchanged tokenizer", None)
 def all_arms() -> list[Arm]:
     """The control, each rule for rows by itself, and what can be done beside on top of two of them."""
     rules: list[Heuristic] = list(get_args(Heuristic))
+    rules.remove("subword")
     return [
         CONTROL,
-        *(Arm(rule, rule) for rule in rules),
+        Arm("subword", "subword"),
         Arm("distilled", "distilled"),
+        Arm("distilled, fast rows", "distilled", rows_rate=5),
+        Arm("distilled, faster rows", "distilled", rows_rate=15),
+        Arm("subword, faster rows", "subword", rows_rate=15),
+        Arm("distilled, aligned, fast rows", "distilled", aligned=True, rows_rate=5),
+        Arm("distilled, aligned", "distilled", aligned=True),
         Arm("subword, aligned", "subword", aligned=True),
+        *(Arm(rule, rule) for rule in reversed(rules)),
+        Arm("subword, fast rows", "subword", rows_rate=5),
         Arm("subword, merge dropout", "subword", merge_dropout=True),
         Arm("subword, rows first", "subword", rows_first=True),
-        Arm("distilled, aligned", "distilled", aligned=True),
         Arm("distilled, rows first", "distilled", rows_first=True),
     ]

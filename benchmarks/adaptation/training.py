@@ -78,7 +78,7 @@ def run_arm(arm: Arm, seed: int, bench: Bench, result: Path) -> None:
     english = math.nan
     batches = iter(_batches(arm, seed, bench))
     learning = [p.requires_grad_(True) for p in model.parameters()]
-    optimizer = torch.optim.AdamW(learning, lr=size.arm_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer, rates = _optimizer(model, rows, arm, size.arm_rate)
     for step in range(steps + 1):
         if step in probes:
             turkish[step] = bits(model, tokenizer, bench.text, size, "turkish")
@@ -89,8 +89,8 @@ def run_arm(arm: Arm, seed: int, bench: Bench, result: Path) -> None:
         began = time.monotonic()
         if rows is not None and arm.rows_first:
             _learn_rows_only(model, rows, step < size.rows_first * steps)
-        for group in optimizer.param_groups:
-            group["lr"] = size.arm_rate * rate_factor(step, steps, _WARMUP, "linear")
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * rate_factor(step, steps, _WARMUP, "linear")
         learn(model, learning, optimizer, next(batches))
         seconds += time.monotonic() - began
     write_json(
@@ -159,6 +159,18 @@ def _align(model: Any, rows: NewRows, seed: int, bench: Bench, cost: Cost) -> fl
     done = align(model, rows, passages, opening, settings, silent())
     ratio = done.base_tokens / done.tokens
     return done.tokens * cost.aligning(vocabulary.first_new_id, vocabulary.size, ratio)
+
+
+def _optimizer(
+    model: Any, rows: NewRows | None, arm: Arm, rate: float
+) -> tuple[torch.optim.Optimizer, list[float]]:
+    """AdamW over all weights, and the full rate of each of its groups; new rows are the last group."""
+    new = list(rows.parameters()) if rows is not None else []
+    kept = {id(table) for table in new}
+    groups = [{"params": [p for p in model.parameters() if id(p) not in kept]}]
+    groups += [{"params": new}] if new else []
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
+    return optimizer, [rate, rate * arm.rows_rate][: len(groups)]
 
 
 def _learn_rows_only(model: Any, rows: NewRows, only: bool) -> None:
