@@ -20,7 +20,7 @@ import polars as pl
 from ekle.counting.count import MOST_ROWS
 
 MB = 1_000_000
-SIZES = ((1 * MB, 5_000), (10 * MB, 10_000), (None, 20_000), (1000 * MB, 20_000))
+SIZES = ((1 * MB, 4_000), (10 * MB, 4_000), (None, 20_000), (1000 * MB, 20_000))
 """Bytes of text, None for the text as it is, and tokens to learn; a short text supports fewer."""
 MACHINES = 64
 
@@ -57,7 +57,7 @@ def _run(source: Path, size: int | None, tokens: int) -> Run:
         file = Path(place) / "text.txt"
         _fill(file, source.read_bytes(), size)
         # Repeated text would be left out as repeated.
-        always = ["--corpus", str(file), "--set", "corpus.repeats=1000000000"]
+        always = ["--corpus", str(file), "--set", "corpus.repeats=0"]
         counts, vocabulary = Path(place) / "counts.parquet", Path(place) / "vocabulary"
         counting, _ = _child("count", "--out", str(counts), *always)
         seconds, peak = _child("vocab", "--size", str(tokens), "--out", str(vocabulary), *always)

@@ -21,7 +21,8 @@ def base() -> BaseTokenizer:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    texts=st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))
+    # No pre-token holds a special token such as <|im_end|>, which the tokenizer would not cut.
+    texts=st.lists(st.text(st.characters(exclude_characters="\x00<", exclude_categories=["Cs"]), min_size=1))
 )
 def test_words_of_any_characters_are_cut_alike(base: BaseTokenizer, texts: list[str]) -> None:
     ranks = ranks_of(base)

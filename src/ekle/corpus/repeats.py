@@ -32,6 +32,9 @@ class Repeats:
 
     def pass_on(self, texts: Iterable[str]) -> Iterator[str]:
         """The texts without lines over the limit; a text that holds nothing else is left out."""
+        if not self.limit:
+            yield from texts
+            return
         for text in texts:
             lines = text.split("\n")
             kept = [line for line in lines if self._passes(line)]

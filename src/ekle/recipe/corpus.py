@@ -24,9 +24,9 @@ class Corpus(Section):
     """Field of JSON lines and column of Parquet files that holds the text."""
     max_bytes: PositiveInt | None = None
     """Stop reading the sources after this many bytes of text."""
-    repeats: PositiveInt = Field(default=10, le=255)
-    """An identical line of five words or more is counted this many times at most: a tenth of
-    `vocabulary.min_count`, so that no line wins tokens by itself."""
+    repeats: NonNegativeInt = Field(default=10, le=255)
+    """An identical line of five words or more is counted this many times at most (0: as often as it
+    stands): a tenth of the default of `vocabulary.min_count`, so that no line wins tokens by itself."""
     word_lists: list[str] = ["tr"]
     """Languages whose `wordfreq` frequencies are added to the counts, for the spoken register that
     written text lacks; an empty list adds none."""
