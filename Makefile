@@ -24,7 +24,7 @@ run: setup
 
 # One thread a test process: torch would otherwise start as many threads as cores in each of them.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -97,3 +97,9 @@ def test_dirt_gives_no_tokens(base: BaseTokenizer, tmp_path: Path) -> None:
     assert all(letter < "\u0370" for token in learned.tokens() for letter in token.text)
     assert not any("\u0300" <= letter <= "\u036f" for token in learned.tokens() for letter in token.text)
     assert learned.report["text"]["pre_tokens_left_out"] > 0
+
+
+def test_a_cap_of_none_leaves_every_line() -> None:
+    lines = ["bu satır beş sözcükten uzundur"] * 40
+    assert list(Repeats(0).pass_on(lines)) == lines
+    assert len(list(Repeats(10).pass_on(lines))) == 10

@@ -12,7 +12,7 @@ from ekle.recipe.vocabulary import PreTokens
 from ekle.text.read import documents
 
 
-@pytest.mark.parametrize("cut", ["joined", "base"])
+@pytest.mark.parametrize("cut", ["joined", "apostrophe", "base"])
 def test_files_counted_on_ray_add_up_to_the_plain_count(tmp_path: Path, cut: PreTokens) -> None:
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     for number in range(3):

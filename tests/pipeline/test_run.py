@@ -73,7 +73,7 @@ def test_settings_that_no_made_stage_reads_may_change(
 def test_settings_that_change_no_result_may_change(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
     run(recipe_with("training.log_steps=5"), tmp_path / "run")
     stand_ins.made.clear()
-    run(recipe_with("training.log_steps=6", "corpus.workers=3"), tmp_path / "run")
+    run(recipe_with("training.log_steps=6"), tmp_path / "run")
     assert stand_ins.made == []
 
 

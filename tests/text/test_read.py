@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from ekle.errors import TextError
-from ekle.text.read import documents
+from ekle.text.read import documents, names_of
 
 
 def texts(*sources: object, **options: object) -> list[str]:
@@ -63,3 +63,9 @@ def test_json_without_the_field_is_refused_with_its_line(tmp_path: Path) -> None
     (tmp_path / "a.jsonl").write_text('{"text": "x"}\n{"body": "y"}\n', "utf-8")
     with pytest.raises(TextError, match="line 2"):
         texts(tmp_path / "a.jsonl")
+
+
+def test_files_of_one_name_are_told_apart() -> None:
+    files = ["a/en.txt", "b/en.txt", "c/wiki.jsonl.zst"]
+    assert names_of(files) == ["en", "en-2", "wiki"]
+    assert names_of(files, taken=["en", "wiki"]) == ["en-2", "en-3", "wiki-2"]

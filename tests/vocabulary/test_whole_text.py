@@ -6,16 +6,48 @@ import pytest
 from tokenizers import Tokenizer
 
 from ekle.artifacts import Vocabulary
+from ekle.bpe.base import load_base
+from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.pipeline.vocab import learn_from_text
 from ekle.progress import silent
 from ekle.recipe.corpus import Corpus
 from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.text.read import documents
+
+pytestmark = pytest.mark.xdist_group("whole text")
 
 
 @pytest.fixture(scope="module")
 def vocabulary(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
     corpus = Corpus(sources=[str(shared_data / "tr" / "train.txt")])
     return learn_from_text(corpus, "qwen3", Settings(), tmp_path_factory.mktemp("whole") / "v", silent())
+
+
+GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")
+MOST_CHANGED = {"en": 0.0035, "code": 0.0004, "de": 0.015, "fr": 0.02}
+
+
+def read(path: Path) -> list[str]:
+    return [document.text for document in documents([str(path)])]
+
+
+def test_it_saves_what_it_should_and_other_languages_hardly_pay(
+    vocabulary: Vocabulary, shared_data: Path
+) -> None:
+    base = load_base("qwen3").tokenizer()
+    tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+    held_out = [text for genre in GENRES for text in read(shared_data / "tr" / f"dev_{genre}.txt")]
+    assert count_tokens(tokenizer, held_out).saved(count_tokens(base, held_out)) >= 0.34
+    for name, most in MOST_CHANGED.items():
+        lines = read(shared_data / "other" / f"{name}.txt")[:20_000]
+        assert measure_drift(base, tokenizer, lines).share <= most, name
+
+
+def test_english_contractions_keep_their_ids(vocabulary: Vocabulary) -> None:
+    base = load_base("qwen3").tokenizer()
+    tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+    for text in ("I'm", "don't", "we'll", "it's", "they've", "you're", "she'd", "IT'S", " o'clock"):
+        assert tokenizer.encode(text).ids == base.encode(text).ids, text
 
 
 def test_the_sentences_of_the_guide_take_as_few_pieces_as_it_says(vocabulary: Vocabulary) -> None:

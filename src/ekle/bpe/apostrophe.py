@@ -9,9 +9,6 @@ from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
 
-LLAMA_CPP_TYPE = "ufakzeka"
-"""The name that llama.cpp gives to Qwen's pattern without contractions."""
-
 _CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
 
 

@@ -15,17 +15,21 @@ def findings(report: dict[str, Any]) -> Iterator[str]:
             f"were left out, because each stood there more than {repeats['limit']} times"
         )
     if report["tokens_used_less_than_min_count"]:
+        fewer, least = report["tokens_used_less_than_min_count"], report["settings"]["min_count"]
         yield (
-            f"{report['tokens_used_less_than_min_count']:,} of the tokens occur less than "
-            f"{report['settings']['min_count']:,} times; they are steps to longer ones"
-            + (", or roots, which count more than once" if report["profile"] == "morphological" else "")
+            f"{report['size'] - fewer:,} tokens occur {least:,} times or more; the other {fewer:,} are "
+            + ("roots, which count more than once, and " if report["profile"] == "morphological" else "")
+            + "steps to longer ones (a larger vocabulary.step_gain allows fewer of these)"
         )
     for name, places in report["quota_places_left_to_others"].items():
         yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
     forms = report["keep"]["forms"]
     for form in forms:
-        how = "is a token already" if form["was"] == "base" else f"is token {form['id']}"
-        yield f"Kept: {form['text']!r} {how}, instead of {form['tokens_before']}"
+        if form["was"] == "base":
+            yield f"Kept: {form['text']!r} is a token of the base"
+        else:
+            tokens = counted(form["tokens_before"], "token")
+            yield f"Kept: {form['text']!r} is token {form['id']}, instead of {tokens}"
     if forms:
         yield (
             f"The kept terms took {report['keep']['places']:,} places that would have saved "

@@ -21,10 +21,13 @@ def count(
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
     profile: Annotated[
         Profile | None,
-        typer.Option(metavar="PROFILE", help="compact counts serve every profile, others not compact."),
+        typer.Option(metavar="PROFILE", help="What they are for; portable and morphological share theirs."),
     ] = None,
     ray: Annotated[
-        bool, typer.Option("--ray", help="Count the files on Ray, which pip install 'ekle\\[ray]' brings.")
+        bool,
+        typer.Option(
+            "--ray", help="Count the files on Ray (pip install 'ekle\\[ray]'); repeated lines all count."
+        ),
     ] = False,
     set_: Set = None,
 ) -> None:

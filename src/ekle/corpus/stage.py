@@ -15,7 +15,7 @@ from ekle.errors import TextError
 from ekle.files import write_json
 from ekle.progress import Report
 from ekle.recipe import Recipe
-from ekle.text.read import Document, documents
+from ekle.text.read import Document, documents, names_of
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
     for genre, found in held.items():
         _write_all(folder / "held-out" / f"{genre}.jsonl", found)
         figures["held_out_documents"] += len(found)
-    for source in settings.held_out_files:
-        _write_all(folder / "held-out" / f"{Path(source).stem}.jsonl", documents([source]))
+    for name, source in zip(names_of(settings.held_out_files, held), settings.held_out_files, strict=True):
+        _write_all(folder / "held-out" / f"{name}.jsonl", documents([source]))
     with (folder / "replay.jsonl").open("w", encoding="utf-8") as replay:
         for document in documents(settings.replay, text_field=settings.text_field):
             if is_held_out(document.text, settings.held_out):
@@ -67,8 +67,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
                     _write(other, document)
             else:
                 _write(replay, document)
-    for source in settings.other_files:
-        _write_all(folder / "other" / f"{Path(source).stem}.jsonl", documents([source]))
+    replayed = {path.stem for path in (folder / "other").iterdir()}
+    for name, source in zip(names_of(settings.other_files, replayed), settings.other_files, strict=True):
+        _write_all(folder / "other" / f"{name}.jsonl", documents([source]))
     counts.save(folder / "counts.parquet")
     summary = {
         **figures,

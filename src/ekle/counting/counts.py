@@ -103,7 +103,7 @@ class Counts:
         except FileNotFoundError as error:
             raise InputError(f"there is no counts file {path}") from error
         except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{path} holds no pre-token counts of ekle") from error
+            raise InputError(f"{path} holds no pre-token counts; ekle count makes a file of them") from error
 
     @staticmethod
     def add(parts: Sequence["Counts"]) -> "Counts":
@@ -114,7 +114,9 @@ class Counts:
         """
         bases = sorted({part.base for part in parts})
         if len(bases) != 1:
-            raise InputError(f"counts of different base tokenizers cannot be added: {' and '.join(bases)}")
+            raise InputError(
+                f"counts of different base tokenizers cannot be added: {' and '.join(bases)}; use one --base"
+            )
         if len({part.cut for part in parts}) != 1:
             raise InputError(
                 "counts that were made for different profiles cannot be added; use one --profile"

@@ -43,7 +43,7 @@ def count_on_ray(
         most: see `count_documents`; holds for each file and for the sum.
 
     Raises:
-        InputError: Ray is not installed.
+        InputError: Ray is not installed, or a source is a data set of the hub.
         TextError: a source is absent or holds no text file.
     """
     try:
@@ -51,6 +51,8 @@ def count_on_ray(
         import ray.data
     except ImportError as error:
         raise InputError("Ray is not installed; pip install 'ekle[ray]', or count without --ray") from error
+    if hub := [source for source in sources if source.startswith("hf:")]:
+        raise InputError(f"Ray counts files, and {hub[0]} is none; download it first, or count without --ray")
     files = [str(path) for path in files_of(sources)]
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)

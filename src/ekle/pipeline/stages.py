@@ -31,7 +31,6 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
 
 FREE: frozenset[str] = frozenset(
     {
-        "corpus.workers",
         "training.checkpoint_minutes",
         "training.checkpoint_steps",
         "training.keep_checkpoints",

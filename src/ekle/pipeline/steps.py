@@ -11,7 +11,7 @@ from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.graft import Merge, graft
 from ekle.counting import Counts
-from ekle.errors import TextError
+from ekle.errors import InputError, TextError
 from ekle.files import whole_folder
 from ekle.pipeline.lookup import find_model, held_out_of
 from ekle.pipeline.run import run
@@ -78,7 +78,8 @@ def count_text(
         base: "qwen3", a folder with tokenizer.json, or a hub id.
         profile: the profile that will learn from them.
         corpus: how the text is read; its `sources` are replaced by `sources`.
-        ray: count the files, which must be local to all workers, as tasks of Ray Data.
+        ray: count the files, which must be local to all workers, as tasks of Ray Data; repeated lines are
+            not capped then.
         report: hears of the progress.
 
     Raises:
@@ -92,6 +93,8 @@ def count_text(
     reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources), "word_lists": []})
     cut = VocabularySettings(profile=profile).pre_tokens
     if ray:
+        if reading.max_bytes is not None:
+            raise InputError("corpus.max_bytes does not go with --ray, which reads every file to its end")
         counts = count_on_ray(sources, base, cut=cut, text_field=reading.text_field)
     else:
         found = count_sources(reading, load_base(base), report or silent(), cut=cut, any_language=True)

@@ -10,7 +10,7 @@ from ekle.files import whole_folder
 from ekle.progress import Report
 from ekle.recipe.corpus import Corpus as CorpusSettings
 from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.text.read import check_sources, documents
+from ekle.text.read import check_sources, documents, names_of
 from ekle.vocabulary.learn import learn_vocabulary
 
 
@@ -45,8 +45,16 @@ def learn_from_text(
             settings,
             folder,
             report,
-            held_out={Path(name).stem: [d.text for d in documents([name])] for name in corpus.held_out_files},
-            other={Path(name).stem: [d.text for d in documents([name])] for name in corpus.other_files},
+            held_out=_texts(corpus.held_out_files),
+            other=_texts(corpus.other_files),
             about_text=found.about,
         )
     return Vocabulary(out)
+
+
+def _texts(files: Sequence[str]) -> dict[str, list[str]]:
+    """The documents of each file by its name."""
+    return {
+        name: [document.text for document in documents([file])]
+        for name, file in zip(names_of(files), files, strict=True)
+    }

@@ -33,5 +33,3 @@ class Corpus(Section):
     spoken_weight: float = Field(default=1.0, ge=0)
     """Weight of the word lists: their words count as this share of the other text's words
     (as ten million words where the other text has less than a million)."""
-    workers: NonNegativeInt = 0
-    """Processes that count; 0 means one a core."""

@@ -92,5 +92,7 @@ def _reason(item: Any) -> str:
             return "unknown key"
         case "missing":
             return "missing"
+        case "value_error":
+            return str(item["ctx"]["error"])  # ours: it says what to do
         case _:
             return f"{item['msg']} (got {item['input']!r})"

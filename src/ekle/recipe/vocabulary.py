@@ -40,7 +40,8 @@ class Vocabulary(Section):
     strategy: Strategy = "free"
     quotas: Quotas = Quotas()
     min_count: PositiveInt = 100
-    """A token must occur at least this often in the text it was learned from, after all merges."""
+    """A token must occur at least this often in the text it was learned from when it is learned, and after
+    all merges too but for the steps that `step_gain` allows."""
     step_gain: PositiveInt = 200
     """A token may fall below `min_count`, as a step to a longer one, if that one saves this many tokens;
     a very large number allows it to none."""

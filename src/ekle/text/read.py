@@ -7,7 +7,7 @@ the train split of a data set from the hub. `bundled:tr` and `bundled:en` are ek
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -54,6 +54,20 @@ def documents(
                 read += len(text.encode("utf-8"))
                 if read >= max_bytes:
                     return
+
+
+def names_of(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """A name for each of `files`, to report it by: that of the file without its ending, with a number where
+    another or one of `taken` has it already."""
+    names: list[str] = []
+    for file in files:
+        stem = Path(file).name.removesuffix(".zst").rsplit(".", 1)[0]
+        number, name = 1, stem
+        while name in names or name in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        names.append(name)
+    return names
 
 
 def check_sources(sources: Sequence[str]) -> None:

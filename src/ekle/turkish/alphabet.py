@@ -21,16 +21,12 @@ HIGH = "ıiuüîû"
 """The vowels that a suffix with I can have."""
 
 VOWELS = frozenset(FRONT + BACK)
-CONSONANTS = frozenset(LETTERS) - VOWELS
 
 VOICELESS = frozenset("çfhkpsşt")
 """After these, a suffix's d, c and g are t, ç and k (the word for them: fıstıkçı şahap)."""
 
 TURKISH_ONLY = frozenset("ğışĞİŞ")
 """Letters that English, German, French and Spanish lack; I is left out, because they have it."""
-
-ACCENTED = TURKISH_ONLY | frozenset("çöüÇÖÜ")
-"""Turkish letters outside ASCII."""
 
 SOFTENED = {"b": "p", "c": "ç", "d": "t", "ğ": "k", "g": "k"}
 """A root's last consonant before a vowel, and what it is elsewhere: kitab-ı, kitap."""

@@ -4,14 +4,12 @@ Python's own rules turn 'KIRK' into 'kirk' and 'İKİ' into a word with combinin
 I with ı and İ with i.
 """
 
-import string
 import unicodedata
 
 import polars as pl
 
 _TO_LOWER = str.maketrans({"I": "ı", "İ": "i"})
 _TO_UPPER = str.maketrans({"i": "İ", "ı": "I"})
-_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _DOTTED = "i\u0307"  # what careless lower-casing leaves behind
 
 
@@ -54,12 +52,6 @@ def is_upper(word: str) -> bool:
     return word.isupper()
 
 
-def is_capitalized(word: str) -> bool:
-    """Whether the first letter is upper case and no other letter is: 'Ankara', ' Ev'."""
-    letters = [letter for letter in word if letter.isalpha()]
-    return bool(letters) and letters[0].isupper() and not any(letter.isupper() for letter in letters[1:])
-
-
 def plain_lower(text: str) -> str:
     """Lower case by Unicode's rules, for other languages and for names of things."""
     return text.lower()
@@ -83,8 +75,3 @@ def plain_upper_column(words: pl.Expr) -> pl.Expr:
 def plain_capitalize_column(words: pl.Expr) -> pl.Expr:
     """`plain_capitalize` of a column of many words."""
     return words.str.slice(0, 1).str.to_uppercase() + words.str.slice(1)
-
-
-def ascii_lower(text: str) -> str:
-    """A-Z in lower case and nothing else changed, for file suffixes, language codes and the like."""
-    return text.translate(_ASCII_LOWER)

@@ -7,9 +7,6 @@ from typing import NamedTuple
 from ekle.turkish.lexicon_graph import Ending, Stem, endings, graph
 from ekle.turkish.tables import rows
 
-CLOSED = frozenset({"Conj", "Postp", "Pron", "Det", "Ques", "Interj", "Num"})
-"""Parts of speech that no word joins: their members are roots as they stand."""
-
 _NAMES = frozenset({"Prop", "Abbrv"})
 _COPULAR = {"PAST": "COP.PAST", "EVID": "COP.EVID"}
 _TENSES = frozenset({"PAST", "EVID", "PROG", "PROG.FORMAL", "FUT", "AOR", "NECESS", "COND", "OPT", "IMPOSS"})
@@ -33,12 +30,6 @@ def readings(word: str) -> list[Reading]:
     """
     found = list(dict.fromkeys(_read(word)))
     return found or list(dict.fromkeys(_read_plain(word)))
-
-
-def parts_of_speech(stem: str) -> frozenset[str]:
-    """What a dictionary stem can be (Noun, Verb, Adj...), proper names and abbreviations left out."""
-    found = graph().stems.get(stem, ())
-    return frozenset(entry.pos for entry in found if entry.secondary not in _NAMES)
 
 
 def _read(word: str) -> Iterator[Reading]:

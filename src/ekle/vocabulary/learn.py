@@ -54,7 +54,8 @@ def learn_vocabulary(
     """
     if counts.base != base.fingerprint:
         raise InputError(
-            f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}"
+            f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
+            "count the text again with this base"
         )
     asked, settings = settings, settings_that_spare(settings, base)
     terms = read_terms(settings.keep)
