@@ -12,9 +12,6 @@ from ekle.bpe.measure import count_ids, count_tokens, measure_drift, split_lines
 from ekle.bpe.prefixes import Ints, Prefixes
 from ekle.vocabulary.attempt import Attempt
 
-LISTED = 500
-"""Changes of one text that report.json lists one by one; the others are in `different` and `occurrences`."""
-
 
 def held_out_savings(made: Attempt, held_out: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], Ints]:
     """Tokens of each genre before and after, and how often each id occurs in all with the learned merges."""
@@ -68,12 +65,12 @@ def drift_of(made: Attempt, documents: Sequence[str]) -> Drift | None:
 
 
 def listed(changes: Sequence[Change]) -> dict[str, Any]:
-    """Changes for report.json: how many `different` ones, their `occurrences`, and `listed`, the most
-    frequent `LISTED` (`text`, `count`, tokens `before` and `after`, `new` among these)."""
+    """Changes for report.json: how many `different` ones, their `occurrences`, and `listed`, each
+    of them (`text`, `count`, tokens `before` and `after`, `new` among these)."""
     return {
         "different": len(changes),
         "occurrences": sum(change.count for change in changes),
-        "listed": [asdict(change) for change in changes[:LISTED]],
+        "listed": [asdict(change) for change in changes],
     }
 
 
@@ -89,7 +86,7 @@ def changed_forms(made: Attempt, forms: pl.DataFrame, *, in_material: bool) -> d
 
     Returns:
         `forms`: how many there are; `different`: those that change; `share`: what these are of running text,
-        as the list has it; `listed`: the most frequent `LISTED` of them, with `per_million` words of text.
+        as the list has it; `listed`: each of them, the most frequent first, with `per_million` words of text.
     """
     likely = forms
     if in_material:
@@ -114,6 +111,6 @@ def changed_forms(made: Attempt, forms: pl.DataFrame, *, in_material: bool) -> d
                 "after": change.after,
                 "new": change.new,
             }
-            for change in changes[:LISTED]
+            for change in changes
         ],
     }

@@ -18,7 +18,6 @@ from ekle.vocabulary.keep import Kept
 from ekle.vocabulary.material import Material
 
 _POINTS = 40  # points of the growth curve
-_LISTED = 2_000  # tokens against harmony that are listed one by one
 
 
 def summarise(
@@ -43,9 +42,7 @@ def summarise(
         "growth": _growth(counted, evidence),
         "least_count_when_learned": min(counted, default=0),
         "tokens_used_less_than_min_count": len(rare),
-        "rarely_used": [
-            {"id": token.id, "text": token.text, "count": token.count} for token in rare[:_LISTED]
-        ],
+        "rarely_used": [{"id": token.id, "text": token.text, "count": token.count} for token in rare],
         "unreachable": len(evidence.unreachable),
         "categories": _by_category(tokens),
         "harmony": _harmony(evidence),
@@ -134,7 +131,7 @@ def _harmony(evidence: Evidence) -> dict[str, Any]:
         "complies": 1 - verdicts["violation"] / judged if judged else None,
         "complies_without_exceptions": verdicts["harmonic"] / judged if judged else None,
         "reasons": dict(reasons),
-        "not_compliant": against[:_LISTED],
+        "not_compliant": against,
     }
 
 
