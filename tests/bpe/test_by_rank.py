@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ekle.bpe import by_rank
 from ekle.bpe.base import BaseTokenizer, load_base
-from ekle.bpe.by_rank import cut_by_base, cut_by_rank, ranks_of
+from ekle.bpe.by_rank import RankCutter, cut_by_base, ranks_of
 from ekle.bpe.pieces import cut
 
 WORDS = ["Ankara'da", " evlerimizden", "görüşürüz", " Straße", "\n\n", " ", "x", "日本語", "'da", " 🙂", " é"]
@@ -27,7 +27,7 @@ def base() -> BaseTokenizer:
 def test_words_of_any_characters_are_cut_alike(base: BaseTokenizer, texts: list[str]) -> None:
     ranks = ranks_of(base)
     assert ranks is not None
-    assert cut_by_rank(ranks, texts + WORDS).equals(cut(base.tokenizer(), texts + WORDS))
+    assert RankCutter(ranks).cut(texts + WORDS).equals(cut(base.tokenizer(), texts + WORDS))
 
 
 def test_merges_out_of_the_order_of_ids_have_no_ranks(base: BaseTokenizer) -> None:

@@ -28,11 +28,12 @@ def cut_by_base(base: BaseTokenizer, texts: Sequence[str]) -> Pieces:
     """Cut `texts`, which are whole pre-tokens without NUL; equal to `cut(base.tokenizer(), texts)`."""
     if len(texts) < _TOO_FEW:
         return cut(base.tokenizer(), texts)
-    ranks = ranks_of(base)
-    sample = texts[:: len(texts) // _SAMPLE]
-    if ranks is None or not cut_by_rank(ranks, sample).equals(cut(base.tokenizer(), sample)):
+    if (ranks := ranks_of(base)) is None:
         return cut(base.tokenizer(), texts)
-    return cut_by_rank(ranks, texts)
+    fast, sample = RankCutter(ranks), texts[:: len(texts) // _SAMPLE]
+    if not fast.cut(sample).equals(cut(base.tokenizer(), sample)):
+        return cut(base.tokenizer(), texts)
+    return fast.cut(texts)
 
 
 def ranks_of(base: BaseTokenizer) -> dict[bytes, int] | None:
@@ -45,13 +46,25 @@ def ranks_of(base: BaseTokenizer) -> dict[bytes, int] | None:
     return ranks if all(bytes([byte]) in ranks for byte in range(256)) else None
 
 
-def cut_by_rank(ranks: dict[bytes, int], texts: Sequence[str]) -> Pieces:
-    """Cut each of `texts`, which are in NFC, by merging the pair of lowest rank as long as there is one."""
-    encoder = tiktoken.Encoding("base", pat_str=r"\x00|[^\x00]+", mergeable_ranks=ranks, special_tokens={})
-    calls = [
-        unicodedata.normalize("NFC", _MARK.join(texts[at : at + _PER_CALL])) + _MARK
-        for at in range(0, len(texts), _PER_CALL)
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # tiktoken lets other threads run
-        parts = [ids.astype(np.int32) for ids in pool.map(encoder.encode_to_numpy, calls)]
-    return Pieces.between(ranks[_MARK.encode()], parts)
+class RankCutter:
+    """Cuts by merging the pair of lowest rank as long as there is one.
+
+    Args:
+        ranks: of every token by its bytes, single bytes included; they are the ids that come out.
+    """
+
+    def __init__(self, ranks: dict[bytes, int]) -> None:
+        self._mark = ranks[_MARK.encode()]
+        self._encoder = tiktoken.Encoding(
+            "base", pat_str=r"\x00|[^\x00]+", mergeable_ranks=ranks, special_tokens={}
+        )
+
+    def cut(self, texts: Sequence[str]) -> Pieces:
+        """Cut each of `texts`, over all cores, after NFC."""
+        calls = [
+            unicodedata.normalize("NFC", _MARK.join(texts[at : at + _PER_CALL])) + _MARK
+            for at in range(0, len(texts), _PER_CALL)
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # tiktoken lets other threads run
+            parts = [ids.astype(np.int32) for ids in pool.map(self._encoder.encode_to_numpy, calls)]
+        return Pieces.between(self._mark, parts)

@@ -47,3 +47,19 @@ def decode_token(token: str) -> bytes:
     """
     table = char_to_byte()
     return bytes(table[char] for char in token)
+
+
+def text_of(token: bytes) -> str | None:
+    """The text that raw bytes spell; None where they begin or end inside a UTF-8 character."""
+    try:
+        return token.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def whole_token(left: bytes | None, right: bytes | None) -> bytes | None:
+    """The bytes of two pieces as one token; None where that would be half a UTF-8 character, or a piece
+    spells nothing."""
+    if left is None or right is None or text_of(left + right) is None:
+        return None
+    return left + right

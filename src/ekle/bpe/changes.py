@@ -38,7 +38,7 @@ def list_changes(
         before, after: the tokenizers.
         lines: those that are cut alike add nothing and may be left out; `measure.measure_drift` names the
             others.
-        added: tokens that only the second has; found out, which takes a second, if not given.
+        added: tokens that only the second has, as `added_tokens` gives them; asked for if not given.
     """
     counts: Counter[tuple[tuple[bytes, ...], tuple[bytes, ...]]] = Counter()
     old, new = _Reader(before), _Reader(after)
@@ -46,7 +46,7 @@ def list_changes(
         for first, second in zip(old.read(batch), new.read(batch), strict=True):
             counts.update(_differences(first, second))
     if added is None:
-        added = {new.spelled(number) for number in new_ids(before, after)} if counts else ()
+        added = added_tokens(before, after) if counts else ()
     found = [
         Change(
             _shown(b"".join(first)),
@@ -58,6 +58,12 @@ def list_changes(
         for (first, second), count in counts.items()
     ]
     return sorted(found, key=lambda change: (-change.count, change.text, change.after))
+
+
+def added_tokens(before: Tokenizer, after: Tokenizer) -> frozenset[bytes]:
+    """The bytes of the tokens that only `after` has; takes a second."""
+    reader = _Reader(after)
+    return frozenset(reader.spelled(number) for number in new_ids(before, after))
 
 
 @dataclass(frozen=True)

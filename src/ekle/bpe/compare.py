@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import load_base
-from ekle.bpe.changes import list_changes
+from ekle.bpe.changes import added_tokens, list_changes
 from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, encode_speeds, measure_drift, split_lines
 from ekle.bpe.spans import is_byte_level
 from ekle.errors import TokenizerError
@@ -66,6 +66,7 @@ def compare_tokenizers(
     first: Tokenizer | None = None
     for name, tokenizer in opened.items():
         figures: dict[str, dict[str, Any]] = {}
+        added: frozenset[bytes] | None = None
         for title, documents in texts.items():
             counts = count_tokens(tokenizer, documents)
             figures[title] = {
@@ -84,7 +85,8 @@ def compare_tokenizers(
                     figures[title] |= {"lines": drift.lines, "lines_changed": drift.share}
                     if changes:
                         changed = [lines[place] for place in drift.changed]
-                        listed = list_changes(first, tokenizer, changed)
+                        added = added_tokens(first, tokenizer) if added is None else added
+                        listed = list_changes(first, tokenizer, changed, added)
                         figures[title]["changes"] = [asdict(change) for change in listed]
         first = first or tokenizer
         rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ekle.bpe.byte_alphabet import whole_token
 from ekle.bpe.line import Ints, Line, pair_of
 from ekle.bpe.pieces import Pieces
 
@@ -123,7 +124,7 @@ def learn_merges(
             where[key] = standing
             heapq.heappush(heap, (-count, key))
             continue
-        token = _whole(known[left], known[right])
+        token = whole_token(known[left], known[right])
         if token is None or token in taken:
             continue
         price = line.price(at)
@@ -157,7 +158,7 @@ def learn_plainly(
     while len(merges) < size:
         fit: dict[tuple[int, int], int] = {}
         for pair in {pair for text in texts for pair in itertools.pairwise(text)}:
-            token = _whole(known[pair[0]], known[pair[1]])
+            token = whole_token(known[pair[0]], known[pair[1]])
             if token is not None and token not in known:
                 fit[pair] = sum(
                     weight * (len(text) - len(replace_pair(text, pair, -1)))
@@ -167,7 +168,7 @@ def learn_plainly(
             break
         best = min(fit, key=lambda pair: (-fit[pair], pair))
         texts = [replace_pair(text, best, len(known)) for text in texts]
-        known.append(_whole(known[best[0]], known[best[1]]))
+        known.append(whole_token(known[best[0]], known[best[1]]))
         merges.append(best)
     return merges
 
@@ -181,14 +182,3 @@ def replace_pair(text: Sequence[int], pair: tuple[int, int], new: int) -> list[i
         else:
             out.append(piece)
     return out
-
-
-def _whole(left: bytes | None, right: bytes | None) -> bytes | None:
-    """The joined bytes, or None where they end or begin inside a UTF-8 character."""
-    if left is None or right is None:
-        return None
-    try:
-        (left + right).decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return left + right

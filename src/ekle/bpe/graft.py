@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
-from ekle.bpe.byte_alphabet import encode_bytes
+from ekle.bpe.byte_alphabet import encode_bytes, text_of
 from ekle.errors import TokenizerError
 
 
@@ -60,7 +60,7 @@ def graft(
         seen.add((left, right))
         lines.append([left, right])
         if token not in vocab:
-            if not _is_whole(merge.token):
+            if text_of(merge.token) is None:
                 raise TokenizerError(f"token {merge.token!r} is half a UTF-8 character")
             vocab[token] = next_id
             next_id += 1
@@ -92,11 +92,3 @@ def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
     for number in range(base.rows):
         if number not in taken:
             vocab[placeholder(number)] = number
-
-
-def _is_whole(token: bytes) -> bool:
-    try:
-        token.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -27,6 +27,7 @@ from ekle.bpe.joined import is_qwen_cut, joined_pre_tokenizer
 from ekle.bpe.qwen import WORD_PATTERN
 from ekle.counting.counts import Counts, add_equal, sum_up
 from ekle.counting.joined import ODD, count_joined
+from ekle.counting.stretches import BORDER, pieces_of_stretches
 from ekle.progress import Report
 from ekle.recipe.vocabulary import PreTokens
 from ekle.turkish.joined import joined_words
@@ -35,7 +36,6 @@ MOST_ROWS = 50_000_000
 """Different pre-tokens that are kept; about 4 GB of memory."""
 
 _BATCH_BYTES = 16 << 20
-_MARK = "\x00"  # documents hold no NUL: the reader removes it
 _TAIL = r"|\s+(?!\S)|\s+"
 _PARTS = 8  # tables of batches that wait to be added up
 
@@ -167,12 +167,5 @@ def _count_batch(texts: pl.Series, cutter: _Cutter) -> pl.DataFrame:
 
 
 def _count_apart(texts: pl.Series, pattern: str) -> pl.DataFrame:
-    stretches = (
-        texts.to_frame("text")
-        .lazy()
-        .select(pl.col("text").str.replace_all(" ", _MARK + " ", literal=True).str.split(_MARK).explode())
-        .group_by("text")
-        .agg(pl.len().cast(pl.Int64).alias("count"))
-    )
-    pieces = stretches.select(pl.col("text").str.normalize("NFC").str.extract_all(pattern), "count")
-    return pieces.explode("text").drop_nulls().collect(engine="streaming")
+    marked = texts.str.replace_all(" ", BORDER + " ", literal=True)
+    return pieces_of_stretches(marked, pattern).collect(engine="streaming")

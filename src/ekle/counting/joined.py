@@ -11,9 +11,9 @@ import polars as pl
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.joined import ENDS, MARKS, PAUSES, alternatives, joined_pre_tokenizer
+from ekle.counting.stretches import BORDER, pieces_of_stretches
 from ekle.turkish.joined import joined_words
 
-_BORDER = "\x00"  # documents hold no NUL: the reader removes it
 _INSIDE, _OPENING, _CLOSING = "\x01", "\x02", "\x03"
 ODD = r"\s\s|[^\S ]|\p{M}|[\x01-\x03\x{37E}]"
 """Documents with a match take the plain path: other white space, characters that NFC turns into others."""
@@ -40,21 +40,14 @@ _CUT = (
 def count_joined(texts: pl.Series) -> pl.DataFrame:
     """The joined pre-tokens of `texts` (none of them odd), as columns `text` and `count`, not summed up."""
     inside, opening, digit, closing = _marking()
-    marked = texts.str.replace_all(" ", _BORDER + " ", literal=True)
+    marked = texts.str.replace_all(" ", BORDER + " ", literal=True)
     for _ in range(2):  # of two joined words in a row, the first pass sees every other one
         marked = marked.str.replace_all(inside, f"${{1}}{_INSIDE}${{2}}${{3}}")
         marked = marked.str.replace_all(opening, f"${{1}}{_OPENING}${{2}}${{3}}")
-    marked = marked.str.replace_all(digit, f"${{1}} {_BORDER}${{2}}")
+    marked = marked.str.replace_all(digit, f"${{1}} {BORDER}${{2}}")
     marked = marked.str.replace_all(closing, f"${{1}}{_CLOSING}${{2}}${{3}}")
-    stretches = (
-        marked.to_frame("text")
-        .lazy()
-        .select(pl.col("text").str.split(_BORDER).explode())
-        .group_by("text")
-        .agg(pl.len().cast(pl.Int64).alias("count"))
-    )
-    pieces = stretches.select(pl.col("text").str.normalize("NFC").str.extract_all(_CUT), "count")
-    counted = pieces.explode("text").drop_nulls().group_by("text").agg(pl.col("count").sum())
+    pieces = pieces_of_stretches(marked, _CUT)
+    counted = pieces.group_by("text").agg(pl.col("count").sum())
     return counted.with_columns(
         pl.col("text").str.replace_all(r"[\x01\x02]", " ").str.replace(_CLOSING, "", literal=True)
     ).collect(engine="streaming")

@@ -42,11 +42,6 @@ def root_uncut(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> float:
     return whole / len(words)
 
 
-def words_without_wrong_cut(tokenizer: Tokenizer, words: Sequence[SegmentedWord]) -> float:
-    """Share of the words in which every cut is a morpheme boundary of one of the word's readings."""
-    return agreement(tokenizer, words).without_wrong_cut
-
-
 def agreement(tokenizer: Tokenizer, words: Sequence[SegmentedWord]) -> Agreement:
     """Cuts against boundaries, each word once."""
     clean = found = cut = wanted = 0

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ekle.artifacts import NewToken
+from ekle.bpe.byte_alphabet import text_of
 from ekle.turkish import casing
 from ekle.turkish.alphabet import is_turkish_word
 from ekle.turkish.suffixes import chains
@@ -70,9 +71,7 @@ class Neighbours:
 
     def _index_base(self, base: Mapping[int, bytes]) -> None:
         for number, raw in sorted(base.items()):
-            try:
-                text = raw.decode("utf-8")
-            except UnicodeDecodeError:
+            if (text := text_of(raw)) is None:
                 continue  # a part of a character
             body = _body(text)
             if len(body) < 2 or not is_turkish_word(body):

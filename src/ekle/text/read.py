@@ -61,13 +61,18 @@ def names_of(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     another or one of `taken` has it already."""
     names: list[str] = []
     for file in files:
-        stem = Path(file).name.removesuffix(".zst").rsplit(".", 1)[0]
+        stem = _stem(Path(file))
         number, name = 1, stem
         while name in names or name in taken:
             number += 1
             name = f"{stem}-{number}"
         names.append(name)
     return names
+
+
+def _stem(path: Path) -> str:
+    """The name of a text file without what says how it is written."""
+    return path.name.removesuffix(".zst").rsplit(".", 1)[0]
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -88,7 +93,7 @@ def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
         yield from _hub(source, text_field)
         return
     for path in _files(source):
-        name = path.name.removesuffix(".zst").rsplit(".", 1)[0]
+        name = _stem(path)
         for text in _texts(path, text_field):
             yield text, name
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.by_rank import cut_by_base
+from ekle.bpe.byte_alphabet import text_of
 from ekle.bpe.joined import ENDS, PAUSES
 from ekle.turkish.joined import joined_words
 
@@ -85,12 +86,6 @@ def _at_the_edge(words: pl.DataFrame, base: BaseTokenizer) -> tuple[pl.DataFrame
 
 def _summed(edges: pl.DataFrame, which: str, base: BaseTokenizer) -> pl.DataFrame:
     sums = edges.group_by(which).agg(pl.col("share", "cost").sum())
-    texts = [_text(base.spelled[number]) for number in sums[which]]
+    tokens = (base.spelled[number] for number in sums[which])
+    texts = [None if token is None else text_of(token) for token in tokens]
     return sums.select(pl.Series("text", texts, dtype=pl.String), "share", "cost").drop_nulls()
-
-
-def _text(token: bytes | None) -> str | None:
-    try:
-        return token.decode("utf-8") if token is not None else None
-    except UnicodeDecodeError:
-        return None

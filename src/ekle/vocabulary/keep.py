@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from ekle.bpe.byte_alphabet import whole_token
 from ekle.bpe.continued import LearnedMerge
 from ekle.errors import VocabularyError
 from ekle.text.read import documents
@@ -153,15 +154,8 @@ class _Table:
         }
 
     def joined(self, pair: Pair) -> bytes | None:
-        """The bytes of a pair, or None where they are half a character or the pair is merged already."""
-        left, right = self._bytes[pair[0]], self._bytes[pair[1]]
-        if left is None or right is None:
-            return None
-        try:
-            (left + right).decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-        return left + right
+        """The bytes of a pair, or None where they are half a character."""
+        return whole_token(self._bytes[pair[0]], self._bytes[pair[1]])
 
     def add(self, pair: Pair) -> LearnedMerge:
         """A merge of `pair` behind all others; its token may exist already and then keeps its id."""

@@ -76,11 +76,10 @@ def learn_vocabulary(
     with whole_file(out / "tokens.jsonl") as path:
         path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
     costs: dict[str, Any] = {}
-    whole = settings.profile != "morphological"
     if settings.protect_strict:
         loose = asked.model_copy(update={"protect_strict": False})
-        # The morphological profile leaves strictly protected words out of its cut stage.
-        same = whole and loose.contractions == settings.contractions
+        # A profile that cuts words leaves strictly protected ones alone, so its cut is another one here.
+        same = cut.keeps_words and loose.contractions == settings.contractions
         other_cut, others = (cut, material) if same else _gather(loose, counts, base, report)[1:]
         without = learn(other_cut, others, price_of(others, strict=False))
         costs["strict"] = what_it_costs(made, without, held_out or {})
@@ -90,7 +89,9 @@ def learn_vocabulary(
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
     summary["quota_places_left_to_others"] = made.choice.unfilled
     summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)
-    summary |= effects(made, held_out or {}, other or {}, protected, rooted, words_in_material=whole)
+    summary |= effects(
+        made, held_out or {}, other or {}, protected, rooted, words_in_material=cut.keeps_words
+    )
     summary["protected"] |= {
         "strict": settings.protect_strict,
         "contractions_put_back": settings.contractions and not asked.contractions,

@@ -33,6 +33,11 @@ class Cut:
     foreign: pl.DataFrame
     """Columns `text`, `share`, `cost` and `never`: pre-tokens of the protected text, as `Protected.table`."""
 
+    @property
+    def keeps_words(self) -> bool:
+        """Whether what merges see are words as they stand in the text, and not parts of them."""
+        return "whole" not in self.counts.columns
+
 
 def cut_for(settings: Settings, counts: Counts, protected: Protected, base: BaseTokenizer) -> Cut:
     """The cut that `settings.profile` asks for.

@@ -58,11 +58,6 @@ class Protected:
     lists: dict[str, pl.DataFrame]
     """What `word_forms` gives for each language, where it has a price."""
 
-    @property
-    def names(self) -> list[str]:
-        """Files and lists."""
-        return [*self.files, *(f"wordfreq:{language}" for language in self.lists)]
-
 
 def protected_text(
     files: Sequence[str],
