@@ -18,12 +18,13 @@ from ekle.errors import InputError
 from ekle.files import read_json, write_json
 from ekle.model.dora import adapted_layers, attach, without_adapters
 from ekle.model.rows import NewRows, split_rows
+from ekle.model.two_readings import shared_boundaries
 from ekle.progress import silent
 from ekle.recipe import make_recipe
 from ekle.recipe.training import Alignment, Dora
 from ekle.training import stage
 from ekle.training.aligning import align, cut_passages
-from ekle.training.alignment import Aligner, shared_boundaries, span_numbers
+from ekle.training.alignment import Aligner, span_numbers
 from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from ekle.bpe.two_cuts import TwoCuts
 from ekle.model.first_layers import first_layers
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.model.row_adam import RowAdam
 from ekle.model.rows import SplitEmbedding, SplitHead
+from ekle.model.two_readings import behind_opening, caught, shared_boundaries
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
 
 
@@ -75,7 +75,7 @@ class Distiller:
         states = self._student(
             inputs_embeds=self._embedding(ids), attention_mask=mask, use_cache=False
         ).last_hidden_state
-        here, there = _compared(passages, self.first)
+        here, there = shared_boundaries(passages, self.first)
         wanted = middle[tuple(here.to(device))].float()
         given = states[tuple(there.to(device))].float()
         distance = (given - wanted).square().sum(dim=-1).mean() / wanted.square().sum(dim=-1).mean()
@@ -90,42 +90,13 @@ class Distiller:
     def _teach(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Hidden states (B, T, D) of the base on its own cut: at the depth of the student, and the last."""
         ids, mask = self._padded(texts)
-        caught: list[Tensor] = []
-
-        def catch(_: nn.Module, __: Any, output: Any) -> None:
-            caught.append(output[0] if isinstance(output, tuple) else output)
-
-        hook = self._teacher_part.register_forward_hook(catch)
-        try:
-            decoder = self._model.get_decoder() if self._output_weight else self._student
+        decoder = self._model.get_decoder() if self._output_weight else self._student
+        with caught([self._teacher_part]) as found:
             last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        finally:
-            hook.remove()
-        return caught[0], last
+        return found[0], last
 
     def _padded(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Ids with the opening before them, and the mask, padded on the right, where nothing looks."""
-        rows = [torch.cat([torch.tensor([self._opening]), torch.from_numpy(ids)]) for ids in texts]
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        device = self._embedding.base.device
-        return pad_sequence(rows, batch_first=True).to(device), mask.to(device)
-
-
-def _compared(passages: Sequence[TwoCuts], first: int) -> tuple[Tensor, Tensor]:
-    """Places (2, n) as passage and position, in the base cut and in the new one, that should agree.
-
-    All shared boundaries from the end of the first new token on: it and what can attend to it.
-    """
-    pairs = []
-    for number, passage in enumerate(passages):
-        since = int((passage.new >= first).argmax())
-        pairs += [
-            (number, base + 1, new + 1)
-            for base, new in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True)
-            if new >= since
-        ]
-    found = torch.tensor(pairs).T
-    return found[[0, 1]], found[[0, 2]]
+        return behind_opening(texts, self._opening, self._embedding.base.device)
 
 
 def _predicted(passages: Sequence[TwoCuts]) -> tuple[Tensor, Tensor]:

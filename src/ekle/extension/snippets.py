@@ -7,6 +7,7 @@ import numpy as np
 from ekle.bpe.two_cuts import Cutter, TwoCuts
 from ekle.progress import Report
 from ekle.recipe.extension import Distillation
+from ekle.text.passages import passages
 
 _AT_ONCE = 2_000
 
@@ -31,7 +32,8 @@ def snippets(
     kept: list[TwoCuts] = []
     left = settings.text_bytes
     with report.task("looking for the new tokens", count, "tokens") as task:
-        for texts in _batches(_passages(documents, settings.snippet_characters)):
+        parts = (part for text in documents for part in passages(text, settings.snippet_characters))
+        for texts in _batches(parts):
             chosen: list[str] = []
             for text, ids in zip(texts, cutter.new_ids(texts), strict=True):
                 new = np.unique(np.array(ids, dtype=np.int64)) - first
@@ -55,19 +57,6 @@ def snippets(
         without=without,
     )
     return kept
-
-
-def _passages(documents: Iterable[str], longest: int) -> Iterator[str]:
-    """The documents in parts of at most `longest` characters, which begin where a word begins."""
-    for text in documents:
-        start = 0
-        while start < len(text):
-            stop = min(start + longest, len(text))
-            if stop < len(text):
-                space = text.rfind(" ", start + 1, stop)
-                stop = space if space > start else stop
-            yield text[start:stop]
-            start = stop
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -22,6 +22,7 @@ from ekle.model.row_adam import RowAdam
 from ekle.model.rows import NewRows
 from ekle.progress import Report
 from ekle.recipe.training import Alignment
+from ekle.text.passages import passages as split_passages
 from ekle.training.alignment import Aligner
 
 _OPENING = "<|endoftext|>"
@@ -139,14 +140,7 @@ def cut_passages(documents: Iterable[str], cutter: Cutter, longest: int) -> Iter
     """
     first = len(cutter.base.get_vocab(with_added_tokens=True))
     for text in documents:
-        start, parts = 0, []
-        while start < len(text):
-            stop = min(start + longest, len(text))
-            space = text.rfind(" ", start + 1, stop) if stop < len(text) else -1
-            stop = space if space > start else stop
-            parts.append(text[start:stop])
-            start = stop
-        for passage in cutter.cut(parts):
+        for passage in cutter.cut(list(split_passages(text, longest))):
             if (passage.new >= first).any():
                 yield passage
 

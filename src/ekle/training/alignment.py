@@ -3,20 +3,19 @@
 The teacher is the student with adapters off and base rows alone, so no second model is in memory.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from ekle.bpe.two_cuts import Ids, TwoCuts
 from ekle.model.dora import without_adapters
 from ekle.model.loss import chunk_size, weighted_cross_entropy
 from ekle.model.rows import SplitHead
+from ekle.model.two_readings import behind_opening, caught, shared_boundaries
 from ekle.recipe.training import Alignment
 
 
@@ -99,15 +98,11 @@ class Aligner:
 
     def _read(self, texts: Sequence[Ids]) -> tuple[list[Tensor], Tensor]:
         """Hidden states (B, T, D) after each depth, and the last; the opening stands at 0."""
-        device = self._head.base.device
-        rows = [torch.cat([torch.tensor([self._opening]), torch.from_numpy(ids)]) for ids in texts]
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
-        # Padding stands on the right, where nothing looks.
-        ids = pad_sequence(rows, batch_first=True).to(device)
+        ids, mask = behind_opening(texts, self._opening, self._head.base.device)
         decoder = self._model.get_decoder()
-        with _caught([decoder.layers[depth - 1] for depth in self._depths]) as caught:
+        with caught([decoder.layers[depth - 1] for depth in self._depths]) as found:
             last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return caught, last
+        return found, last
 
 
 class _Base(nn.Module):
@@ -122,40 +117,6 @@ def _summed(nats: Tensor, number: Tensor) -> Tensor:
     """Nats of each span, (spans,), from those of its tokens."""
     number = number.to(nats.device)
     return torch.zeros(int(number[-1]) + 1, device=nats.device).index_add_(0, number, nats)
-
-
-@contextmanager
-def _caught(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """The outputs of `layers`, in order, filled by the forward pass inside."""
-    found: list[Tensor] = []
-
-    def catch(_: nn.Module, __: Any, output: Any) -> None:
-        found.append(output[0] if isinstance(output, tuple) else output)
-
-    hooks = [layer.register_forward_hook(catch) for layer in layers]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def shared_boundaries(passages: Sequence[TwoCuts], first: int) -> tuple[Tensor, Tensor]:
-    """Places (2, n) as passage and position, in the base's cut and in the new one, that end at one byte.
-
-    From the end of a passage's first new token on; the opening before a passage moves all by one. A passage
-    without a new token has none, unless no passage has any: then all places count.
-    """
-    pairs = []
-    for number, passage in enumerate(passages):
-        new = np.flatnonzero(passage.new >= first)
-        since = int(new[0]) if len(new) else len(passage.new)
-        pairs += [
-            (number, base + 1, at + 1, at >= since)
-            for base, at in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True)
-        ]
-    found = torch.tensor([pair for pair in pairs if pair[3]] or pairs).T
-    return found[[0, 1]], found[[0, 2]]
 
 
 def span_numbers(passages: Sequence[TwoCuts], new: bool) -> Tensor:
