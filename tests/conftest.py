@@ -16,6 +16,7 @@ import pytest
 from tiny import write_base, write_base_artifact, write_corpus, write_extended, write_vocabulary
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
+from ekle.bpe.base import BaseTokenizer, load_base
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -36,6 +37,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data to measure with in {folder}; set EKLE_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def base() -> BaseTokenizer:
+    """Qwen's tokenizer, recovered once."""
+    return load_base("qwen3")
 
 
 @pytest.fixture

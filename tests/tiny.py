@@ -62,6 +62,16 @@ Students returned to their books when the schools opened again.
 """.splitlines()
 
 
+def byte_level(*merges: str, regex: bool = True) -> Tokenizer:
+    """One token a byte, and one for each of `merges` such as "e v" (Ġ is a space)."""
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(merge.replace(" ", "") for merge in merges)]
+    vocab = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab, [tuple(merge.split(" ")) for merge in merges]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
 def write_base(folder: Path, *, tied: bool = False, seed: int = 0) -> Path:
     """A model folder: tokenizer, config and a random two-layer Qwen3 in float32."""
     folder.mkdir(parents=True, exist_ok=True)

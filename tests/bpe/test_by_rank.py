@@ -7,16 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ekle.bpe import by_rank
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.by_rank import RankCutter, cut_by_base, ranks_of
 from ekle.bpe.pieces import cut
 
 WORDS = ["Ankara'da", " evlerimizden", "görüşürüz", " Straße", "\n\n", " ", "x", "日本語", "'da", " 🙂", " é"]
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @settings(max_examples=15, deadline=None)

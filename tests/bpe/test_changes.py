@@ -1,24 +1,12 @@
 """The list of what two tokenizers cut differently, on tokenizers small enough to cut by hand."""
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tiny import byte_level
+from tokenizers import AddedToken
 from tokenizers.normalizers import NFC
 
 from ekle.bpe.changes import Change, list_changes
 from ekle.bpe.measure import measure_drift
-
-LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
-
-
-def byte_level(*merges: str, regex: bool = True) -> Tokenizer:
-    """One token a byte, and one for each of `merges` such as "e v" (Ġ is a space)."""
-    tokens = [*LETTERS, *(merge.replace(" ", "") for merge in merges)]
-    vocab = {token: number for number, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab, [tuple(merge.split(" ")) for merge in merges]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
 
 BASE = byte_level("e v")
 EXTENDED = byte_level("e v", "l e", "le r", "ev ler")

@@ -1,7 +1,8 @@
 """Token figures, on a tokenizer small enough to count by hand."""
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tiny import byte_level
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from ekle.bpe.compare import compare_tokenizers, load_tokenizer
 from ekle.bpe.measure import (
@@ -15,19 +16,6 @@ from ekle.bpe.measure import (
 )
 from ekle.bpe.spans import changed_words, count_words, token_spans
 from ekle.errors import TextError, TokenizerError
-
-LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
-
-
-def byte_level(*merges: str) -> Tokenizer:
-    """One token a byte, and one for each of `merges` such as "e v" (Ġ is a space)."""
-    tokens = [*LETTERS, *(merge.replace(" ", "") for merge in merges)]
-    vocab = {token: number for number, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab, [tuple(merge.split(" ")) for merge in merges]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
 
 BASE = byte_level("e v")
 EXTENDED = byte_level("e v", "l e", "le r", "ev ler")

@@ -5,7 +5,7 @@ import pytest
 from tiny import ENGLISH, TURKISH
 
 from ekle.bpe.apostrophe import apostrophe_pre_tokenizer
-from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
+from ekle.bpe.base import BaseTokenizer, open_tokenizer
 from ekle.bpe.continued import LearnedMerge, learn_merges
 from ekle.bpe.graft import Merge, graft
 from ekle.bpe.pieces import cut
@@ -13,11 +13,6 @@ from ekle.bpe.prefixes import Prefixes
 
 SIZES = (0, 7, 60)
 LINES = [*TURKISH, *ENGLISH, "Ankara'da, 'there'", "ağaç ağacın"]
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.corpus.count import count_sources
 from ekle.corpus.language import LEAST_SHARE, turkish_share
 from ekle.corpus.repeats import Repeats
@@ -21,11 +21,6 @@ from ekle.vocabulary.learn import learn_vocabulary
 
 PLAIN = str.maketrans("çğıöşüâîûÇĞİÖŞÜ", "cgiosuaiuCGIOSU")
 FOOTER = "Bu sitede yer alan bütün içeriğin hakları saklıdır"
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 def share(base: BaseTokenizer, texts: list[str]) -> float:

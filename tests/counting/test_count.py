@@ -6,18 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts, count_documents
 from ekle.counting.count import count_plainly
 from ekle.counting.wordlist import count_word_list
 from ekle.errors import InputError, TextError
 from ekle.progress import silent
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
-
 
 WRITING = st.text(alphabet=st.sampled_from("aıİşğ \t\n'.,;9x\u0307\u00e9-—\u3000"), max_size=40)
 

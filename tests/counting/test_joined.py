@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
+from ekle.bpe.base import BaseTokenizer, open_tokenizer
 from ekle.bpe.byte_alphabet import decode_token
 from ekle.counting import Counts, count_documents
 from ekle.counting.count import count_plainly
@@ -40,11 +40,6 @@ PIECES = (
 writing = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=20).map(
     lambda text: text.replace("\x00", "")
 )
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @settings(max_examples=400, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.measure import measure_drift
 from ekle.counting import Counts, count_documents
 from ekle.errors import InputError, TokenizerError
@@ -43,11 +43,6 @@ writing = st.text(max_size=60) | st.lists(
     ),
     max_size=15,
 ).map("".join)
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")

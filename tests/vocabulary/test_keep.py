@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts, count_documents
 from ekle.errors import VocabularyError
 from ekle.pipeline.vocab import learn_from_text
@@ -17,11 +17,6 @@ from ekle.vocabulary.keep import check_terms, keep_terms, read_terms
 from ekle.vocabulary.learn import learn_vocabulary
 
 SETTINGS = Settings(size=300, min_count=2, languages={})
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts, count_documents
 from ekle.errors import InputError, RunFolderError, VocabularyError
 from ekle.pipeline.vocab import learn_from_text
@@ -19,11 +19,6 @@ from ekle.text.read import documents
 from ekle.vocabulary.learn import learn_vocabulary
 
 SMALL = Settings(size=400, min_count=2, languages={})
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")

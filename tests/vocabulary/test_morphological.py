@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts, count_documents
 from ekle.errors import VocabularyError
 from ekle.progress import silent
@@ -23,11 +23,6 @@ from ekle.vocabulary.learn import learn_vocabulary
 from ekle.vocabulary.morphological import class_of, cut_place, names_in_code, recut, stem_ends, word_counts
 
 SMALL = Settings(size=200, min_count=3, languages={}, profile="morphological", keep_whole=20)
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")

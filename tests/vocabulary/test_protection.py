@@ -9,7 +9,7 @@ from tiny import ENGLISH
 from tokenizers import Tokenizer
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.counting import Counts, count_documents
 from ekle.errors import TextError
@@ -27,11 +27,6 @@ SMALL = Settings(size=300, min_count=2, languages={}, foreign_price=0.001)
 TURKISH = [document.text for document in documents(["bundled:tr"])]
 # Words of the Turkish text stand in it, so that protection has something to refuse.
 MIXED = [*ENGLISH, "Istanbul'da bir ev, the hâlâ of a city", "Ankara hâlâ", "'there' they said"]
-
-
-@pytest.fixture(scope="module")
-def base() -> BaseTokenizer:
-    return load_base("qwen3")
 
 
 @pytest.fixture(scope="module")
