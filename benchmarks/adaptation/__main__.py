@@ -2,7 +2,7 @@
 
     python -m benchmarks.adaptation --data DIR --out docs/adaptation.md --size cpu
     python -m benchmarks.adaptation --data DIR --out docs/adaptation.md --size gpu
-    python -m benchmarks.adaptation --data DIR --out /tmp/look.md --seeds 1 --arms subword distilled
+    python -m benchmarks.adaptation --data DIR --out look.md --seeds 1 --arms subword distilled
 
 DIR holds tr/train.txt, tr/dev_*.txt and other/en.txt. Everything that is done lies in --work and is not done
 again; the page is written anew after each arm, from what lies there. The control is always among the arms.
