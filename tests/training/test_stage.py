@@ -223,7 +223,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     times: int,
 ) -> None:
     owners = {"learn": Passes, "_write_results": stage, "measure": stage.HeldOut}
-    owner = owners.get(place, sys.modules["ekle.training.trainer"])
+    owner = owners.get(place, sys.modules["ekle.training.run_state"])
     with monkeypatch.context() as patch:
         patch.setattr(owner, place, after(times, getattr(owner, place)))
         with pytest.raises(Killed):

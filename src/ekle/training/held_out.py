@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ekle.artifacts import Corpus, read_documents
+from ekle.errors import CheckpointError, TrainingError
 from ekle.model.bits_per_byte import Likelihood, measure
 
 
@@ -22,6 +23,29 @@ class HeldOut:
         return measure(
             model, self.tokenizer, self.documents, context=self.context, batch_size=self.batch_size
         )
+
+    def figures(self, model: Any, step: int) -> dict[str, float]:
+        """What the training log says of an evaluation after `step` steps.
+
+        Raises:
+            CheckpointError: the model gave no number from the start.
+            TrainingError: training has spoilt it since.
+        """
+        try:
+            found = self.measure(model)
+        except CheckpointError as error:
+            if step == 0:
+                raise
+            raise TrainingError(
+                f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
+                "and start over with --redo training"
+            ) from error
+        return {
+            "held_out_bits_per_byte": found.bits_per_byte,
+            "held_out_loss_per_token": found.loss_per_token,
+            "held_out_tokens": found.tokens,
+            "held_out_bytes": found.bytes,
+        }
 
 
 def held_out_documents(corpus: Corpus, limit: int) -> list[str]:

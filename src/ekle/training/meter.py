@@ -2,12 +2,16 @@
 
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from ekle.training.objective import Tally, bits_per_byte
+
+Reduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over all processes."""
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Meter:
         if self.step is not None and counts:
             self.total = self.step if self.total is None else self.total + self.step
 
-    def read(self, reduce: Any) -> dict[str, float]:
+    def read(self, reduce: Reduce) -> dict[str, float]:
         """The figures since the last reading, over all processes; then start anew.
 
         Args:

@@ -234,7 +234,8 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> No
 
 def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype) -> None:
     """The best weights, and training.json last."""
-    watch, step = training.watch, int(training.state.global_step)
+    state = training.run_state
+    watch, step = state.watch, state.step
     source = training.parts.checkpoints.best(watch.best_step) if watch.best_step is not None else None
     source = source or training.parts.checkpoints.last()
     assert source is not None
@@ -252,9 +253,9 @@ def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype
             "stopped_early": step < training.parts.settings.steps,
             "weights_from_step": step if watch.best_step is None else watch.best_step,
             "best_bits_per_byte": watch.best,
-            "tokens": training.cursor.tokens,
-            "replay_tokens": training.cursor.replay_tokens,
-            "seconds": round(training.meter.all_seconds, 3),
+            "tokens": state.cursor.tokens,
+            "replay_tokens": state.cursor.replay_tokens,
+            "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "processes": training.args.world_size,
             "precision": str(dtype).removeprefix("torch."),

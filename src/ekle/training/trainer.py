@@ -1,7 +1,8 @@
 """The training loop: transformers' Trainer with our loss, optimiser, checkpoints and log.
 
-What is saved, when, and how it is read back is decided here and not by the Trainer, because resuming
-must be exact.
+What happens in a step, and when something is written, is decided here and not by the Trainer. What a
+checkpoint holds is `ekle.training.run_state`'s, because resuming must be exact; what the log says is
+`ekle.training.log_line`'s.
 """
 
 import time
@@ -13,24 +14,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from ekle.errors import CheckpointError, TrainingError
-from ekle.files import write_json
-from ekle.model.adapter import load_adapter, save_adapter
 from ekle.model.dora import adapted_layers, refresh_norms
 from ekle.progress import Task
-from ekle.training.checkpoints import (
-    load_optimizer,
-    load_progress,
-    load_random_state,
-    save_optimizer,
-    save_random_state,
-)
+from ekle.training.checkpoints import load_progress
+from ekle.training.evaluating import evaluate
 from ekle.training.guard import Guard
+from ekle.training.log_line import LogLine, note
 from ekle.training.meter import Meter
-from ekle.training.optimizers import drop_gradients, learning_rates, make_optimizer
+from ekle.training.optimizers import drop_gradients, make_optimizer
 from ekle.training.packing import Cursor
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
+from ekle.training.processes import Processes
+from ekle.training.run_state import WHOLE, RunState
 from ekle.training.schedule import rate_factor
 from ekle.training.sophia import Sophia
 from ekle.training.watch import Watch
@@ -44,23 +40,21 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         super().__init__(model=parts.objective, args=trainer_arguments(parts, device))
         self.remove_callback(PrinterCallback)
         self.add_callback(_Hooks(self))
-        self.watch = Watch(parts.settings.patience)
-        self.meter = Meter(device)
-        self.cursor = Cursor()
-        self.guard = Guard(parts.report)
-        self.inner_optimizer = make_optimizer(parts.objective, parts.rows, parts.settings)
-        self.passes = Passes(
-            parts.objective,
-            parts.settings,
-            parts.seed,
-            device,
-            self.accelerator.backward,
-            (self.args.process_index, self.args.world_size),
-            parts.report,
+        self.processes = Processes(self.accelerator)
+        process = (self.args.process_index, self.args.world_size)
+        backward = self.accelerator.backward
+        passes = Passes(parts.objective, parts.settings, parts.seed, device, backward, process, parts.report)
+        self.run_state = RunState(
+            parts=parts,
+            optimizer=make_optimizer(parts.objective, parts.rows, parts.settings),
+            passes=passes,
+            meter=Meter(device),
+            watch=Watch(parts.settings.patience),
+            guard=Guard(parts.report),
         )
+        self._line = LogLine(self.run_state, self.processes.sum)
         self._samples: list[dict[str, Any]] = []
         self._place = 0
-        self._step_figures: dict[str, Any] = {}
         self._task: Task | None = None
         self._saved = time.monotonic()
 
@@ -75,11 +69,11 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             SpaceError: the disk has no room for the next checkpoint.
             CheckpointError: `resume` is damaged.
         """
-        progress = load_progress(resume) if resume else {"step": 0, "finished": False}
-        if progress["finished"]:
-            self._read_progress(progress)
+        if resume is not None:
+            self.run_state.read_progress(load_progress(resume))
+        if self.run_state.finished:
             return
-        left = self.parts.settings.steps - progress["step"]
+        left = self.parts.settings.steps - self.run_state.step
         with self.parts.report.task("training", total=left, unit="steps") as self._task:
             if resume is None and self.parts.held_out is not None:
                 self.evaluate()
@@ -94,15 +88,15 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         return DataLoader(self.parts.batches, batch_size=None, generator=torch.Generator())
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Sophia or AdamW over adapters and new rows; accelerate wraps it in another afterwards."""
-        self.optimizer = self.inner_optimizer
-        return self.inner_optimizer
+        """Ours, over adapters and new rows; accelerate wraps it in another afterwards."""
+        self.optimizer = self.run_state.optimizer
+        return self.run_state.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule of the recipe, the same for all groups."""
         settings = self.parts.settings
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.inner_optimizer,
+        self.lr_scheduler = self.run_state.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.run_state.optimizer,
             lambda step: rate_factor(step, settings.steps, settings.warmup, settings.schedule),
         )
         return self.lr_scheduler
@@ -116,39 +110,18 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         """Forward and backward pass of one of the step's batches."""
         model.train()
         self._place += 1
-        return self.passes.learn(model, self._samples[: self._place], self.state.global_step, self.meter)
+        state = self.run_state
+        return state.passes.learn(model, self._samples[: self._place], state.step, state.meter)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Held-out bits per byte; keeps the best weights and decides whether to stop."""
         self.control.should_evaluate = False
-        assert self.parts.held_out is not None
-        step = int(self.state.global_step)
-        try:
-            found = self.parts.held_out.measure(self.parts.objective.language_model)
-        except CheckpointError as error:
-            if step == 0:
-                raise
-            raise TrainingError(
-                f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
-                "and start over with --redo training"
-            ) from error
-        figures = {
-            "held_out_bits_per_byte": found.bits_per_byte,
-            "held_out_loss_per_token": found.loss_per_token,
-            "held_out_tokens": found.tokens,
-            "held_out_bytes": found.bytes,
-        }
-        text = f"step {step:,}: {found.bits_per_byte:.4f} bits per byte on held-out text"
-        if self.watch.see(step, found.bits_per_byte):
-            if self.args.should_save:
-                self.parts.checkpoints.save_best(step, self._write_weights, self._size(values=1))
-            self.control.should_save = step > 0
-        elif self.watch.best is not None:
-            text += f" (best: {self.watch.best:.4f} at step {self.watch.best_step:,})"
-        self._write(step, figures)
-        self.parts.report.say(text, step=step, **figures)
-        if self.watch.is_over and not self.control.should_training_stop:
-            self.parts.report.say(f"none of the last {self.watch.waited} evaluations was better: stopping")
+        state, watch = self.run_state, self.run_state.watch
+        figures, better = evaluate(state, writes=self.args.should_save)
+        if better:
+            self.control.should_save = state.step > 0
+        if watch.is_over and not self.control.should_training_stop:
+            self.parts.report.say(f"none of the last {watch.waited} evaluations was better: stopping")
             self.control.should_training_stop = self.control.should_save = True
         return figures
 
@@ -156,63 +129,48 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
 
     def begin_step(self) -> None:
         """Start the clock; every k-th step, estimate the curvature first."""
-        self.meter.begin_step()
+        state, every = self.run_state, self.parts.settings.sophia.hessian_every
+        state.meter.begin_step()
+        self._line.begin_step()
         self._place = 0
-        self._step_figures = learning_rates(self.inner_optimizer)
-        every = self.parts.settings.sophia.hessian_every
-        if isinstance(self.inner_optimizer, Sophia) and self.state.global_step % every == 0:
+        if isinstance(state.optimizer, Sophia) and state.step % every == 0:
             self.model_wrapped.train()
-            batch, step = self._samples[0], self.state.global_step
-            self.passes.estimate_curvature(self.model_wrapped, batch, step, self.inner_optimizer)
+            state.passes.estimate_curvature(self.model_wrapped, self._samples[0], state.step, state.optimizer)
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
         """Clip; a step without a finite gradient is skipped, and one too many ends the training."""
-        if self.state.global_step < self.parts.settings.rows_first * self.parts.settings.steps:
+        state, settings = self.run_state, self.parts.settings
+        if state.step < settings.rows_first * settings.steps:
             for _, layer in adapted_layers(self.parts.objective):
                 drop_gradients(layer.parameters())
         norm: Tensor = super()._clip_grad_norm(model)
-        self._step_figures["grad_norm"] = norm.item()
-        step = self.state.global_step + 1
-        if self.guard.must_skip(step, norm.item()):
+        self._line.see_gradient(norm)
+        if state.guard.must_skip(state.step + 1, norm.item()):
             drop_gradients(self.parts.objective.parameters())
-            self._write(step, {"skipped": f"the gradient norm is {norm.item()}"})
+            self._write(state.step + 1, {"skipped": f"the gradient norm is {norm.item()}"})
         return norm
 
     def end_step(self) -> None:
         """Stop the clock, write the log, and say what is due after this step."""
-        step, settings = int(self.state.global_step), self.parts.settings
-        self.meter.end_step(counts=self.guard.bad_steps == 0)
-        self.cursor = Cursor(**self._samples[-1]["cursor"])
+        state, settings = self.run_state, self.parts.settings
+        state.step = step = int(self.state.global_step)
+        state.meter.end_step(counts=state.guard.bad_steps == 0)
+        state.cursor = Cursor(**self._samples[-1]["cursor"])
         last = step >= settings.steps
-        note = self._log(step) if last or step % settings.log_steps == 0 else ""
         assert self._task is not None
-        self._task.advance(1, note)
+        self._task.advance(1, self._log(step) if last or step % settings.log_steps == 0 else "")
         if self.parts.held_out is not None:
             self.control.should_evaluate = last or step % settings.evaluate_steps == 0
         due = time.monotonic() - self._saved > 60 * settings.checkpoint_minutes
-        self.control.should_save = last or step % settings.checkpoint_steps == 0 or self._anywhere(due)
+        self.control.should_save = last or step % settings.checkpoint_steps == 0 or self.processes.any(due)
 
     def _log(self, step: int) -> str:
         """Write one line; what of it belongs to the bar."""
-        figures = {
-            **self.meter.read(self._sum),
-            **self._step_figures,
-            "new_row_norm": self.parts.rows.input.detach().norm(dim=1).mean().item(),
-            "tokens": self.cursor.tokens,
-            "replay_tokens": self.cursor.replay_tokens,
-            "seconds": round(self.meter.all_seconds, 3),
-        }
-        if isinstance(self.inner_optimizer, Sophia):
-            figures["clipped_share"] = self.inner_optimizer.clipped.item()
-            if step > self.parts.settings.warmup * self.parts.settings.steps:
-                self.guard.see_clipping(step, figures["clipped_share"])
+        figures = self._line.figures()
+        if "clipped_share" in figures and step > self.parts.settings.warmup * self.parts.settings.steps:
+            self.run_state.guard.see_clipping(step, figures["clipped_share"])
         self._write(step, figures)
-        if "loss_per_token" not in figures:
-            return ""
-        return (
-            f"loss {figures['loss_per_token']:.3f}, {figures['bits_per_byte']:.3f} bits per byte, "
-            f"{figures['tokens_per_second']:,.0f} tokens/s"
-        )
+        return note(figures)
 
     def _write(self, step: int, figures: dict[str, Any]) -> None:
         if self.args.should_save:
@@ -221,75 +179,26 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
     # Saving and going on
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self._saved = time.monotonic()
+        self._saved, state = time.monotonic(), self.run_state
         if self.args.should_save:
-            # Both optimisers keep two values for each that learns.
-            step, best, size = int(self.state.global_step), self.watch.best_step, self._size(values=3)
-            self.parts.checkpoints.save(step, self._write_checkpoint, size, best)
+            state.finished = bool(self.control.should_training_stop)
+            size, best = state.size(WHOLE), state.watch.best_step
+            self.parts.checkpoints.save(state.step, self._write_checkpoint, size, best)
 
     def _write_checkpoint(self, folder: Path) -> None:
-        self._write_weights(folder)
-        save_optimizer(self.inner_optimizer, folder)
-        save_random_state(folder)
-        self.state.save_to_json(str(folder / "trainer_state.json"))
-        progress = {
-            "step": int(self.state.global_step),
-            "finished": bool(self.control.should_training_stop),
-            "cursor": self.cursor.as_json(),
-            "seconds": self.meter.all_seconds,
-            "best": self.watch.best,
-            "best_step": self.watch.best_step,
-            "waited": self.watch.waited,
-            "bad_steps": self.guard.bad_steps,
-            "pieces": self.passes.pieces,
-            "schedule": self.lr_scheduler.state_dict(),
-            "record": self.parts.record,
-        }
-        write_json(folder / "progress.json", progress)
-
-    def _write_weights(self, folder: Path) -> None:
-        save_adapter(self.parts.objective.language_model, folder / "adapter")
-        self.parts.rows.save(folder / "new_rows.safetensors")
-
-    def _size(self, values: int) -> int:
-        """Bytes that so many values of each learning parameter take."""
-        learning = (p for p in self.parts.objective.parameters() if p.requires_grad)
-        return values * sum(p.numel() * p.element_size() for p in learning)
+        self.run_state.write(folder)
+        self.state.save_to_json(str(folder / "trainer_state.json"))  # the Trainer's own, which it asks for
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        folder = Path(resume_from_checkpoint)
-        load_adapter(self.parts.objective.language_model, folder / "adapter")
-        self.parts.rows.load(folder / "new_rows.safetensors")
-        self._read_progress(load_progress(folder))
-
-    def _read_progress(self, progress: dict[str, Any]) -> None:
-        self.cursor = Cursor(**progress["cursor"])
-        self.watch.best, self.watch.best_step = progress["best"], progress["best_step"]
-        self.watch.waited = progress["waited"]
-        self.meter.all_seconds = progress["seconds"]
-        self.guard.bad_steps, self.passes.pieces = progress["bad_steps"], progress["pieces"]
-        self.state.global_step = progress["step"]
+        self.run_state.read_weights(Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
-            load_optimizer(self.inner_optimizer, Path(checkpoint))
-            self.lr_scheduler.load_state_dict(load_progress(Path(checkpoint))["schedule"])
+            self.run_state.read_optimizer(Path(checkpoint))
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
-            load_random_state(Path(checkpoint))
-
-    # Several processes
-
-    def _sum(self, values: Tensor) -> Tensor:
-        summed: Tensor = self.accelerator.reduce(values, "sum")
-        return summed
-
-    def _anywhere(self, flag: bool) -> bool:
-        """Whether `flag` holds in some process, so that all of them save together."""
-        if self.args.world_size == 1:
-            return flag
-        return bool(self._sum(torch.tensor(float(flag), device=self.args.device)).item())
+            self.run_state.read_random(Path(checkpoint))
 
 
 class _Hooks(TrainerCallback):  # type: ignore[misc] # transformers ships no types

@@ -1,0 +1,56 @@
+"""The line of the training log that a step gets, and what of it stands in the bar."""
+
+from typing import Any
+
+from torch import Tensor
+
+from ekle.training.meter import Reduce
+from ekle.training.optimizers import learning_rates
+from ekle.training.run_state import RunState
+from ekle.training.sophia import Sophia
+
+
+class LogLine:
+    """Gathers figures from the beginning of a step to its end.
+
+    Args:
+        state: the run.
+        reduce: sums a tensor over all processes.
+    """
+
+    def __init__(self, state: RunState, reduce: Reduce) -> None:
+        self._state, self._reduce = state, reduce
+        self._step: dict[str, Any] = {}
+
+    def begin_step(self) -> None:
+        """Note what the step is about to use."""
+        self._step = learning_rates(self._state.optimizer)
+
+    def see_gradient(self, norm: Tensor) -> None:
+        """Note the norm of the step's gradient before it was clipped."""
+        self._step["grad_norm"] = norm.item()
+
+    def figures(self) -> dict[str, Any]:
+        """The line of the step that ended, but for its number; the sums of the meter start anew."""
+        state = self._state
+        line = {
+            **state.meter.read(self._reduce),
+            **self._step,
+            "new_row_norm": state.parts.rows.input.detach().norm(dim=1).mean().item(),
+            "tokens": state.cursor.tokens,
+            "replay_tokens": state.cursor.replay_tokens,
+            "seconds": round(state.meter.all_seconds, 3),
+        }
+        if isinstance(state.optimizer, Sophia):
+            line["clipped_share"] = state.optimizer.clipped.item()
+        return line
+
+
+def note(figures: dict[str, Any]) -> str:
+    """What of a line the bar shows; nothing where every step of the line was skipped."""
+    if "loss_per_token" not in figures:
+        return ""
+    return (
+        f"loss {figures['loss_per_token']:.3f}, {figures['bits_per_byte']:.3f} bits per byte, "
+        f"{figures['tokens_per_second']:,.0f} tokens/s"
+    )
