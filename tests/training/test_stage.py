@@ -75,11 +75,11 @@ def assert_same(first: Path, second: Path) -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("optimizer", ["sophia", "adamw"])
+@pytest.mark.parametrize(("optimizer", "rate"), [("sophia", 3e-3), ("adamw", 3e-3), ("muon", 1e-2)])
 def test_training_lowers_the_loss_and_writes_what_the_next_stages_read(
-    inputs: Inputs, tmp_path: Path, optimizer: str
+    inputs: Inputs, tmp_path: Path, optimizer: str, rate: float
 ) -> None:
-    checkpoint = train(inputs, tmp_path, steps=20, optimizer=optimizer)
+    checkpoint = train(inputs, tmp_path, steps=20, optimizer=optimizer, learning_rate=rate)
     held_out = [line for line in checkpoint.history if "held_out_bits_per_byte" in line]
     assert held_out[-1]["held_out_bits_per_byte"] < held_out[0]["held_out_bits_per_byte"] - 0.03
     steps = [line["step"] for line in checkpoint.history if "loss_per_token" in line]
@@ -148,6 +148,17 @@ def test_peft_reads_the_adapter(inputs: Inputs, tmp_path: Path) -> None:
     ours, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
     name = "model.layers.1.mlp.up_proj.weight"
     torch.testing.assert_close(ours.get_parameter(name), theirs.get_parameter(name), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_other_optimisers_go_on_exactly_too(inputs: Inputs, tmp_path: Path, optimizer: str) -> None:
+    train(inputs, tmp_path / "whole", optimizer=optimizer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Passes, "learn", after(11, Passes.learn))
+        with pytest.raises(Killed):
+            train(inputs, tmp_path / "killed", optimizer=optimizer)
+    train(inputs, tmp_path / "killed", optimizer=optimizer)
+    assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from ekle.recipe.section import Section
 
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Schedule = Literal["cosine", "linear", "constant"]
-Optimizer = Literal["sophia", "adamw"]
+Optimizer = Literal["sophia", "adamw", "muon"]
 Learners = Literal["rows", "rows_and_adapters"]
 
 
@@ -48,6 +48,22 @@ class Sophia(Section):
     bias_correction: bool = True
     """Correct the Hessian average for its start at zero; the original does not."""
     epsilon: float = Field(default=1e-12, gt=0)
+
+
+class AdamW(Section):
+    """AdamW (Loshchilov and Hutter 2019); with `optimizer = "muon"`, for magnitudes and new rows."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = Field(default=1e-8, gt=0)
+
+
+class Muon(Section):
+    """Muon (Jordan et al. 2024) for the factors of the adapters."""
+
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    nesterov: bool = True
+    iterations: PositiveInt = 5
+    """Newton-Schulz steps that make an update orthogonal."""
 
 
 class Alignment(Section):
@@ -114,4 +130,6 @@ class Training(Section):
     dora: Dora = Dora()
     neftune: Neftune = Neftune()
     sophia: Sophia = Sophia()
+    adamw: AdamW = AdamW()
+    muon: Muon = Muon()
     alignment: Alignment = Alignment()

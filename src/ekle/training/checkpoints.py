@@ -184,5 +184,8 @@ def _broken(folder: Path, error: Exception) -> CheckpointError:
 
 
 def _tuples(group: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples; optimisers hold their betas in one."""
-    return {name: tuple(value) if name == "betas" else value for name, value in group.items()}
+    """JSON knows no tuples; optimisers hold their betas and coefficients in one."""
+    return {
+        name: tuple(value) if isinstance(value, list) and name != "params" else value
+        for name, value in group.items()
+    }

@@ -9,11 +9,12 @@ from torch import nn
 from ekle.model.dora import adapted_layers
 from ekle.model.rows import NewRows
 from ekle.recipe.training import Training
+from ekle.training.muon import MuonAndAdamW
 from ekle.training.sophia import Sophia
 
 
 def make_optimizer(model: nn.Module, rows: NewRows, settings: Training) -> torch.optim.Optimizer:
-    """Sophia or AdamW over three groups, named in their `name`.
+    """Sophia, AdamW or Muon over three groups, named in their `name`.
 
     `matrices` are A and B; only they decay. `magnitudes` start at the norms of the base and have no
     reason to shrink. `rows` have a learning rate of their own; decay would pull a row towards zero in
@@ -39,7 +40,10 @@ def make_optimizer(model: nn.Module, rows: NewRows, settings: Training) -> torch
                 bias_correction=settings.sophia.bias_correction,
             )
         case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, weight_decay=0.0)
+            adamw = settings.adamw
+            return torch.optim.AdamW(groups, betas=adamw.betas, eps=adamw.epsilon, weight_decay=0.0)
+        case "muon":
+            return MuonAndAdamW(groups[0], groups[1:], settings.muon, settings.adamw)
         case _:
             assert_never(settings.optimizer)
 
