@@ -161,6 +161,20 @@ def test_the_other_optimisers_go_on_exactly_too(inputs: Inputs, tmp_path: Path, 
     assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
+def test_a_run_with_a_curriculum_goes_on_exactly(inputs: Inputs, tmp_path: Path) -> None:
+    easy = {"curriculum": {"pacing": "root", "start": 0.2, "share": 0.7}}
+    train(inputs, tmp_path / "whole", **easy)
+    train(inputs, tmp_path / "plain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Passes, "learn", after(11, Passes.learn))
+        with pytest.raises(Killed):
+            train(inputs, tmp_path / "killed", **easy)
+    train(inputs, tmp_path / "killed", **easy)
+    assert_same(tmp_path / "killed", tmp_path / "whole")
+    rows = [load_file(tmp_path / name / "new_rows.safetensors")["input"] for name in ("whole", "plain")]
+    assert not torch.equal(*rows), "the order matters"
+
+
 def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path) -> None:
     train(inputs, tmp_path / "first")
     train(inputs, tmp_path / "second")

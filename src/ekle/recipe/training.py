@@ -66,6 +66,17 @@ class Muon(Section):
     """Newton-Schulz steps that make an update orthogonal."""
 
 
+class Curriculum(Section):
+    """Easy text first (Platanios et al. 2019), by the measures of `ekle.turkish.complexity`."""
+
+    pacing: Literal["off", "linear", "root"] = "off"
+    """How the share of the documents that may be read grows: evenly, or faster at first."""
+    start: float = Field(default=0.1, gt=0, le=1)
+    """Share of the documents, the easiest, that the first step may read."""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the steps after which every document may be read."""
+
+
 class Alignment(Section):
     """Before the first step, the base teaches the extended model: the same text in the cut of each.
 
@@ -129,6 +140,7 @@ class Training(Section):
     log_steps: PositiveInt = 10
     dora: Dora = Dora()
     neftune: Neftune = Neftune()
+    curriculum: Curriculum = Curriculum()
     sophia: Sophia = Sophia()
     adamw: AdamW = AdamW()
     muon: Muon = Muon()

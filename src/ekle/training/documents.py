@@ -16,6 +16,9 @@ Encode = Callable[[list[str]], list[list[int]]]
 Present = Callable[[int, list[int]], list[int]]
 """A document's number and its token ids to the ids that are read instead."""
 
+Order = Callable[[int], NDArray[numpy.int64]]
+"""The number of a pass, from 0, to the lines that it reads, as many as the file has; pure."""
+
 _AT_ONCE = 64  # documents encoded together; those not used when a run stops are encoded again
 
 
@@ -34,16 +37,20 @@ class Documents:
 
     def __init__(self, path: Path, seed: int, encode: Encode, present: Present | None = None) -> None:
         self.path = path
-        self._seed = seed
         self._encode = encode
         self._present = present
         self._starts = _line_starts(path)
-        self._order: tuple[int, NDArray[numpy.int64]] | None = None
-        self._ahead: dict[int, list[int]] = {}
+        self.reorder(shuffled(len(self._starts), seed))
 
     def __len__(self) -> int:
         """Documents in one pass."""
         return len(self._starts)
+
+    def reorder(self, order: Order) -> None:
+        """Read in `order` from here on."""
+        self._order = order
+        self._turn: tuple[int, NDArray[numpy.int64]] | None = None
+        self._ahead: dict[int, list[int]] = {}
 
     def ids(self, number: int) -> list[int]:
         """Token ids of document `number`, counted from 0 over all passes.
@@ -62,16 +69,21 @@ class Documents:
     def text(self, number: int) -> str:
         """Text of document `number`; raises as `ids`."""
         turn, place = divmod(number, len(self._starts))
-        if self._order is None or self._order[0] != turn:
-            self._order = turn, numpy.random.default_rng([self._seed, turn]).permutation(len(self._starts))
+        if self._turn is None or self._turn[0] != turn:
+            self._turn = turn, self._order(turn)
         with self.path.open("rb") as handle:
-            handle.seek(self._starts[self._order[1][place]])
+            handle.seek(self._starts[self._turn[1][place]])
             line = handle.readline()
         try:
             text: str = json.loads(line)["text"]
         except (ValueError, KeyError, TypeError) as error:
             raise TextError(f"{self.path} has a line that is no document: {line[:80]!r}") from error
         return text
+
+
+def shuffled(size: int, seed: int) -> Order:
+    """Every line once a pass, each time in a new order."""
+    return lambda turn: numpy.random.default_rng([seed, turn]).permutation(size)
 
 
 def _line_starts(path: Path) -> "array[int]":

@@ -23,6 +23,7 @@ from ekle.progress import Report, silent
 from ekle.recipe import Recipe
 from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
+from ekle.training.curriculum import easy_first
 from ekle.training.documents import Documents, Encode
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
@@ -88,7 +89,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         Parts(
             objective=objective,
             rows=rows,
-            batches=_batches(recipe, inputs, cursor, processes, report),
+            batches=_batches(recipe, inputs, cursor, folder, processes, report),
             held_out=held_out if documents else None,
             settings=settings,
             seed=recipe.seed,
@@ -159,7 +160,7 @@ def _load(extended: ExtendedModel, dtype: torch.dtype) -> tuple[Any, Any]:
 
 
 def _batches(
-    recipe: Recipe, inputs: Inputs, cursor: Cursor, processes: PartialState, report: Report
+    recipe: Recipe, inputs: Inputs, cursor: Cursor, folder: Path, processes: PartialState, report: Report
 ) -> Batches:
     """Packed text of both kinds, from `cursor` on, for this process."""
     settings = recipe.training
@@ -186,6 +187,12 @@ def _batches(
     sequences_a_step = settings.batch_size * settings.gradient_accumulation * processes.num_processes
     tokens = sequences_a_step * settings.sequence_length
     check_enough(text, round(tokens * (1 - share)))
+    curriculum = settings.curriculum
+    if curriculum.pacing != "off":
+        length = curriculum.share * settings.steps * tokens * (1 - share)
+        kept, begun = folder / "curriculum", cursor.documents > 0
+        with processes.main_process_first():
+            text.reorder(easy_first(text, length, curriculum, recipe.seed, kept, begun, report))
     sequences = pack(
         text, replay, replay_share=share, start=start, length=settings.sequence_length, cursor=cursor
     )
