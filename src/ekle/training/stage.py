@@ -158,47 +158,6 @@ def _load(extended: ExtendedModel, dtype: torch.dtype) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _batches(
-    recipe: Recipe, inputs: Inputs, cursor: Cursor, processes: PartialState, report: Report
-) -> Batches:
-    """Packed text of both kinds, from `cursor` on, for this process."""
-    settings = recipe.training
-    tokenizer = Tokenizer.from_file(str(inputs.extended.model / "tokenizer.json"))
-    start = tokenizer.token_to_id(_START)
-    if start is None:
-        raise TrainingError(
-            f"the tokenizer of {inputs.extended.model} has no {_START} to part documents with"
-        )
-    encode, present = _encoder(tokenizer), None
-    if settings.merge_dropout:
-        pieces = base_pieces(
-            read_json(inputs.extended.model / "tokenizer.json"), inputs.extended.first_new_id
-        )
-        present = MergeDropout(pieces, settings.merge_dropout, recipe.seed).present
-    text = Documents(inputs.corpus.train, recipe.seed, encode, present)
-    replay, share = None, settings.replay_share
-    if share > 0 and inputs.corpus.replay.exists():
-        replay = Documents(inputs.corpus.replay, recipe.seed, encode, present)
-    if replay is None or len(replay) == 0:
-        if share > 0:
-            report.say("the corpus has no replay text: training reads none")
-        replay, share = None, 0.0
-    sequences_a_step = settings.batch_size * settings.gradient_accumulation * processes.num_processes
-    tokens = sequences_a_step * settings.sequence_length
-    check_enough(text, round(tokens * (1 - share)))
-    sequences = pack(
-        text, replay, replay_share=share, start=start, length=settings.sequence_length, cursor=cursor
-    )
-    return Batches(sequences, settings.batch_size, processes.process_index, processes.num_processes)
-
-
-def _encoder(tokenizer: Tokenizer) -> Encode:
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-    return encode
-
-
 def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     """Everything the weights depend on, by dotted name, as JSON gives it back."""
     sections = {
