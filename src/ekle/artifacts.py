@@ -46,12 +46,12 @@ class Corpus:
 
     @property
     def instructions(self) -> Path:
-        """Conversations to mix into training, JSON lines with `messages`; absent where none were asked for."""
+        """Conversations to mix into training, JSON lines with `messages`; absent where none were named."""
         return self.folder / "instructions.jsonl"
 
     @property
     def stretches(self) -> dict[str, tuple[int, int]]:
-        """Each entry of `corpus.sources` to the bytes of `train`, first and one after the last, that it gave."""
+        """Each entry of `corpus.sources` to its bytes in `train`: the first, and the one after the last."""
         return {name: (first, stop) for name, (first, stop) in self.summary["stretches"].items()}
 
     @property

@@ -98,7 +98,7 @@ def is_held_out(text: str, share: float) -> bool:
 
 
 def _split_replay(settings: Settings, folder: Path) -> int:
-    """Write the text in other languages to replay.jsonl, and other/ for what is held out; documents of both."""
+    """Write the text in other languages to replay.jsonl, what is held out to other/; how many there are."""
     count = 0
     with (folder / "replay.jsonl").open("wb") as replay:
         for document in documents(

@@ -15,7 +15,7 @@ class Corpus(Section):
     replay: list[str] = ["bundled:en"]
     """Text in other languages that training mixes in against forgetting."""
     instructions: list[str] = []
-    """Conversations that training mixes in, as JSON lines, Parquet or `hf:`, with `messages`, `conversations`,
+    """Conversations that training mixes in: JSON lines, Parquet or `hf:` with `messages`, `conversations`,
     `instruction` and `output`, `prompt` and `completion`, or `question` and `answer`."""
     held_out: float = Field(default=0.1, ge=0, lt=1)
     """Share of the documents kept for measuring, chosen by a digest of each document's text."""

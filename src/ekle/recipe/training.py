@@ -99,7 +99,7 @@ class Training(Section):
     batch_size: PositiveInt = 8
     """Sequences a device in one batch; what a step learns from is this times the accumulation and devices."""
     micro_batch_size: PositiveInt | Literal["auto"] = "auto"
-    """Sequences of a batch in one forward pass, where fewer than all: it changes memory and time alone. "auto"
+    """Sequences of a batch in one forward pass, at most all of it; it changes memory and time alone. "auto"
     tries on a GPU what fits. When memory runs out, half as many go through from then on."""
     gradient_accumulation: PositiveInt = 4
     sequence_length: PositiveInt = 2048
@@ -148,7 +148,7 @@ class Training(Section):
     def _leave_something_to_learn(self) -> "Training":
         if self.replay_share + self.instruction_share >= 1:
             raise ValueError(
-                f"replay_share and instruction_share are {self.replay_share + self.instruction_share:g} together, "
-                "which leaves nothing for corpus.sources; lower one"
+                f"replay_share {self.replay_share:g} and instruction_share {self.instruction_share:g} leave "
+                "nothing for corpus.sources; lower one"
             )
         return self

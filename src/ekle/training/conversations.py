@@ -6,12 +6,11 @@ more for each, with a mark in its place, so that any template will do that leave
 """
 
 from collections.abc import Callable, Sequence
-from os.path import commonprefix
 from typing import Any
 
 from ekle.errors import TrainingError
 from ekle.model.loss import IGNORED
-from ekle.training.documents import _AT_ONCE, Encode, Lines, Tokens
+from ekle.training.documents import AT_ONCE, Encode, Lines, Tokens
 
 Message = dict[str, str]
 """`role` and `content`."""
@@ -53,7 +52,7 @@ class Conversations:
             TrainingError: as `parts`.
         """
         if number not in self._ahead:
-            numbers = range(number, number + _AT_ONCE)
+            numbers = range(number, number + AT_ONCE)
             found = [parts(self._lines.value(n, "messages"), self._render, self._end) for n in numbers]
             encoded = iter(self._encode([text for conversation in found for text, _ in conversation]))
             self._ahead = {
@@ -83,7 +82,7 @@ def parts(messages: Sequence[Message], render: Render, end: str) -> list[tuple[s
             continue
         marked = render([*messages[:place], {**message, "content": _MARK}, *messages[place + 1 :]])
         before, mark, after = marked.partition(_MARK)
-        start, stop = len(commonprefix([before, whole])), len(whole) - len(after)
+        start, stop = _alike(before, whole), len(whole) - len(after)
         if not mark or not whole.endswith(after) or not done <= start <= stop:
             raise TrainingError(
                 "the chat template of the tokenizer does not show where an answer stands; "
@@ -95,6 +94,12 @@ def parts(messages: Sequence[Message], render: Render, end: str) -> list[tuple[s
     return [(text, learned) for text, learned in [*found, (whole[done:], False)] if text]
 
 
+def _alike(first: str, second: str) -> int:
+    """Characters that both begin with."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
 def template(tokenizer: Any) -> Render:
     """The chat template of a transformers tokenizer.
 
@@ -103,7 +108,8 @@ def template(tokenizer: Any) -> Render:
     """
     if not tokenizer.chat_template:
         raise TrainingError(
-            "the tokenizer has no chat template to write instructions with; set training.instruction_share to 0"
+            "the tokenizer has no chat template to write instructions with; "
+            "set training.instruction_share to 0"
         )
 
     def render(messages: list[Message]) -> str:

@@ -21,7 +21,8 @@ Encode = Callable[[list[str]], list[list[int]]]
 Present = Callable[[int, list[int]], list[int]]
 """A document's number and its token ids to the ids that are read instead."""
 
-_AT_ONCE = 64  # documents encoded together; those not used when a run stops are encoded again
+AT_ONCE = 64
+"""Documents encoded together; those not used when a run stops are encoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Documents:
     def ids(self, number: int) -> list[int]:
         """Token ids of document `number`, without <|endoftext|>; raises as `Lines.value`."""
         if number not in self._ahead:
-            numbers = range(number, number + _AT_ONCE)
+            numbers = range(number, number + AT_ONCE)
             texts = [self._lines.text(each) for each in numbers]
             self._ahead = dict(zip(numbers, self._encode(texts), strict=True))
             if self._present is not None:

@@ -1,5 +1,6 @@
 """Sums of what was trained on since the last log line."""
 
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class Meter:
             sums = torch.stack([part.double() for part in self.total.parts()])
             nats, tokens, text_nats, text_bytes, read = reduce(sums).tolist()
             figures = {
-                "loss_per_token": nats / tokens,
+                "loss_per_token": nats / tokens if tokens else math.nan,
                 "bits_per_byte": bits_per_byte(text_nats, text_bytes),
                 "tokens_per_second": read / self.seconds,
                 "bytes_per_second": text_bytes / self.seconds,

@@ -76,9 +76,7 @@ def _own(
                 f"before it, or take {name} out of corpus.sources and training.source_weights"
             )
         documents = Documents(lines, encode, start, present)
-        sources.append(
-            Source(f"{_TURKISH}:{name}", share * weight / sum(weights.values()), documents)
-        )
+        sources.append(Source(f"{_TURKISH}:{name}", share * weight / sum(weights.values()), documents))
     return sources
 
 

@@ -14,7 +14,7 @@ from ekle.training.neftune import add_noise
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over the labels that count, on the device of the model; `text` leaves out the end of a document."""
+    """Sums over labels that count, on the device of the model; `text` leaves out the end of documents."""
 
     nats: Tensor
     tokens: Tensor

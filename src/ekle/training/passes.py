@@ -98,17 +98,16 @@ class Passes:
             sophia.update_curvature(batch["learned"])
         drop_gradients(self._objective.parameters())
 
-    def probe(self, rows: int, later: int) -> None:
+    def probe(self, later: int) -> None:
         """Find out how many sequences fit at once, from `at_once` down, and leave no gradient behind.
 
         Args:
-            rows: of the vocabulary; the sequences are its last token again and again.
             later: bytes that are not in use yet and will be, such as the optimiser's state.
 
         Raises:
             TrainingError: a single sequence does not fit.
         """
-        ids = torch.full((self.at_once, self._settings.sequence_length), rows - 1)
+        ids = torch.zeros(self.at_once, self._settings.sequence_length, dtype=torch.long)
         positions = torch.arange(ids.shape[1]).expand_as(ids)
         batch = {"input_ids": ids, "labels": ids, "position_ids": positions}
 
@@ -118,9 +117,12 @@ class Passes:
             self._backward(self._objective(**part, noise=self._generator("probe"))[0])
             del held
 
+        self._objective.train()  # or activation checkpointing rests
         while not self._fits(attempt):
             pass
         drop_gradients(self._objective.parameters())
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _learn_one(
         self, model: Any, batch: Batch, tokens: float, step: int, place: int, meter: Meter
@@ -142,7 +144,7 @@ class Passes:
         return [dict(zip(names, parts, strict=True)) for parts in zip(*chunks, strict=True)]
 
     def _fits(self, attempt: Callable[[], None]) -> bool:
-        """Whether `attempt` goes through everywhere; where not, half as many sequences go at once from now on.
+        """Whether `attempt` goes through in every process; where not, fewer sequences go at once from now on.
 
         Raises:
             TrainingError: not even one does.
@@ -165,7 +167,7 @@ class Passes:
             ) from shortage
         self.at_once = agreed
         self._report.say(
-            f"out of memory: batches of {self._settings.batch_size} go through {agreed} at a time from here on",
+            f"out of memory: batches of {self._settings.batch_size} go through {agreed} at a time now",
             at_once=agreed,
         )
         return False

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,32 +10,31 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from safetensors import SafetensorError
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
-from ekle.bpe.unmerge import base_pieces
-from ekle.errors import CheckpointError, RunFolderError, TrainingError
-from ekle.files import digest, read_json, whole_folder, write_json
+from ekle.errors import CheckpointError, RunFolderError
+from ekle.files import digest, whole_folder, write_json
 from ekle.model.dora import attach
 from ekle.model.rows import NewRows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
+from ekle.training.ahead import ahead
 from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
-from ekle.training.documents import Documents, Encode
+from ekle.training.documents import Lines
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
-from ekle.training.merge_dropout import MergeDropout
+from ekle.training.mixture import make_sources
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.packing import Batches, Cursor, check_enough, pack
+from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
 from ekle.training.trainer import ContinuedTraining
 
-_START = "<|endoftext|>"
-_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps"}
+_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps", "micro_batch_size"}
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
+_AHEAD = 4  # batches that are made before they are asked for
 
 
 @dataclass(frozen=True)
@@ -83,23 +83,27 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
     held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
+    count = processes.num_processes
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, count, report)
     cursor = Cursor(**progress["cursor"])
-    training = ContinuedTraining(
-        Parts(
-            objective=objective,
-            rows=rows,
-            batches=_batches(recipe, inputs, cursor, processes, report),
-            held_out=held_out if documents else None,
-            settings=settings,
-            seed=recipe.seed,
-            checkpoints=checkpoints,
-            history=history,
-            report=report,
-            record=record,
-        ),
-        device,
-    )
-    training.run(resume)
+    packed = pack(sources, length=settings.sequence_length, cursor=cursor)
+    with closing(ahead(packed, _AHEAD * settings.batch_size * count)) as sequences:
+        training = ContinuedTraining(
+            Parts(
+                objective=objective,
+                rows=rows,
+                batches=Batches(sequences, settings.batch_size, processes.process_index, count),
+                held_out=held_out if documents else None,
+                settings=settings,
+                seed=recipe.seed,
+                checkpoints=checkpoints,
+                history=history,
+                report=report,
+                record=record,
+            ),
+            device,
+        )
+        training.run(resume)
     if processes.is_main_process:
         _write_results(training, folder, dtype)
     processes.wait_for_everyone()
@@ -128,7 +132,7 @@ def _align(
     report: Report,
 ) -> None:
     """The alignment phase, by one process; the others take what it leaves."""
-    text = Documents(inputs.corpus.train, recipe.seed, lambda texts: [])
+    text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # or activation checkpointing rests
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
@@ -212,8 +216,7 @@ def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype
             "stopped_early": step < training.parts.settings.steps,
             "weights_from_step": step if watch.best_step is None else watch.best_step,
             "best_bits_per_byte": watch.best,
-            "tokens": state.cursor.tokens,
-            "replay_tokens": state.cursor.replay_tokens,
+            **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "processes": training.args.world_size,
