@@ -12,10 +12,8 @@ a share of the bytes, not of the steps, because then the order is known before t
 was interrupted goes on with the same document.
 """
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -26,11 +24,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from ekle.errors import TextError
 from ekle.files import whole_file
 from ekle.progress import Report
 from ekle.recipe.training import Curriculum
-from ekle.training.documents import Documents, Order, shuffled
+from ekle.training.documents import Documents, Lines, Order, shuffled
 from ekle.turkish.complexity import frequent_words, measure, scores, split_words
 
 _SAMPLE = 256  # documents that tell how many bytes a token has
@@ -71,7 +68,7 @@ def easy_first(
     """
     kept = folder / "order.safetensors"
     if not begun or not kept.exists():
-        measured = measure_once(documents.path, folder / "measures.safetensors", report)
+        measured = measure_once(documents.lines, folder / "measures.safetensors", report)
         opening = opening_order(measured, tokens * _bytes_per_token(documents), settings, seed)
         with whole_file(kept) as temporary:
             save_file({"order": torch.from_numpy(opening)}, temporary)
@@ -121,58 +118,49 @@ def opening_order(measured: Measured, size: float, settings: Curriculum, seed: i
     return numpy.concatenate([numpy.array(drawn, dtype=numpy.int64), random.permutation(rest)]).astype(int)
 
 
-def measure_once(path: Path, kept: Path, report: Report) -> Measured:
-    """Measure every document of the file `path`, or take what was measured before from the file `kept`.
+def measure_once(lines: Lines, kept: Path, report: Report) -> Measured:
+    """Measure every document of `lines`, or take what was measured before from the file `kept`.
 
-    `kept` holds the five measures (n, 5) and the bytes (n,); it is made anew where `path` has another size.
+    `kept` holds the five measures (n, 5) and the bytes (n,); it is made anew where the file of `lines` has
+    another size or number of lines.
 
     Raises:
-        TextError: a line of `path` is no document.
+        TextError: a line is no document.
     """
-    size = path.stat().st_size
-    found = _read(kept, size)
+    size = lines.path.stat().st_size
+    text = f"{len(lines)} lines of {size} bytes"
+    found = _read(kept, text)
     if found is None:
         counts: Counter[str] = Counter()
         with report.task("complexity of the text", 2 * size, "bytes") as task:
-            for text in _texts(path):
-                counts.update(split_words(text))
-                task.advance(len(text.encode()))
+            for document in lines.texts():
+                counts.update(split_words(document))
+                task.advance(len(document.encode()))
             frequent = frequent_words(counts)
             measured, sizes = [], []
-            for text in _texts(path):
-                measured.append(measure(text, frequent))
-                sizes.append(len(text.encode()))
+            for document in lines.texts():
+                measured.append(measure(document, frequent))
+                sizes.append(len(document.encode()))
                 task.advance(sizes[-1])
         found = {"measures": torch.tensor(measured), "bytes": torch.tensor(sizes)}
         with whole_file(kept) as temporary:
-            save_file(found, temporary, metadata={"file": str(size)})
+            save_file(found, temporary, metadata={"text": text})
     return Measured(scores(found["measures"].numpy()), found["bytes"].numpy())
 
 
 def _bytes_per_token(documents: Documents) -> float:
     """Bytes of text a token, from the documents that random order puts first; each ends with a token more."""
     sample = range(min(_SAMPLE, len(documents)))
-    size = sum(len(documents.text(number).encode()) for number in sample)
+    size = sum(len(documents.lines.text(number).encode()) for number in sample)
     return size / sum(len(documents.ids(number)) + 1 for number in sample)
 
 
-def _read(kept: Path, size: int) -> dict[str, torch.Tensor] | None:
-    """What `measure_once` kept for a file of `size` bytes; None where there is nothing of use."""
+def _read(kept: Path, text: str) -> dict[str, torch.Tensor] | None:
+    """What `measure_once` kept for a `text` described so; None where there is nothing of use."""
     try:
         with safe_open(kept, framework="pt") as handle:
-            if (handle.metadata() or {}).get("file") != str(size):
+            if (handle.metadata() or {}).get("text") != text:
                 return None
             return {name: handle.get_tensor(name) for name in ("measures", "bytes")}
     except (OSError, SafetensorError):
         return None
-
-
-def _texts(path: Path) -> Iterator[str]:
-    with path.open("rb") as handle:
-        for line in handle:
-            if line.strip():
-                try:
-                    text: str = json.loads(line)["text"]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise TextError(f"{path} has a line that is no document: {line[:80]!r}") from error
-                yield text
