@@ -17,8 +17,8 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.files import whole_file, whole_folder, write_json
 from ekle.model.bits_per_byte import measure
 from ekle.model.loss import chunk_size, chunked_cross_entropy
-from ekle.training.documents import Documents
-from ekle.training.packing import Batches, Cursor, pack
+from ekle.training.documents import Documents, Lines
+from ekle.training.packing import Batches, Cursor, Source, pack
 from ekle.training.schedule import rate_factor
 
 from .sizes import Pretraining, Size
@@ -120,15 +120,12 @@ def text_batches(
 
     start = tokenizer.token_to_id("<|endoftext|>")
     assert start is not None, "the trimmed tokenizer keeps it"
-    documents = (Documents(path, seed, encode, present) for path in (turkish, text.english))
-    sequences = pack(
-        *documents,
-        replay_share=replay_share,
-        start=start,
-        length=size.sequence,
-        cursor=cursor,
-    )
-    return Batches(sequences, batch)
+    shares = {"turkish": (turkish, 1 - replay_share), "replay": (text.english, replay_share)}
+    sources = [
+        Source(name, share, Documents(Lines(path, seed), encode, start, present))
+        for name, (path, share) in shares.items()
+    ]
+    return Batches(pack(sources, length=size.sequence, cursor=cursor), batch)
 
 
 def learn(model: Any, learning: Any, optimizer: torch.optim.Optimizer, batch: dict[str, Any]) -> float:

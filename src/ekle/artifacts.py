@@ -45,6 +45,16 @@ class Corpus:
         return self.folder / "replay.jsonl"
 
     @property
+    def instructions(self) -> Path:
+        """Conversations to mix into training, JSON lines with `messages`; absent where none were named."""
+        return self.folder / "instructions.jsonl"
+
+    @property
+    def stretches(self) -> dict[str, tuple[int, int]]:
+        """Each entry of `corpus.sources` to its bytes in `train`: the first, and the one after the last."""
+        return {name: (first, stop) for name, (first, stop) in self.summary["stretches"].items()}
+
+    @property
     def held_out(self) -> dict[str, Path]:
         """Genre name to documents that no later stage may learn from, in the language to learn."""
         return {path.stem: path for path in sorted((self.folder / "held-out").glob("*.jsonl"))}

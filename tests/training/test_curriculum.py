@@ -15,7 +15,7 @@ from ekle.progress import silent
 from ekle.recipe.training import Curriculum
 from ekle.training import curriculum
 from ekle.training.curriculum import Measured, competence, easy_first, measure_once, opening_order
-from ekle.training.documents import Documents, shuffled
+from ekle.training.documents import Documents, Lines, shuffled
 
 COUNT = 400
 
@@ -99,14 +99,16 @@ def words(texts: list[str]) -> list[list[int]]:
 
 
 def test_documents_are_read_easy_first_and_then_in_random_order(tiny_corpus: Corpus, tmp_path: Path) -> None:
-    documents = Documents(tiny_corpus.train, 0, words)
+    documents = Documents(Lines(tiny_corpus.train, 0), words, 0)
     count = len(documents)
-    plain = [documents.text(number) for number in range(2 * count)]
+    plain = [documents.lines.text(number) for number in range(2 * count)]
     tokens = sum(len(ids) + 1 for ids in words(plain[:count])) / 2
     order = easy_first(documents, tokens, settings(), 0, tmp_path, False, silent())
     documents.reorder(order)
-    read = [documents.text(number) for number in range(4 * count)]
-    difficulty = measure_once(tiny_corpus.train, tmp_path / "measures.safetensors", silent()).difficulty
+    read = [documents.lines.text(number) for number in range(4 * count)]
+    difficulty = measure_once(
+        Lines(tiny_corpus.train, 0), tmp_path / "measures.safetensors", silent()
+    ).difficulty
     lines = [json.loads(line)["text"] for line in tiny_corpus.train.read_text("utf-8").splitlines()]
     of_text = dict(zip(lines, difficulty, strict=True))
     half = count // 2
@@ -121,7 +123,7 @@ def test_documents_are_read_easy_first_and_then_in_random_order(tiny_corpus: Cor
 def test_measures_and_order_are_made_once(
     tiny_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    documents = Documents(tiny_corpus.train, 0, words)
+    documents = Documents(Lines(tiny_corpus.train, 0), words, 0)
     first = easy_first(documents, 500, settings(), 0, tmp_path, False, silent())
     monkeypatch.setattr(curriculum, "measure", None)  # any further measuring would fail
     again = easy_first(documents, 500, settings(), 0, tmp_path, False, silent())
@@ -132,14 +134,14 @@ def test_measures_and_order_are_made_once(
 
 def test_another_text_is_measured_anew(tiny_corpus: Corpus, tmp_path: Path) -> None:
     kept, other = tmp_path / "measures.safetensors", tmp_path / "other.jsonl"
-    measure_once(tiny_corpus.train, kept, silent())
+    measure_once(Lines(tiny_corpus.train, 0), kept, silent())
     other.write_text('{"text": "Geldi."}\n', "utf-8")
-    assert measure_once(other, kept, silent()).bytes.tolist() == [6]
+    assert measure_once(Lines(other, 0), kept, silent()).bytes.tolist() == [6]
     kept.write_bytes(b"damaged")
-    assert measure_once(other, kept, silent()).difficulty.tolist() == [0.5]
+    assert measure_once(Lines(other, 0), kept, silent()).difficulty.tolist() == [0.5]
 
 
 def test_a_line_that_is_no_document_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "Geldi."}\nnothing\n', "utf-8")
     with pytest.raises(TextError, match="no document: b'nothing"):
-        measure_once(tmp_path / "train.jsonl", tmp_path / "kept", silent())
+        measure_once(Lines(tmp_path / "train.jsonl", 0), tmp_path / "kept", silent())

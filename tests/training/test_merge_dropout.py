@@ -12,7 +12,7 @@ from ekle.bpe.unmerge import base_pieces
 from ekle.files import read_json
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.training.documents import Documents
+from ekle.training.documents import Documents, Lines
 from ekle.training.merge_dropout import MergeDropout
 from ekle.training.stage import Inputs, run
 
@@ -85,10 +85,11 @@ def test_a_document_falls_apart_alike_however_it_is_reached(
         return [tokenizer.encode(text).ids for text in texts]
 
     present = MergeDropout(pieces, 0.5, 0).present
-    forward, backward = (Documents(tiny_corpus.train, 0, encode, present) for _ in range(2))
+    lines = Lines(tiny_corpus.train, 0)
+    forward, backward = (Documents(lines, encode, 0, present) for _ in range(2))
     count = 2 * len(forward)
     assert [forward.ids(n) for n in range(count)] == [backward.ids(n) for n in reversed(range(count))][::-1]
-    plain = Documents(tiny_corpus.train, 0, encode)
+    plain = Documents(lines, encode, 0)
     assert any(forward.ids(n) != plain.ids(n) for n in range(count))
 
 

@@ -13,8 +13,8 @@ from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
 from ekle.errors import TextError, TrainingError
-from ekle.training.documents import Documents
-from ekle.training.packing import Batches, Cursor, Packed, check_enough, pack
+from ekle.training.documents import Documents, Lines
+from ekle.training.packing import Batches, Cursor, Packed, Source, check_enough, pack
 
 START = 999
 
@@ -29,21 +29,26 @@ def write(path: Path, texts: list[str]) -> Path:
     return path
 
 
+def documents(path: Path, seed: int = 0) -> Documents:
+    return Documents(Lines(path, seed), encode, START)
+
+
 @pytest.fixture
 def text(tmp_path: Path) -> Documents:
-    return Documents(write(tmp_path / "train.jsonl", ["abc", "defgh", "ij", "klmnopqrst"]), 0, encode)
+    return documents(write(tmp_path / "train.jsonl", ["abc", "defgh", "ij", "klmnopqrst"]))
 
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Documents:
-    return Documents(write(tmp_path / "replay.jsonl", ["ABCD", "EF"]), 0, encode)
+    return documents(write(tmp_path / "replay.jsonl", ["ABCD", "EF"]))
 
 
 def sequences(
     text: Documents, replay: Documents | None = None, share: float = 0.0, length: int = 8, **kwargs: Cursor
 ) -> Iterator[Packed]:
-    cursor = kwargs.get("cursor", Cursor())
-    return pack(text, replay, replay_share=share, start=START, length=length, cursor=cursor)
+    sources = [Source("turkish", 1 - share, text)]
+    sources += [Source("replay", share, replay)] if replay else []
+    return pack(sources, length=length, cursor=kwargs.get("cursor", Cursor()))
 
 
 def test_every_pass_reads_every_document_once_in_an_order_of_its_own(text: Documents) -> None:
@@ -54,9 +59,7 @@ def test_every_pass_reads_every_document_once_in_an_order_of_its_own(text: Docum
 
 def test_the_order_comes_from_the_seed(tmp_path: Path) -> None:
     path = write(tmp_path / "many.jsonl", [str(number) for number in range(50)])
-    first, again, other = (
-        [Documents(path, seed, encode).ids(number) for number in range(50)] for seed in (1, 1, 2)
-    )
+    first, again, other = ([documents(path, seed).ids(number) for number in range(50)] for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -99,10 +102,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_a_run_goes_on_exactly_where_it_stopped(
     files: list[Path], stopped: int, length: int, share: float
 ) -> None:
-    text, replay = (Documents(path, 3, encode) for path in files)
+    text, replay = (documents(path, 3) for path in files)
     whole = list(itertools.islice(sequences(text, replay, share, length), stopped + 20))
     cursor = Cursor(**json.loads(json.dumps(whole[stopped - 1].after.as_json()))) if stopped else Cursor()
-    fresh = [Documents(path, 3, encode) for path in files]
+    fresh = [documents(path, 3) for path in files]
     rest = list(itertools.islice(sequences(*fresh, share, length, cursor=cursor), 20))
     assert rest == whole[stopped:]
 
@@ -111,12 +114,12 @@ def test_a_run_goes_on_exactly_where_it_stopped(
 def test_replay_has_its_share_of_the_tokens(text: Documents, replay: Documents, share: float) -> None:
     last = list(itertools.islice(sequences(text, replay, share, 16), 300))[-1].after
     assert last.tokens == 300 * 16
-    assert last.replay_tokens / last.tokens == pytest.approx(share, abs=0.01)
+    assert last.read["replay"] / last.tokens == pytest.approx(share, abs=0.01)
 
 
 def test_without_replay_all_tokens_are_of_the_text(text: Documents) -> None:
     last = list(itertools.islice(sequences(text), 50))[-1].after
-    assert last.replay_tokens == last.replay_documents == 0
+    assert last.read == {"turkish": 50 * 8}
 
 
 def test_two_processes_read_what_one_reads(text: Documents) -> None:
@@ -129,18 +132,17 @@ def test_two_processes_read_what_one_reads(text: Documents) -> None:
 
 
 def test_too_little_text_for_one_step_is_an_error_that_names_the_cure(text: Documents) -> None:
-    check_enough(text, 24)  # 20 characters and an end for each of 4 documents
+    check_enough([text], 24)  # 20 characters and an end for each of 4 documents
     with pytest.raises(TrainingError, match=r"24 tokens but one step takes 25.*training.batch_size"):
-        check_enough(text, 25)
+        check_enough([text], 25)
 
 
 def test_a_line_that_is_no_document_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "a"}\nnonsense\n', "utf-8")
-    documents = Documents(tmp_path / "train.jsonl", 0, encode)
     with pytest.raises(TextError, match="no document"):
-        [documents.ids(number) for number in range(2)]
+        [documents(tmp_path / "train.jsonl").ids(number) for number in range(2)]
     with pytest.raises(TextError, match="cannot be read"):
-        Documents(tmp_path / "absent.jsonl", 0, encode)
+        documents(tmp_path / "absent.jsonl")
 
 
 def test_nothing_leaks_from_one_packed_document_into_another(tiny_extended: ExtendedModel) -> None:

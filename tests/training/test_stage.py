@@ -412,8 +412,8 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_logged(
 ) -> None:
     original = Passes.learn
 
-    def spoil(self: Passes, model: Any, batches: Any, step: int, meter: Any) -> torch.Tensor:
-        loss = original(self, model, batches, step, meter)
+    def spoil(self: Passes, model: Any, batches: Any, place: int, step: int, meter: Any) -> torch.Tensor:
+        loss = original(self, model, batches, place, step, meter)
         if step == 4:
             next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("nan"))
         return loss
@@ -430,8 +430,8 @@ def test_too_many_such_steps_end_the_training(
 ) -> None:
     original = Passes.learn
 
-    def spoil(self: Passes, model: Any, batches: Any, step: int, meter: Any) -> torch.Tensor:
-        loss = original(self, model, batches, step, meter)
+    def spoil(self: Passes, model: Any, batches: Any, place: int, step: int, meter: Any) -> torch.Tensor:
+        loss = original(self, model, batches, place, step, meter)
         if step > 0:
             next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("inf"))
         return loss
@@ -467,7 +467,7 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts_with_the_same_result(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
     largest = 0
-    with pytest.raises(TrainingError, match=r"1 x 40 tokens does not fit"):
+    with pytest.raises(TrainingError, match=r"a single sequence of 40 tokens does not fit"):
         train(inputs, tmp_path / "none", **quiet)
 
 
@@ -489,6 +489,7 @@ def test_without_replay_or_held_out_text_training_goes_on(inputs: Inputs, tmp_pa
     shutil.rmtree(corpus / "held-out")
     checkpoint = train(Inputs(Corpus(corpus), inputs.extended), tmp_path / "run")
     about = json.loads((tmp_path / "run" / "training.json").read_text("utf-8"))
-    assert about["replay_tokens"] == 0
+    assert about["turkish_tokens"] == about["tokens"]
+    assert "replay_tokens" not in about
     assert about["weights_from_step"] == 8
     assert not any("held_out_bits_per_byte" in line for line in checkpoint.history)

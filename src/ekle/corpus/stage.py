@@ -1,4 +1,7 @@
-"""The corpus stage in a run: documents to train on, documents to measure on, and counts."""
+"""The corpus stage in a run: documents to train on, documents to measure on, and counts.
+
+Sources are read once and written as they come, so none of them is ever in memory as a whole.
+"""
 
 import hashlib
 import json
@@ -6,15 +9,17 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ekle.artifacts import Corpus
 from ekle.bpe.base import load_base
 from ekle.corpus.count import count_sources
+from ekle.corpus.instructions import conversations
 from ekle.errors import TextError
 from ekle.files import write_json
 from ekle.progress import Report
 from ekle.recipe import Recipe
+from ekle.recipe.corpus import Corpus as Settings
 from ekle.text.read import Document, documents, names_of
 
 
@@ -27,21 +32,33 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
     """Read, split and count the text of `recipe` into `folder`.
 
     Raises:
-        TextError: a source is absent, not UTF-8 or empty, or the text is not Turkish.
+        TextError: a source is absent, not UTF-8 or empty, the text is not Turkish, or a row of the
+            instructions is no conversation.
     """
     settings = recipe.corpus
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
     (folder / "held-out").mkdir(parents=True, exist_ok=True)
     (folder / "other").mkdir(exist_ok=True)
-    held: dict[str, list[Document]] = {}
-    figures = {"documents": 0, "bytes": 0, "held_out_documents": 0}
-    with (folder / "train.jsonl").open("w", encoding="utf-8") as train:
+    genres: set[str] = set()
+    figures = {
+        "documents": 0,
+        "bytes": 0,
+        "held_out_documents": 0,
+        "replay_documents": _split_replay(settings, folder),
+        "instructions": _write_instructions(settings, folder),
+    }
+    stretches: dict[str, tuple[int, int]] = {}
+    with (folder / "train.jsonl").open("wb") as train:
 
         def keep(document: Document) -> bool:
             if is_held_out(document.text, settings.held_out):
-                held.setdefault(document.source, []).append(document)
+                genres.add(document.source)
+                figures["held_out_documents"] += 1
+                _append(folder / "held-out" / f"{document.source}.jsonl", document)
                 return False
+            begin = train.tell()
             _write(train, document)
+            stretches[document.entry] = (stretches.get(document.entry, (begin, begin))[0], train.tell())
             figures["documents"] += 1
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
@@ -55,18 +72,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             f"no text to train on in {', '.join(settings.sources)}: every document is held out; "
             "give more, or a smaller corpus.held_out"
         )
-    for genre, found in held.items():
-        _write_all(folder / "held-out" / f"{genre}.jsonl", found)
-        figures["held_out_documents"] += len(found)
-    for name, source in zip(names_of(settings.held_out_files, held), settings.held_out_files, strict=True):
+    for name, source in zip(names_of(settings.held_out_files, genres), settings.held_out_files, strict=True):
         _write_all(folder / "held-out" / f"{name}.jsonl", documents([source]))
-    with (folder / "replay.jsonl").open("w", encoding="utf-8") as replay:
-        for document in documents(settings.replay, text_field=settings.text_field):
-            if is_held_out(document.text, settings.held_out):
-                with (folder / "other" / f"{document.source}.jsonl").open("a", encoding="utf-8") as other:
-                    _write(other, document)
-            else:
-                _write(replay, document)
     replayed = {path.stem for path in (folder / "other").iterdir()}
     for name, source in zip(names_of(settings.other_files, replayed), settings.other_files, strict=True):
         _write_all(folder / "other" / f"{name}.jsonl", documents([source]))
@@ -76,6 +83,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
         "words": counts.words,
         "pre_tokens": len(counts.table),
         "sources": settings.sources,
+        "stretches": stretches,
         **counted.about,
         "base": {"name": base.name, "fingerprint": base.fingerprint},
     }
@@ -89,12 +97,55 @@ def is_held_out(text: str, share: float) -> bool:
     return number < share * 2**64
 
 
-def _write(handle: IO[str], document: Document) -> None:
+def _split_replay(settings: Settings, folder: Path) -> int:
+    """Write the text in other languages to replay.jsonl, what is held out to other/; how many there are."""
+    count = 0
+    with (folder / "replay.jsonl").open("wb") as replay:
+        for document in documents(
+            settings.replay, text_field=settings.text_field, max_bytes=settings.max_bytes
+        ):
+            count += 1
+            if is_held_out(document.text, settings.held_out):
+                _append(folder / "other" / f"{document.source}.jsonl", document)
+            else:
+                _write(replay, document)
+    if settings.replay and not count:
+        raise TextError(f"no text in {', '.join(settings.replay)}; take it out of corpus.replay")
+    return count
+
+
+def _write_instructions(settings: Settings, folder: Path) -> int:
+    """Write the conversations to instructions.jsonl, if any are asked for; how many there are."""
+    if not settings.instructions:
+        return 0
+    count = 0
+    with (folder / "instructions.jsonl").open("wb") as handle:
+        for messages, source in conversations(settings.instructions):
+            count += 1
+            turns = [{**turn, "content": unicodedata.normalize("NFC", turn["content"])} for turn in messages]
+            _write_line(handle, {"messages": turns, "source": source})
+    if not count:
+        raise TextError(
+            f"no answer to learn in {', '.join(settings.instructions)}; take it out of corpus.instructions"
+        )
+    return count
+
+
+def _write(handle: IO[bytes], document: Document) -> None:
     text = unicodedata.normalize("NFC", document.text)
-    handle.write(json.dumps({"text": text, "source": document.source}, ensure_ascii=False) + "\n")
+    _write_line(handle, {"text": text, "source": document.source})
+
+
+def _append(path: Path, document: Document) -> None:
+    with path.open("ab") as handle:
+        _write(handle, document)
+
+
+def _write_line(handle: IO[bytes], value: dict[str, Any]) -> None:
+    handle.write(json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n")
 
 
 def _write_all(path: Path, found: Iterable[Document]) -> None:
-    with path.open("w", encoding="utf-8") as handle:
+    with path.open("wb") as handle:
         for document in found:
             _write(handle, document)

@@ -26,8 +26,9 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         SpaceError: the copies of the model that will be written do not fit the disk.
     """
     _check_quotas(recipe)
+    _check_mixture(recipe)
     if "corpus" in stages:
-        for source in (*recipe.corpus.sources, *recipe.corpus.replay):
+        for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
     rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
     model_bytes = _model_bytes(recipe, rows)
@@ -43,6 +44,21 @@ def _check_quotas(recipe: Recipe) -> None:
         size = recipe.vocabulary.size
         if total != size:
             raise RecipeError(f"vocabulary.size is {size:,} but vocabulary.quotas add up to {total:,}")
+
+
+def _check_mixture(recipe: Recipe) -> None:
+    """What training is to mix must be named in the corpus."""
+    corpus, training = recipe.corpus, recipe.training
+    if training.instruction_share and not corpus.instructions:
+        raise RecipeError(
+            f"training.instruction_share is {training.instruction_share:g} but corpus.instructions names none"
+        )
+    weights, sources = training.source_weights, corpus.sources
+    if weights and (set(weights) != set(sources) or len(set(sources)) < len(sources)):
+        raise RecipeError(
+            "training.source_weights must name each entry of corpus.sources once; "
+            f"they are {', '.join(sources)}, the weights are for {', '.join(weights)}"
+        )
 
 
 def _check_hub_text(source: str) -> None:

@@ -11,7 +11,13 @@ from ekle.recipe import Recipe
 from ekle.text.read import files_of
 
 _TEXTS: dict[Stage, tuple[str, ...]] = {
-    "corpus": ("corpus.sources", "corpus.replay", "corpus.held_out_files", "corpus.other_files"),
+    "corpus": (
+        "corpus.sources",
+        "corpus.replay",
+        "corpus.instructions",
+        "corpus.held_out_files",
+        "corpus.other_files",
+    ),
     "vocabulary": ("vocabulary.protect", "vocabulary.keep", "vocabulary.gold"),
 }
 """The settings of each stage that name text."""

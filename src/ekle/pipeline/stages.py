@@ -35,6 +35,7 @@ FREE: frozenset[str] = frozenset(
         "training.checkpoint_steps",
         "training.keep_checkpoints",
         "training.log_steps",
+        "training.micro_batch_size",
     }
 )
 """Settings of how a stage goes about its work; they change nothing about what it makes."""

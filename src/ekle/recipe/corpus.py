@@ -14,6 +14,9 @@ class Corpus(Section):
     """Turkish text; the vocabulary is learned from it and training reads it."""
     replay: list[str] = ["bundled:en"]
     """Text in other languages that training mixes in against forgetting."""
+    instructions: list[str] = []
+    """Conversations that training mixes in: JSON lines, Parquet or `hf:` with `messages`, `conversations`,
+    `instruction` and `output`, `prompt` and `completion`, or `question` and `answer`."""
     held_out: float = Field(default=0.1, ge=0, lt=1)
     """Share of the documents kept for measuring, chosen by a digest of each document's text."""
     held_out_files: list[str] = []
@@ -23,7 +26,7 @@ class Corpus(Section):
     text_field: str = "text"
     """Field of JSON lines and column of Parquet files that holds the text."""
     max_bytes: PositiveInt | None = None
-    """Stop reading the sources after this many bytes of text."""
+    """Stop reading the sources after this many bytes of text, and the replay text likewise."""
     repeats: NonNegativeInt = Field(default=10, le=255)
     """An identical line of five words or more is counted this many times at most (0: as often as it
     stands): a tenth of the default of `vocabulary.min_count`, so that no line wins tokens by itself."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from ekle.recipe.section import Section
 
@@ -108,7 +108,10 @@ class Training(Section):
 
     steps: PositiveInt = 1000
     batch_size: PositiveInt = 8
-    """Sequences a device in one forward pass."""
+    """Sequences a device in one batch; what a step learns from is this times the accumulation and devices."""
+    micro_batch_size: PositiveInt | Literal["auto"] = "auto"
+    """Sequences of a batch in one forward pass, at most all of it; it changes memory and time alone. "auto"
+    tries on a GPU what fits. When memory runs out, half as many go through from then on."""
     gradient_accumulation: PositiveInt = 4
     sequence_length: PositiveInt = 2048
     """Tokens a sequence, after packing."""
@@ -129,6 +132,13 @@ class Training(Section):
     activation_checkpointing: bool = True
     replay_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of the training tokens that comes from the replay text."""
+    instruction_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training tokens that comes from the instructions, what is not learned of them included."""
+    answers_only: bool = True
+    """Learn only what the assistant says in the instructions; the rest is read and not learned."""
+    source_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """How much of the other tokens comes from each entry of `corpus.sources`, which are then read apart;
+    without weights they are one text, and each has the share of its size."""
     checkpoint_minutes: float = Field(default=30.0, gt=0)
     checkpoint_steps: PositiveInt = 500
     keep_checkpoints: PositiveInt = 2
@@ -145,3 +155,12 @@ class Training(Section):
     adamw: AdamW = AdamW()
     muon: Muon = Muon()
     alignment: Alignment = Alignment()
+
+    @model_validator(mode="after")
+    def _leave_something_to_learn(self) -> "Training":
+        if self.replay_share + self.instruction_share >= 1:
+            raise ValueError(
+                f"replay_share {self.replay_share:g} and instruction_share {self.instruction_share:g} leave "
+                "nothing for corpus.sources; lower one"
+            )
+        return self

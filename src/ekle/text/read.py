@@ -5,34 +5,33 @@ one row each. A folder is read recursively in the order of its file names. `hf:N
 the train split of a data set from the hub. `bundled:tr` and `bundled:en` are ekle's own text.
 """
 
-import io
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyarrow.parquet as parquet
-import zstandard
+from typing import Any
 
 from ekle.errors import TextError
+from ekle.text.rows import JSON_LINES, PARQUET, hub_rows, json_rows, parquet_columns, parquet_rows, text_lines
 
-_SUFFIXES = (".txt", ".jsonl", ".jsonl.zst", ".parquet")
+_SUFFIXES = (".txt", *JSON_LINES, PARQUET)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text, never empty, and the name of the file or data set it stood in."""
+    """A text, never empty."""
 
     text: str
     source: str
+    """Name of the file or data set it stood in."""
+    entry: str
+    """What the user named, of which that is a part."""
 
 
 def documents(
     sources: Sequence[str], *, text_field: str = "text", max_bytes: int | None = None
 ) -> Iterator[Document]:
-    """The documents of `sources` in order; blank ones and NUL characters are left out.
+    """The documents of `sources` in order; blank ones, NUL and halves of characters are left out.
 
     Args:
         sources: files, folders, `hf:NAME[:CONFIG]`, `bundled:tr`, `bundled:en`.
@@ -46,14 +45,24 @@ def documents(
     read = 0
     for source in sources:
         for raw, name in _source(source, text_field):
-            text = raw.replace("\x00", "").strip("\r\n")
+            text = clean(raw).strip("\r\n")
             if not text or text.isspace():
                 continue
-            yield Document(text, name)
+            yield Document(text, name, source)
             if max_bytes is not None:
                 read += len(text.encode("utf-8"))
                 if read >= max_bytes:
                     return
+
+
+def clean(text: str) -> str:
+    """The text without NUL and without halves of surrogate pairs, which JSON can hold and UTF-8 cannot."""
+    text = text.replace("\x00", "")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "ignore").decode("utf-8")
+    return text
 
 
 def names_of(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
@@ -87,15 +96,41 @@ def files_of(sources: Sequence[str]) -> list[Path]:
     return [path for source in sources if not source.startswith("hf:") for path in _files(source)]
 
 
+def rows(source: str) -> Iterator[tuple[Any, str, str]]:
+    """Each row of a source of JSON lines, Parquet or the hub: the row, words to name it by, where it stood.
+
+    Raises:
+        TextError: the source is absent, cannot be read, or is plain text, which has no fields.
+    """
+    if source.startswith("hf:"):
+        name = _hub_name(source)
+        yield from ((row, where, name) for row, where in hub_rows(source))
+        return
+    for path in _files(source):
+        if path.name.endswith(PARQUET):
+            found: Iterator[tuple[Any, str]] = parquet_rows(path, parquet_columns(path))
+        elif path.name.endswith(JSON_LINES):
+            found = json_rows(path)
+        else:
+            raise TextError(f"{path} has no fields; give {', '.join((*JSON_LINES, PARQUET))} or hf:NAME")
+        yield from ((row, where, _stem(path)) for row, where in found)
+
+
 def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
     """Each text of a source, and the name of where it stood."""
     if source.startswith("hf:"):
-        yield from _hub(source, text_field)
+        for row, where in hub_rows(source):
+            yield _field(row, text_field, where), _hub_name(source)
         return
     for path in _files(source):
         name = _stem(path)
         for text in _texts(path, text_field):
             yield text, name
+
+
+def _hub_name(source: str) -> str:
+    """The data set's name without its owner, because files are named after it."""
+    return source.removeprefix("hf:").partition(":")[0].rpartition("/")[2]
 
 
 def _files(source: str) -> Iterable[Path]:
@@ -117,68 +152,24 @@ def _files(source: str) -> Iterable[Path]:
 
 
 def _texts(path: Path, text_field: str) -> Iterator[str]:
-    if path.name.endswith(".parquet"):
-        yield from _parquet(path, text_field)
-    elif path.name.endswith((".jsonl", ".jsonl.zst")):
-        for number, line in enumerate(_lines(path), start=1):
-            if line.strip():
-                yield _field(_json(line, path, number), text_field, f"{path}, line {number}")
+    if path.name.endswith(PARQUET):
+        if text_field not in parquet_columns(path):
+            raise TextError(f"{path} has no column {text_field!r}; name it with --set corpus.text_field=NAME")
+        for row, where in parquet_rows(path, [text_field]):
+            if row[text_field] is not None:  # Parquet has a way to say that there is none
+                yield _field(row, text_field, where)
+    elif path.name.endswith(JSON_LINES):
+        for row, where in json_rows(path):
+            yield _field(row, text_field, where)
     else:
-        yield from _lines(path)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    position = 0
-    with _open(path) as lines:
-        for line in lines:
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                where = position + error.start
-                raise TextError(
-                    f"{path} is not UTF-8 at byte {where:,}; convert it, for example with iconv"
-                ) from error
-            position += len(line)
-            yield text
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".zst":
-        return cast(BinaryIO, io.BufferedReader(zstandard.open(path, "rb"), 1 << 20))
-    return path.open("rb", buffering=1 << 20)
-
-
-def _json(line: str, path: Path, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise TextError(f"{path}, line {number} is not JSON: {error.msg}") from error
+        yield from text_lines(path)
 
 
 def _field(row: Any, text_field: str, where: str) -> str:
     text = row.get(text_field) if isinstance(row, dict) else None
     if not isinstance(text, str):
+        found = f" but {text!r:.40}" if isinstance(row, dict) and text_field in row else ""
         raise TextError(
-            f"{where} has no text in {text_field!r}; name the field with --set corpus.text_field=NAME"
+            f"{where} has no text in {text_field!r}{found}; name the field with --set corpus.text_field=NAME"
         )
     return text
-
-
-def _parquet(path: Path, text_field: str) -> Iterator[str]:
-    file = parquet.ParquetFile(path)
-    if text_field not in file.schema_arrow.names:
-        raise TextError(f"{path} has no column {text_field!r}; name it with --set corpus.text_field=NAME")
-    for batch in file.iter_batches(columns=[text_field]):
-        yield from (text for text in batch.column(0).to_pylist() if text)
-
-
-def _hub(source: str, text_field: str) -> Iterator[tuple[str, str]]:
-    from datasets import load_dataset  # a slow import that most runs never need
-
-    name, _, config = source.removeprefix("hf:").partition(":")
-    try:
-        rows = load_dataset(name, config or None, split="train", streaming=True)
-        for number, row in enumerate(rows):
-            yield _field(row, text_field, f"{source}, row {number}"), name
-    except (OSError, ValueError) as error:
-        raise TextError(f"the hub did not give {source}: {type(error).__name__}: {error}") from error

@@ -30,7 +30,7 @@ from ekle.errors import TextError
 from ekle.files import whole_file
 from ekle.progress import Report
 from ekle.recipe.training import Curriculum
-from ekle.training.documents import Documents, Order, shuffled
+from ekle.training.documents import Documents, Lines, Order, raw_lines, shuffled
 from ekle.turkish.complexity import frequent_words, measure, scores, split_words
 
 _SAMPLE = 256  # documents that tell how many bytes a token has
@@ -71,7 +71,7 @@ def easy_first(
     """
     kept = folder / "order.safetensors"
     if not begun or not kept.exists():
-        measured = measure_once(documents.path, folder / "measures.safetensors", report)
+        measured = measure_once(documents.lines, folder / "measures.safetensors", report)
         opening = opening_order(measured, tokens * _bytes_per_token(documents), settings, seed)
         with whole_file(kept) as temporary:
             save_file({"order": torch.from_numpy(opening)}, temporary)
@@ -121,25 +121,27 @@ def opening_order(measured: Measured, size: float, settings: Curriculum, seed: i
     return numpy.concatenate([numpy.array(drawn, dtype=numpy.int64), random.permutation(rest)]).astype(int)
 
 
-def measure_once(path: Path, kept: Path, report: Report) -> Measured:
-    """Measure every document of the file `path`, or take what was measured before from the file `kept`.
+def measure_once(lines: Lines, kept: Path, report: Report) -> Measured:
+    """Measure every document of `lines`, or take what was measured before from the file `kept`.
 
-    `kept` holds the five measures (n, 5) and the bytes (n,); it is made anew where `path` has another size.
+    `kept` holds the five measures (n, 5) and the bytes (n,) in the order of the file; it is made anew where
+    `lines` has another size.
 
     Raises:
-        TextError: a line of `path` is no document.
+        TextError: a line is no document.
     """
-    size = path.stat().st_size
+    first, stop = lines.stretch or (0, lines.path.stat().st_size)
+    size = stop - first
     found = _read(kept, size)
     if found is None:
         counts: Counter[str] = Counter()
         with report.task("complexity of the text", 2 * size, "bytes") as task:
-            for text in _texts(path):
+            for text in _texts(lines):
                 counts.update(split_words(text))
                 task.advance(len(text.encode()))
             frequent = frequent_words(counts)
             measured, sizes = [], []
-            for text in _texts(path):
+            for text in _texts(lines):
                 measured.append(measure(text, frequent))
                 sizes.append(len(text.encode()))
                 task.advance(sizes[-1])
@@ -152,7 +154,7 @@ def measure_once(path: Path, kept: Path, report: Report) -> Measured:
 def _bytes_per_token(documents: Documents) -> float:
     """Bytes of text a token, from the documents that random order puts first; each ends with a token more."""
     sample = range(min(_SAMPLE, len(documents)))
-    size = sum(len(documents.text(number).encode()) for number in sample)
+    size = sum(len(documents.lines.text(number).encode()) for number in sample)
     return size / sum(len(documents.ids(number)) + 1 for number in sample)
 
 
@@ -167,12 +169,10 @@ def _read(kept: Path, size: int) -> dict[str, torch.Tensor] | None:
         return None
 
 
-def _texts(path: Path) -> Iterator[str]:
-    with path.open("rb") as handle:
-        for line in handle:
-            if line.strip():
-                try:
-                    text: str = json.loads(line)["text"]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise TextError(f"{path} has a line that is no document: {line[:80]!r}") from error
-                yield text
+def _texts(lines: Lines) -> Iterator[str]:
+    for _, line in raw_lines(lines.path, lines.stretch):
+        try:
+            text: str = json.loads(line)["text"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TextError(f"{lines.path} has a line that is no document: {line[:80]!r}") from error
+        yield text

@@ -2,7 +2,8 @@
 
 Logged step: `step`, `loss_per_token`, `bits_per_byte` (both of the text trained on since the line
 before), `grad_norm`, `learning_rate`, `rows_learning_rate`, `clipped_share` (Sophia), `new_row_norm`,
-`tokens_per_second`, `bytes_per_second`, `memory_bytes`, `tokens`, `replay_tokens`, `seconds`.
+`tokens_per_second`, `bytes_per_second`, `memory_bytes`, `tokens` (read since the beginning), the same of each
+source (`turkish_tokens`, `replay_tokens`, `instructions_tokens`), `seconds`.
 Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`,
 `held_out_bytes`. Skipped step: `step`, `skipped` (why).
 """

@@ -37,8 +37,7 @@ class LogLine:
             **state.meter.read(self._reduce),
             **self._step,
             "new_row_norm": state.parts.rows.input.detach().norm(dim=1).mean().item(),
-            "tokens": state.cursor.tokens,
-            "replay_tokens": state.cursor.replay_tokens,
+            **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
         }
         if isinstance(state.optimizer, Sophia):

@@ -1,5 +1,6 @@
 """Sums of what was trained on since the last log line."""
 
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -58,11 +59,11 @@ class Meter:
         figures: dict[str, float] = {}
         if self.total is not None:
             sums = torch.stack([part.double() for part in self.total.parts()])
-            nats, tokens, text_nats, text_bytes = reduce(sums).tolist()
+            nats, tokens, text_nats, text_bytes, read = reduce(sums).tolist()
             figures = {
-                "loss_per_token": nats / tokens,
+                "loss_per_token": nats / tokens if tokens else math.nan,
                 "bits_per_byte": bits_per_byte(text_nats, text_bytes),
-                "tokens_per_second": tokens / self.seconds,
+                "tokens_per_second": read / self.seconds,
                 "bytes_per_second": text_bytes / self.seconds,
             }
         figures["memory_bytes"] = memory_in_use(self.device)

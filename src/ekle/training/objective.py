@@ -7,26 +7,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ekle.model.loss import chunk_size, row_blocks, sample_labels, weighted_cross_entropy
+from ekle.model.loss import IGNORED, chunk_size, row_blocks, sample_labels, weighted_cross_entropy
 from ekle.recipe.training import Neftune
 from ekle.training.neftune import add_noise
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over tokens, on the device of the model; `text` leaves out the end of each document."""
+    """Sums over labels that count, on the device of the model; `text` leaves out the end of documents."""
 
     nats: Tensor
     tokens: Tensor
     text_nats: Tensor
     text_bytes: Tensor
+    read: Tensor
+    """Tokens that went through, whether something was learned at them or not."""
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(a + b for a, b in zip(self.parts(), other.parts(), strict=True)))
 
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(self) -> tuple[Tensor, ...]:
         """The sums in the order of their fields."""
-        return self.nats, self.tokens, self.text_nats, self.text_bytes
+        return self.nats, self.tokens, self.text_nats, self.text_bytes, self.read
 
 
 class Objective(nn.Module):
@@ -51,17 +53,20 @@ class Objective(nn.Module):
         input_ids: Tensor,
         labels: Tensor,
         position_ids: Tensor,
+        tokens: float | None = None,
         noise: torch.Generator | None = None,
         sample: torch.Generator | None = None,
     ) -> tuple[Tensor, Tally]:
-        """Mean loss over all tokens of packed sequences (B, T), with its gradient; and the sums.
+        """Loss over the labels of packed sequences (B, T), with its gradient; and the sums.
 
         Args:
             input_ids: (B, T).
-            labels: (B, T), the token that follows each; all of them count.
+            labels: (B, T), the token to learn at each; `IGNORED` does not count.
             position_ids: (B, T), 0 at the start of each document.
+            tokens: what the sum of the losses is divided by, so that the losses of all parts of a step
+                add up to its mean; None means the labels that count here, which gives their mean.
             noise: draws the NEFTune noise; None leaves it out.
-            sample: draws labels from the model itself, in place of `labels`.
+            sample: draws labels from the model itself, in place of those that count.
         """
         embeddings = self.language_model.get_input_embeddings()(input_ids)
         if noise is not None:
@@ -71,13 +76,15 @@ class Objective(nn.Module):
         hidden = decoder(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False)[0]
         states, wanted = hidden.flatten(0, 1), labels.flatten()
         chunk = chunk_size(sum(len(block) for block in row_blocks(head)), states.device)
+        counts = wanted != IGNORED
+        count = counts.sum()
         if sample is not None:
-            wanted = sample_labels(states, head, chunk, sample)
-        weights = torch.full(wanted.shape, 1 / len(wanted), device=states.device)
+            wanted = torch.where(counts, sample_labels(states, head, chunk, sample), IGNORED)
+        weights = counts / (count.clamp(min=1) if tokens is None else tokens)
         loss, losses = weighted_cross_entropy(states, head, wanted, weights, chunk)
-        lengths = self.byte_lengths[wanted]
-        count = torch.tensor(len(wanted), device=states.device)
-        return loss, Tally(losses.sum(), count, (losses * (lengths > 0)).sum(), lengths.sum())
+        lengths = self.byte_lengths[wanted.clamp(min=0)] * counts
+        read = torch.tensor(len(wanted), device=states.device)
+        return loss, Tally(losses.sum(), count, (losses * (lengths > 0)).sum(), lengths.sum(), read)
 
 
 def bits_per_byte(text_nats: float, text_bytes: float) -> float:

@@ -22,6 +22,12 @@ class Processes:
         summed: Tensor = self.accelerator.reduce(values, "sum")
         return summed
 
+    def least(self, number: int) -> int:
+        """The least that any process hands in."""
+        if self.accelerator.num_processes == 1:
+            return number
+        return int(self.accelerator.gather(torch.tensor([number], device=self.accelerator.device)).min())
+
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds in some process, so that all of them do the same."""
         if self.accelerator.num_processes == 1:

@@ -96,7 +96,8 @@ class RunState:
         self.watch.best, self.watch.best_step = progress["best"], progress["best_step"]
         self.watch.waited = progress["waited"]
         self.meter.all_seconds = progress["seconds"]
-        self.guard.bad_steps, self.passes.pieces = progress["bad_steps"], progress["pieces"]
+        self.guard.bad_steps = progress["bad_steps"]
+        self.passes.at_once = min(self.passes.at_once, progress["at_once"])
 
     def _progress(self) -> dict[str, Any]:
         assert self.schedule is not None
@@ -109,7 +110,7 @@ class RunState:
             "best_step": self.watch.best_step,
             "waited": self.watch.waited,
             "bad_steps": self.guard.bad_steps,
-            "pieces": self.passes.pieces,
+            "at_once": self.passes.at_once,
             "schedule": self.schedule.state_dict(),
             "record": self.parts.record,
         }

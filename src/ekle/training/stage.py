@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,33 +10,31 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from safetensors import SafetensorError
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
-from ekle.bpe.unmerge import base_pieces
-from ekle.errors import CheckpointError, RunFolderError, TrainingError
-from ekle.files import digest, read_json, whole_folder, write_json
+from ekle.errors import CheckpointError, RunFolderError
+from ekle.files import digest, whole_folder, write_json
 from ekle.model.dora import attach
 from ekle.model.rows import NewRows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
+from ekle.training.ahead import ahead
 from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
-from ekle.training.curriculum import easy_first
-from ekle.training.documents import Documents, Encode
+from ekle.training.documents import Lines
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
-from ekle.training.merge_dropout import MergeDropout
+from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.packing import Batches, Cursor, check_enough, pack
+from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
 from ekle.training.trainer import ContinuedTraining
 
-_START = "<|endoftext|>"
-_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps"}
+_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps", "micro_batch_size"}
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
+_AHEAD = 4  # batches that are made before they are asked for
 
 
 @dataclass(frozen=True)
@@ -84,23 +83,30 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
     held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
+    count = processes.num_processes
+    tokens = settings.batch_size * settings.gradient_accumulation * settings.sequence_length * count
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
-    training = ContinuedTraining(
-        Parts(
-            objective=objective,
-            rows=rows,
-            batches=_batches(recipe, inputs, cursor, folder, processes, report),
-            held_out=held_out if documents else None,
-            settings=settings,
-            seed=recipe.seed,
-            checkpoints=checkpoints,
-            history=history,
-            report=report,
-            record=record,
-        ),
-        device,
-    )
-    training.run(resume)
+    with processes.main_process_first():
+        read_easy_first(sources, recipe, tokens, folder / "curriculum", cursor, report)
+    packed = pack(sources, length=settings.sequence_length, cursor=cursor)
+    with closing(ahead(packed, _AHEAD * settings.batch_size * count)) as sequences:
+        training = ContinuedTraining(
+            Parts(
+                objective=objective,
+                rows=rows,
+                batches=Batches(sequences, settings.batch_size, processes.process_index, count),
+                held_out=held_out if documents else None,
+                settings=settings,
+                seed=recipe.seed,
+                checkpoints=checkpoints,
+                history=history,
+                report=report,
+                record=record,
+            ),
+            device,
+        )
+        training.run(resume)
     if processes.is_main_process:
         _write_results(training, folder, dtype)
     processes.wait_for_everyone()
@@ -129,7 +135,7 @@ def _align(
     report: Report,
 ) -> None:
     """The alignment phase, by one process; the others take what it leaves."""
-    text = Documents(inputs.corpus.train, recipe.seed, lambda texts: [])
+    text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # or activation checkpointing rests
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
@@ -157,53 +163,6 @@ def _load(extended: ExtendedModel, dtype: torch.dtype) -> tuple[Any, Any]:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{extended.model} cannot be loaded as a model: {reason}") from error
     return model, tokenizer
-
-
-def _batches(
-    recipe: Recipe, inputs: Inputs, cursor: Cursor, folder: Path, processes: PartialState, report: Report
-) -> Batches:
-    """Packed text of both kinds, from `cursor` on, for this process."""
-    settings = recipe.training
-    tokenizer = Tokenizer.from_file(str(inputs.extended.model / "tokenizer.json"))
-    start = tokenizer.token_to_id(_START)
-    if start is None:
-        raise TrainingError(
-            f"the tokenizer of {inputs.extended.model} has no {_START} to part documents with"
-        )
-    encode, present = _encoder(tokenizer), None
-    if settings.merge_dropout:
-        pieces = base_pieces(
-            read_json(inputs.extended.model / "tokenizer.json"), inputs.extended.first_new_id
-        )
-        present = MergeDropout(pieces, settings.merge_dropout, recipe.seed).present
-    text = Documents(inputs.corpus.train, recipe.seed, encode, present)
-    replay, share = None, settings.replay_share
-    if share > 0 and inputs.corpus.replay.exists():
-        replay = Documents(inputs.corpus.replay, recipe.seed, encode, present)
-    if replay is None or len(replay) == 0:
-        if share > 0:
-            report.say("the corpus has no replay text: training reads none")
-        replay, share = None, 0.0
-    sequences_a_step = settings.batch_size * settings.gradient_accumulation * processes.num_processes
-    tokens = sequences_a_step * settings.sequence_length
-    check_enough(text, round(tokens * (1 - share)))
-    curriculum = settings.curriculum
-    if curriculum.pacing != "off":
-        length = curriculum.share * settings.steps * tokens * (1 - share)
-        kept, begun = folder / "curriculum", cursor.documents > 0
-        with processes.main_process_first():
-            text.reorder(easy_first(text, length, curriculum, recipe.seed, kept, begun, report))
-    sequences = pack(
-        text, replay, replay_share=share, start=start, length=settings.sequence_length, cursor=cursor
-    )
-    return Batches(sequences, settings.batch_size, processes.process_index, processes.num_processes)
-
-
-def _encoder(tokenizer: Tokenizer) -> Encode:
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-    return encode
 
 
 def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
@@ -260,8 +219,7 @@ def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype
             "stopped_early": step < training.parts.settings.steps,
             "weights_from_step": step if watch.best_step is None else watch.best_step,
             "best_bits_per_byte": watch.best,
-            "tokens": state.cursor.tokens,
-            "replay_tokens": state.cursor.replay_tokens,
+            **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "processes": training.args.world_size,

@@ -26,7 +26,7 @@ from ekle.training.packing import Cursor
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
-from ekle.training.run_state import WHOLE, RunState
+from ekle.training.run_state import WEIGHTS, WHOLE, RunState
 from ekle.training.schedule import rate_factor
 from ekle.training.sophia import Sophia
 from ekle.training.watch import Watch
@@ -43,7 +43,16 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         self.processes = Processes(self.accelerator)
         process = (self.args.process_index, self.args.world_size)
         backward = self.accelerator.backward
-        passes = Passes(parts.objective, parts.settings, parts.seed, device, backward, process, parts.report)
+        passes = Passes(
+            parts.objective,
+            parts.settings,
+            parts.seed,
+            device,
+            backward,
+            process,
+            parts.report,
+            self.processes.least,
+        )
         self.run_state = RunState(
             parts=parts,
             optimizer=make_optimizer(parts.objective, parts.rows, parts.settings),
@@ -73,6 +82,12 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             self.run_state.read_progress(load_progress(resume))
         if self.run_state.finished:
             return
+        if (
+            resume is None
+            and self.args.device.type == "cuda"
+            and self.parts.settings.micro_batch_size == "auto"
+        ):
+            self.run_state.passes.probe(later=self.run_state.size(WHOLE - WEIGHTS))
         left = self.parts.settings.steps - self.run_state.step
         with self.parts.report.task("training", total=left, unit="steps") as self._task:
             if resume is None and self.parts.held_out is not None:
@@ -111,7 +126,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         model.train()
         self._place += 1
         state = self.run_state
-        return state.passes.learn(model, self._samples[: self._place], state.step, state.meter)
+        return state.passes.learn(model, self._samples, self._place - 1, state.step, state.meter)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Held-out bits per byte; keeps the best weights and decides whether to stop."""
