@@ -35,3 +35,27 @@ def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
     recipe = make_recipe({"name": "t", "corpus": {"sources": [str(tmp_path / "leer.txt")]}})
     with pytest.raises(TextError, match="no text"):
         run(recipe, Inputs(), tmp_path / "out", silent())
+
+
+def test_each_entry_has_a_stretch_of_the_training_text(tmp_path: Path, tiny_base: Path) -> None:
+    entries = [str(tmp_path / "haber"), str(tmp_path / "kitap.txt")]
+    (tmp_path / "haber").mkdir()
+    for number in range(2):
+        lines = [f"Haberde {number}{line} yazıyordu" for line in range(20)]
+        (tmp_path / "haber" / f"{number}.txt").write_text("\n".join(lines), "utf-8")
+    (tmp_path / "kitap.txt").write_text("\n".join(f"Kitapta {line} okudu" for line in range(30)), "utf-8")
+    content = {"sources": entries, "replay": [], "word_lists": [], "held_out": 0.2}
+    recipe = make_recipe({"name": "t", "base": {"tokenizer": str(tiny_base)}, "corpus": content})
+    recipe = recipe.model_copy(
+        update={"vocabulary": recipe.vocabulary.model_copy(update={"any_language": True})}
+    )
+    corpus = run(recipe, Inputs(), tmp_path / "out", silent())
+    raw = corpus.train.read_bytes()
+    parts = {entry: raw[first:stop].decode("utf-8") for entry, (first, stop) in corpus.stretches.items()}
+    assert "".join(parts[entry] for entry in entries).encode() == raw
+    assert all("Haberde" in line for line in parts[entries[0]].splitlines())
+    assert all("Kitapta" in line for line in parts[entries[1]].splitlines())
+    assert set(corpus.held_out) == {"0", "1", "kitap"}
+    held = sum(len(list(read_documents(path))) for path in corpus.held_out.values())
+    assert held == corpus.summary["held_out_documents"] == 70 - len(raw.splitlines())
+    assert not corpus.instructions.exists()

@@ -1,6 +1,8 @@
 """Text is read from every kind of source, and what is wrong with one is said in a line."""
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars
@@ -63,6 +65,58 @@ def test_json_without_the_field_is_refused_with_its_line(tmp_path: Path) -> None
     (tmp_path / "a.jsonl").write_text('{"text": "x"}\n{"body": "y"}\n', "utf-8")
     with pytest.raises(TextError, match="line 2"):
         texts(tmp_path / "a.jsonl")
+
+
+def test_halves_of_characters_and_nul_are_left_out(tmp_path: Path) -> None:
+    """JSON can spell half a surrogate pair, which no UTF-8 file can hold."""
+    (tmp_path / "a.jsonl").write_text(
+        r'{"text": "ev\ud83d ler\u0000"}' + "\n" + r'{"text": "\udc00"}', "utf-8"
+    )
+    assert texts(tmp_path / "a.jsonl") == ["ev ler"]
+    (tmp_path / "b.jsonl").write_text(r'{"text": "\ud83d\udc4d"}', "utf-8")
+    assert texts(tmp_path / "b.jsonl") == ["👍"]
+
+
+def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
+    polars.DataFrame({"text": [1.5, 2.5]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(TextError, match=r"a\.parquet, row 1 has no text in 'text' but 1\.5"):
+        texts(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl.zst"])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
+    words = [f"{number} ev" for number in range(20_000)]
+    path = tmp_path / name
+    if name == "a.parquet":
+        polars.DataFrame({"text": words}).write_parquet(path)
+    else:
+        lines = "".join(json.dumps({"text": word}) + "\n" for word in words)
+        path.write_bytes(zstandard.compress(lines.encode()))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(TextError, match=name):
+        texts(path)
+
+
+def test_the_hub_is_streamed_and_a_document_knows_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def load_dataset(*names: object, **options: object) -> Iterator[dict[str, str]]:
+        asked.append((*names, options))
+        return ({"text": f"belge {number}"} for number in itertools.count())
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    endless = documents(["hf:owner/news:tur"])
+    found = [next(endless) for _ in range(3)]
+    assert asked == [("owner/news", "tur", {"split": "train", "streaming": True})]
+    assert [document.text for document in found] == ["belge 0", "belge 1", "belge 2"]
+    assert {(document.source, document.entry) for document in found} == {("news", "hf:owner/news:tur")}
+    assert len(list(documents(["hf:owner/news"], max_bytes=70))) == 10
+
+
+def test_a_hub_row_without_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"text": "ev"}, {"text": None}]))
+    with pytest.raises(TextError, match=r"hf:owner/news, row 1 has no text in 'text' but None"):
+        list(documents(["hf:owner/news"]))
 
 
 def test_files_of_one_name_are_told_apart() -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
 from ekle.errors import TextError, TrainingError
+from ekle.model.loss import IGNORED
+from ekle.recipe.training import Neftune
 from ekle.training.documents import Documents, Lines
+from ekle.training.objective import Objective
 from ekle.training.packing import Batches, Cursor, Packed, Source, check_enough, pack
 
 START = 999
@@ -145,17 +150,81 @@ def test_a_line_that_is_no_document_is_named(tmp_path: Path) -> None:
         documents(tmp_path / "absent.jsonl")
 
 
-def test_nothing_leaks_from_one_packed_document_into_another(tiny_extended: ExtendedModel) -> None:
-    model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32).model
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_nothing_leaks_from_one_packed_document_into_another(
+    tiny_extended: ExtendedModel, attention: str
+) -> None:
+    """Not a bit of the second document's logits depends on the first."""
+    model = Qwen3ForCausalLM.from_pretrained(
+        tiny_extended.model, dtype=torch.float32, attn_implementation=attention
+    )
     generator = torch.Generator().manual_seed(0)
     first, second, other = (torch.randint(0, 430, (1, n), generator=generator) for n in (7, 5, 7))
 
-    def states(*documents: torch.Tensor) -> torch.Tensor:
+    def logits(*documents: torch.Tensor) -> torch.Tensor:
         positions = torch.cat([torch.arange(each.shape[1]) for each in documents]).unsqueeze(0)
-        output = model(torch.cat(documents, dim=1), position_ids=positions, use_cache=False)
-        hidden: torch.Tensor = output.last_hidden_state
-        return hidden
+        found: torch.Tensor = model(
+            torch.cat(documents, dim=1), position_ids=positions, use_cache=False
+        ).logits
+        return found
 
-    alone, packed, beside = states(second), states(first, second), states(other, second)
+    alone, packed, beside = logits(second), logits(first, second), logits(other, second)
     torch.testing.assert_close(packed[:, 7:], alone, atol=1e-5, rtol=1e-5)
     assert torch.equal(packed[:, 7:], beside[:, 7:])
+    assert not torch.equal(packed[:, :7], beside[:, :7])
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_nothing_leaks_in_what_training_calls(tiny_extended: ExtendedModel, attention: str) -> None:
+    """The same through the objective, noise and all: the second document's loss is a matter of its own."""
+    model = Qwen3ForCausalLM.from_pretrained(
+        tiny_extended.model, dtype=torch.float32, attn_implementation=attention
+    )
+    objective = Objective(model, Neftune(alpha=5.0), torch.ones(430, dtype=torch.long)).train()
+    ids = torch.randint(0, 430, (2, 13), generator=torch.Generator().manual_seed(0))
+    ids[1, 7:] = ids[0, 7:]
+    positions = torch.tensor([[*range(7), *range(5)]])
+    labels = ids[:, 1:].clone()
+    labels[:, :7] = IGNORED
+    losses = [
+        objective(
+            ids[row : row + 1, :-1], labels[row : row + 1], positions, noise=torch.Generator().manual_seed(1)
+        )[0]
+        for row in range(2)
+    ]
+    assert losses[0] == losses[1] > 0
+
+
+def test_large_files_are_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    """A process of its own reads 60 MB as text, and packs sequences of it, in less than a third of that."""
+    script = """
+import itertools, json, resource, sys
+from pathlib import Path
+from ekle.text.read import documents
+from ekle.training.documents import Documents, Lines
+from ekle.training.objective import Objective
+from ekle.training.packing import Cursor, Source, pack
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+path = Path(sys.argv[1])
+before = peak()
+with path.open("w") as out:
+    for number in range(20_000):
+        out.write(json.dumps({"text": f"{number} " + "ev " * 1000}) + chr(10))
+assert sum(len(document.text) for document in documents([str(path)])) > 60_000_000
+lines = Lines(path, 0)
+read = Documents(lines, lambda texts: [list(text.encode()) for text in texts], 0)
+for packed in itertools.islice(pack([Source("t", 1.0, read)], length=2048, cursor=Cursor()), 500):
+    pass
+assert packed.after.tokens == 500 * 2048
+print(peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "large.jsonl")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "large.jsonl").stat().st_size > 60_000_000
+    assert int(done.stdout) < 20_000_000
