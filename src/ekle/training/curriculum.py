@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from ekle.files import whole_file
 from ekle.progress import Report
 from ekle.recipe.training import Curriculum
-from ekle.training.documents import Documents, Lines, Order, shuffled
+from ekle.training.documents import Documents, Lines, Order, raw_lines, shuffled
 from ekle.turkish.complexity import frequent_words, measure, scores, split_words
 
 _SAMPLE = 256  # documents that tell how many bytes a token has
@@ -121,26 +121,26 @@ def opening_order(measured: Measured, size: float, settings: Curriculum, seed: i
 def measure_once(lines: Lines, kept: Path, report: Report) -> Measured:
     """Measure every document of `lines`, or take what was measured before from the file `kept`.
 
-    `kept` holds the five measures (n, 5) and the bytes (n,); it is made anew where the file of `lines` has
-    another size or number of lines.
+    `kept` holds the five measures (n, 5) and the bytes (n,) in the order of the file; it is made anew where
+    `lines` has another size.
 
     Raises:
         TextError: a line is no document.
     """
-    size = lines.path.stat().st_size
-    text = f"{len(lines)} lines of {size} bytes"
-    found = _read(kept, text)
+    first, stop = lines.stretch or (0, lines.path.stat().st_size)
+    size = stop - first
+    found = _read(kept, size)
     if found is None:
         counts: Counter[str] = Counter()
         with report.task("complexity of the text", 2 * size, "bytes") as task:
-            for document in lines.texts():
-                counts.update(split_words(document))
-                task.advance(len(document.encode()))
+            for text in _texts(lines):
+                counts.update(split_words(text))
+                task.advance(len(text.encode()))
             frequent = frequent_words(counts)
             measured, sizes = [], []
-            for document in lines.texts():
-                measured.append(measure(document, frequent))
-                sizes.append(len(document.encode()))
+            for text in _texts(lines):
+                measured.append(measure(text, frequent))
+                sizes.append(len(text.encode()))
                 task.advance(sizes[-1])
         found = {"measures": torch.tensor(measured), "bytes": torch.tensor(sizes)}
         with whole_file(kept) as temporary:
@@ -164,3 +164,12 @@ def _read(kept: Path, text: str) -> dict[str, torch.Tensor] | None:
             return {name: handle.get_tensor(name) for name in ("measures", "bytes")}
     except (OSError, SafetensorError):
         return None
+
+
+def _texts(lines: Lines) -> Iterator[str]:
+    for _, line in raw_lines(lines.path, lines.stretch):
+        try:
+            text: str = json.loads(line)["text"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TextError(f"{lines.path} has a line that is no document: {line[:80]!r}") from error
+        yield text

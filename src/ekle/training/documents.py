@@ -22,7 +22,10 @@ Present = Callable[[int, list[int]], list[int]]
 """A document's number and its token ids to the ids that are read instead."""
 
 Order = Callable[[int], NDArray[numpy.int64]]
-"""The number of a pass, from 0, to the lines that it reads, as many as the file has; pure."""
+"""The number of a pass, from 0, to the lines that it reads, as many as there are; pure."""
+
+Stretch = tuple[int, int]
+"""First byte of a part of a file, and the one after its last."""
 
 AT_ONCE = 64
 """Documents encoded together; those not used when a run stops are encoded again."""
@@ -60,15 +63,15 @@ class Lines:
     Args:
         path: JSON lines.
         seed: fixes the order of every pass.
-        stretch: first byte and the one after the last, where only a part of the file is read.
+        stretch: the part that is read, where it is not all.
 
     Raises:
         TextError: there is no such file.
     """
 
-    def __init__(self, path: Path, seed: int, stretch: tuple[int, int] | None = None) -> None:
-        self.path = path
-        self._starts = _line_starts(path, stretch)
+    def __init__(self, path: Path, seed: int, stretch: Stretch | None = None) -> None:
+        self.path, self.stretch = path, stretch
+        self._starts = array("q", (at for at, _ in raw_lines(path, stretch)))
         self.reorder(shuffled(len(self._starts), seed))
 
     def __len__(self) -> int:
@@ -79,11 +82,6 @@ class Lines:
         """Read in `order` from here on."""
         self._order = order
         self._turn: tuple[int, NDArray[numpy.int64]] | None = None
-
-    def texts(self) -> Iterator[str]:
-        """The text of every line, in the order of the file; raises as `value`."""
-        for start in self._starts:
-            yield str(self._at(start, "text"))
 
     def value(self, number: int, field: str) -> Any:
         """What line `number` holds in `field`.
@@ -109,10 +107,9 @@ class Lines:
         except (ValueError, KeyError, TypeError) as error:
             raise TextError(f"{self.path} has a line that is no document: {line[:80]!r}") from error
 
-
-def shuffled(size: int, seed: int) -> Order:
-    """Every line once a pass, each time in a new order."""
-    return lambda turn: numpy.random.default_rng([seed, turn]).permutation(size)
+    def text(self, number: int) -> str:
+        """The text of line `number`; raises as `value`."""
+        return str(self.value(number, "text"))
 
 
 class Documents:
@@ -126,8 +123,7 @@ class Documents:
     """
 
     def __init__(self, lines: Lines, encode: Encode, start: int, present: Present | None = None) -> None:
-        self.path = lines.path
-        self.lines = lines
+        self.path, self.lines = lines.path, lines
         self._encode, self._start, self._present = encode, start, present
         self._ahead: dict[int, list[int]] = {}
 
@@ -156,13 +152,17 @@ class Documents:
         return Tokens([self._start, *ids], [*ids, self._start])
 
 
-def _line_starts(path: Path, stretch: tuple[int, int] | None) -> "array[int]":
-    """Byte offsets of the lines that hold something.
+def shuffled(size: int, seed: int) -> Order:
+    """Every line once a pass, each time in a new order."""
+    return lambda turn: numpy.random.default_rng([seed, turn]).permutation(size)
+
+
+def raw_lines(path: Path, stretch: Stretch | None = None) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that hold something, as they stand there, each with its first byte's place.
 
     Raises:
         TextError: there is no such file.
     """
-    starts = array("q")
     at, stop = stretch or (0, None)
     try:
         with path.open("rb") as handle:
@@ -171,8 +171,7 @@ def _line_starts(path: Path, stretch: tuple[int, int] | None) -> "array[int]":
                 if stop is not None and at >= stop:
                     break
                 if line.strip():
-                    starts.append(at)
+                    yield at, line
                 at += len(line)
     except OSError as error:
         raise TextError(f"{path} cannot be read: {error}") from error
-    return starts

@@ -1,5 +1,6 @@
 """What training reads: which sources, and how much of each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from ekle.training.conversations import Conversations, template
 from ekle.training.curriculum import easy_first
 from ekle.training.documents import Documents, Encode, Lines, Present
 from ekle.training.merge_dropout import MergeDropout
-from ekle.training.packing import Source, check_enough
+from ekle.training.packing import Cursor, Source, check_enough
 
 _START = "<|endoftext|>"
 _TURKISH = "turkish"
 
 
 def make_sources(
-    recipe: Recipe, corpus: Corpus, extended: ExtendedModel, tokenizer: Any, processes: int, report: Report
+    recipe: Recipe, corpus: Corpus, extended: ExtendedModel, tokenizer: Any, tokens: int, report: Report
 ) -> list[Source]:
     """The sources of `recipe`, those in the language to learn first; their shares add up to 1.
 
@@ -31,7 +32,7 @@ def make_sources(
         corpus: the documents.
         extended: names the tokenizer, and the new tokens.
         tokenizer: the same tokenizer as transformers reads it, for its chat template.
-        processes: how many share a step.
+        tokens: of a step.
         report: hears of what is asked for and not there.
 
     Raises:
@@ -55,43 +56,35 @@ def make_sources(
         others.append(Source("instructions", settings.instruction_share, conversations))
     share = 1 - sum(source.share for source in others)
     own = _own(recipe, corpus, share, encode, start, present)
-    check_enough([source.documents for source in own], round(_step_tokens(recipe, processes) * share))
+    check_enough([source.documents for source in own], round(tokens * share))
     return [*own, *others]
 
 
-def apply_curriculum(
-    sources: list[Source], recipe: Recipe, processes: int, folder: Path, begun: bool, report: Report
+def read_easy_first(
+    sources: Sequence[Source], recipe: Recipe, tokens: int, folder: Path, cursor: Cursor, report: Report
 ) -> None:
-    """Bring the sources in the language to learn into the order of the recipe's curriculum, if it has one.
+    """Put what is in the language to learn into the order of the recipe's curriculum, if it has one.
 
     Args:
-        sources: as `make_sources` gives them; only running text is in the language to learn.
-        recipe: the curriculum, and how long training is.
-        processes: how many share a step.
-        folder: keeps what was measured of each source, and its order.
-        begun: whether the run goes on with the order that it began with.
-        report: hears of the measuring.
+        sources: of `make_sources`.
+        recipe: the curriculum.
+        tokens: of a step.
+        folder: keeps measures and orders.
+        cursor: where the run goes on.
+        report: hears of the progress.
 
     Raises:
-        TextError: a file of the corpus is damaged.
+        TextError: a line of the corpus is no document.
     """
-    settings = recipe.training
-    if settings.curriculum.pacing == "off":
+    curriculum = recipe.training.curriculum
+    if curriculum.pacing == "off":
         return
-    tokens = settings.curriculum.share * settings.steps * _step_tokens(recipe, processes)
-    own = [source for source in sources if source.name.startswith(_TURKISH)]
-    for place, source in enumerate(own):
-        documents, kept, length = source.documents, folder / f"{place}", tokens * source.share
-        assert isinstance(documents, Documents), "only running text is in the language to learn"
-        order = easy_first(documents, length, settings.curriculum, recipe.seed, kept, begun, report)
-        documents.reorder(order)
-
-
-def _step_tokens(recipe: Recipe, processes: int) -> int:
-    """Tokens of one step of the optimiser."""
-    settings = recipe.training
-    sequences = settings.batch_size * settings.gradient_accumulation * processes
-    return sequences * settings.sequence_length
+    for place, source in enumerate(sources):
+        documents = source.documents
+        if isinstance(documents, Documents) and source.name.startswith(_TURKISH):
+            length = curriculum.share * recipe.training.steps * tokens * source.share
+            begun, kept = cursor.documents.get(source.name, 0) > 0, folder / str(place)
+            documents.reorder(easy_first(documents, length, curriculum, recipe.seed, kept, begun, report))
 
 
 def _own(

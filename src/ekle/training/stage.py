@@ -26,7 +26,7 @@ from ekle.training.checkpoints import Checkpoints, load_progress
 from ekle.training.documents import Lines
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
-from ekle.training.mixture import apply_curriculum, make_sources
+from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
@@ -84,10 +84,11 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
     held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
     count = processes.num_processes
-    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, count, report)
+    tokens = settings.batch_size * settings.gradient_accumulation * settings.sequence_length * count
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
     with processes.main_process_first():
-        apply_curriculum(sources, recipe, count, folder / "curriculum", bool(cursor.documents), report)
+        read_easy_first(sources, recipe, tokens, folder / "curriculum", cursor, report)
     packed = pack(sources, length=settings.sequence_length, cursor=cursor)
     with closing(ahead(packed, _AHEAD * settings.batch_size * count)) as sequences:
         training = ContinuedTraining(
