@@ -12,8 +12,10 @@ a share of the bytes, not of the steps, because then the order is known before t
 was interrupted goes on with the same document.
 """
 
+import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from ekle.errors import TextError
 from ekle.files import whole_file
 from ekle.progress import Report
 from ekle.recipe.training import Curriculum
@@ -144,7 +147,7 @@ def measure_once(lines: Lines, kept: Path, report: Report) -> Measured:
                 task.advance(sizes[-1])
         found = {"measures": torch.tensor(measured), "bytes": torch.tensor(sizes)}
         with whole_file(kept) as temporary:
-            save_file(found, temporary, metadata={"text": text})
+            save_file(found, temporary, metadata={"file": str(size)})
     return Measured(scores(found["measures"].numpy()), found["bytes"].numpy())
 
 
@@ -155,11 +158,11 @@ def _bytes_per_token(documents: Documents) -> float:
     return size / sum(len(documents.ids(number)) + 1 for number in sample)
 
 
-def _read(kept: Path, text: str) -> dict[str, torch.Tensor] | None:
-    """What `measure_once` kept for a `text` described so; None where there is nothing of use."""
+def _read(kept: Path, size: int) -> dict[str, torch.Tensor] | None:
+    """What `measure_once` kept for a file of `size` bytes; None where there is nothing of use."""
     try:
         with safe_open(kept, framework="pt") as handle:
-            if (handle.metadata() or {}).get("text") != text:
+            if (handle.metadata() or {}).get("file") != str(size):
                 return None
             return {name: handle.get_tensor(name) for name in ("measures", "bytes")}
     except (OSError, SafetensorError):

@@ -92,15 +92,8 @@ class Lines:
         turn, place = divmod(number, len(self._starts))
         if self._turn is None or self._turn[0] != turn:
             self._turn = turn, self._order(turn)
-        return self._at(self._starts[self._turn[1][place]], field)
-
-    def text(self, number: int) -> str:
-        """The text of line `number`; raises as `value`."""
-        return str(self.value(number, "text"))
-
-    def _at(self, start: int, field: str) -> Any:
         with self.path.open("rb") as handle:
-            handle.seek(start)
+            handle.seek(self._starts[self._turn[1][place]])
             line = handle.readline()
         try:
             return json.loads(line)[field]
