@@ -32,7 +32,6 @@ from ekle.model.chunks import WEIGHT_CELLS
 from ekle.recipe.training import Dora
 
 
-
 def scale_of(dora: Dora) -> float:
     """s, the factor of B A."""
     return dora.alpha / (math.sqrt(dora.rank) if dora.rslora else dora.rank)

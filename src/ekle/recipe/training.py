@@ -1,8 +1,8 @@
 """`[training]`: continued training of the extended model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from ekle.recipe.section import Section
 
@@ -10,6 +10,7 @@ Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw", "muon"]
 Learners = Literal["rows", "rows_and_adapters"]
+Precision = Literal["bf16", "fp32"]
 
 
 class Dora(Section):
@@ -114,7 +115,9 @@ class Training(Section):
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.1, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
+    state_precision: Precision = "fp32"
+    """Of the two averages that Sophia keeps for each number that learns; bf16 takes half the memory."""
     activation_checkpointing: bool = True
     replay_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of the training tokens that comes from the replay text."""
@@ -133,3 +136,11 @@ class Training(Section):
     adamw: AdamW = AdamW()
     muon: Muon = Muon()
     alignment: Alignment = Alignment()
+
+    @model_validator(mode="after")
+    def _has_an_optimizer_for_its_state(self) -> Self:
+        if self.state_precision == "bf16" and self.optimizer != "sophia":
+            raise ValueError(
+                f"only sophia keeps its state in bf16; with {self.optimizer}, set state_precision to fp32"
+            )
+        return self
