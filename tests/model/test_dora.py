@@ -143,7 +143,7 @@ def test_a_matrix_taken_in_parts_has_the_same_norms(monkeypatch: pytest.MonkeyPa
         layer.lora_b.normal_()
     layer.refresh_norm()
     whole = layer.norm.clone()
-    monkeypatch.setattr("ekle.model.dora._CELLS", 50)  # five rows at a time
+    monkeypatch.setattr("ekle.model.dora.WEIGHT_CELLS", 50)  # five rows at a time
     layer.norm.zero_()
     layer.refresh_norm()
     torch.testing.assert_close(layer.norm, whole)

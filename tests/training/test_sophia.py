@@ -167,3 +167,51 @@ def test_state_survives_its_dictionary() -> None:
     steps(third, rest, [0.3, 0.4])
     assert torch.equal(whole, rest)
     assert math.isfinite(third.clipped.item())
+
+
+def test_a_state_in_half_precision_follows_small_changes() -> None:
+    """Rounded to the nearest, an average that moves by less than its step would stand still for ever."""
+    exact = nn.Parameter(torch.zeros(4096))
+    half = nn.Parameter(torch.zeros(4096))
+    nearest = torch.zeros(4096, dtype=torch.bfloat16)
+    optimizers = Sophia([exact], lr=0.0), Sophia([half], lr=0.0, state_dtype=torch.bfloat16)
+    for size in (1.0, *[0.9] * 60):
+        for parameter, optimizer in zip((exact, half), optimizers, strict=True):
+            parameter.grad = torch.full((4096,), size)
+            optimizer.update_curvature(1)
+            optimizer.step()
+        nearest.mul_(0.99).add_(0.01 * size**2)
+    for name in ("momentum", "curvature"):
+        kept = optimizers[1].state[half][name]
+        assert kept.dtype == torch.bfloat16
+        wanted = optimizers[0].state[exact][name]
+        assert kept.float().mean().item() == pytest.approx(wanted.mean().item(), rel=2e-3)
+    assert nearest.float().mean().item() != pytest.approx(wanted.mean().item(), rel=2e-2)
+
+
+def test_a_value_that_half_precision_has_is_not_rounded_away() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    sophia = Sophia([parameter], lr=0.0, betas=(0.5, 0.5), state_dtype=torch.bfloat16)
+    parameter.grad = torch.tensor([2.0, -0.5, 0.0])
+    sophia.step()
+    assert sophia.state[parameter]["momentum"].tolist() == [1.0, -0.25, 0.0]
+
+
+def test_a_state_in_half_precision_survives_its_dictionary() -> None:
+    def steps(sophia: Sophia, parameter: nn.Parameter, values: list[float]) -> None:
+        for value in values:
+            parameter.grad = torch.full((50,), value)
+            sophia.update_curvature(2)
+            sophia.step()
+
+    whole, half = nn.Parameter(torch.ones(50)), nn.Parameter(torch.ones(50))
+    first, second = (Sophia([each], lr=0.01, state_dtype=torch.bfloat16) for each in (whole, half))
+    steps(first, whole, [0.1, 0.23, -0.3, 0.41])
+    steps(second, half, [0.1, 0.23])
+    rest = nn.Parameter(half.detach().clone())
+    third = Sophia([rest], lr=0.01, state_dtype=torch.bfloat16)
+    third.load_state_dict(second.state_dict())
+    steps(third, rest, [-0.3, 0.41])
+    assert torch.equal(whole, rest)
+    assert third.state[rest]["momentum"].dtype == torch.bfloat16
+    assert torch.equal(first.state[whole]["momentum"], third.state[rest]["momentum"])

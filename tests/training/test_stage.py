@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
-from ekle.errors import CheckpointError, RunFolderError, SpaceError, TrainingError
+from ekle.errors import CheckpointError, RecipeError, RunFolderError, SpaceError, TrainingError
 from ekle.model.bits_per_byte import measure
 from ekle.model.trained import load_trained
 from ekle.progress import silent
@@ -150,14 +150,18 @@ def test_peft_reads_the_adapter(inputs: Inputs, tmp_path: Path) -> None:
     torch.testing.assert_close(ours.get_parameter(name), theirs.get_parameter(name), atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_the_other_optimisers_go_on_exactly_too(inputs: Inputs, tmp_path: Path, optimizer: str) -> None:
-    train(inputs, tmp_path / "whole", optimizer=optimizer)
+@pytest.mark.parametrize(
+    "other", [{"optimizer": "adamw"}, {"optimizer": "muon"}, {"state_precision": "bf16"}]
+)
+def test_other_optimisers_and_a_state_in_half_precision_go_on_exactly_too(
+    inputs: Inputs, tmp_path: Path, other: dict[str, str]
+) -> None:
+    train(inputs, tmp_path / "whole", **other)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Passes, "learn", after(11, Passes.learn))
         with pytest.raises(Killed):
-            train(inputs, tmp_path / "killed", optimizer=optimizer)
-    train(inputs, tmp_path / "killed", optimizer=optimizer)
+            train(inputs, tmp_path / "killed", **other)
+    train(inputs, tmp_path / "killed", **other)
     assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
@@ -173,6 +177,11 @@ def test_a_run_with_a_curriculum_goes_on_exactly(inputs: Inputs, tmp_path: Path)
     assert_same(tmp_path / "killed", tmp_path / "whole")
     rows = [load_file(tmp_path / name / "new_rows.safetensors")["input"] for name in ("whole", "plain")]
     assert not torch.equal(*rows), "the order matters"
+
+
+def test_only_sophia_keeps_its_state_in_half_precision() -> None:
+    with pytest.raises(RecipeError, match="with adamw, set state_precision to fp32"):
+        recipe(state_precision="bf16", optimizer="adamw")
 
 
 def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path) -> None:

@@ -28,9 +28,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ekle.errors import CheckpointError
+from ekle.model.chunks import WEIGHT_CELLS
 from ekle.recipe.training import Dora
-
-_CELLS = 2**23  # of W + s B A that a norm looks at together: 32 MB in float32
 
 
 def scale_of(dora: Dora) -> float:
@@ -234,4 +233,4 @@ def _gain(magnitude: Tensor, norm: Tensor) -> Tensor:
 
 def _row_parts(weight: Tensor) -> tuple[Tensor, ...]:
     """The matrix in parts of whole rows."""
-    return torch.split(weight, max(_CELLS // weight.shape[1], 1))
+    return torch.split(weight, max(WEIGHT_CELLS // weight.shape[1], 1))

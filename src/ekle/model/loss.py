@@ -11,18 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ekle.model.chunks import chunk_tokens
+
 IGNORED = -100
 """Label of a position that does not count, as in `torch.nn.functional.cross_entropy`."""
-
-_CELLS_CPU = 2**23  # logits at once: 32 MB in float32; more leaves the processor's cache and is slower
-_CELLS_CUDA = 2**28
 
 Reduction = Literal["mean", "sum", "none"]
 
 
 def chunk_size(rows: int, device: torch.device) -> int:
     """Tokens a chunk, for a vocabulary of `rows`, that keep the device busy with little memory."""
-    return max((_CELLS_CPU if device.type == "cpu" else _CELLS_CUDA) // rows, 16)
+    return chunk_tokens(rows, device.type)
 
 
 def row_blocks(head: nn.Module) -> tuple[Tensor, ...]:
@@ -113,6 +112,12 @@ class _Scratch:
             self._float[:count].copy_(self._product[:count])
         return self._float[:count]
 
+    def halved(self, slope: Tensor) -> Tensor:
+        """`slope`, which fills what `scores` gave, in the precision of the states and without new room."""
+        if self._float is self._product:
+            return slope
+        return self._product[: len(slope)].copy_(slope)
+
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """The gradients are made in the forward pass, while the chunk's probabilities are at hand."""
@@ -151,7 +156,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if not learning:
                 continue
             # d loss / d logits = weight x (probability - [label]), in place of the probabilities
-            slope = mass.mul_(weight / total).scatter_add_(1, wanted, -weight).to(states.dtype)
+            slope = scratch.halved(mass.mul_(weight / total).scatter_add_(1, wanted, -weight))
             first = 0
             for block, grad in zip(scratch.blocks, grad_blocks, strict=True):
                 share = slope[:, first : first + len(block)]

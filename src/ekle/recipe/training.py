@@ -1,6 +1,6 @@
 """`[training]`: continued training of the extended model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -10,6 +10,7 @@ Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw", "muon"]
 Learners = Literal["rows", "rows_and_adapters"]
+Precision = Literal["bf16", "fp32"]
 
 
 class Dora(Section):
@@ -128,7 +129,9 @@ class Training(Section):
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.1, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
+    state_precision: Precision = "fp32"
+    """Of the two averages that Sophia keeps for each number that learns; bf16 takes half the memory."""
     activation_checkpointing: bool = True
     replay_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of the training tokens that comes from the replay text."""
@@ -157,10 +160,18 @@ class Training(Section):
     alignment: Alignment = Alignment()
 
     @model_validator(mode="after")
-    def _leave_something_to_learn(self) -> "Training":
+    def _leave_something_to_learn(self) -> Self:
         if self.replay_share + self.instruction_share >= 1:
             raise ValueError(
                 f"replay_share {self.replay_share:g} and instruction_share {self.instruction_share:g} leave "
                 "nothing for corpus.sources; lower one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_optimizer_for_its_state(self) -> Self:
+        if self.state_precision == "bf16" and self.optimizer != "sophia":
+            raise ValueError(
+                f"only sophia keeps its state in bf16; with {self.optimizer}, set state_precision to fp32"
             )
         return self

@@ -38,6 +38,7 @@ def make_optimizer(model: nn.Module, rows: NewRows, settings: Training) -> torch
                 rho=settings.sophia.rho,
                 epsilon=settings.sophia.epsilon,
                 bias_correction=settings.sophia.bias_correction,
+                state_dtype=torch.bfloat16 if settings.state_precision == "bf16" else None,
             )
         case "adamw":
             adamw = settings.adamw

@@ -6,6 +6,10 @@
 
 h' is the Gauss-Newton-Bartlett estimate (Algorithm 2): N g' * g', where g' is the gradient of the mean
 loss of N tokens whose labels are drawn from the model itself.
+
+m and h may be kept in bfloat16, which halves what the optimiser holds. Its steps are 0.4 % wide, far more
+than what (1 - b2) adds to h, so that rounding to the nearest would leave h where it is. Here a value goes up
+or down by chance, with its distance as the odds (stochastic rounding), and so is right on average.
 """
 
 from collections.abc import Iterable
@@ -30,6 +34,7 @@ class Sophia(torch.optim.Optimizer):
         epsilon: least curvature times rho.
         bias_correction: divide the curvature by 1 - b2^n after n estimates. The original does not,
             and with the 200 estimates of a short run it then clips nearly every coordinate.
+        state_dtype: precision of m and h; None is that of the parameters.
 
     Attributes:
         clipped: share of the coordinates that the last step clipped, a scalar tensor.
@@ -44,6 +49,7 @@ class Sophia(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         epsilon: float = 1e-12,
         bias_correction: bool = True,
+        state_dtype: torch.dtype | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -54,20 +60,25 @@ class Sophia(torch.optim.Optimizer):
             "bias_correction": bias_correction,
             "sparse": False,
             "estimates": 0,
+            "rounds": 0,
         }
         super().__init__(params, defaults)
         self.clipped = torch.tensor(float("nan"))
+        self._state_dtype = state_dtype
 
     @torch.no_grad()
     def update_curvature(self, tokens: int) -> None:
         """Take the gradients that are there, of the mean loss of `tokens` sampled labels, as an estimate."""
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
             group["estimates"] += 1
+            rounding = _Rounding(number, group)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     curvature, gradient = self._state(parameter)["curvature"], parameter.grad
                     decay = group["betas"][1]
-                    curvature.mul_(decay).addcmul_(gradient, gradient, value=(1 - decay) * tokens)
+                    averaged = curvature.to(gradient.dtype).mul_(decay)
+                    averaged.addcmul_(gradient, gradient, value=(1 - decay) * tokens)
+                    rounding.store(averaged, curvature)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -75,31 +86,34 @@ class Sophia(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Sophia takes no closure")
         clipped, moved = [], []
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
+            rounding = _Rounding(number, group)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    counts = self._step(parameter, group)
+                    counts = self._step(parameter, group, rounding)
                     clipped.append(counts[0])
                     moved.append(counts[1])
         if moved:
             self.clipped = torch.stack(clipped).sum() / torch.stack(moved).sum().clamp(min=1)
 
-    def _step(self, parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    def _step(self, parameter: Tensor, group: dict[str, Any], rounding: "_Rounding") -> tuple[Tensor, Tensor]:
         """Update one parameter; how many of its coordinates were clipped, and how many there are."""
         assert parameter.grad is not None
         state, gradient, lr = self._state(parameter), parameter.grad, group["lr"]
         momentum, curvature = state["momentum"], state["curvature"]
         seen = gradient.ne(0).any(dim=1, keepdim=True) if group["sparse"] else None
-        averaged = momentum.lerp(gradient, 1 - group["betas"][0])
-        momentum.copy_(averaged if seen is None else torch.where(seen, averaged, momentum))
+        averaged = momentum.to(gradient.dtype).lerp(gradient, 1 - group["betas"][0])
+        if seen is not None:
+            averaged = torch.where(seen, averaged, momentum)
+        rounding.store(averaged, momentum)
         decay = 1 - lr * group["weight_decay"]
         parameter.mul_(decay if seen is None else torch.where(seen, decay, 1.0))
 
         correction = 1.0
         if group["bias_correction"] and group["estimates"]:
             correction = 1 - group["betas"][1] ** group["estimates"]
-        scale = (curvature * (group["rho"] / correction)).clamp_(min=group["epsilon"])
-        update = momentum / scale
+        scale = (curvature.to(gradient.dtype) * (group["rho"] / correction)).clamp_(min=group["epsilon"])
+        update = averaged / scale
         if seen is not None:
             update *= seen
         clipped = (update.abs() >= 1).sum()
@@ -110,6 +124,32 @@ class Sophia(torch.optim.Optimizer):
     def _state(self, parameter: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.state[parameter]
         if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-            state["curvature"] = torch.zeros_like(parameter)
+            state["momentum"] = torch.zeros_like(parameter, dtype=self._state_dtype)
+            state["curvature"] = torch.zeros_like(parameter, dtype=self._state_dtype)
         return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state; PyTorch would leave it in the precision of the parameters."""
+        super().load_state_dict(state_dict)
+        if self._state_dtype is not None:
+            for state in self.state.values():
+                state.update({name: value.to(self._state_dtype) for name, value in state.items()})
+
+
+class _Rounding:
+    """Stores values of one group in its state, the same ones however often the run was interrupted."""
+
+    def __init__(self, number: int, group: dict[str, Any]) -> None:
+        group["rounds"] += 1
+        self._seed = (number << 32) + group["rounds"]
+        self._generator: torch.Generator | None = None
+
+    def store(self, values: Tensor, state: Tensor) -> None:
+        """Write float32 `values` into `state`, rounded by chance where it is bfloat16."""
+        if state.dtype == torch.bfloat16:
+            if self._generator is None:
+                self._generator = torch.Generator(state.device).manual_seed(self._seed)
+            # bfloat16 is the upper half of float32: what is added to the lower half may carry into it.
+            noise = torch.empty_like(values, dtype=torch.int32).random_(0, 2**16, generator=self._generator)
+            values = noise.add_(values.view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32)
+        state.copy_(values)

@@ -1,0 +1,1 @@
+"""What a recipe will need: memory, disk and hours, by formula, before anything starts."""

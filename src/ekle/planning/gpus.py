@@ -1,0 +1,67 @@
+"""How much memory a GPU has and how fast it multiplies, from its name or its size."""
+
+import re
+from dataclasses import dataclass
+
+from ekle.errors import InputError
+from ekle.page.wording import SPACE
+from ekle.planning.tables import rows
+
+_UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
+_YARDSTICK = "a100-40"  # of the guide; its speed stands in where only a size is given
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Memory in bytes; operations a second of products in half precision and in float32."""
+
+    name: str
+    bytes: int
+    flops: float
+    fp32_flops: float
+    bf16: bool = True
+    """Whether it multiplies bfloat16 in hardware."""
+    guessed: str = ""
+    """The GPU whose speed is taken, where only the memory is known."""
+
+
+def find_gpu(text: str) -> Gpu:
+    """The GPU that `--gpu` means: a name of the table, or its memory as "40GB", "39.5 GiB" or "40".
+
+    Raises:
+        InputError: it is neither.
+    """
+    wanted = re.sub(r"[\s_]", "", text)
+    for gpu in known_gpus():
+        if re.fullmatch(gpu.name, wanted, re.IGNORECASE):
+            return gpu
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(GB|GiB|MB|MiB|)", wanted, re.IGNORECASE)
+    if found is None or float(found[1]) == 0:
+        names = ", ".join(gpu.name for gpu in known_gpus())
+        raise InputError(f"--gpu {text}: give a size such as 40GB, or one of {names}")
+    unit = next(size for name, size in _UNITS.items() if re.fullmatch(name, found[2] or "GB", re.IGNORECASE))
+    return sized_gpu(round(float(found[1]) * unit))
+
+
+def sized_gpu(size: int, name: str = "") -> Gpu:
+    """A GPU of which only the memory is known, and perhaps what its driver calls it."""
+    for gpu in known_gpus():
+        model = gpu.name.partition("-")[0]
+        if name and re.search(rf"\b{model}(?!\d)", name.replace("RTX ", "rtx"), re.IGNORECASE):
+            return Gpu(name, size, gpu.flops, gpu.fp32_flops, gpu.bf16)
+    like = next(gpu for gpu in known_gpus() if gpu.name == _YARDSTICK)
+    return Gpu(name or f"{size / 1e9:g}{SPACE}GB", size, like.flops, like.fp32_flops, guessed=like.name)
+
+
+def known_gpus() -> list[Gpu]:
+    """The GPUs of `data/gpus.tsv`, smallest first."""
+    return [
+        Gpu(
+            row["name"],
+            round(float(row["gibibytes"]) * 2**30),
+            float(row["teraflops"]) * 1e12,
+            float(row["fp32"]) * 1e12,
+            row["bf16"] == "yes",
+        )
+        for row in rows("gpus")
+    ]
