@@ -1,7 +1,7 @@
 """What one block keeps for its backward pass, tensor by tensor, and what that pass needs on top.
 
-The formulas follow the engine: DoRA's autograd function keeps its input, its output and x A^T; RMSNorm is made
-in float32, so that in bfloat16 it keeps a copy twice as wide; packed sequences have a mask, with which
+The formulas follow the engine: DoRA's autograd function keeps its input, its output and x A^T; RMSNorm is
+made in float32, so that in bfloat16 it keeps a copy twice as wide; packed sequences have a mask, with which
 attention repeats keys and values for every head and keeps the mask in the precision of the products.
 """
 

@@ -133,6 +133,14 @@ class Training(Section):
     state_precision: Precision = "fp32"
     """Of the two averages that Sophia keeps for each number that learns; bf16 takes half the memory."""
     activation_checkpointing: bool = True
+    attention: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
+    """`auto` takes FlashAttention 2 on a GPU where it is installed, otherwise PyTorch's own attention."""
+    tf32: bool = True
+    """Let a GPU multiply float32 matrices in TF32; norms of DoRA stay exact."""
+    compile: bool = False
+    """Compile the decoder layers (torch.compile): minutes at the start for faster steps after."""
+    liger: bool = False
+    """Liger's kernels for norms, positions and the MLP; CUDA only."""
     replay_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of the training tokens that comes from the replay text."""
     instruction_share: float = Field(default=0.0, ge=0, lt=1)

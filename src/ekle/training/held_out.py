@@ -6,6 +6,7 @@ from typing import Any
 from ekle.artifacts import Corpus, read_documents
 from ekle.errors import CheckpointError, TrainingError
 from ekle.model.bits_per_byte import Likelihood, measure
+from ekle.training.kernels import uncompiled
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class HeldOut:
 
     def measure(self, model: Any) -> Likelihood:
         """The likelihood of all documents together."""
-        return measure(
-            model, self.tokenizer, self.documents, context=self.context, batch_size=self.batch_size
-        )
+        with uncompiled():
+            return measure(
+                model, self.tokenizer, self.documents, context=self.context, batch_size=self.batch_size
+            )
 
     def figures(self, model: Any, step: int) -> dict[str, float]:
         """What the training log says of an evaluation after `step` steps.

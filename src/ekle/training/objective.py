@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ekle.model.loss import IGNORED, chunk_size, row_blocks, sample_labels, weighted_cross_entropy
 from ekle.recipe.training import Neftune
+from ekle.training.kernels import packed_bounds
 from ekle.training.neftune import add_noise
 
 
@@ -72,8 +73,9 @@ class Objective(nn.Module):
         if noise is not None:
             embeddings = add_noise(embeddings, position_ids, self.neftune, noise)
         decoder, head = self.language_model.get_decoder(), self.language_model.get_output_embeddings()
+        bounds = packed_bounds(self.language_model, position_ids)
         # A cache would hide from the attention mask where a packed document ends.
-        hidden = decoder(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False)[0]
+        hidden = decoder(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False, **bounds)[0]
         states, wanted = hidden.flatten(0, 1), labels.flatten()
         chunk = chunk_size(sum(len(block) for block in row_blocks(head)), states.device)
         counts = wanted != IGNORED

@@ -26,6 +26,7 @@ from ekle.training.checkpoints import Checkpoints, load_progress
 from ekle.training.documents import Lines
 from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
+from ekle.training.kernels import Attention, check_liger, choose_attention, float32_products, use_kernels
 from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
@@ -76,9 +77,12 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     processes.wait_for_everyone()
 
     dtype = _precision(recipe, device, report)
-    objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype)
+    attention = choose_attention(settings, device, dtype)
+    check_liger(settings, device)
+    objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
     if settings.alignment.steps and not resume:
         _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
+    use_kernels(objective.language_model, settings, device)
     documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
@@ -106,16 +110,19 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
             ),
             device,
         )
-        training.run(resume)
+        with float32_products(settings, device):
+            training.run(resume)
     if processes.is_main_process:
         _write_results(training, folder, dtype)
     processes.wait_for_everyone()
     return Checkpoint(folder)
 
 
-def _objective(recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype) -> tuple[Objective, NewRows, Any]:
+def _objective(
+    recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype, attention: Attention
+) -> tuple[Objective, NewRows, Any]:
     """The extended model, ready to be trained; its new rows; and its tokenizer."""
-    model, tokenizer = _load(extended, dtype)
+    model, tokenizer = _load(extended, dtype, attention)
     model.requires_grad_(False)
     rows = split_rows(model, extended.first_new_id)
     attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
@@ -152,11 +159,15 @@ def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dt
     return torch.bfloat16
 
 
-def _load(extended: ExtendedModel, dtype: torch.dtype) -> tuple[Any, Any]:
+def _load(extended: ExtendedModel, dtype: torch.dtype, attention: Attention) -> tuple[Any, Any]:
     transformers_logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            extended.model, dtype=dtype, use_safetensors=True, local_files_only=True
+            extended.model,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(extended.model, local_files_only=True)
     except (OSError, ValueError, SafetensorError) as error:
