@@ -13,6 +13,7 @@ from ekle.text.read import files_of
 _TEXTS: dict[Stage, tuple[str, ...]] = {
     "corpus": ("corpus.sources", "corpus.replay", "corpus.held_out_files", "corpus.other_files"),
     "vocabulary": ("vocabulary.protect", "vocabulary.keep", "vocabulary.gold"),
+    "evaluation": ("evaluation.gold", "evaluation.parallel"),
 }
 """The settings of each stage that name text."""
 
