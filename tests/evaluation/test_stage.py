@@ -27,8 +27,8 @@ def evaluated(recipe, inputs, tmp_path):
 def test_everything_promised_is_measured(evaluated):
     figures = evaluated.figures
     assert set(figures) == {
-        "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "drift",
-        "likelihood", "generation", "training", "verdict",
+        "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "morphology",
+        "drift", "likelihood", "generation", "training", "verdict",
     }  # fmt: skip
     assert set(figures["tokens"]["by_text"]) == {"prose", "street"}
     assert set(figures["drift"]) == {"english"}

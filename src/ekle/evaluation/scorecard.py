@@ -32,6 +32,7 @@ from ekle.evaluation.beside import measure_beside
 from ekle.evaluation.drift import measure_preservation
 from ekle.evaluation.generation import generate_samples
 from ekle.evaluation.likelihood import Losses, compare_losses, measure_losses
+from ekle.evaluation.morphology import measure_morphology
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
 from ekle.evaluation.subjects import Subject
@@ -66,6 +67,11 @@ class Plan:
     known: dict[str, Any] = field(default_factory=dict)
     """Further entries of report.json that need no measuring, such as `vocabulary`."""
 
+    @property
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """All of them by name, the base and the extended one first."""
+        return {"base": self.base, "extended": self.extended, **self.beside}
+
 
 def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
     """Measure `plan`, keeping finished parts in `folder`/parts, and write report.json and report.html.
@@ -96,6 +102,10 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
     if texts.other:
         figures["drift"] = parts.get(
             "drift", lambda: measure_preservation(plan.base, plan.extended, texts.other, settings)
+        )
+    if texts.held_out or settings.gold:
+        figures["morphology"] = parts.get(
+            "morphology", lambda: measure_morphology(plan.tokenizers, texts.held_out, settings)
         )
     if plan.beside:
         figures["beside"] = parts.get(
