@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import BaseTokenizer, load_base
-from ekle.bpe.measure import count_tokens, encode_speeds, measure_drift
+from ekle.bpe.measure import count_tokens, measure_drift
+from ekle.bpe.speed import encode_speeds
 from ekle.corpus.count import count_sources
 from ekle.counting import Counts
 from ekle.evaluation.morphemes import agreement, root_uncut

@@ -2,19 +2,20 @@
 
 import pytest
 from tiny import byte_level
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
 from ekle.bpe.compare import compare_tokenizers, load_tokenizer
 from ekle.bpe.measure import (
     count_floor,
     count_tokens,
-    encode_speeds,
     measure_drift,
+    measure_reach,
     measure_use,
     new_ids,
     split_lines,
 )
 from ekle.bpe.spans import changed_words, count_words, token_spans
+from ekle.bpe.speed import decode_speeds, encode_speeds
 from ekle.errors import TextError, TokenizerError
 
 BASE = byte_level("e v")
@@ -115,6 +116,33 @@ def test_speeds_come_in_the_order_of_the_tokenizers():
     )
     speeds = encode_speeds([slow, BASE], ["evler ev " * 2_000], rounds=3)
     assert 0 < speeds[0] < speeds[1]
+
+
+def test_decoding_is_timed_on_the_same_text():
+    text = ["evler ev " * 2_000]
+    base, extended = decode_speeds([BASE, EXTENDED], text, rounds=3)
+    assert 0 < base < extended  # half as many tokens to look up
+    with pytest.raises(TextError, match="no text"):
+        decode_speeds([BASE], [""])
+
+
+def test_a_token_that_the_pre_tokenizer_cuts_is_not_reached():
+    tokenizer = byte_level("a b")
+    assert measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]]).by_own_text == 1
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    # "ab" at the end of a word is cut in two; where a word goes on it is not.
+    cut = pre_tokenizers.Split(Regex("(?<=a)(?=b$)"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, whole])
+    reach = measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]])
+    assert (reach.by_own_text, reach.in_a_word) == (0, 1)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("b", "isolated"), whole])
+    assert measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]]).in_a_word == 0
+
+
+def test_half_a_character_is_not_reached_by_text():
+    tokenizer = byte_level("Ä Ł")
+    vocab = tokenizer.get_vocab()
+    assert measure_reach(tokenizer, [vocab["Ä"], vocab["ÄŁ"]]).by_own_text == 1
 
 
 def test_spans_join_to_the_text_and_show_half_characters_as_bytes():

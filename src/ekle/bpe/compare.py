@@ -9,8 +9,9 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.base import load_base
 from ekle.bpe.changes import added_tokens, list_changes
-from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, encode_speeds, measure_drift, split_lines
+from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, measure_drift, split_lines
 from ekle.bpe.spans import is_byte_level
+from ekle.bpe.speed import decode_speeds, encode_speeds
 from ekle.errors import TokenizerError
 
 _SPEED_CHARACTERS = 400_000
@@ -52,9 +53,10 @@ def compare_tokenizers(
     Returns:
         One entry a tokenizer: `name`, `tokens` (vocabulary size), `texts` (by name: tokens,
         bytes_per_token, tokens_per_word, floor, tokens_saved, lines_changed) and
-        `characters_per_second`, `speed` (against the first). `lines_changed` and `changes` (a `Change` each,
-        all of them) are absent where the two spell their tokens differently; the first has no figures
-        against itself.
+        `characters_per_second`, `speed` (against the first), for decoding
+        `decoded_characters_per_second`, `decoding_speed`. `lines_changed` and `changes` (a `Change` each, all
+        of them) are absent where the two spell their tokens differently; the first has no figures against
+        itself.
 
     Raises:
         TokenizerError, InputError: a tokenizer cannot be opened.
@@ -90,11 +92,14 @@ def compare_tokenizers(
                         figures[title]["changes"] = [asdict(change) for change in listed]
         first = first or tokenizer
         rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})
-    speeds = encode_speeds(list(opened.values()), _some(texts))
-    for place, (row, speed) in enumerate(zip(rows, speeds, strict=True)):
-        row["characters_per_second"] = speed
+    some, every = _some(texts), list(opened.values())
+    encoding, decoding = encode_speeds(every, some), decode_speeds(every, some)
+    for place, row in enumerate(rows):
+        row["characters_per_second"] = encoding[place]
+        row["decoded_characters_per_second"] = decoding[place]
         if place:
-            row["speed"] = speed / speeds[0]
+            row["speed"] = encoding[place] / encoding[0]
+            row["decoding_speed"] = decoding[place] / decoding[0]
     return rows
 
 

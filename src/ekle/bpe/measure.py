@@ -1,11 +1,10 @@
-"""What a tokenizer makes of text: how many tokens, how fast, and what changes against another one.
+"""What a tokenizer makes of text: how many tokens, which of them, and what changes against another one.
 
 Everything here reads any `tokenizers.Tokenizer` and plain strings. A *word* is a run of characters
 between white space, so that figures do not depend on any tokenizer's idea of a word. Counts are kept
 a document, because intervals are drawn over documents.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ Counts = NDArray[np.int64]
 
 _BATCH_DOCUMENTS = 2_000
 _BATCH_CHARACTERS = 2_000_000  # encodings of a batch are in memory at once
+_NEVER_MERGED = "Q"  # no Turkish letter; what follows it is no part of any suffix
 
 
 @dataclass(frozen=True)
@@ -172,29 +172,31 @@ def count_ids(tokenizer: Tokenizer, documents: Sequence[str], ids: int) -> Count
     return counts
 
 
-def encode_speeds(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = 5) -> list[float]:
-    """Characters encoded a second by each tokenizer, in the order given.
+@dataclass(frozen=True)
+class Reach:
+    """How many of some tokens the full pipeline (normaliser, pre-tokenizer, merges) produces from text."""
 
-    The tokenizers take turns over the same text and the best of `rounds` counts, so that a busy
-    machine slows all of them alike; divide two of the figures to compare. A first, untimed round
-    fills the caches.
+    available: int
+    by_own_text: int
+    """Tokens that come out of their own text, with nothing before or behind it."""
+    in_a_word: int
+    """Tokens that come out so, or where a letter follows that no merge goes on with: steps to longer
+    tokens, and pieces that a pre-tokenizer makes only of words that go on."""
 
-    Raises:
-        TextError: the documents are empty.
-    """
-    parts = list(batches(documents))
-    characters = sum(len(text) for text in documents)
-    if not characters:
-        raise TextError("there is no text to time the tokenizers on")
-    best = [float("inf")] * len(tokenizers)
-    for turn in range(rounds + 1):
-        for place, tokenizer in enumerate(tokenizers):
-            started = time.perf_counter()
-            for batch in parts:
-                tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            if turn:
-                best[place] = min(best[place], time.perf_counter() - started)
-    return [characters / seconds for seconds in best]
+
+def measure_reach(tokenizer: Tokenizer, ids: Collection[int]) -> Reach:
+    """Encode the text of each of `ids` and see whether the id comes out; half a character never does."""
+    wanted = sorted(ids)
+    texts = [tokenizer.decode([number], skip_special_tokens=False) for number in wanted]
+    alone = _found(tokenizer, wanted, texts)
+    going_on = _found(tokenizer, wanted, [text + _NEVER_MERGED for text in texts])
+    return Reach(len(wanted), len(alone), len(alone | going_on))
+
+
+def _found(tokenizer: Tokenizer, wanted: Sequence[int], texts: Sequence[str]) -> set[int]:
+    """Those of `wanted` that stand in the encoding of their text."""
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return {number for number, one in zip(wanted, encodings, strict=True) if number in one.ids}
 
 
 def _per_document(

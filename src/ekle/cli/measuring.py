@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ekle.cli.options import Out, Set, Texts, live_report, named, settings, terminal
+from ekle.errors import InputError
 
 
 def evaluate(
@@ -25,29 +26,71 @@ def evaluate(
         list[Path] | None,
         typer.Option("--other", metavar="FILE|DIR", help="Text in other languages; may be given again."),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER", help="Another model or tokenizer to measure too; may be given again."
+        ),
+    ] = None,
+    gold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Turkish words whose morphemes are marked: CoNLL-U, Morpho Challenge or TrMor.",
+        ),
+    ] = None,
+    parallel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Turkish and English, tab between, for the models to translate."),
+    ] = None,
+    trained_on: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Text that was learned from, to count what of --text stands in it; a run's own is known.",
+        ),
+    ] = None,
     set_: Set = None,
 ) -> None:
-    """Measure a model against its base: tokens, drift, bits per byte, samples.
+    """Measure a model against its base, and others beside it.
 
-    The folder gets report.json and report.html. Where one of the two is a
-    tokenizer alone, only tokens are measured.
+    Tokens, morphology, drift, bits per byte, forgetting, generated text, speed and
+    memory; the folder gets report.json and report.html. Of a run, both the extended
+    and the trained model are measured. A tokenizer without a model gets the figures
+    about tokens alone.
     """
     from ekle.evaluation.terminal import scorecard_table
     from ekle.pipeline.steps import evaluate as measure
 
-    recipe = settings("evaluate", set_)
+    recipe = settings("evaluate", set_, evaluation={"gold": gold, "parallel": parallel})
     scorecard = measure(
         folder,
         against,
         named(text) if text else None,
         out,
         other=named(other or []),
+        beside=_beside(beside or []),
+        learned_from=trained_on or [],
         settings=recipe.evaluation,
         report=live_report(),
     )
     console = terminal()
     console.print(scorecard_table(scorecard.figures))
     console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def _beside(given: list[str]) -> dict[str, Path | str]:
+    """NAME=FOLDER by name; a folder alone is called by its own name."""
+    pairs: dict[str, Path | str] = {}
+    for item in given:
+        name, sign, place = item.partition("=")
+        if not sign or Path(item).exists():
+            ((name, _),) = named([Path(item)]).items()
+            place = item
+        if name in pairs:
+            raise InputError(f"two are called {name}; give --beside another NAME=FOLDER")
+        pairs[name] = place
+    return pairs
 
 
 def compare(

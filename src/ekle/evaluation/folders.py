@@ -1,20 +1,24 @@
-"""`ekle evaluate`: any model folder against any base, on any text, without a run."""
+"""`ekle evaluate`: any model folder against any base, and others beside it, on any text, without a run."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ekle.artifacts import Scorecard
 from ekle.bpe.compare import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
+from ekle.evaluation.names import OURS
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.scorecard import Plan, make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
-from ekle.evaluation.texts import file_texts
+from ekle.evaluation.texts import Texts, file_texts
 from ekle.evaluation.untouched import record_of
 from ekle.files import read_json
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
+
+_NAME = re.compile(r"[\w.+@-][\w.+@ -]*")  # a name is a key of the report and part of a file's name
 
 
 def evaluate_folder(
@@ -25,6 +29,10 @@ def evaluate_folder(
     out: Path,
     report: Report,
     other: Mapping[str, Path] | None = None,
+    *,
+    trained: Path | None = None,
+    beside: Mapping[str, Path | str] | None = None,
+    learned_from: Sequence[Path] = (),
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
@@ -38,43 +46,73 @@ def evaluate_folder(
         out: a new folder, or one that an interrupted evaluation left.
         report: says what happens.
         other: by name, files or folders in other languages or code, whose cut should not change.
+        trained: the model folder that training made of `model`.
+        beside: by name, further models or tokenizers, measured with the same rulers.
+        learned_from: text that vocabulary or training has seen; what of the texts stands in it is counted.
 
     Raises:
-        InputError: no text is named, or a folder is absent.
+        InputError: no text is named, a folder is absent, or a name is taken or no name.
         TextError: a text cannot be read.
-        TokenizerError, CheckpointError: a folder is damaged.
+        TokenizerError, CheckpointError: a folder is damaged, or its tokenizer and its rows disagree.
         RunFolderError: `out` holds something else.
     """
     if not texts and not other:
         raise InputError("name at least one text to measure on, with --text FILE")
     if not model.exists():
         raise InputError(f"there is no folder {model}")
+    beside = beside or {}
+    _check_names(beside)
     _check_place(out)
     sources = [*texts.values(), *(other or {}).values()]
-    measured = file_texts(texts, other or {})
-    for source, documents in zip(
-        sources, [*measured.held_out.values(), *measured.other.values()], strict=True
-    ):
-        if not documents:
-            raise TextError(f"{source} holds no text to measure on; give another")
+    measured = _texts(texts, other or {})
     base = Path(against)
+    subjects = [Subject("base", base), Subject("extended", model)]
+    subjects += [Subject("trained", trained)] if trained is not None else []
+    subjects += [Subject(name, Path(place)) for name, place in beside.items() if is_model(Path(place))]
+    if not (is_model(model) and is_model(base)):
+        subjects = []
+        report.say("One of the two is a tokenizer without a model; only tokens are measured")
+    tokenizers = {name: load_tokenizer(place) for name, place in beside.items()}
+    for subject in subjects:
+        subject.check()
+    files = [Path(file) for file in (*settings.gold, *settings.parallel)]
+    folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
     plan = Plan(
         title=model.resolve().name,
         base=load_tokenizer(against),
         extended=load_tokenizer(model),
-        subjects=[Subject("base", base), Subject("extended", model)]
-        if is_model(model) and is_model(base)
-        else [],
+        subjects=subjects,
         texts=measured,
         settings=settings,
-        stamp=stamp_of(settings, [model, base, *sources]),
+        stamp=stamp_of(settings, [*folders, *sources, *files, *learned_from]),
+        beside=tokenizers,
+        learned_from=list(learned_from),
         record=record_of(model),
         known=_vocabulary(model),
     )
-    if not plan.subjects:
-        report.say("One of the two is a tokenizer without a model; only tokens are measured")
     out.mkdir(parents=True, exist_ok=True)
     return make_scorecard(plan, out, report)
+
+
+def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
+    """The text to measure on, all of it there."""
+    measured = file_texts(texts, other)
+    for source, documents in zip(
+        [*texts.values(), *other.values()],
+        [*measured.held_out.values(), *measured.other.values()],
+        strict=True,
+    ):
+        if not documents:
+            raise TextError(f"{source} holds no text to measure on; give another")
+    return measured
+
+
+def _check_names(beside: Mapping[str, Path | str]) -> None:
+    for name in beside:
+        if name in OURS:
+            raise InputError(f"{name} is the name of one of ours; give --beside another NAME=FOLDER")
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{name!r} is no name for a report; give --beside NAME=FOLDER a plain one")
 
 
 def _check_place(out: Path) -> None:

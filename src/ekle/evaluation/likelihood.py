@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ekle.evaluation.confidence import change, ratio
+from ekle.evaluation.names import TOGETHER
 from ekle.evaluation.texts import draw
 from ekle.model.bits_per_byte import Likelihood, measure_documents, total
 from ekle.progress import Report
@@ -13,9 +14,6 @@ from ekle.recipe.evaluation import Evaluation
 
 Losses = dict[str, dict[str, list[Any]]]
 """By text: `nats`, `tokens` and `bytes`, one entry a document."""
-
-TOGETHER = "together"
-"""Name of the held-out texts in the language to learn, taken as one."""
 
 
 def measure_losses(

@@ -19,6 +19,7 @@ verdict       sentences: kind and text
 A compared figure is an object with `value`, and `low` and `high` where its 95 % interval is known.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,9 +28,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.artifacts import Scorecard
+from ekle.evaluation.beside import measure_beside
 from ekle.evaluation.drift import measure_preservation
 from ekle.evaluation.generation import generate_samples
 from ekle.evaluation.likelihood import Losses, compare_losses, measure_losses
+from ekle.evaluation.morphology import measure_morphology
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
 from ekle.evaluation.subjects import Subject
@@ -46,7 +49,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured; the first of `subjects` is what the others are held against."""
+    """What is to be measured; the first of `subjects` is the base, which the others are held against."""
 
     title: str
     base: Tokenizer
@@ -55,10 +58,19 @@ class Plan:
     texts: Texts
     settings: Evaluation
     stamp: str
+    beside: Mapping[str, Tokenizer] = field(default_factory=dict)
+    """Tokenizers of others, by name."""
+    learned_from: Sequence[Path] = ()
+    """Files and folders of text that vocabulary or training has seen."""
     record: Path | None = None
     """extension.json of the extended model, whose bytes are then checked against it."""
     known: dict[str, Any] = field(default_factory=dict)
     """Further entries of report.json that need no measuring, such as `vocabulary`."""
+
+    @property
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """All of them by name, the base and the extended one first."""
+        return {"base": self.base, "extended": self.extended, **self.beside}
 
 
 def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
@@ -90,6 +102,14 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
     if texts.other:
         figures["drift"] = parts.get(
             "drift", lambda: measure_preservation(plan.base, plan.extended, texts.other, settings)
+        )
+    if texts.held_out or settings.gold:
+        figures["morphology"] = parts.get(
+            "morphology", lambda: measure_morphology(plan.tokenizers, texts.held_out, settings)
+        )
+    if plan.beside:
+        figures["beside"] = parts.get(
+            "beside", lambda: measure_beside(plan.base, plan.beside, texts, settings)
         )
     if plan.record is not None and len(plan.subjects) > 1:
         record, base, extended = plan.record, plan.subjects[0].folder, plan.subjects[1].folder

@@ -9,15 +9,17 @@ import torch
 from transformers.utils import logging
 
 from ekle.artifacts import Checkpoint
+from ekle.bpe.compare import load_tokenizer
+from ekle.errors import CheckpointError
 from ekle.model.trained import load_trained
-from ekle.model.weights import open_weights
+from ekle.model.weights import INPUT_ROWS, open_weights
 
 
 class Subject:
     """A model under test.
 
     Args:
-        name: base, extended or trained; a key of report.json.
+        name: one of `OURS`, or what the user calls it; a key of report.json.
         folder: model and tokenizer.
         checkpoint: what training changed, put on top of `folder`; None for an unchanged model.
     """
@@ -39,13 +41,34 @@ class Subject:
         model, tokenizer = load_trained(self.folder, self.checkpoint, dtype, device)
         return model.eval(), tokenizer
 
+    def check(self) -> None:
+        """See that the tokenizer gives no id for which there is no row.
+
+        Raises:
+            CheckpointError: it does, or the folder is damaged.
+            TokenizerError: the folder holds no tokenizer.
+        """
+        highest = max(load_tokenizer(self.folder).get_vocab(with_added_tokens=True).values())
+        with open_weights(self.folder) as weights:
+            rows = weights.shape(INPUT_ROWS)[0]
+        if highest >= rows:
+            raise CheckpointError(
+                f"{self.folder} has {rows:,} embedding rows but a token with id {highest:,}; they do not "
+                "belong together: take tokenizer and model from one ekle extend"
+            )
+
     def size(self) -> dict[str, int]:
-        """How many parameters the model has, and how many of them are embedding and output rows."""
+        """How many parameters the model has, how many of them are embedding and output rows, and how many
+        bytes the folder's weights take.
+        """
         model, _ = self.loaded
         rows = {id(item): item for part in _row_parts(model) for item in part.parameters()}
+        with open_weights(self.folder) as weights:
+            stored = weights.bytes()
         return {
             "parameters": sum(item.numel() for item in model.parameters()),
             "row_parameters": sum(item.numel() for item in rows.values()),
+            "weight_bytes": stored,
         }
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
+from ekle.evaluation.names import OURS
 from ekle.page.wording import amount, counted, percent, signed
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
@@ -70,13 +71,16 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
                 percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
             )
         tables.append(table)
-    speeds = _table("encoding", "vocabulary", "characters/s", f"against {rows[0]['name']}")
+    against = f"against {rows[0]['name']}"
+    speeds = _table("speed", "vocabulary", "encodes characters/s", against, "decodes characters/s", against)
     for row in rows:
         speeds.add_row(
             row["name"],
             f"{row['tokens']:,}",
             amount(row["characters_per_second"]),
             f"{row['speed']:.2f}x" if "speed" in row else "",
+            amount(row["decoded_characters_per_second"]),
+            f"{row['decoding_speed']:.2f}x" if "speed" in row else "",
         )
     return _spaced([*tables, speeds])
 
@@ -127,9 +131,9 @@ def scorecard_table(figures: dict[str, Any]) -> Group:
         parts.append(table)
     if figures.get("likelihood"):
         models = figures["likelihood"]
-        table = _table("bits per byte", *models, "change")
-        last = list(models.values())[-1]
-        for name, part in last.items():
+        last = [name for name in OURS if name in models][-1]
+        table = _table("bits per byte", *models, f"{last} against base")
+        for name, part in models[last].items():
             values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]
             table.add_row(name, *values, signed(part["change"]["value"]) if "change" in part else "")
         parts.append(table)

@@ -12,11 +12,12 @@ from ekle.bpe.measure import (
     TokenCounts,
     count_floor,
     count_tokens,
-    encode_speeds,
+    measure_reach,
     measure_use,
     new_ids,
 )
 from ekle.bpe.spans import changed_words, count_words, token_spans
+from ekle.bpe.speed import decode_speeds, encode_speeds
 from ekle.evaluation.confidence import saved
 from ekle.evaluation.texts import draw
 from ekle.recipe.evaluation import Evaluation
@@ -34,33 +35,34 @@ def measure_tokens(
 
     Returns:
         `by_text` and `together` (documents, bytes, words, `base`, `extended`, `saved`, `floor`),
-        `new_tokens` (how many occur, and the share of the text's tokens that are new), `speed` in
-        characters a second, `words` (`common`, `gained`, `costly`) and `sentences` (one a genre).
+        `new_tokens` (how many there are, how many the pipeline reaches, how many occur, and the share of
+        the text's tokens that are new), `speed` of encoding and `decoding` in characters a second, `words`
+        (`common`, `gained`, `costly`) and `sentences` (one a genre).
     """
     counts = {name: (count_tokens(base, text), count_tokens(extended, text)) for name, text in texts.items()}
     floors = {name: int(count_floor(base, text).sum()) for name, text in texts.items()}
     everything = [document for text in texts.values() for document in text]
-    sample = draw(everything, _SPEED_BYTES, settings.seed)
-    speeds = encode_speeds([base, extended], sample)
     new = new_ids(base, extended)
-    use = measure_use(extended, everything, new)
+    use, reach = measure_use(extended, everything, new), measure_reach(extended, new)
     words = count_words(everything)
     return {
         "by_text": {
             name: _compared(old, grown, floors[name], settings) for name, (old, grown) in counts.items()
         },
         "together": _compared(
-            _joined([old for old, _ in counts.values()]),
-            _joined([grown for _, grown in counts.values()]),
+            joined([old for old, _ in counts.values()]),
+            joined([grown for _, grown in counts.values()]),
             sum(floors.values()),
             settings,
         ),
         "new_tokens": {
             "available": use.available,
+            "reached_by_own_text": reach.by_own_text,
+            "reached": reach.in_a_word,
             "used": use.used,
             "share_of_tokens": use.new / use.tokens,
         },
-        "speed": {"base": speeds[0], "extended": speeds[1], "ratio": speeds[1] / speeds[0]},
+        **speeds_of(base, extended, everything, settings.seed),
         "words": {
             order: [asdict(word) for word in changed_words(base, extended, words, _WORDS, order)]
             for order in ("common", "gained", "costly")
@@ -81,6 +83,18 @@ def cut(tokenizer: Tokenizer, text: str, new: frozenset[int]) -> list[dict[str, 
     ]
 
 
+def speeds_of(
+    base: Tokenizer, extended: Tokenizer, documents: Sequence[str], seed: int
+) -> dict[str, dict[str, float]]:
+    """`speed` of encoding and `decoding` of both in characters a second, and the `ratio` to the base's."""
+    sample = draw(documents, _SPEED_BYTES, seed)
+    figures = {}
+    for key, measure in (("speed", encode_speeds), ("decoding", decode_speeds)):
+        first, second = measure([base, extended], sample)
+        figures[key] = {"base": first, "extended": second, "ratio": second / first}
+    return figures
+
+
 def _compared(base: TokenCounts, extended: TokenCounts, floor: int, settings: Evaluation) -> dict[str, Any]:
     """The figures of both on the same documents; the floor is what no vocabulary can beat."""
     tokens = int(base.tokens.sum())
@@ -88,8 +102,8 @@ def _compared(base: TokenCounts, extended: TokenCounts, floor: int, settings: Ev
         "documents": len(base.tokens),
         "bytes": int(base.bytes.sum()),
         "words": int(base.words.sum()),
-        "base": _figures(base),
-        "extended": _figures(extended),
+        "base": averages(base),
+        "extended": averages(extended),
         "saved": saved(extended.tokens, base.tokens, settings.resamples, settings.seed),
         "floor": {
             "tokens": floor,
@@ -99,7 +113,8 @@ def _compared(base: TokenCounts, extended: TokenCounts, floor: int, settings: Ev
     }
 
 
-def _figures(counts: TokenCounts) -> dict[str, Any]:
+def averages(counts: TokenCounts) -> dict[str, Any]:
+    """`tokens`, `bytes_per_token` and `tokens_per_word`."""
     return {
         "tokens": int(counts.tokens.sum()),
         "bytes_per_token": counts.bytes_per_token,
@@ -107,7 +122,8 @@ def _figures(counts: TokenCounts) -> dict[str, Any]:
     }
 
 
-def _joined(parts: Sequence[TokenCounts]) -> TokenCounts:
+def joined(parts: Sequence[TokenCounts]) -> TokenCounts:
+    """Counts of several texts as those of one."""
     return TokenCounts(
         tokens=np.concatenate([part.tokens for part in parts]),
         bytes=np.concatenate([part.bytes for part in parts]),

@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from ekle.evaluation.confidence import clear
-from ekle.evaluation.likelihood import TOGETHER
+from ekle.evaluation.names import OURS, TOGETHER
 from ekle.page.wording import SPACE, amount, listed, percent, size, span
 
 TOY_PARAMETERS = 50_000_000
@@ -185,6 +185,6 @@ def _caveats(figures: dict[str, Any]) -> list[Sentence]:
 
 
 def _first_and_last(figures: dict[str, Any]) -> tuple[str, str | None]:
-    """The base, and the model that came furthest; None where only the base was measured."""
-    names = list(figures.get("likelihood", {}))
+    """The base, and the one of our models that came furthest; None where only the base was measured."""
+    names = [name for name in OURS if name in figures.get("likelihood", {})]
     return (names[0], names[-1]) if len(names) > 1 else ("base", None)

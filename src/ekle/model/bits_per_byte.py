@@ -8,11 +8,13 @@ section 3.1), so a base and an extended model are measured with the same ruler.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
+from ekle.model.batches import in_batches
 from ekle.model.loss import IGNORED, chunk_size, chunked_cross_entropy
 
 _START = "<|endoftext|>"
@@ -92,8 +94,8 @@ def measure_documents(
         raise InputError("bits per byte need a context of at least 2 tokens")
     if not any(documents):
         raise TextError("there is no text to measure bits per byte on")
-    start = _start_id(tokenizer)
-    sequences = [[start, *_encode(tokenizer, text)] for text in documents]
+    start = start_id(tokenizer)
+    sequences = [[start, *encode(tokenizer, text)] for text in documents]
     highest, rows = max(map(max, sequences)), model.config.vocab_size
     if highest >= rows:
         raise CheckpointError(
@@ -107,7 +109,8 @@ def measure_documents(
     model.eval()
     try:
         with torch.inference_mode():
-            for window, loss in _run(model, windows, batch_size):
+            losses = in_batches(windows, batch_size, partial(_losses, model), "evaluation.context")
+            for window, loss in zip(windows, losses, strict=True):
                 nats[window.document] += loss
     finally:
         model.train(training)
@@ -139,26 +142,7 @@ def _windows(document: int, ids: list[int], context: int) -> Iterator[_Window]:
             counted = end
 
 
-def _run(model: Any, windows: list[_Window], batch_size: int) -> Iterator[tuple[_Window, float]]:
-    """Each window with the sum of its losses in nats."""
-    place = 0
-    while place < len(windows):
-        batch = windows[place : place + batch_size]
-        try:
-            losses = _losses(model, batch)
-        except torch.OutOfMemoryError as error:
-            if batch_size == 1:
-                raise CheckpointError(
-                    f"the device has no memory for one window of {len(batch[0].ids):,} tokens; "
-                    "lower evaluation.context"
-                ) from error
-            batch_size = max(batch_size // 2, 1)
-            continue
-        yield from zip(batch, losses, strict=True)
-        place += len(batch)
-
-
-def _losses(model: Any, batch: list[_Window]) -> list[float]:
+def _losses(model: Any, batch: Sequence[_Window]) -> list[float]:
     """The loss in nats of each window, summed over the tokens it counts."""
     width = max(len(window.ids) for window in batch)
     ids = torch.zeros(len(batch), width, dtype=torch.long)
@@ -187,7 +171,7 @@ def _losses(model: Any, batch: list[_Window]) -> list[float]:
     return [float(part.sum()) for part in by_window]
 
 
-def _start_id(tokenizer: Any) -> int:
+def start_id(tokenizer: Any) -> int:
     """<|endoftext|>, or whatever else the tokenizer starts or ends a document with."""
     named = tokenizer.get_vocab().get(_START)
     for number in (named, tokenizer.bos_token_id, tokenizer.eos_token_id):
@@ -196,6 +180,7 @@ def _start_id(tokenizer: Any) -> int:
     raise TokenizerError(f"the tokenizer has no {_START} and no other token to start a document with")
 
 
-def _encode(tokenizer: Any, text: str) -> list[int]:
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """The ids of `text` alone."""
     ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return ids

@@ -30,6 +30,26 @@ def find_model(folder: Path) -> Path:
     raise InputError(f"{folder} holds no tokenizer.json, itself or in model/ or tokenizer/")
 
 
+def models_of(folder: Path) -> tuple[Path, Path | None]:
+    """The extended model in `folder`, and the trained one where it is a run that has made both.
+
+    Raises:
+        InputError: as `find_model`.
+    """
+    last = find_model(folder)
+    at = RunFolder(folder)
+    extended, released = at.place("extension") / "model", at.place("release") / "model"
+    both = at.is_run() and last == released and (extended / "config.json").is_file()
+    return (extended, released) if both else (last, None)
+
+
+def learned_by(folder: Path) -> list[Path]:
+    """The text that a run has learned from; none where `folder` is no run."""
+    corpus = RunFolder(folder).place("corpus")
+    files = (corpus / "train.jsonl", corpus / "replay.jsonl") if RunFolder(folder).is_run() else ()
+    return [file for file in files if file.is_file() and file.stat().st_size]
+
+
 def held_out_of(run: Path) -> dict[str, Path]:
     """The texts that a run kept for measuring, by genre.
 

@@ -19,6 +19,7 @@ _TEXTS: dict[Stage, tuple[str, ...]] = {
         "corpus.other_files",
     ),
     "vocabulary": ("vocabulary.protect", "vocabulary.keep", "vocabulary.gold"),
+    "evaluation": ("evaluation.gold", "evaluation.parallel"),
 }
 """The settings of each stage that name text."""
 

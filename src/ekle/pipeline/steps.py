@@ -13,7 +13,7 @@ from ekle.bpe.graft import Merge, graft
 from ekle.counting import Counts
 from ekle.errors import InputError, TextError
 from ekle.files import whole_folder
-from ekle.pipeline.lookup import find_model, held_out_of
+from ekle.pipeline.lookup import find_model, held_out_of, learned_by, models_of
 from ekle.pipeline.run import run
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
@@ -173,37 +173,45 @@ def evaluate(
     out: Path,
     *,
     other: Mapping[str, Path] | None = None,
+    beside: Mapping[str, Path | str] | None = None,
+    learned_from: Sequence[Path] = (),
     settings: Evaluation | None = None,
     report: Report | None = None,
 ) -> Scorecard:
     """Measure a model, or a tokenizer alone, against the base it was made from.
 
     Args:
-        model: a model, tokenizer, vocabulary or run folder.
+        model: a model, tokenizer, vocabulary or run folder; of a run, both the extended and the trained.
         against: the base, likewise, or "qwen3" for Qwen's tokenizer.
         texts: name to file or folder in the language that was learned; None means what the run
             `model` held out.
         out: gets report.json and report.html.
         other: name to file or folder in other languages, or code, whose cut should not change.
+        beside: name to further models or tokenizers, which are measured likewise.
+        learned_from: text that vocabulary or training has seen, beside what the run `model` learned from;
+            what of `texts` stands in it is counted.
         settings: limits and prompts.
         report: hears of the progress.
 
     Raises:
-        InputError: a folder is absent, or no text is named.
+        InputError: a folder is absent, no text is named, or a name in `beside` is taken.
         TextError, TokenizerError, CheckpointError: what is there cannot be read.
         RunFolderError: `out` holds something else.
     """
     from ekle.evaluation.folders import evaluate_folder
 
-    base = find_model(Path(against)) if Path(against).is_dir() else against
+    extended, trained = models_of(Path(model))
     return evaluate_folder(
-        find_model(Path(model)),
-        base,
+        extended,
+        _found(against),
         held_out_of(Path(model)) if texts is None else texts,
         settings or Evaluation(),
         Path(out),
         report or silent(),
         other,
+        trained=trained,
+        beside={name: _found(place) for name, place in (beside or {}).items()},
+        learned_from=[*learned_by(Path(model)), *learned_from],
     )
 
 
@@ -227,10 +235,13 @@ def compare(
     """
     from ekle.evaluation.comparison import compare_tokenizers
 
-    found = {
-        name: find_model(Path(where)) if Path(where).is_dir() else where for name, where in tokenizers.items()
-    }
+    found = {name: _found(where) for name, where in tokenizers.items()}
     return compare_tokenizers(found, texts, changes=changes)
+
+
+def _found(where: str | Path) -> str | Path:
+    """The model or tokenizer in a folder; a name that is no folder means itself."""
+    return find_model(Path(where)) if Path(where).is_dir() else where
 
 
 def export(model: Path, out: Path, *, settings: Release | None = None, report: Report | None = None) -> Path:

@@ -26,6 +26,11 @@ class Evaluation(Section):
     """Beginnings that each model continues; none: no samples."""
     new_tokens: PositiveInt = 32
     """Length of each generated sample, in tokens."""
+    gold: list[str] = []
+    """Turkish words whose morphemes people have marked, against which cuts are held: treebanks (CoNLL-U),
+    lists of segmented words (Morpho Challenge), hand-tagged text (TrMor)."""
+    parallel: list[str] = []
+    """Turkish and English sentences, a pair a line with a tab between, that the models translate."""
     resamples: PositiveInt = 1000
     """Bootstrap resamples behind each confidence interval."""
     seed: NonNegativeInt = 0

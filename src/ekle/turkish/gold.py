@@ -1,10 +1,10 @@
 """Words whose morphemes people have marked: read from the formats that such lists come in.
 
 Two kinds of gold exist. A *segmentation* gives all morpheme boundaries of a word, perhaps several readings. A
-treebank gives the lemma only, so it knows where the root ends and nothing more.
+treebank, or text tagged by hand, gives the lemma only, so it knows where the root ends and nothing more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,25 @@ class RootedWord:
     root: int
 
 
+def read_gold(path: Path) -> Sequence[SegmentedWord] | Sequence[RootedWord]:
+    """Whatever `path` holds: a treebank (.conllu), hand-tagged text (.gold), or else segmented words.
+
+    Raises:
+        TextError: there is no such file, its lines are of no such form, or it holds no word.
+    """
+    found: Sequence[SegmentedWord] | Sequence[RootedWord]
+    match path.suffix:
+        case ".conllu":
+            found = read_treebank(path)
+        case ".gold":
+            found = read_hand_tagged(path)
+        case _:
+            found = read_segmentations(path)
+    if not found:
+        raise TextError(f"{path} holds no word whose morphemes are marked; see docs/report.md for the forms")
+    return found
+
+
 def read_segmentations(path: Path) -> list[SegmentedWord]:
     """Words with their morphemes: a word, a tab, morphemes separated by spaces, readings by `|`.
 
@@ -51,6 +70,8 @@ def read_segmentations(path: Path) -> list[SegmentedWord]:
         if not line or line.startswith(("#", "word\t")):
             continue
         word, *fields = line.split("\t")
+        if not fields:
+            raise TextError(f"{path}:{number}: there is no tab between a word and its morphemes")
         readings = _fields_of_readings(fields)
         for morphemes in readings:
             if "".join(morphemes) != word:
@@ -108,6 +129,27 @@ def _treebank(path: Path) -> Iterator[RootedWord]:
             root = root_length(text, casing.lower(lemma))
             if root and root < len(text):
                 yield RootedWord(form, root)
+
+
+def read_hand_tagged(path: Path) -> list[RootedWord]:
+    """The inflected words of text tagged in the form of TrMor, in their order, each as often as it occurs.
+
+    A line is a word, a tab, and its analysis lemma+Tag+Tag; further columns are what it might have been.
+    Lines that start with < mark sentences.
+
+    Raises:
+        TextError: there is no such file.
+    """
+    found: list[RootedWord] = []
+    for line in _lines(path):
+        form, _, analyses = line.partition("\t")
+        lemma, sign, _ = analyses.partition("+")
+        text = casing.lower(form)
+        if sign and not line.startswith("<") and is_turkish_word(text):
+            root = root_length(text, casing.lower(lemma))
+            if root and root < len(text):
+                found.append(RootedWord(form, root))
+    return found
 
 
 def root_length(word: str, lemma: str) -> int | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ekle.evaluation.history import Log, curve
-from ekle.evaluation.likelihood import TOGETHER
+from ekle.evaluation.names import OURS, TOGETHER
 from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around all of them
@@ -114,7 +114,7 @@ def likelihood(figures: dict[str, Any]) -> Plot | None:
                 "type": "scatter",
                 "mode": "markers",
                 "name": model,
-                "meta": model,
+                "meta": model if model in OURS else "ink",
                 "y": names,
                 "x": [value["value"] for value in values],
                 "error_x": {

@@ -1,0 +1,125 @@
+"""Where tokenizers cut words, held against gold that the user names and against the lexicon's readings."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from ekle.bpe.measure import new_ids
+from ekle.bpe.spans import is_byte_level
+from ekle.evaluation.confidence import ratio
+from ekle.evaluation.morphemes import Cuts, count_cuts, roots_uncut
+from ekle.evaluation.texts import draw
+from ekle.evaluation.turkish_words import measure_harmony, measure_words, read_words, words_of
+from ekle.recipe.evaluation import Evaluation
+from ekle.turkish.gold import RootedWord, SegmentedWord, read_gold
+
+_SHARES = {
+    "root_uncut": ("uncut", "inflected"),
+    "no_wrong_cut": ("clean", "words"),
+    "precision": ("found", "cut"),
+    "recall": ("found", "wanted"),
+}
+"""By figure: the columns of `Cuts` that it is the quotient of."""
+
+_BYTES = 50_000  # of each text, whose words are read with the lexicon; some thousand words
+_TOKENS = 2_000  # new tokens that are judged; the vocabulary's own report judges all of them
+
+_KINDS = ("whole", "morphemes", "chains")
+
+
+def measure_morphology(
+    tokenizers: Mapping[str, Tokenizer], texts: Mapping[str, Sequence[str]], settings: Evaluation
+) -> dict[str, Any]:
+    """Cuts of each tokenizer against morphemes; `tokenizers` starts with the base and the extended one.
+
+    Returns:
+        `gold` by file: `kind` (segmented or rooted), `words` and `by_tokenizer`: `root_uncut`, and for
+        segmented words `no_wrong_cut`, `precision`, `recall`, `f1` and `tokens` (the shares `whole`,
+        `morphemes`, `chains` and `neither`). `lexicon`: the same over the running words of the held-out
+        text that have a reading, and `words_without_reading`. `new_tokens`: see
+        `turkish_words.measure_harmony`; a draw of them. `held_out`: see `turkish_words.measure_words`.
+        Tokenizers that do not spell bytes are left out; a share of nothing is absent.
+    """
+    spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
+    figures: dict[str, Any] = {}
+    if settings.gold:
+        figures["gold"] = {
+            Path(file).name: _gold(spelled, read_gold(Path(file)), settings) for file in settings.gold
+        }
+    documents = [
+        document
+        for text in texts.values()
+        for document in draw(text, min(settings.bytes_per_text, _BYTES), settings.seed)
+    ]
+    words = [words_of(document) for document in documents]
+    if any(words):
+        figures["lexicon"] = _lexicon(spelled, words, settings)
+        figures["held_out"] = measure_words(words, settings.resamples, settings.seed)
+    base, extended = list(tokenizers.values())[:2]
+    new = sorted(new_ids(base, extended))
+    if new:
+        new = Random(settings.seed).sample(new, min(len(new), _TOKENS))
+        figures["new_tokens"] = measure_harmony([extended.decode([number]) for number in new])
+    return figures
+
+
+def _gold(
+    tokenizers: Mapping[str, Tokenizer],
+    words: Sequence[SegmentedWord] | Sequence[RootedWord],
+    settings: Evaluation,
+) -> dict[str, Any]:
+    rooted = [word for word in words if isinstance(word, RootedWord)]
+    segmented = [word for word in words if isinstance(word, SegmentedWord)]
+    by_tokenizer: dict[str, Any] = {}
+    for name, tokenizer in tokenizers.items():
+        if segmented:
+            by_tokenizer[name] = shares_of(count_cuts(tokenizer, segmented), settings)
+        else:
+            uncut = roots_uncut(tokenizer, rooted)
+            share = ratio(uncut, np.ones(len(uncut)), settings.resamples, settings.seed)
+            by_tokenizer[name] = {"root_uncut": share}
+    kind = "segmented" if segmented else "rooted"
+    return {"kind": kind, "words": len(words), "by_tokenizer": by_tokenizer}
+
+
+def _lexicon(
+    tokenizers: Mapping[str, Tokenizer], documents: Sequence[Sequence[str]], settings: Evaluation
+) -> dict[str, Any]:
+    """Against every reading that the lexicon has; intervals over documents."""
+    running = Counter(word for words in documents for word in words)
+    read = read_words(running)
+    place = {word: number for number, word in enumerate(read)}
+    groups = [[place[word] for word in words if word in place] for words in documents]
+    known = sum(map(len, groups))
+    figures: dict[str, Any] = {"words": known, "words_without_reading": running.total() - known}
+    if known:
+        figures["by_tokenizer"] = {
+            name: shares_of(count_cuts(tokenizer, list(read.values())).grouped(groups), settings)
+            for name, tokenizer in tokenizers.items()
+        }
+    return figures
+
+
+def shares_of(cuts: Cuts, settings: Evaluation) -> dict[str, Any]:
+    """The figures over words or groups of words, each with its interval."""
+    columns = cuts._asdict()
+
+    def quotient(above: Any, below: Any) -> dict[str, float]:
+        return ratio(above, below, settings.resamples, settings.seed)
+
+    figures: dict[str, Any] = {
+        name: quotient(columns[above], columns[below])
+        for name, (above, below) in _SHARES.items()
+        if columns[below].sum()
+    }
+    if cuts.cut.sum() + cuts.wanted.sum():
+        figures["f1"] = quotient(2 * cuts.found, cuts.cut + cuts.wanted)
+    neither = cuts.tokens - sum(columns[kind] for kind in _KINDS)
+    kinds = {**{kind: columns[kind] for kind in _KINDS}, "neither": neither}
+    figures["tokens"] = {kind: quotient(column, cuts.tokens) for kind, column in kinds.items()}
+    return figures

@@ -1,0 +1,42 @@
+"""Work in batches that become smaller where the device lacks memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from ekle.errors import CheckpointError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_batches(
+    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Result]], cure: str
+) -> Iterator[Result]:
+    """The result of `work` for each of `items`, in order.
+
+    Args:
+        items: what is worked on.
+        size: items at once, to begin with; halved each time the device runs out of memory, and never
+            raised again, because what did not fit once will not fit later.
+        work: gives one result an item.
+        cure: what to lower where not even one item fits, such as "evaluation.context".
+
+    Raises:
+        CheckpointError: not even one item fits the device's memory.
+    """
+    place = 0
+    while place < len(items):
+        batch = items[place : place + size]
+        try:
+            results = work(batch)
+        except torch.OutOfMemoryError as error:
+            if size == 1:
+                raise CheckpointError(f"the device has no memory for this; lower {cure}") from error
+            size = max(min(size, len(batch)) // 2, 1)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        yield from results
+        place += len(batch)
