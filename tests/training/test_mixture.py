@@ -14,7 +14,7 @@ from ekle.errors import RecipeError, TrainingError
 from ekle.model.loss import IGNORED
 from ekle.progress import Report, silent
 from ekle.recipe import make_recipe
-from ekle.training.mixture import make_sources
+from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.packing import Cursor, Packed, Source, pack
 from ekle.training.stage import Inputs, run
 
@@ -55,7 +55,7 @@ def sources(
 ) -> list[Source]:
     recipe = make_recipe({"name": "t", "training": TRAINING | training})
     tokenizer = AutoTokenizer.from_pretrained(extended.model)
-    return make_sources(recipe, corpus, extended, tokenizer, 1, report or silent())
+    return make_sources(recipe, corpus, extended, tokenizer, 4 * LENGTH, report or silent())
 
 
 def test_the_shares_are_those_of_the_recipe(corpus: Corpus, tiny_extended: ExtendedModel) -> None:
@@ -113,6 +113,22 @@ def test_a_conversation_is_a_document_of_its_own(corpus: Corpus, tiny_extended: 
                 seen += 1
                 assert packed.labels[at] == IGNORED
     assert seen > 10
+
+
+def test_a_curriculum_orders_each_entry_by_itself(
+    corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
+) -> None:
+    curriculum = {"pacing": "linear", "start": 0.1, "share": 1.0}
+    found = sources(corpus, tiny_extended, curriculum=curriculum, **MIXED)
+    before = {s.name: [s.documents.tokens(n).inputs for n in range(len(s.documents))] for s in found}
+    recipe = make_recipe({"name": "t", "training": TRAINING | MIXED | {"curriculum": curriculum}})
+    read_easy_first(found, recipe, 4 * LENGTH, tmp_path / "kept", Cursor(), silent())
+    changed = []
+    for source in found:
+        after = [source.documents.tokens(n).inputs for n in range(len(source.documents))]
+        assert all(inputs in before[source.name] for inputs in after)
+        changed += [source.name] if after != before[source.name] else []
+    assert changed == ["turkish:haber", "turkish:kitap"]
 
 
 def test_an_entry_without_documents_is_named(corpus: Corpus, tiny_extended: ExtendedModel) -> None:
