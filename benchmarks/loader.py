@@ -1,0 +1,226 @@
+"""Whether the text is ready before the model asks for it: tokens a second of the loader, and of models.
+
+    python benchmarks/loader.py --text train.txt --out docs/loader.md
+
+The loader is all that stands between a corpus folder and a batch: reading, tokenising, packing, tensors. Each
+row is measured in a process of its own. What a GPU eats is computed, not measured: 6 x parameters
+floating-point operations a token (Kaplan et al. 2020, arXiv:2001.08361), at a share of its peak that is
+rarely surpassed.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+from ekle.bpe.base import load_base, save_tokenizer
+from ekle.bpe.qwen import qwen_config
+
+_THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")
+
+Kind = Literal["text", "conversations", "model", "waiting", "waiting, nothing ahead"]
+
+BATCH, LENGTH = 8, 2048
+PARAMETERS = {"Qwen3-0.6B": 0.6e9, "Qwen3-1.7B": 1.7e9, "Qwen3-4B": 4.0e9, "Qwen3-8B": 8.2e9}
+"""As the models' names say, embeddings included."""
+GPUS = {"A100": 312e12, "H100": 989e12}
+"""Dense bf16 operations a second at the peak, from the makers' data sheets."""
+SHARE = 0.5
+BYTES = 30_000_000  # of text that is read
+SECONDS = 8.0
+PACE = SHARE * GPUS["A100"] / (6 * PARAMETERS["Qwen3-0.6B"])  # tokens a second; the fastest eater of one GPU
+
+
+def main() -> None:
+    options = _options()
+    if options.kind:
+        print(json.dumps(_measure(options.kind, options.folder)))
+        return
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        _prepare(options.text, folder)
+        alone, every = ({kind: _child(kind, folder, one) for kind in get_args(Kind)} for one in (True, False))
+    page = _page(alone, every, options.text.name)
+    if options.out:
+        options.out.write_text(page, encoding="utf-8")
+    else:
+        print(page)
+
+
+def _prepare(text: Path, folder: Path) -> None:
+    """A tokenizer, documents of one line each, and conversations that ask for the next line."""
+    base = load_base("qwen3")
+    save_tokenizer(
+        folder, base.spec, {**qwen_config(), "tokenizer_class": "PreTrainedTokenizerFast"}, base.chat_template
+    )
+    with text.open(encoding="utf-8") as handle:
+        lines = [line.strip() for line in handle.readlines(BYTES) if line.strip()]
+    _write(folder / "text.jsonl", ({"text": line} for line in lines))
+    turns = (
+        {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]}
+        for asked, answered in itertools.pairwise(lines)
+    )
+    _write(folder / "conversations.jsonl", turns)
+
+
+def _write(path: Path, rows: Any) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _measure(kind: Kind, folder: Path) -> float:
+    """Tokens a second; of waiting, the share of the time that a model would stand still."""
+    if kind == "model":
+        return _model()
+    from tokenizers import Tokenizer
+    from transformers import AutoTokenizer
+
+    from ekle.training.ahead import ahead
+    from ekle.training.conversations import Conversations, template
+    from ekle.training.documents import Documents, Lines, Readable
+    from ekle.training.packing import Batches, Cursor, Source, pack
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    documents: Readable
+    if kind == "conversations":
+        how = template(AutoTokenizer.from_pretrained(folder))
+        documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
+    else:
+        documents = Documents(Lines(folder / "text.jsonl", 0), encode, tokenizer.token_to_id("<|endoftext|>"))
+    packed = pack([Source(kind, 1.0, documents)], length=LENGTH, cursor=Cursor())
+    batches = iter(Batches(ahead(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
+    next(batches)  # imports and first touches are not what is asked for
+    count, waited, started, worked = 0, 0.0, time.monotonic(), time.process_time()
+    while time.monotonic() - started < SECONDS:
+        asked = time.monotonic()
+        next(batches)
+        waited += time.monotonic() - asked
+        count += BATCH * LENGTH
+        if kind.startswith("waiting"):
+            time.sleep(BATCH * LENGTH / PACE)  # the model at work, which leaves the processor alone
+    passed = time.monotonic() - started
+    return waited / passed if kind.startswith("waiting") else count / _spent(started, worked)
+
+
+def _model() -> float:
+    """Tokens a second of the quickstart's model in training, forward and backward."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    from ekle.model.loss import chunk_size, chunked_cross_entropy
+    from ekle.recipe.load import load_recipe
+
+    shape = load_recipe("quickstart").base.tiny
+    config = Qwen3Config(
+        vocab_size=151_936,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+    )
+    model = Qwen3ForCausalLM(config)
+    model.lm_head.requires_grad_(False)  # as in training, where base rows are frozen
+    ids = torch.randint(0, config.vocab_size, (BATCH, 128))
+    count, started, worked = 0, time.monotonic(), time.process_time()
+    while time.monotonic() - started < SECONDS:
+        hidden = model.model(ids, use_cache=False).last_hidden_state.flatten(0, 1)
+        chunk = chunk_size(config.vocab_size, hidden.device)
+        chunked_cross_entropy(hidden, model.lm_head, ids.flatten(), chunk).backward()
+        count += ids.numel()
+    return count / _spent(started, worked)
+
+
+def _spent(started: float, worked: float) -> float:
+    """Seconds since then: of the one core's own work, or by the clock where there are several."""
+    if os.environ.get("RAYON_NUM_THREADS") == "1":
+        return time.process_time() - worked
+    return time.monotonic() - started
+
+
+def _child(kind: Kind, folder: Path, one: bool) -> float:
+    """What `kind` gives in a process with one core, or with all."""
+    threads = dict.fromkeys(_THREADS, "1") if one else {}
+    rest = {name: value for name, value in os.environ.items() if name not in _THREADS}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), "--kind", kind, "--folder", str(folder)],
+        env=rest | threads | {"TOKENIZERS_PARALLELISM": "false" if one else "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return float(done.stdout.splitlines()[-1])
+
+
+def _page(alone: dict[Kind, float], every: dict[Kind, float], name: str) -> str:
+    cores = os.cpu_count()
+    rows = [
+        ("loader, running text", alone["text"], every["text"]),
+        ("loader, conversations", alone["conversations"], every["conversations"]),
+        ("the quickstart's model in training, for comparison", alone["model"], every["model"]),
+    ]
+    measured = [f"| measured | one core | all {cores} |", "|---|---:|---:|"]
+    measured += [f"| {what} | {one:,.0f} | {many:,.0f} |" for what, one, many in rows]
+    eats = {
+        (model, gpu): SHARE * peak / (6 * size)
+        for model, size in PARAMETERS.items()
+        for gpu, peak in GPUS.items()
+    }
+    header = "".join(f" {count} {gpu} |" for gpu in GPUS for count in (1, 8))
+    computed = [f"| computed |{header}", "|---|" + "---:|" * 2 * len(GPUS)]
+    for model in PARAMETERS:
+        cells = "".join(f" {count * eats[model, gpu]:,.0f} |" for gpu in GPUS for count in (1, 8))
+        computed.append(f"| {model} |{cells}")
+    fastest = eats["Qwen3-0.6B", "A100"]
+    peaks = " and ".join(f"{peak / 1e12:,.0f}" for peak in GPUS.values())
+    about = (
+        f"Written by `benchmarks/loader.py` from `{name}`: tokens a second, read, tokenised with Qwen3's "
+        f"tokenizer and packed into batches of {BATCH} x {LENGTH:,}. In a conversation every second line "
+        "answers the one before. One core: by the time that it worked. All cores: by the clock, so whatever "
+        "else the machine did counts too."
+    )
+    formula = (
+        f"What models eat, computed and not measured: {SHARE:.0%} of a GPU's peak ({peaks} TFLOPS in bf16), "
+        "divided by 6 x parameters operations a token. Every process reads what all of them train on, so its "
+        "loader must keep up with all GPUs together."
+    )
+    verdict = (
+        f"One core makes {alone['text'] / fastest:.1f} times the running text that Qwen3-0.6B eats on one "
+        "A100. A thread has the next four batches ready: a model of that appetite (played by a pause) stood "
+        f"still for {alone['waiting']:.1%} of the time, and for {alone['waiting, nothing ahead']:.1%} with "
+        "nothing made ahead, by the clock."
+    )
+    tables = ["\n".join(measured), formula, "\n".join(computed), verdict]
+    return "\n\n".join(["# Tokens a second of the loader", about, *tables]) + "\n"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--text", type=Path, help="Turkish text, one document a line")
+    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
+    parser.add_argument("--kind", choices=list(get_args(Kind)), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.kind and not options.text:
+        parser.error("--text is missing")
+    return options
+
+
+if __name__ == "__main__":
+    main()
