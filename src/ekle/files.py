@@ -1,7 +1,9 @@
 """Writing files and folders so that they appear whole or not at all."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +58,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def flush(folder: Path) -> None:
+    """Wait until every file below `folder` is on the disk, where not even a power cut can take it.
+
+    File systems that cannot say so (some mounted drives) are taken at their word.
+    """
+    for path in (*folder.rglob("*"), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(handle)
 
 
 def raise_if_full(error: OSError, path: Path) -> None:

@@ -23,7 +23,7 @@ from ekle.training.checkpoints import (
 
 def progress(best_step: int | None) -> Write:
     def write(folder: Path) -> None:
-        (folder / "progress.json").write_text(json.dumps({"best_step": best_step}), "utf-8")
+        (folder / "progress.json").write_text(json.dumps({"watch": {"best_step": best_step}}), "utf-8")
 
     return write
 

@@ -1,12 +1,8 @@
 """The whole training stage on the tiny model."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,7 +241,7 @@ def uninterrupted(
         ("save_random_state", 3),
         ("save_adapter", 3),  # the best weights half written
         ("measure", 2),  # in the middle of an evaluation
-        ("_write_results", 0),  # all steps done, nothing handed over
+        ("write_results", 0),  # all steps done, nothing handed over
     ],
 )
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
@@ -256,7 +252,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     place: str,
     times: int,
 ) -> None:
-    owners = {"learn": Passes, "_write_results": stage, "measure": stage.HeldOut}
+    owners = {"learn": Passes, "write_results": stage, "measure": stage.HeldOut}
     owner = owners.get(place, sys.modules["ekle.training.run_state"])
     with monkeypatch.context() as patch:
         patch.setattr(owner, place, after(times, getattr(owner, place)))
@@ -274,28 +270,6 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert ours.keys() == theirs.keys()
     held_out = [key for key in ours if key[1].startswith("held_out")]
     assert all(ours[key] == theirs[key] for key in held_out)
-
-
-def test_a_run_killed_by_the_system_goes_on(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from ekle.artifacts import Corpus, ExtendedModel; "
-        "from ekle.progress import silent; from ekle.recipe import Recipe; "
-        "from ekle.training.stage import Inputs, run; "
-        "run(Recipe.model_validate_json(sys.argv[1]), Inputs(Corpus(Path(sys.argv[2])), "
-        "ExtendedModel(Path(sys.argv[3]))), Path(sys.argv[4]), silent())"
-    )
-    command = [sys.executable, "-c", script, recipe().model_dump_json()]
-    command += [str(inputs.corpus.folder), str(inputs.extended.folder), str(tmp_path)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "checkpoints" / "step-000004").exists() and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    train(inputs, tmp_path)
-    ours, theirs = (load_file(folder / "new_rows.safetensors") for folder in (tmp_path, uninterrupted))
-    torch.testing.assert_close(ours["input"], theirs["input"], atol=1e-5, rtol=0)
 
 
 def test_only_the_last_checkpoints_and_the_best_are_kept(uninterrupted: Path) -> None:
@@ -411,42 +385,8 @@ def test_weights_that_training_has_spoilt_are_named_as_such(
         return found
 
     monkeypatch.setattr(stage.HeldOut, "measure", spoil)
-    monkeypatch.setattr("ekle.training.guard.Guard.must_skip", lambda *_: False)
+    monkeypatch.setattr("ekle.training.guard.Guard.why_skip", lambda *_: None)
     with pytest.raises(TrainingError, match=r"went wrong before step 3: .*training\.learning_rate"):
-        train(inputs, tmp_path)
-
-
-def test_a_step_without_a_finite_gradient_is_skipped_and_logged(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = Passes.learn
-
-    def spoil(self: Passes, model: Any, batches: Any, place: int, step: int, meter: Any) -> torch.Tensor:
-        loss = original(self, model, batches, place, step, meter)
-        if step == 4:
-            next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("nan"))
-        return loss
-
-    monkeypatch.setattr(Passes, "learn", spoil)
-    checkpoint = train(inputs, tmp_path)
-    skipped = [line for line in checkpoint.history if "skipped" in line]
-    assert [line["step"] for line in skipped] == [5]
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(checkpoint.rows).values())
-
-
-def test_too_many_such_steps_end_the_training(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = Passes.learn
-
-    def spoil(self: Passes, model: Any, batches: Any, place: int, step: int, meter: Any) -> torch.Tensor:
-        loss = original(self, model, batches, place, step, meter)
-        if step > 0:
-            next(p for p in model.parameters() if p.grad is not None).grad.mul_(float("inf"))
-        return loss
-
-    monkeypatch.setattr(Passes, "learn", spoil)
-    with pytest.raises(TrainingError, match=r"no finite gradient; lower training\.learning_rate"):
         train(inputs, tmp_path)
 
 

@@ -104,6 +104,23 @@ class Alignment(Section):
     """The same for the adapters, as AdamW takes it."""
 
 
+class Guarding(Section):
+    """Steps that go wrong are skipped; too many in a row, and the run goes back and on more slowly."""
+
+    window: PositiveInt = 50
+    """Good steps by whose losses the next one is judged; before there are as many, no loss is too high."""
+    spike_nats: float = Field(default=0.5, gt=0)
+    """A loss is a spike if it stands more than so many nats a token above the median of the window..."""
+    spike_deviations: float = Field(default=8.0, gt=0)
+    """... and more than so many standard deviations, as estimated from the median deviation."""
+    bad_steps: PositiveInt = 5
+    """Bad steps in a row after which the run goes back to its last checkpoint."""
+    lower: float = Field(default=0.5, gt=0, le=1)
+    """Factor of the learning rate each time it goes back."""
+    returns: NonNegativeInt = 3
+    """Times it may go back before the training is given up."""
+
+
 class Training(Section):
     """Everything that `ekle train` needs to know."""
 
@@ -159,6 +176,8 @@ class Training(Section):
     evaluate_bytes: PositiveInt = 200_000
     """Bytes of held-out text that each evaluation during training reads."""
     log_steps: PositiveInt = 10
+    memory_lines: NonNegativeInt = 30
+    """Log lines that the slope of the memory in use is taken over; 0 watches for no leak."""
     dora: Dora = Dora()
     neftune: Neftune = Neftune()
     curriculum: Curriculum = Curriculum()
@@ -166,6 +185,7 @@ class Training(Section):
     adamw: AdamW = AdamW()
     muon: Muon = Muon()
     alignment: Alignment = Alignment()
+    guard: Guarding = Guarding()
 
     @model_validator(mode="after")
     def _leave_something_to_learn(self) -> Self:

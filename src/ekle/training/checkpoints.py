@@ -8,7 +8,8 @@ renamed into place after its last file was written.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ekle.errors import CheckpointError, InputError, SpaceError
-from ekle.files import read_json, whole_folder, write_json
+from ekle.files import flush, read_json, whole_folder, write_json
 
 Write = Callable[[Path], None]
 """Writes files into the folder it is given."""
@@ -60,11 +61,12 @@ class Checkpoints:
         """
         self._write(self.folder / f"step-{step:06}", write, size)
         for old in self._found("step")[: -self.keep]:
-            shutil.rmtree(old)
-        named = {progress["best_step"] for progress in map(load_progress, self._found("step"))} | {best_step}
+            _remove(old)
+        kept = map(load_progress, self._found("step"))
+        named = {progress["watch"]["best_step"] for progress in kept} | {best_step}
         for old in self._found("best"):
             if step_of(old) not in named:
-                shutil.rmtree(old)
+                _remove(old)
 
     def save_best(self, step: int, write: Write, size: int) -> None:
         """Write the best weights so far. Raises as `save`."""
@@ -87,7 +89,7 @@ class Checkpoints:
 
     def _write(self, target: Path, write: Write, size: int) -> None:
         if target.exists():  # the same step of an attempt that was interrupted later on
-            shutil.rmtree(target)
+            _remove(target)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < size + _MARGIN:
@@ -97,9 +99,17 @@ class Checkpoints:
             )
         with whole_folder(target) as temporary:
             write(temporary)
+            flush(temporary)
 
     def _found(self, kind: str) -> list[Path]:
         return sorted((path for path in self.folder.glob(f"{kind}-*") if path.is_dir()), key=step_of)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Take a checkpoint away; at no moment is a part of it to be seen under its name."""
+    gone = checkpoint.with_name(f".{checkpoint.name}.partial")
+    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(checkpoint.rename(gone))
 
 
 def step_of(checkpoint: Path) -> int:
@@ -128,7 +138,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
     Raises:
         CheckpointError: a file is missing or damaged, or belongs to other parameters.
     """
-    try:
+    with intact(folder):
         values: dict[str, Any] = {**load_file(folder / "optimizer.safetensors")}
         about = read_json(folder / "optimizer.json")
         state: dict[int, dict[str, Any]] = {}
@@ -137,8 +147,6 @@ def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
             state.setdefault(int(place), {})[field] = value
         groups = [_tuples(group) for group in about["groups"]]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (OSError, SafetensorError, InputError, KeyError, ValueError) as error:
-        raise _broken(folder, error) from error
 
 
 def save_random_state(folder: Path) -> None:
@@ -155,13 +163,11 @@ def load_random_state(folder: Path) -> None:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    try:
+    with intact(folder):
         states = load_file(folder / "random.safetensors")
         torch.set_rng_state(states["cpu"])
         if "cuda" in states and torch.cuda.is_available():
             torch.cuda.set_rng_state(states["cuda"])
-    except (OSError, SafetensorError, KeyError) as error:
-        raise _broken(folder, error) from error
 
 
 def load_progress(folder: Path) -> dict[str, Any]:
@@ -170,17 +176,24 @@ def load_progress(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing or damaged.
     """
-    try:
+    with intact(folder):
         progress: dict[str, Any] = read_json(folder / "progress.json")
-    except InputError as error:
-        raise _broken(folder, error) from error
     return progress
 
 
-def _broken(folder: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"{folder} is damaged ({error}); remove it, and training goes on from the checkpoint before"
-    )
+@contextmanager
+def intact(checkpoint: Path) -> Iterator[None]:
+    """Inside, a piece that is missing, cut short or of another run ends in the error that names the cure.
+
+    Raises:
+        CheckpointError: as said.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{checkpoint} is damaged ({error}); remove it, and training goes on from the checkpoint before"
+        ) from error
 
 
 def _tuples(group: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from ekle.training.meter import Reduce
+from ekle.training.movement import Movement
 from ekle.training.optimizers import learning_rates
 from ekle.training.run_state import RunState
 from ekle.training.sophia import Sophia
@@ -21,10 +22,18 @@ class LogLine:
     def __init__(self, state: RunState, reduce: Reduce) -> None:
         self._state, self._reduce = state, reduce
         self._step: dict[str, Any] = {}
+        self._movement = Movement(state.optimizer, reduce)
+
+    def is_due(self, step: int) -> bool:
+        """Whether step number `step` (from 1) gets a line."""
+        settings = self._state.parts.settings
+        return step >= settings.steps or step % settings.log_steps == 0
 
     def begin_step(self) -> None:
-        """Note what the step is about to use."""
+        """Note what the step is about to use, and where it starts from."""
         self._step = learning_rates(self._state.optimizer)
+        if self.is_due(self._state.step + 1):
+            self._movement.begin()
 
     def see_gradient(self, norm: Tensor) -> None:
         """Note the norm of the step's gradient before it was clipped."""
@@ -35,7 +44,10 @@ class LogLine:
         state = self._state
         line = {
             **state.meter.read(self._reduce),
+            **state.memory.see(state.step),
             **self._step,
+            **self._movement.figures(),
+            **state.parts.new_tokens.figures(state.parts.rows.input, self._reduce),
             "new_row_norm": state.parts.rows.input.detach().norm(dim=1).mean().item(),
             **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),

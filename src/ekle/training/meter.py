@@ -1,10 +1,10 @@
 """Sums of what was trained on since the last log line."""
 
 import math
-import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from ekle.training.objective import Tally, bits_per_byte
 
 Reduce = Callable[[Tensor], Tensor]
 """Sums a tensor over all processes."""
+_PARTS = len(fields(Tally))
 
 
 @dataclass
@@ -23,12 +24,16 @@ class Meter:
     """
 
     device: torch.device
-    total: Tally | None = None
     step: Tally | None = None
     seconds: float = 0.0
     all_seconds: float = 0.0
     """Seconds of training since the beginning, over all attempts."""
-    _began: float = field(default=0.0, repr=False)
+    _began: float = 0.0
+    _total: Tensor = field(init=False)
+    """(5,) float64: the parts of a tally, summed over the steps since the last line."""
+
+    def __post_init__(self) -> None:
+        self._total = self._nothing()
 
     def begin_step(self) -> None:
         """Start the clock."""
@@ -42,37 +47,53 @@ class Meter:
         """Uncount what the step has added so far, because it will be repeated."""
         self.step = None
 
+    def step_loss(self, reduce: Reduce) -> float:
+        """Nats a token of the step so far, over all processes."""
+        assert self.step is not None
+        nats, tokens = reduce(_sums(self.step)[:2]).tolist()
+        return float(nats / tokens) if tokens else 0.0
+
     def end_step(self, counts: bool) -> None:
         """Stop the clock; a step that was skipped does not count towards loss and bytes."""
         passed = time.monotonic() - self._began
         self.seconds += passed
         self.all_seconds += passed
         if self.step is not None and counts:
-            self.total = self.step if self.total is None else self.total + self.step
+            self._total += _sums(self.step)
 
     def read(self, reduce: Reduce) -> dict[str, float]:
-        """The figures since the last reading, over all processes; then start anew.
-
-        Args:
-            reduce: sums a tensor over all processes.
-        """
+        """The figures since the last reading, over all processes; then start anew."""
         figures: dict[str, float] = {}
-        if self.total is not None:
-            sums = torch.stack([part.double() for part in self.total.parts()])
-            nats, tokens, text_nats, text_bytes, read = reduce(sums).tolist()
+        nats, tokens, text_nats, text_bytes, read = reduce(self._total).tolist()
+        if read:
             figures = {
                 "loss_per_token": nats / tokens if tokens else math.nan,
                 "bits_per_byte": bits_per_byte(text_nats, text_bytes),
                 "tokens_per_second": read / self.seconds,
                 "bytes_per_second": text_bytes / self.seconds,
             }
-        figures["memory_bytes"] = memory_in_use(self.device)
-        self.total, self.seconds = None, 0.0
+        self._total, self.seconds = self._nothing(), 0.0
         return figures
 
+    def gather(self, reduce: Reduce, first: bool) -> None:
+        """Hand the sums of all processes to the first, which writes the checkpoint."""
+        summed = reduce(self._total)
+        self._total = summed if first else self._nothing()
 
-def memory_in_use(device: torch.device) -> int:
-    """The most bytes so far: what PyTorch held on a GPU, otherwise what the process had in memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"all_seconds": self.all_seconds, "seconds": self.seconds, "total": self._total.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any], first: bool) -> None:
+        """Take what `state_dict` gave; the sums go to the first process."""
+        self.all_seconds, self.seconds = state["all_seconds"], state["seconds"]
+        self._total = self._nothing()
+        if first:
+            self._total += torch.tensor(state["total"], dtype=torch.float64, device=self.device)
+
+    def _nothing(self) -> Tensor:
+        return torch.zeros(_PARTS, dtype=torch.float64, device=self.device)
+
+
+def _sums(tally: Tally) -> Tensor:
+    return torch.stack([part.double() for part in tally.parts()])

@@ -12,6 +12,7 @@ from ekle.recipe.training import Training
 from ekle.training.checkpoints import Checkpoints
 from ekle.training.held_out import HeldOut
 from ekle.training.history import History
+from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective
 from ekle.training.packing import Batches
 
@@ -22,11 +23,15 @@ class Parts:
 
     objective: Objective
     rows: NewRows
+    new_tokens: NewTokens
+    """Knows the rows as the extension made them, before any alignment."""
     batches: Batches
     held_out: HeldOut | None
     """None where the corpus holds nothing out."""
     settings: Training
     seed: int
+    precision: torch.dtype
+    """Of the frozen weights and of the products."""
     checkpoints: Checkpoints
     history: History
     report: Report

@@ -4,6 +4,7 @@
     new_rows.safetensors
     optimizer.safetensors, optimizer.json
     random.safetensors      PyTorch's random state
+    new_tokens.safetensors  how often each new token was read
     progress.json           the place in steps, text and time, and what the watches have seen
 
 Whatever gets a state of its own during training belongs here, or a resumed run is another run.
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 
 from ekle.files import write_json
 from ekle.model.adapter import load_adapter, save_adapter
 from ekle.training.checkpoints import (
+    intact,
     load_optimizer,
     load_progress,
     load_random_state,
@@ -26,10 +28,12 @@ from ekle.training.checkpoints import (
     save_random_state,
 )
 from ekle.training.guard import Guard
-from ekle.training.meter import Meter
+from ekle.training.memory import MemoryWatch
+from ekle.training.meter import Meter, Reduce
 from ekle.training.packing import Cursor
 from ekle.training.parts import Parts
 from ekle.training.passes import Passes
+from ekle.training.schedule import rate_factor
 from ekle.training.watch import Watch
 
 WEIGHTS, WHOLE = 1, 3  # values a checkpoint holds for each that learns; both optimisers keep two besides
@@ -40,17 +44,22 @@ class RunState:
     """The weights that learn, their optimiser, and the small states around them."""
 
     parts: Parts
+    first: bool
+    """Whether this process is the one that writes."""
+    processes: int
+    """How many there are."""
     optimizer: Optimizer
     passes: Passes
     meter: Meter
     watch: Watch
     guard: Guard
+    memory: MemoryWatch
     step: int = 0
     """Steps done."""
     finished: bool = False
     """Whether nothing is left to be done but handing the weights over."""
     cursor: Cursor = field(default_factory=Cursor)
-    schedule: LRScheduler | None = None
+    schedule: LambdaLR | None = None
 
     def size(self, values: int) -> int:
         """Bytes that so many values of each learning parameter take."""
@@ -62,6 +71,7 @@ class RunState:
         self.write_weights(folder)
         save_optimizer(self.optimizer, folder)
         save_random_state(folder)
+        self.parts.new_tokens.save(folder / "new_tokens.safetensors")
         write_json(folder / "progress.json", self._progress())
 
     def write_weights(self, folder: Path) -> None:
@@ -69,35 +79,71 @@ class RunState:
         save_adapter(self.parts.objective.language_model, folder / "adapter")
         self.parts.rows.save(folder / "new_rows.safetensors")
 
-    def read_weights(self, folder: Path) -> None:
-        """Take weights and progress from a checkpoint.
+    def read(self, folder: Path) -> None:
+        """Take everything from a checkpoint.
 
         Raises:
-            CheckpointError: a piece is missing or damaged.
+            CheckpointError: a piece is missing or damaged, or belongs to another run.
         """
-        load_adapter(self.parts.objective.language_model, folder / "adapter")
-        self.parts.rows.load(folder / "new_rows.safetensors")
-        self.read_progress(load_progress(folder))
-
-    def read_optimizer(self, folder: Path) -> None:
-        """Take optimiser and schedule from a checkpoint. Raises as `read_weights`."""
+        with intact(folder):
+            load_adapter(self.parts.objective.language_model, folder / "adapter")
+            self.parts.rows.load(folder / "new_rows.safetensors")
+        progress = self.read_place(folder)
+        load_random_state(folder)
         load_optimizer(self.optimizer, folder)
         assert self.schedule is not None
-        self.schedule.load_state_dict(load_progress(folder)["schedule"])
+        self.schedule.load_state_dict(progress["schedule"])
 
-    def read_random(self, folder: Path) -> None:
-        """Take the random state from a checkpoint. Raises as `read_weights`."""
-        load_random_state(folder)
+    def read_place(self, folder: Path) -> dict[str, Any]:
+        """Take what is no tensor that learns from a checkpoint; its `progress.json`. Raises as `read`."""
+        progress = load_progress(folder)
+        with intact(folder):
+            self.step, self.finished = progress["step"], progress["finished"]
+            self.cursor = Cursor(**progress["cursor"])
+            self.watch.load_state_dict(progress["watch"])
+            self.meter.load_state_dict(progress["meter"], self.first)
+            self.guard.load_state_dict(progress["guard"])
+            self.passes.at_once = min(self.passes.at_once, progress["at_once"])
+        self.parts.new_tokens.load(folder / "new_tokens.safetensors", self.first)
+        return progress
 
-    def read_progress(self, progress: dict[str, Any]) -> None:
-        """Take what `progress.json` holds."""
-        self.step, self.finished = progress["step"], progress["finished"]
-        self.cursor = Cursor(**progress["cursor"])
-        self.watch.best, self.watch.best_step = progress["best"], progress["best_step"]
-        self.watch.waited = progress["waited"]
-        self.meter.all_seconds = progress["seconds"]
-        self.guard.bad_steps = progress["bad_steps"]
-        self.passes.at_once = min(self.passes.at_once, progress["at_once"])
+    def rate_factor(self, step: int) -> float:
+        """Share of the recipe's learning rates that step number `step` (from 0) uses."""
+        settings = self.parts.settings
+        return self.guard.rate * rate_factor(step, settings.steps, settings.warmup, settings.schedule)
+
+    def set_rates(self) -> None:
+        """Bring the learning rates of the next step up to date after the guard has lowered them."""
+        assert self.schedule is not None
+        factor = self.rate_factor(self.schedule.last_epoch)
+        for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
+            group["lr"] = base * factor
+
+    def go_back(self, reason: str) -> int:
+        """Take everything from the last checkpoint but the place in the text and the time that has passed.
+
+        Returns:
+            The step that the run was at.
+
+        Raises:
+            TrainingError: the run has gone back too often already.
+            CheckpointError: as `read`.
+        """
+        self.guard.go_back(self.step, reason)
+        folder = self.parts.checkpoints.last()
+        assert folder is not None, "a run saves before its first step"
+        step, cursor, seconds = self.step, self.cursor, self.meter.all_seconds
+        returns = self.guard.returns
+        self.read(folder)
+        self.guard.returns, self.guard.bad_steps = returns, 0
+        self.set_rates()
+        self.cursor, self.meter.all_seconds = cursor, seconds
+        return step
+
+    def gather(self, reduce: Reduce) -> None:
+        """Bring together what each process counts by itself; all call it before one of them writes."""
+        self.meter.gather(reduce, self.first)
+        self.parts.new_tokens.gather(reduce, self.first)
 
     def _progress(self) -> dict[str, Any]:
         assert self.schedule is not None
@@ -105,11 +151,9 @@ class RunState:
             "step": self.step,
             "finished": self.finished,
             "cursor": self.cursor.as_json(),
-            "seconds": self.meter.all_seconds,
-            "best": self.watch.best,
-            "best_step": self.watch.best_step,
-            "waited": self.watch.waited,
-            "bad_steps": self.guard.bad_steps,
+            "watch": self.watch.state_dict(),
+            "meter": self.meter.state_dict(),
+            "guard": self.guard.state_dict(),
             "at_once": self.passes.at_once,
             "schedule": self.schedule.state_dict(),
             "record": self.parts.record,

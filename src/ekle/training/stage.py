@@ -1,7 +1,6 @@
 """Stage 3: continued training of the extended model."""
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import CheckpointError, RunFolderError
-from ekle.files import digest, whole_folder, write_json
+from ekle.files import digest
 from ekle.model.dora import attach
 from ekle.model.rows import NewRows, split_rows
 from ekle.progress import Report, silent
@@ -28,12 +27,21 @@ from ekle.training.held_out import HeldOut, held_out_documents
 from ekle.training.history import History
 from ekle.training.kernels import Attention, check_liger, choose_attention, float32_products, use_kernels
 from ekle.training.mixture import make_sources, read_easy_first
+from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
+from ekle.training.results import write_results
 from ekle.training.trainer import ContinuedTraining
 
-_FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps", "micro_batch_size"}
+_FREE = {
+    "checkpoint_minutes",
+    "checkpoint_steps",
+    "keep_checkpoints",
+    "log_steps",
+    "memory_lines",
+    "micro_batch_size",
+}
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for
 
@@ -49,8 +57,8 @@ class Inputs:
 def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpoint:
     """Train adapters and new rows; an interrupted run in `folder` goes on where its last checkpoint is.
 
-    Writes adapter/, new_rows.safetensors, history.jsonl and training.json. The weights are those of the
-    best held-out evaluation; without held-out text, those of the last step.
+    Writes adapter/, new_rows.safetensors, history.jsonl, new_tokens.jsonl and training.json. The weights
+    are those of the best held-out evaluation; without held-out text, those of the last step.
 
     Raises:
         TrainingError: too little text for one step, no finite loss, or no memory for one sequence.
@@ -80,6 +88,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
+    new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device)
     if settings.alignment.steps and not resume:
         _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
     use_kernels(objective.language_model, settings, device)
@@ -99,10 +108,12 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
             Parts(
                 objective=objective,
                 rows=rows,
+                new_tokens=new_tokens,
                 batches=Batches(sequences, settings.batch_size, processes.process_index, count),
                 held_out=held_out if documents else None,
                 settings=settings,
                 seed=recipe.seed,
+                precision=dtype,
                 checkpoints=checkpoints,
                 history=history,
                 report=report,
@@ -113,7 +124,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         with float32_products(settings, device):
             training.run(resume)
     if processes.is_main_process:
-        _write_results(training, folder, dtype)
+        write_results(training.run_state, folder, tokenizer)
     processes.wait_for_everyone()
     return Checkpoint(folder)
 
@@ -207,34 +218,3 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> No
             f"{folder} holds a training that was begun with other settings ({'; '.join(changed)}); "
             "set them back, or start it over with --redo training"
         )
-
-
-def _write_results(training: ContinuedTraining, folder: Path, dtype: torch.dtype) -> None:
-    """The best weights, and training.json last."""
-    state = training.run_state
-    watch, step = state.watch, state.step
-    source = training.parts.checkpoints.best(watch.best_step) if watch.best_step is not None else None
-    source = source or training.parts.checkpoints.last()
-    assert source is not None
-    shutil.rmtree(folder / "adapter", ignore_errors=True)
-    with whole_folder(folder / "adapter") as adapter:
-        shutil.copytree(source / "adapter", adapter, dirs_exist_ok=True)
-    rows = folder / "new_rows.safetensors"
-    shutil.copyfile(source / rows.name, rows)
-    device = training.args.device
-    write_json(
-        folder / "training.json",
-        {
-            "steps": step,
-            "steps_planned": training.parts.settings.steps,
-            "stopped_early": step < training.parts.settings.steps,
-            "weights_from_step": step if watch.best_step is None else watch.best_step,
-            "best_bits_per_byte": watch.best,
-            **state.cursor.figures(),
-            "seconds": round(state.meter.all_seconds, 3),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-            "processes": training.args.world_size,
-            "precision": str(dtype).removeprefix("torch."),
-            "settings": training.parts.record,
-        },
-    )

@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
+from ekle.errors import TrainingError
 from ekle.model.dora import adapted_layers, refresh_norms
 from ekle.progress import Task
-from ekle.training.checkpoints import load_progress
 from ekle.training.evaluating import evaluate
 from ekle.training.guard import Guard
 from ekle.training.log_line import LogLine, note
+from ekle.training.memory import MemoryWatch
 from ekle.training.meter import Meter
 from ekle.training.optimizers import drop_gradients, make_optimizer
 from ekle.training.packing import Cursor
@@ -27,7 +29,6 @@ from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
 from ekle.training.run_state import WEIGHTS, WHOLE, RunState
-from ekle.training.schedule import rate_factor
 from ekle.training.sophia import Sophia
 from ekle.training.watch import Watch
 
@@ -55,15 +56,21 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         )
         self.run_state = RunState(
             parts=parts,
+            first=self.args.should_save,
+            processes=self.args.world_size,
             optimizer=make_optimizer(parts.objective, parts.rows, parts.settings),
             passes=passes,
             meter=Meter(device),
             watch=Watch(parts.settings.patience),
-            guard=Guard(parts.report),
+            guard=Guard(parts.settings.guard, parts.report),
+            memory=MemoryWatch(device, parts.settings.memory_lines),
         )
         self._line = LogLine(self.run_state, self.processes.sum)
         self._samples: list[dict[str, Any]] = []
         self._place = 0
+        self._resume: Path | None = None
+        self._fault: str | None = None
+        self._leak: str | None = None
         self._task: Task | None = None
         self._saved = time.monotonic()
 
@@ -74,26 +81,28 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             resume: a checkpoint folder to go on from.
 
         Raises:
-            TrainingError: the loss is not finite, or not even one sequence fits into memory.
+            TrainingError: too many steps went wrong, memory leaks, or not even one sequence fits into it.
             SpaceError: the disk has no room for the next checkpoint.
             CheckpointError: `resume` is damaged.
         """
+        self._resume = resume
         if resume is not None:
-            self.run_state.read_progress(load_progress(resume))
-        if self.run_state.finished:
-            return
-        if (
-            resume is None
-            and self.args.device.type == "cuda"
-            and self.parts.settings.micro_batch_size == "auto"
-        ):
+            self.run_state.read_place(resume)
+            if self.run_state.finished:
+                return
+        elif self.args.device.type == "cuda" and self.parts.settings.micro_batch_size == "auto":
             self.run_state.passes.probe(later=self.run_state.size(WHOLE - WEIGHTS))
         left = self.parts.settings.steps - self.run_state.step
         with self.parts.report.task("training", total=left, unit="steps") as self._task:
             if resume is None and self.parts.held_out is not None:
                 self.evaluate()
             self._saved = time.monotonic()
-            self.train(resume_from_checkpoint=str(resume) if resume else None)
+            self.train()
+        if self._leak:
+            raise TrainingError(
+                f"{self._leak}: something leaks; stopped after saving step {self.run_state.step:,}, "
+                "run again and it goes on from there in a fresh process"
+            )
 
     # What the Trainer asks for
 
@@ -109,11 +118,8 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule of the recipe, the same for all groups."""
-        settings = self.parts.settings
-        self.lr_scheduler = self.run_state.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.run_state.optimizer,
-            lambda step: rate_factor(step, settings.steps, settings.warmup, settings.schedule),
-        )
+        state = self.run_state
+        self.lr_scheduler = state.schedule = LambdaLR(state.optimizer, state.rate_factor)
         return self.lr_scheduler
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[dict[str, Any]], None]:
@@ -140,6 +146,14 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             self.control.should_training_stop = self.control.should_save = True
         return figures
 
+    def begin(self) -> None:
+        """Go on from a checkpoint, or make one: a full disk is found now, and there is a way back to here."""
+        if self._resume is None:
+            self._save_checkpoint(self.model, None)
+            return
+        self.run_state.read(self._resume)
+        self.state.global_step = self.run_state.step
+
     # One step of the optimiser, from its beginning to its end
 
     def begin_step(self) -> None:
@@ -153,31 +167,58 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             state.passes.estimate_curvature(self.model_wrapped, self._samples[0], state.step, state.optimizer)
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
-        """Clip; a step without a finite gradient is skipped, and one too many ends the training."""
+        """Clip; drop the gradients of a step that the guard would not have."""
         state, settings = self.run_state, self.parts.settings
         if state.step < settings.rows_first * settings.steps:
             for _, layer in adapted_layers(self.parts.objective):
                 drop_gradients(layer.parameters())
         norm: Tensor = super()._clip_grad_norm(model)
         self._line.see_gradient(norm)
-        if state.guard.must_skip(state.step + 1, norm.item()):
+        loss = state.meter.step_loss(self.processes.sum)
+        self._fault = state.guard.why_skip(state.step + 1, loss, norm.item())
+        if self._fault is not None:
             drop_gradients(self.parts.objective.parameters())
-            self._write(state.step + 1, {"skipped": f"the gradient norm is {norm.item()}"})
+            self._write(state.step + 1, {"skipped": self._fault})
         return norm
 
     def end_step(self) -> None:
-        """Stop the clock, write the log, and say what is due after this step."""
+        """Stop the clock, write the log, and say what is due after this step, unless it leads back."""
         state, settings = self.run_state, self.parts.settings
         state.step = step = int(self.state.global_step)
-        state.meter.end_step(counts=state.guard.bad_steps == 0)
+        state.meter.end_step(counts=self._fault is None)
+        if self._fault is None:
+            self.parts.new_tokens.count(batch["input_ids"] for batch in self._samples)
         state.cursor = Cursor(**self._samples[-1]["cursor"])
-        last = step >= settings.steps
         assert self._task is not None
-        self._task.advance(1, self._log(step) if last or step % settings.log_steps == 0 else "")
+        if state.guard.must_go_back:
+            self._go_back()
+            return
+        last = step >= settings.steps
+        self._task.advance(1, self._log(step) if self._line.is_due(step) else "")
         if self.parts.held_out is not None:
             self.control.should_evaluate = last or step % settings.evaluate_steps == 0
         due = time.monotonic() - self._saved > 60 * settings.checkpoint_minutes
         self.control.should_save = last or step % settings.checkpoint_steps == 0 or self.processes.any(due)
+        if self._leak:
+            self.control.should_save = self.control.should_training_stop = True
+
+    def _go_back(self) -> None:
+        """Go on from the last checkpoint, more slowly and with other text; the log forgets the way there."""
+        state, reason = self.run_state, str(self._fault)
+        came_from = state.go_back(reason)
+        self.state.global_step = state.step
+        self.control.should_training_stop = False  # the Trainer may have seen the last step
+        if self.args.should_save:
+            self.parts.history.cut(state.step)
+        figures = {"went_back_from": came_from, "because": reason, "rate_factor": state.guard.rate}
+        self._write(state.step + 1, figures)
+        self.parts.report.say(
+            f"back from step {came_from:,} to the checkpoint of step {state.step:,}, and on with "
+            f"{state.guard.rate:g} times the learning rate",
+            step=state.step,
+        )
+        assert self._task is not None
+        self._task.advance(state.step + 1 - came_from)
 
     def _log(self, step: int) -> str:
         """Write one line; what of it belongs to the bar."""
@@ -185,35 +226,24 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         if "clipped_share" in figures and step > self.parts.settings.warmup * self.parts.settings.steps:
             self.run_state.guard.see_clipping(step, figures["clipped_share"])
         self._write(step, figures)
+        leak = self.run_state.memory.leak(self.parts.settings.steps - step, self.parts.report)
+        if self.processes.any(leak is not None):
+            self._leak = leak or "memory grows in another process"
         return note(figures)
 
     def _write(self, step: int, figures: dict[str, Any]) -> None:
         if self.args.should_save:
             self.parts.history.append({"step": step, **figures})
 
-    # Saving and going on
+    # Saving
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._saved, state = time.monotonic(), self.run_state
+        state.gather(self.processes.sum)
         if self.args.should_save:
-            state.finished = bool(self.control.should_training_stop)
+            state.finished = bool(self.control.should_training_stop) and not self._leak
             size, best = state.size(WHOLE), state.watch.best_step
-            self.parts.checkpoints.save(state.step, self._write_checkpoint, size, best)
-
-    def _write_checkpoint(self, folder: Path) -> None:
-        self.run_state.write(folder)
-        self.state.save_to_json(str(folder / "trainer_state.json"))  # the Trainer's own, which it asks for
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.run_state.read_weights(Path(resume_from_checkpoint))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            self.run_state.read_optimizer(Path(checkpoint))
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            self.run_state.read_random(Path(checkpoint))
+            self.parts.checkpoints.save(state.step, state.write, size, best)
 
 
 class _Hooks(TrainerCallback):  # type: ignore[misc] # transformers ships no types
@@ -221,6 +251,9 @@ class _Hooks(TrainerCallback):  # type: ignore[misc] # transformers ships no typ
 
     def __init__(self, training: ContinuedTraining) -> None:
         self.training = training
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.training.begin()
 
     def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
         self.training.begin_step()

@@ -1,6 +1,7 @@
 """Which evaluation was the best, and whether to stop waiting for a better one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
@@ -23,6 +24,14 @@ class Watch:
             return True
         self.waited += 1
         return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"best": self.best, "best_step": self.best_step, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what `state_dict` gave."""
+        self.best, self.best_step, self.waited = state["best"], state["best_step"], state["waited"]
 
     @property
     def is_over(self) -> bool:
