@@ -49,7 +49,16 @@ def tiny_checkpoint(tiny_extended: ExtendedModel, tmp_path: Path) -> Checkpoint:
 def settings() -> Evaluation:
     """Small, and with a Turkish prompt."""
     return Evaluation(
-        context=32, batch_size=4, prompts=["Ağaçların altında", "Deniz"], new_tokens=6, resamples=50
+        context=32,
+        batch_size=4,
+        prompts=["Ağaçların altında", "Deniz"],
+        new_tokens=6,
+        samples=3,
+        sample_tokens=8,
+        speed_passages=2,
+        speed_characters=20,
+        speed_rounds=1,
+        resamples=50,
     )
 
 

@@ -28,10 +28,14 @@ def test_everything_promised_is_measured(evaluated):
     figures = evaluated.figures
     assert set(figures) == {
         "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "morphology",
-        "drift", "likelihood", "generation", "training", "verdict",
+        "drift", "overlap", "likelihood", "divergence", "generation", "generated", "inference",
+        "criteria", "training", "verdict",
     }  # fmt: skip
     assert set(figures["tokens"]["by_text"]) == {"prose", "street"}
     assert set(figures["drift"]) == {"english"}
+    assert set(figures["divergence"]) == {"extended", "trained"}
+    assert set(figures["generated"]) == {"base", "extended", "trained", "held_out"}
+    assert figures["inference"]["models"] == ["base", "trained"]
     for model in ("base", "extended", "trained"):
         assert set(figures["likelihood"][model]) == {"together", "prose", "street", "english"}
         assert [sample["prompt"] for sample in figures["generation"][model]] == ["Ağaçların altında", "Deniz"]
@@ -82,7 +86,9 @@ def test_two_runs_give_the_same_figures(recipe, inputs, evaluated, tmp_path):
     (tmp_path / "again").mkdir()
     first, second = evaluated.figures, run(recipe, inputs, tmp_path / "again", silent()).figures
     for figures in (first, second):
-        del figures["tokens"]["speed"], figures["tokens"]["decoding"]  # how fast it went
+        # How fast it went, and what follows from that.
+        del figures["tokens"]["speed"], figures["tokens"]["decoding"]
+        del figures["inference"]["prefill"], figures["inference"]["generation"], figures["criteria"]
     assert first == second
 
 

@@ -10,7 +10,8 @@ from ekle.bpe.compare import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
 from ekle.evaluation.names import OURS
 from ekle.evaluation.parts import stamp_of
-from ekle.evaluation.scorecard import Plan, make_scorecard
+from ekle.evaluation.plan import Plan
+from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
 from ekle.evaluation.texts import Texts, file_texts
 from ekle.evaluation.untouched import record_of

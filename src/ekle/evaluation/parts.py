@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ekle.errors import InputError
 from ekle.files import read_json, write_json
@@ -27,17 +27,26 @@ class Parts:
 
     def get(self, name: str, measure: Callable[[], Figures]) -> Figures:
         """The figures of part `name`: from its file, or measured now and written there."""
-        path = self._folder / f"{name}.json"
-        try:
-            kept = read_json(path)
-        except InputError:  # never measured, or damaged
-            kept = {}
-        if kept.get("stamp") == self._stamp:
-            figures: Figures = kept["figures"]
+        if self.has(name):
+            figures: Figures = self._read(name)["figures"]
             return figures
         figures = measure()
-        write_json(path, {"stamp": self._stamp, "figures": figures})
+        write_json(self._file(name), {"stamp": self._stamp, "figures": figures})
         return figures
+
+    def has(self, name: str) -> bool:
+        """Whether part `name` is measured already."""
+        return bool(self._read(name).get("stamp") == self._stamp)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = read_json(self._file(name))
+        except InputError:  # never measured, or damaged
+            return {}
+        return kept
 
 
 def stamp_of(settings: Evaluation, inputs: Iterable[Path]) -> str:

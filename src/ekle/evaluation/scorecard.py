@@ -19,58 +19,27 @@ verdict       sentences: kind and text
 A compared figure is an object with `value`, and `low` and `high` where its 95 % interval is known.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from ekle.artifacts import Scorecard
 from ekle.evaluation.beside import measure_beside
+from ekle.evaluation.criteria import criteria
 from ekle.evaluation.drift import measure_preservation
-from ekle.evaluation.generation import generate_samples
-from ekle.evaluation.likelihood import Losses, compare_losses, measure_losses
+from ekle.evaluation.models import measure_models
 from ekle.evaluation.morphology import measure_morphology
+from ekle.evaluation.overlap import measure_overlap
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
-from ekle.evaluation.subjects import Subject
-from ekle.evaluation.texts import Texts
+from ekle.evaluation.plan import Plan
 from ekle.evaluation.tokens import measure_tokens
 from ekle.evaluation.untouched import recheck
 from ekle.evaluation.verdict import verdict
 from ekle.files import write_json
 from ekle.progress import Report
-from ekle.recipe.evaluation import Evaluation
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be measured; the first of `subjects` is the base, which the others are held against."""
-
-    title: str
-    base: Tokenizer
-    extended: Tokenizer
-    subjects: list[Subject]
-    texts: Texts
-    settings: Evaluation
-    stamp: str
-    beside: Mapping[str, Tokenizer] = field(default_factory=dict)
-    """Tokenizers of others, by name."""
-    learned_from: Sequence[Path] = ()
-    """Files and folders of text that vocabulary or training has seen."""
-    record: Path | None = None
-    """extension.json of the extended model, whose bytes are then checked against it."""
-    known: dict[str, Any] = field(default_factory=dict)
-    """Further entries of report.json that need no measuring, such as `vocabulary`."""
-
-    @property
-    def tokenizers(self) -> dict[str, Tokenizer]:
-        """All of them by name, the base and the extended one first."""
-        return {"base": self.base, "extended": self.extended, **self.beside}
 
 
 def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
@@ -114,36 +83,12 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
     if plan.record is not None and len(plan.subjects) > 1:
         record, base, extended = plan.record, plan.subjects[0].folder, plan.subjects[1].folder
         figures["untouched"] = parts.get("untouched", lambda: recheck(record, extended, base, report))
-    figures |= _models(plan, parts, report)
+    if plan.learned_from:
+        every = texts.all
+        figures["overlap"] = parts.get("overlap", lambda: measure_overlap(every, plan.learned_from, report))
+    figures |= measure_models(plan, parts, report)
+    figures["criteria"] = criteria(figures)
     figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]
     write_json(folder / "report.json", figures)
     write_page(figures, folder / "report.html")
     return Scorecard(folder)
-
-
-def _models(plan: Plan, parts: Parts, report: Report) -> dict[str, Any]:
-    """What is measured on each model in turn: `models`, `likelihood` and `generation`."""
-    found: dict[str, dict[str, Any]] = {"models": {}, "likelihood": {}, "generation": {}}
-    for subject in plan.subjects:
-        for key, figures in _model(plan, subject, parts, report).items():
-            found[key][subject.name] = figures
-    losses: dict[str, Losses] = found["likelihood"]
-    found["likelihood"] = compare_losses(losses, list(plan.texts.held_out), plan.settings)
-    return {key: figures for key, figures in found.items() if figures}
-
-
-def _model(plan: Plan, subject: Subject, parts: Parts, report: Report) -> dict[str, Any]:
-    """What is measured on one model, which is loaded only if a part is missing."""
-    settings, texts = plan.settings, plan.texts.all
-    report.say(f"Measuring the {subject.name} model")
-    figures: dict[str, Any] = {"models": parts.get(f"size-{subject.name}", subject.size)}
-    if texts:
-        figures["likelihood"] = parts.get(
-            f"likelihood-{subject.name}", lambda: measure_losses(*subject.loaded, texts, settings, report)
-        )
-    if settings.prompts:
-        figures["generation"] = parts.get(
-            f"generation-{subject.name}", lambda: generate_samples(*subject.loaded, settings, report)
-        )
-    subject.close()
-    return figures

@@ -7,7 +7,8 @@ from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scoreca
 from ekle.bpe.compare import load_tokenizer
 from ekle.evaluation.history import training_logs
 from ekle.evaluation.parts import stamp_of
-from ekle.evaluation.scorecard import Plan, make_scorecard
+from ekle.evaluation.plan import Plan
+from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.texts import corpus_texts
 from ekle.evaluation.untouched import record_of
@@ -57,8 +58,10 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
                 inputs.extended.model,
                 inputs.checkpoint.adapter,
                 inputs.checkpoint.rows,
+                *map(Path, (*recipe.evaluation.gold, *recipe.evaluation.parallel)),
             ],
         ),
+        learned_from=[file for file in (inputs.corpus.train, inputs.corpus.replay) if _holds_text(file)],
         record=record_of(inputs.extended.model),
         known={
             "vocabulary": {
@@ -68,3 +71,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         },
     )
     return make_scorecard(plan, folder, report)
+
+
+def _holds_text(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
-from ekle.evaluation.names import OURS
+from ekle.evaluation.names import last_of_ours
 from ekle.page.wording import amount, counted, percent, signed
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
@@ -131,7 +131,7 @@ def scorecard_table(figures: dict[str, Any]) -> Group:
         parts.append(table)
     if figures.get("likelihood"):
         models = figures["likelihood"]
-        last = [name for name in OURS if name in models][-1]
+        last = last_of_ours(models) or "base"
         table = _table("bits per byte", *models, f"{last} against base")
         for name, part in models[last].items():
             values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]

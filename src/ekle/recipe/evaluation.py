@@ -26,11 +26,31 @@ class Evaluation(Section):
     """Beginnings that each model continues; none: no samples."""
     new_tokens: PositiveInt = 32
     """Length of each generated sample, in tokens."""
+    samples: NonNegativeInt = 24
+    """Further continuations of each prompt, drawn by chance, whose words and coherence are measured."""
+    sample_tokens: PositiveInt = 64
+    """Length of each of these, in tokens."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of the draw: 1 takes the probabilities as they are."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Of the draw: it is made from the likeliest tokens that together hold this share of the probability."""
+    divergence_bytes: PositiveInt = 20_000
+    """Bytes of each other-language text on which predictions are held against the base's."""
+    speed_passages: NonNegativeInt = 12
+    """Passages of held-out text on which base and last model are timed; 0 times nothing."""
+    speed_characters: PositiveInt = 250
+    """Length of each passage."""
+    speed_rounds: PositiveInt = 2
+    """How often each passage is timed; the best counts."""
     gold: list[str] = []
     """Turkish words whose morphemes people have marked, against which cuts are held: treebanks (CoNLL-U),
     lists of segmented words (Morpho Challenge), hand-tagged text (TrMor)."""
     parallel: list[str] = []
     """Turkish and English sentences, a pair a line with a tab between, that the models translate."""
+    translations: PositiveInt = 100
+    """Pairs that are translated, in both directions."""
+    shots: PositiveInt = 4
+    """Pairs that are shown before each translation."""
     resamples: PositiveInt = 1000
     """Bootstrap resamples behind each confidence interval."""
     seed: NonNegativeInt = 0

@@ -1,0 +1,101 @@
+"""Whether the text that is measured on stands in the text that was learned from.
+
+Runs of eight words (as in GPT-3's check, Brown et al. 2020, appendix C, with a shorter run, because the
+documents are shorter) of the measured text are kept as 64-bit hashes; the learned text streams past them. So
+memory grows with the measured text alone. Words are letters and digits in lower case.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekle.evaluation.confidence import share
+from ekle.progress import Report
+from ekle.text.read import documents
+from ekle.turkish import casing
+
+GRAM = 8
+
+_STOP = "\x00"  # between texts: a word of its own, which no text has
+_WORD = re.compile(rf"\w+|{_STOP}")
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no run of words is lost; digits of the golden ratio
+_BATCH = 4_000_000  # characters of learned text at once
+
+Hashes = NDArray[np.uint64]
+
+
+def measure_overlap(
+    texts: Mapping[str, Sequence[str]], learned: Sequence[Path], report: Report
+) -> dict[str, Any]:
+    """How many documents of each text share a run of eight words with what was learned.
+
+    Args:
+        texts: by name, what is measured on.
+        learned: files and folders of text.
+        report: hears of the progress.
+
+    Returns:
+        By text: `documents` of eight words or more; `overlapping`, the share of them with such a run, and
+        `mostly`, the share of which half of the runs or more are such, with Wilson's interval; `runs`, the
+        share of all runs; `too_short`, documents of fewer words, which are in no share. Shares of nothing are
+        absent.
+
+    Raises:
+        TextError: a file of learned text cannot be read.
+    """
+    runs = {name: [runs_of([text])[0] for text in part] for name, part in texts.items()}
+    every = [run for part in runs.values() for run in part]
+    wanted = np.unique(np.concatenate(every)) if every else np.empty(0, np.uint64)
+    seen = np.zeros(len(wanted), dtype=bool)
+    with report.task("overlap", None, "texts") as task:
+        for batch in _batches(document.text for document in documents([str(path) for path in learned])):
+            if not len(wanted):
+                break
+            found = np.concatenate(runs_of(batch))
+            places = np.searchsorted(wanted, found).clip(max=len(wanted) - 1)
+            seen[places[wanted[places] == found]] = True
+            task.advance(len(batch))
+    known = wanted[seen]
+    return {name: _figures([np.isin(run, known) for run in part]) for name, part in runs.items()}
+
+
+def runs_of(texts: Sequence[str]) -> list[Hashes]:
+    """The hashes of the runs of eight words of each text, in order; none of a shorter text."""
+    words = _WORD.findall(casing.lower(f" {_STOP} ".join(text.replace(_STOP, " ") for text in texts)))
+    # Python's own hash: 64 bits, and the same for the same word throughout this process.
+    hashes = np.array([*map(hash, words), hash(_STOP)], dtype=np.int64).view(np.uint64)
+    (stops,) = np.nonzero(hashes == np.array(hash(_STOP), dtype=np.int64).view(np.uint64))
+    runs = np.zeros(max(len(hashes) - GRAM + 1, 0), dtype=np.uint64)
+    for place in range(GRAM):
+        runs = runs * _FACTOR + hashes[place : place + len(runs)]
+    starts = [0, *(stops[:-1] + 1).tolist()]
+    return [
+        runs[start : max(stop - GRAM + 1, start)] for start, stop in zip(starts, stops.tolist(), strict=True)
+    ]
+
+
+def _figures(hits: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
+    judged = [hit for hit in hits if len(hit)]
+    figures: dict[str, Any] = {"documents": len(judged), "too_short": len(hits) - len(judged)}
+    if judged:
+        figures["overlapping"] = share(sum(bool(hit.any()) for hit in judged), len(judged))
+        figures["mostly"] = share(sum(bool(hit.mean() >= 0.5) for hit in judged), len(judged))
+        figures["runs"] = float(np.concatenate(judged).mean())
+    return figures
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= _BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,39 @@
+"""What is to be measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ekle.evaluation.subjects import Subject
+from ekle.evaluation.texts import Texts
+from ekle.recipe.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Models and tokenizers, text, and how much of it; the first of `subjects` is the base, which the others
+    are held against."""
+
+    title: str
+    base: Tokenizer
+    extended: Tokenizer
+    subjects: Sequence[Subject]
+    texts: Texts
+    settings: Evaluation
+    stamp: str
+    beside: Mapping[str, Tokenizer] = field(default_factory=dict)
+    """Tokenizers of others, by name."""
+    learned_from: Sequence[Path] = ()
+    """Files and folders of text that vocabulary or training has seen."""
+    record: Path | None = None
+    """extension.json of the extended model, whose bytes are then checked against it."""
+    known: dict[str, Any] = field(default_factory=dict)
+    """Further entries of report.json that need no measuring, such as `vocabulary`."""
+
+    @property
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """All of them by name, the base and the extended one first."""
+        return {"base": self.base, "extended": self.extended, **self.beside}
