@@ -108,10 +108,12 @@ def test_a_run_killed_in_the_phase_goes_on_exactly(
     train(inputs, tmp_path / "whole", optimizer=optimizer)
     original = Passes.learn
 
-    def until_the_third(self: Passes, model: Any, batches: Any, step: int, meter: Any) -> torch.Tensor:
+    def until_the_third(
+        self: Passes, model: Any, batches: Any, place: int, step: int, meter: Any
+    ) -> torch.Tensor:
         if step == 2:
             raise Killed
-        return original(self, model, batches, step, meter)
+        return original(self, model, batches, place, step, meter)
 
     with monkeypatch.context() as patch:
         patch.setattr(Passes, "learn", until_the_third)
