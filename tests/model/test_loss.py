@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from allocations import Allocations, measured_peak
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -99,19 +100,33 @@ def test_bfloat16_states_give_the_same_loss_within_their_rounding(head: SplitHea
     assert head.new.grad.dtype == torch.float32
 
 
-def test_no_full_logits_and_no_full_head_gradient_are_made() -> None:
-    rows, tokens, chunk = 20_000, 2_000, 50
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_full_logits_and_no_full_head_gradient_are_made(dtype: torch.dtype) -> None:
+    rows, new, tokens, chunk = 20_000, 500, 2_000, 50
     torch.manual_seed(0)
-    head = SplitHead(
-        nn.Parameter(torch.randn(rows - 500, WIDTH), requires_grad=False),
-        nn.Parameter(torch.randn(500, WIDTH)),
-    )
-    hidden, labels = torch.randn(tokens, WIDTH, requires_grad=True), torch.randint(0, rows, (tokens,))
-    with torch.profiler.profile(profile_memory=True) as profile:
+    base = nn.Parameter(torch.randn(rows - new, WIDTH).to(dtype), requires_grad=False)
+    head = SplitHead(base, nn.Parameter(torch.randn(new, WIDTH)))
+    hidden = torch.randn(tokens, WIDTH).to(dtype).requires_grad_()
+    labels = torch.randint(0, rows, (tokens,))
+    # Logits of a chunk in float32, in bfloat16 the product they come from beside them.
+    logits = chunk * rows * (4 if dtype == torch.float32 else 6)
+    gradients = hidden.numel() * hidden.element_size() + 4 * head.new.numel()
+    with measured_peak(head, hidden, labels) as peak, Allocations() as made:
         chunked_cross_entropy(hidden, head, labels, chunk).backward()
-    largest = max(event.self_cpu_memory_usage / max(event.count, 1) for event in profile.key_averages())
-    assert largest <= 1.1 * chunk * rows * 4  # one chunk of logits; all of them would be 40 times as much
+    assert made.largest == chunk * rows
+    assert peak.bytes < 1.05 * logits + 2 * gradients
+    assert peak.bytes < tokens * rows * 4 / 15, "of all logits in float32"
     assert head.base.grad is None
+
+
+def test_the_peak_of_the_plain_loss_is_seen() -> None:
+    """The measure itself: full logits and their gradient."""
+    rows, tokens = 2_000, 300
+    hidden, weight = torch.randn(tokens, WIDTH, requires_grad=True), torch.randn(rows, WIDTH)
+    with measured_peak(hidden, weight) as peak, Allocations() as made:
+        functional.cross_entropy(hidden @ weight.T, torch.zeros(tokens, dtype=torch.long)).backward()
+    assert made.largest == tokens * rows
+    assert peak.bytes >= 2 * tokens * rows * 4
 
 
 def test_sampled_labels_follow_the_distribution_of_the_model(head: SplitHead) -> None:

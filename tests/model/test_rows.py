@@ -1,14 +1,20 @@
 """New rows beside frozen ones, against the model that holds them in one matrix."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import Qwen3ForCausalLM
+from allocations import Allocations
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
 from ekle.errors import CheckpointError
+from ekle.model.dora import attach
 from ekle.model.rows import NewRows, read_rows, split_rows
+from ekle.recipe.training import Dora, Neftune, Training
+from ekle.training.objective import Objective
+from ekle.training.optimizers import make_optimizer
 
 both_heads = pytest.mark.parametrize("tied", [False, True])
 
@@ -65,6 +71,32 @@ def test_the_optimiser_sees_the_new_rows_only(tiny_extended: ExtendedModel, tied
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert learning == (20 if tied else 40) * model.config.hidden_size
     assert sum(parameter.numel() for parameter in rows.parameters()) == learning
+
+
+@pytest.mark.parametrize("optimizer", ["sophia", "adamw", "muon"])
+@both_heads
+def test_no_step_of_training_makes_anything_as_large_as_the_matrix(tied: bool, optimizer: Any) -> None:
+    """Seen from below: whatever forward pass, backward pass and optimiser allocate, views left out."""
+    rows, new, width = 4_000, 30, 32
+    shape = {"hidden_size": width, "intermediate_size": 48, "num_hidden_layers": 1, "head_dim": 16}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": tied}
+    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=rows, **shape, **heads)).requires_grad_(False)
+    learning = split_rows(model, rows - new)
+    attach(model, Dora(rank=2, alpha=2.0))
+    objective = Objective(model.train(), Neftune(), torch.ones(rows, dtype=torch.long))
+    stepper = make_optimizer(objective, learning, Training(optimizer=optimizer))
+    ids = torch.randint(0, rows, (1, 20))
+    noise = torch.Generator().manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch, Allocations() as made:
+        patch.setattr(
+            "ekle.training.objective.chunk_size", lambda *_: 4
+        )  # logits of 4 tokens, an eighth of the matrix
+        for _ in range(2):
+            loss, _ = objective(ids, ids, torch.arange(20).unsqueeze(0), noise=noise)
+            loss.backward()
+            stepper.step()
+            stepper.zero_grad()
+    assert made.largest < (rows - new) * width / 4, f"{made.shape} by {made.made_by}"
 
 
 @both_heads

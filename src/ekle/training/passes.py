@@ -5,11 +5,11 @@ in the whole step, over all its batches and processes, so the parts add up to it
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ekle.errors import TrainingError
 from ekle.progress import Report
@@ -79,10 +79,13 @@ class Passes:
             todo = list(range(place + 1))
         return loss
 
-    def estimate_curvature(self, model: Any, batch: Batch, step: int, sophia: Sophia) -> None:
+    def estimate_curvature(
+        self, model: Any, batch: Batch, step: int, sophia: Sophia, resting: Iterable[nn.Parameter] = ()
+    ) -> None:
         """Gauss-Newton-Bartlett on one batch: the gradient for labels that the model itself would give.
 
-        No gradient is left behind. An estimate that is not finite is dropped. Raises as `learn`.
+        No gradient is left behind. An estimate that is not finite is dropped, and parameters that are
+        `resting` get none. Raises as `learn`.
         """
         tokens = batch["learned"] / self._process[1]
 
@@ -93,6 +96,7 @@ class Passes:
 
         while not self._fits(attempt):
             pass
+        drop_gradients(resting)
         norms = [p.grad.norm() for p in self._objective.parameters() if p.grad is not None]
         if torch.isfinite(torch.stack(norms).sum()):
             sophia.update_curvature(batch["learned"])

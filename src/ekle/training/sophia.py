@@ -68,17 +68,19 @@ class Sophia(torch.optim.Optimizer):
 
     @torch.no_grad()
     def update_curvature(self, tokens: int) -> None:
-        """Take the gradients that are there, of the mean loss of `tokens` sampled labels, as an estimate."""
+        """Take the gradients that are there, of the mean loss of `tokens` sampled labels, as an estimate.
+
+        A group without any gradient rests: the estimate does not count for it.
+        """
         for number, group in enumerate(self.param_groups):
-            group["estimates"] += 1
-            rounding = _Rounding(number, group)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    curvature, gradient = self._state(parameter)["curvature"], parameter.grad
-                    decay = group["betas"][1]
-                    averaged = curvature.to(gradient.dtype).mul_(decay)
-                    averaged.addcmul_(gradient, gradient, value=(1 - decay) * tokens)
-                    rounding.store(averaged, curvature)
+            decay, rounding = group["betas"][1], _Rounding(number, group)
+            learning = [parameter for parameter in group["params"] if parameter.grad is not None]
+            group["estimates"] += bool(learning)
+            for parameter in learning:
+                curvature, gradient = self._state(parameter)["curvature"], parameter.grad
+                averaged = curvature.to(gradient.dtype).mul_(decay)
+                averaged.addcmul_(gradient, gradient, value=(1 - decay) * tokens)
+                rounding.store(averaged, curvature)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

@@ -5,12 +5,13 @@ checkpoint holds is `ekle.training.run_state`'s, because resuming must be exact;
 `ekle.training.log_line`'s.
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback
@@ -157,21 +158,21 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
     # One step of the optimiser, from its beginning to its end
 
     def begin_step(self) -> None:
-        """Start the clock; every k-th step, estimate the curvature first."""
+        """Start the clock; every k-th step, and when the adapters begin, estimate the curvature first."""
         state, every = self.run_state, self.parts.settings.sophia.hessian_every
         state.meter.begin_step()
         self._line.begin_step()
         self._place = 0
-        if isinstance(state.optimizer, Sophia) and state.step % every == 0:
-            self.model_wrapped.train()
-            state.passes.estimate_curvature(self.model_wrapped, self._samples[0], state.step, state.optimizer)
+        is_due = state.step % every == 0 or state.step == self._rows_alone
+        if isinstance(state.optimizer, Sophia) and is_due:
+            model, batch = self.model_wrapped, self._samples[0]
+            model.train()
+            state.passes.estimate_curvature(model, batch, state.step, state.optimizer, self._resting())
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
         """Clip; drop the gradients of a step that the guard would not have."""
-        state, settings = self.run_state, self.parts.settings
-        if state.step < settings.rows_first * settings.steps:
-            for _, layer in adapted_layers(self.parts.objective):
-                drop_gradients(layer.parameters())
+        state = self.run_state
+        drop_gradients(self._resting())
         norm: Tensor = super()._clip_grad_norm(model)
         self._line.see_gradient(norm)
         loss = state.meter.step_loss(self.processes.sum)
@@ -180,6 +181,17 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             drop_gradients(self.parts.objective.parameters())
             self._write(state.step + 1, {"skipped": self._fault})
         return norm
+
+    @property
+    def _rows_alone(self) -> int:
+        """Steps, at the start, in which only the new rows learn."""
+        return math.ceil(self.parts.settings.rows_first * self.parts.settings.steps)
+
+    def _resting(self) -> list[nn.Parameter]:
+        """What does not learn in this step; an optimiser keeps no momentum and no curvature of it."""
+        if self.run_state.step >= self._rows_alone:
+            return []
+        return [part for _, layer in adapted_layers(self.parts.objective) for part in layer.parameters()]
 
     def end_step(self) -> None:
         """Stop the clock, write the log, and say what is due after this step, unless it leads back."""
