@@ -31,6 +31,7 @@ from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
+from ekle.training.room import sequences_at_once
 from ekle.training.trainer import ContinuedTraining
 
 _FREE = {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_steps", "micro_batch_size"}
@@ -53,7 +54,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     best held-out evaluation; without held-out text, those of the last step.
 
     Raises:
-        TrainingError: too little text for one step, no finite loss, or no memory for one sequence.
+        TrainingError: too little text for one step, no finite loss, or no memory for one sequence (by the
+            plan, before anything is loaded, or as it turns out).
         RunFolderError: `folder` holds a training that was begun with other settings.
         CheckpointError: the extended model or a checkpoint is damaged.
         SpaceError: the disk has no room for the next checkpoint.
@@ -76,6 +78,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         report = silent()
     processes.wait_for_everyone()
 
+    at_once = sequences_at_once(recipe, inputs.extended, processes.num_processes, report)
     dtype = _precision(recipe, device, report)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
@@ -110,6 +113,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
             ),
             device,
         )
+        training.run_state.passes.at_once = at_once
         with float32_products(settings, device):
             training.run(resume)
     if processes.is_main_process:
