@@ -1,4 +1,4 @@
-"""Counts the bytes of all tensors that are alive, exactly, on any device and for tensors without memory too."""
+"""Counts the bytes of all tensors that are alive, on any device and for tensors without memory too."""
 
 import weakref
 from collections.abc import Iterable

@@ -138,7 +138,13 @@ def _plan(case: Case, gpu: Gpu | None, changes: tuple[str, ...] = ()) -> Plan:
         Part("CUDA context and libraries", CONTEXT, "assumed"),
         Part("gaps between tensors", round(GAPS * tensors), f"assumed: {GAPS:.0%} of the tensors"),
     )
-    return Plan(case, gpu, resident, found, allowance, changes)
+    plan = Plan(case, gpu, resident, found, allowance, changes)
+    windows = case.evaluation.batch_size
+    if not plan.fits and windows > 1 and plan.highest is plan.moments[-1]:
+        # An evaluation that runs out of memory goes on with half as many windows.
+        fewer = case.evaluation.model_copy(update={"batch_size": windows // 2})
+        return _plan(replace(case, evaluation=fewer), gpu, changes)
+    return plan
 
 
 def _variants(training: Training) -> Iterator[Training]:

@@ -14,7 +14,7 @@ from ekle.recipe import Recipe
 
 
 def sequences_at_once(recipe: Recipe, extended: ExtendedModel, gpus: int, report: Report) -> int:
-    """How many of a batch's sequences go through the model at once, by plan; without a GPU as many as allowed.
+    """Sequences of a batch that go through at once, by plan; without a GPU as many as the recipe allows.
 
     What the plan cannot know, gaps between tensors, is left to the way back that training has when memory
     runs out, so only what cannot fit is refused.
