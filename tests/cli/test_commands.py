@@ -50,7 +50,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["plan", "quickstart"], ["serve", "."], ["export", ".", "--format", "gguf", "--out", "there"]],
+    [["serve", "."], ["export", ".", "--format", "gguf", "--out", "there"]],
 )
 def test_what_comes_later_says_so(arguments: list[str], refused: Refused) -> None:
     refused(arguments, "not built yet")

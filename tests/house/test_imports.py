@@ -10,7 +10,7 @@ from project import ROOT, python_files, short
 
 PACKAGE = ROOT / "src" / "ekle"
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
-LOW = "turkish bpe recipe text counting corpus vocabulary".split()
+LOW = "turkish bpe recipe text counting corpus vocabulary planning".split()
 LIGHT = [*LOW, "cli", "pipeline"]
 
 

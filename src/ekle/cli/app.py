@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ekle.cli import later, making, measuring, running
+from ekle.cli import later, making, measuring, planning, running
 from ekle.cli.failures import Stopped, one_line
 from ekle.cli.options import examples
 
@@ -61,7 +61,12 @@ _add(
     "ekle evaluate runs/quickstart --against qwen3 --text wiki.txt --text law.txt --out report",
 )
 _add("compare", measuring.compare, "ekle compare qwen3 vocabulary --text wiki.txt --text law.txt")
-_add("plan", later.plan, "ekle plan recipes/qwen3-8b-turkish.toml --gpu 40GB")
+_add(
+    "plan",
+    planning.plan,
+    "ekle plan recipes/qwen3-8b-turkish.toml --gpu 40GB",
+    "ekle plan qwen3-0.6b-turkish --gpu t4 --set training.dora.rank=64 --json plan.json",
+)
 _add("export", making.export, "ekle export runs/quickstart --format hf --out model")
 _add("serve", later.serve, "ekle serve runs/quickstart")
 _add("try", measuring.try_, 'ekle try runs/quickstart "Evlerimizden geliyoruz."')

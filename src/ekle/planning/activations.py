@@ -27,14 +27,14 @@ def kept_by_block(case: Case) -> list[Part]:
         scores += _FLOAT * (size * case.half + heads)
     scores += width * shape.keys * ("v_proj" in adapted)
     # Turned queries, repeated keys and values, the output and the log of each softmax's sum.
-    repeated = shape.heads != shape.key_value_heads
+    repeated = case.masked and shape.heads != shape.key_value_heads
     turned = 3 * shape.queries if repeated else 2 * shape.queries + shape.keys * ("v_proj" not in adapted)
     attention = width * (turned + shape.queries) + _FLOAT * shape.heads
     attention += width * shape.hidden * ("o_proj" in adapted)
     gated = width * shape.intermediate * (3 + ("down_proj" in adapted))
     gated += width * shape.hidden * ("down_proj" in adapted)
     narrow = width * case.training.dora.rank * len(adapted)
-    mask = width * case.training.sequence_length
+    mask = width * case.training.sequence_length * case.masked
     tokens = case.tokens
     return [
         Part("norms and their outputs", tokens * norms, f"{tokens:,} tokens x {norms:,} bytes"),

@@ -5,7 +5,6 @@ from typing import Literal
 
 from ekle.model.chunks import chunk_tokens
 from ekle.planning.shapes import Shape
-from ekle.recipe import Recipe
 from ekle.recipe.evaluation import Evaluation
 from ekle.recipe.training import Training
 
@@ -21,8 +20,9 @@ class Case:
         new_rows: rows that learn, in each row matrix.
         training: the recipe's settings, or those with what a plan has changed.
         evaluation: windows of the evaluations during training.
-        micro_batch: sequences that go through at once; a divisor of `training.batch_size`.
+        micro_batch: sequences that go through at once, of `training.batch_size`.
         device: where it runs. On a processor the products are made in float32.
+        gpus: devices that share weights and states between them (FSDP2).
     """
 
     shape: Shape
@@ -31,6 +31,7 @@ class Case:
     evaluation: Evaluation
     micro_batch: int
     device: Device = "cuda"
+    gpus: int = 1
 
     @property
     def half(self) -> bool:
@@ -43,6 +44,11 @@ class Case:
         return 2 if self.half else 4
 
     @property
+    def masked(self) -> bool:
+        """Whether attention is told by a mask where packed documents end, as PyTorch's own is."""
+        return self.training.attention != "flash_attention_2"
+
+    @property
     def tokens(self) -> int:
         """Tokens that go through at once."""
         return self.micro_batch * self.training.sequence_length
@@ -50,7 +56,7 @@ class Case:
     @property
     def passes(self) -> int:
         """Backward passes that add to one step's gradients."""
-        return self.training.gradient_accumulation * self.training.batch_size // self.micro_batch
+        return self.training.gradient_accumulation * -(-self.training.batch_size // self.micro_batch)
 
     @property
     def step_tokens(self) -> int:
@@ -94,9 +100,3 @@ class Case:
     def learning(self) -> int:
         """Numbers that learn."""
         return self.matrix_numbers + self.magnitude_numbers + self.shape.row_matrices * self.row_numbers
-
-
-def case_of(recipe: Recipe, shape: Shape, micro_batch: int | None = None, device: Device = "cuda") -> Case:
-    """The recipe as it stands, `micro_batch` sequences at once (None: the whole batch)."""
-    batch = micro_batch or recipe.training.batch_size
-    return Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, batch, device)

@@ -2,6 +2,9 @@
 
 Counted are the bytes of tensors, in the order in which the engine makes and drops them. What a GPU takes
 besides, its context and the gaps between tensors, are assumptions of `ekle.planning.plan`.
+
+Several GPUs (FSDP2) each hold their share of everything that has rows, and for a pass the row matrices and
+two blocks as a whole: the one that is at work, and the next.
 """
 
 from typing import assert_never
@@ -26,24 +29,19 @@ def always(case: Case) -> list[Part]:
     sides = sum(narrow + wide for narrow, wide in case.adapted.values())
     outs = sum(wide for _, wide in case.adapted.values())
     rows = f"{shape.row_matrices} x {case.new_rows:,} x {shape.hidden:,}"
+    blocks = f"{shape.layers} blocks"
     parts = [
-        Part(
-            "frozen weights",
-            shape.numbers * case.width,
-            f"{shape.numbers:,} numbers of the base x {case.width} bytes",
-        ),
-        Part("new rows", shape.row_matrices * case.row_numbers * _FLOAT, f"{rows} x {_FLOAT} bytes"),
-        Part(
+        _shared(case, "frozen weights", shape.numbers, case.width, f"{shape.numbers:,} numbers of the base"),
+        _shared(case, "new rows", shape.row_matrices * case.row_numbers, _FLOAT, rows),
+        _shared(
+            case,
             "adapters",
-            (case.matrix_numbers + case.magnitude_numbers) * _FLOAT,
-            f"{shape.layers} blocks x ({rank} x {sides:,} + {outs:,}) x {_FLOAT} bytes",
+            case.matrix_numbers + case.magnitude_numbers,
+            _FLOAT,
+            f"{blocks} x ({rank} x {sides:,} + {outs:,})",
         ),
-        _state(case),
-        Part(
-            "norms of W + s B A",
-            case.magnitude_numbers * _FLOAT,
-            f"{shape.layers} blocks x {outs:,} x {_FLOAT} bytes",
-        ),
+        optimizer_state(case),
+        Part("norms of W + s B A", case.magnitude_numbers * _FLOAT, f"{blocks} x {outs:,} x {_FLOAT} bytes"),
         Part("bytes of each token", case.all_rows * _ID, f"{case.all_rows:,} rows x {_ID} bytes"),
     ]
     if case.device == "cpu":  # there the rows as they were loaded are not left behind
@@ -52,70 +50,45 @@ def always(case: Case) -> list[Part]:
     return parts
 
 
+def optimizer_state(case: Case) -> Part:
+    """What the optimiser keeps for each number that learns."""
+    width = 2 if case.training.state_precision == "bf16" else _FLOAT
+    name, other = "state of the optimiser", case.learning - case.matrix_numbers
+    match case.training.optimizer:
+        case "sophia":
+            what = f"momentum and curvature, 2 x {case.learning:,}"
+            return _shared(case, name, 2 * case.learning, width, what)
+        case "adamw":
+            return _shared(case, name, 2 * case.learning, width, f"two averages, 2 x {case.learning:,}")
+        case "muon":
+            what = f"one average of A and B, two of the rest, {case.matrix_numbers:,} + 2 x {other:,}"
+            return _shared(case, name, case.matrix_numbers + 2 * other, width, what)
+        case _:
+            assert_never(case.training.optimizer)
+
+
 def gradients(case: Case) -> Part:
     """Gradients of all that learns."""
-    return Part("gradients", case.learning * _FLOAT, f"{case.learning:,} numbers x {_FLOAT} bytes")
+    return _shared(case, "gradients", case.learning, _FLOAT, f"{case.learning:,} numbers")
 
 
 def moments(case: Case) -> list[Moment]:
     """The moments of a step at which most is in memory, in their order."""
     found = [_loss(case), _backward(case)]
     if case.passes == 1:  # gradients grow while activations go, so the end of the way counts as well
-        found.append(_last_block(case))
-    found += [_step(case), _norms(case)]
-    if case.training.evaluate_bytes:
-        found.append(_evaluation(case))
-    return found
-
-
-def _state(case: Case) -> Part:
-    width = 2 if case.training.state_precision == "bf16" else _FLOAT
-    match case.training.optimizer:
-        case "sophia":
-            what = f"momentum and curvature, {case.learning:,} x 2 x {width} bytes"
-        case "adamw":
-            what = f"two averages, {case.learning:,} x 2 x {width} bytes"
-        case _:
-            assert_never(case.training.optimizer)
-    return Part("state of the optimiser", case.learning * 2 * width, what)
-
-
-def _kept(case: Case) -> list[Part]:
-    """What the forward pass through all blocks leaves behind."""
-    layers = case.shape.layers
-    if case.training.activation_checkpointing:
-        size = input_of_block(case)
-        what = f"{layers} x {case.tokens:,} tokens x {case.shape.hidden:,} x {case.width} bytes"
-        return [Part("inputs of the blocks", layers * size, what)]
-    return [
-        Part(part.name, layers * part.bytes, f"{layers} blocks x {part.formula}")
-        for part in kept_by_block(case)
-    ]
-
-
-def _ends(case: Case) -> Part:
-    """What is kept before and behind the blocks: ids, turns, mask, embeddings, the last norm."""
-    shape, width, tokens = case.shape, case.width, case.tokens
-    a_token = 2 * width * shape.head_dim + case.training.sequence_length + 3 * _ID + 9
-    a_token += shape.hidden * (_FLOAT + width * (case.half and not case.training.activation_checkpointing))
-    loaded = case.step_tokens * 3 * _ID if case.device == "cpu" else 0
-    return Part(
-        "ids, mask, turns, last norm",
-        tokens * a_token + loaded,
-        f"{tokens:,} tokens x {a_token:,} bytes" + (f" + {loaded:,}" if loaded else ""),
-    )
+        found.append(_first_block(case))
+    return [*found, _step(case), _norms(case), _evaluation(case)]
 
 
 def _loss(case: Case) -> Moment:
     """The forward pass is through, and the loss makes its gradients chunk by chunk."""
     hidden, width = case.shape.hidden, case.width
-    cell = width + _FLOAT if case.half else _FLOAT
-    logits = case.chunk * case.all_rows * cell
     parts = [
+        *_gathered(case),
         *_earlier(case),
         *_kept(case),
         _ends(case),
-        Part("logits of a chunk", logits, f"{case.chunk:,} tokens x {case.all_rows:,} rows x {cell} bytes"),
+        _logits(case, case.chunk),
         Part(
             "states and their gradient",
             case.tokens * (2 * width * hidden + 12),
@@ -129,6 +102,94 @@ def _loss(case: Case) -> Moment:
     return Moment("at the loss", tuple(parts))
 
 
+def _backward(case: Case) -> Moment:
+    """The backward pass is at the last norm, or enters the last block."""
+    hidden = case.shape.hidden
+    again = kept_by_block(case) if case.training.activation_checkpointing else []
+    block, norm = _block(case), _a_token(case, "backward pass of the last norm", hidden * (20 + case.width))
+    parts = [*_gathered(case), *_earlier(case), *_kept(case), _ends(case)]
+    if case.passes == 1:
+        parts.append(_fresh_rows(case))
+    if total(again) + block.bytes > norm.bytes:
+        parts += [Part(f"{part.name}, again", part.bytes, part.formula) for part in again]
+        parts.append(block)
+    else:
+        parts.append(norm)
+    return Moment("in the backward pass", tuple(parts))
+
+
+def _first_block(case: Case) -> Moment:
+    """The backward pass enters the first block, the last on its way."""
+    parts = [*_gathered(case), gradients(case), *kept_by_block(case), _block(case)]
+    return Moment("at the end of the backward pass", tuple(parts))
+
+
+def _step(case: Case) -> Moment:
+    """The optimiser moves the largest parameter."""
+    matrix = case.training.dora.rank * max(map(max, case.adapted.values()))
+    largest = max(case.row_numbers, matrix)
+    match case.training.optimizer:
+        case "sophia":
+            # The average, the curvature, the update, its size, and what is clipped.
+            part = _temporary(case, largest, 4 * _FLOAT + 1)
+        case "adamw" if case.device == "cuda":  # there all parameters of a group move at once
+            group = max(case.matrix_numbers, case.shape.row_matrices * case.row_numbers)
+            part = _temporary(case, group, _FLOAT)
+        case "muon" if case.device == "cuda":
+            rows = _temporary(case, case.shape.row_matrices * case.row_numbers, _FLOAT)
+            part = max(rows, _temporary(case, matrix, 3 * _FLOAT), key=lambda part: part.bytes)
+        case "adamw" | "muon":
+            part = _temporary(case, largest, 3 * _FLOAT)
+        case _:
+            assert_never(case.training.optimizer)
+    return Moment("in the optimiser's step", (gradients(case), part))
+
+
+def _norms(case: Case) -> Moment:
+    """The norms are refreshed, some rows of W + s B A at a time."""
+    cells = max(min(WEIGHT_CELLS, narrow * wide) for narrow, wide in case.adapted.values())
+    width = _FLOAT * (1 + case.half)
+    part = Part("rows of W + s B A", cells * width, f"{cells:,} numbers at once x {width} bytes")
+    return Moment("as the norms are refreshed", (gradients(case), part))
+
+
+def _evaluation(case: Case) -> Moment:
+    """Held-out windows are read: a block, or the logits behind the last one, whichever is more."""
+    tokens = case.evaluation.batch_size * case.evaluation.context
+    size = read_by_block(case, tokens)
+    block = Part("a block", size, f"{tokens:,} tokens x {size // tokens:,} bytes")
+    states = 2 * case.width * case.shape.hidden
+    behind = [_logits(case, min(case.chunk, tokens)), _a_token(case, "states", states, tokens)]
+    if case.half:
+        behind.append(_temporary(case, case.row_numbers, case.width, "new rows in bf16"))
+    parts = behind if total(behind) > block.bytes else [block]
+    return Moment("in an evaluation", (*_gathered(case), *parts))
+
+
+def _kept(case: Case) -> list[Part]:
+    """What the forward pass through all blocks leaves behind."""
+    layers = case.shape.layers
+    if case.training.activation_checkpointing:
+        what = f"{layers} x {case.tokens:,} tokens x {case.shape.hidden:,} x {case.width} bytes"
+        return [Part("inputs of the blocks", layers * input_of_block(case), what)]
+    return [
+        Part(part.name, layers * part.bytes, f"{layers} blocks x {part.formula}")
+        for part in kept_by_block(case)
+    ]
+
+
+def _ends(case: Case) -> Part:
+    """What is kept before and behind the blocks: ids, turns, mask, embeddings, the last norm."""
+    settings, width = case.training, case.width
+    embedded = width * (case.half and not settings.activation_checkpointing)
+    size = 2 * width * case.shape.head_dim + settings.sequence_length * case.masked + 3 * _ID + 9
+    part = _a_token(case, "ids, mask, turns, last norm", size + case.shape.hidden * (_FLOAT + embedded))
+    if case.device == "cuda":
+        return part
+    batches = case.step_tokens * 3 * _ID  # of the whole step, in the same memory there
+    return Part(part.name, part.bytes + batches, f"{part.formula} + {batches:,}")
+
+
 def _earlier(case: Case) -> list[Part]:
     """Gradients that earlier micro-batches of the step have left."""
     return [gradients(case)] if case.passes > 1 else []
@@ -139,86 +200,40 @@ def _fresh_rows(case: Case) -> Part:
     return Part("gradient of the output rows", case.row_numbers * _FLOAT, what)
 
 
-def _backward(case: Case) -> Moment:
-    """The backward pass enters the last block, after the last norm."""
-    tokens, hidden = case.tokens, case.shape.hidden
-    block = backward_of_block(case)
-    again = kept_by_block(case) if case.training.activation_checkpointing else []
-    norm = tokens * hidden * (5 * _FLOAT + case.width)
-    parts = [*_earlier(case), *_kept(case), _ends(case)]
-    if case.passes == 1:
-        parts.append(_fresh_rows(case))
-    if total(again) + block > norm:
-        parts += [Part(f"{part.name}, again", part.bytes, part.formula) for part in again]
-        parts.append(
-            Part("backward pass of a block", block, f"{tokens:,} tokens x {block // tokens:,} bytes")
-        )
-    else:
-        what = f"{tokens:,} tokens x {hidden:,} x {norm // tokens // hidden} bytes"
-        parts.append(Part("backward pass of the last norm", norm, what))
-    return Moment("in the backward pass", tuple(parts))
+def _block(case: Case) -> Part:
+    return _a_token(case, "backward pass of a block", backward_of_block(case) // case.tokens)
 
 
-def _last_block(case: Case) -> Moment:
-    """The backward pass enters the first block, the last on its way."""
-    block = backward_of_block(case)
-    parts = [
-        gradients(case),
-        *kept_by_block(case),
-        Part("backward pass of a block", block, f"{case.tokens:,} tokens x {block // case.tokens:,} bytes"),
+def _logits(case: Case, tokens: int) -> Part:
+    cell = _FLOAT + case.width * case.half
+    what = f"{tokens:,} tokens x {case.all_rows:,} rows x {cell} bytes"
+    return Part("logits of a chunk", tokens * case.all_rows * cell, what)
+
+
+def _a_token(case: Case, name: str, size: int, tokens: int = 0) -> Part:
+    count = tokens or case.tokens
+    return Part(name, count * size, f"{count:,} tokens x {size:,} bytes")
+
+
+def _temporary(case: Case, numbers: int, width: int, name: str = "temporary values") -> Part:
+    return _shared(case, name, numbers, width, f"{numbers:,} numbers at once")
+
+
+def _shared(case: Case, name: str, numbers: int, width: int, what: str) -> Part:
+    """Something of which every GPU has its part."""
+    among = f" / {case.gpus} GPUs" if case.gpus > 1 else ""
+    return Part(name, -(-numbers // case.gpus) * width, f"{what} x {width} bytes{among}")
+
+
+def _gathered(case: Case) -> list[Part]:
+    """What several GPUs put together for a pass, and the gradients of the rows before they are spread."""
+    if case.gpus == 1:
+        return []
+    shape = case.shape
+    rows = shape.row_matrices * (shape.rows * shape.hidden * case.width + 2 * case.row_numbers * _FLOAT)
+    learning = (case.matrix_numbers + case.magnitude_numbers) * _FLOAT
+    block = (shape.linear_numbers * case.width + learning) // shape.layers
+    return [
+        Part("row matrices, put together", rows, "all rows, and gradients of the new ones"),
+        Part("blocks, put together", 2 * block, f"2 x {block:,} bytes"),
     ]
-    return Moment("at the end of the backward pass", tuple(parts))
-
-
-def _step(case: Case) -> Moment:
-    """The optimiser moves the largest parameter."""
-    rank = case.training.dora.rank
-    matrices = [rank * max(size) for size in case.adapted.values()]
-    largest = max(case.row_numbers, *matrices)
-    match case.training.optimizer:
-        case "sophia":
-            # Average, curvature, update, its size and which are clipped; in bf16 the chance of rounding.
-            factor = 4 * _FLOAT + 1
-            what = f"the largest parameter, {largest:,} numbers x {factor} bytes"
-            temporary = largest * factor
-        case "adamw":
-            if case.device == "cuda":  # all parameters of a group at once
-                temporary = max(case.matrix_numbers, case.shape.row_matrices * case.row_numbers) * _FLOAT
-                what = (
-                    f"a root for each number of the largest group, {temporary // _FLOAT:,} x {_FLOAT} bytes"
-                )
-            else:
-                temporary, what = (
-                    largest * 2 * _FLOAT,
-                    f"the largest parameter, {largest:,} numbers x 8 bytes",
-                )
-        case _:
-            assert_never(case.training.optimizer)
-    return Moment("in the optimiser's step", (gradients(case), Part("temporary values", temporary, what)))
-
-
-def _norms(case: Case) -> Moment:
-    """The norms are refreshed, some rows of W + s B A at a time."""
-    cells = max(min(WEIGHT_CELLS, narrow * wide) for narrow, wide in case.adapted.values())
-    copies = 1 + case.half
-    part = Part(
-        "rows of W + s B A", cells * copies * _FLOAT, f"{cells:,} numbers x {copies} x {_FLOAT} bytes"
-    )
-    return Moment("as the norms are refreshed", (gradients(case), part))
-
-
-def _evaluation(case: Case) -> Moment:
-    """Held-out windows are read."""
-    windows, context = case.evaluation.batch_size, case.evaluation.context
-    tokens, width = windows * context, case.width
-    block = read_by_block(case, tokens)
-    cell = width + _FLOAT if case.half else _FLOAT
-    chunk = min(case.chunk, tokens)
-    logits = chunk * case.all_rows * cell + 2 * tokens * case.shape.hidden * width
-    logits += case.row_numbers * width if case.half else 0
-    if block >= logits:
-        part = Part("a block", block, f"{windows} x {context:,} tokens x {block // tokens:,} bytes")
-    else:
-        what = f"{chunk:,} tokens x {case.all_rows:,} rows x {cell} bytes, and the states"
-        part = Part("logits of a chunk", logits, what)
-    return Moment("in an evaluation", (part,))

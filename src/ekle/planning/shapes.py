@@ -92,7 +92,7 @@ def shape_of(recipe: Recipe) -> Shape:
             tiny.key_value_heads,
             tiny.head_dim,
             tiny.intermediate_size,
-            load_base(recipe.base.tokenizer, recipe.base.revision).rows,
+            _rows_of(recipe),
             tiny.tied,
         )
     if Path(name).is_dir():
@@ -132,6 +132,13 @@ def _from_config(config: Mapping[str, Any]) -> Shape:
         rows=int(config["vocab_size"]),
         tied=bool(config.get("tie_word_embeddings", False)),
     )
+
+
+def _rows_of(recipe: Recipe) -> int:
+    """Rows for the recipe's base tokenizer; that of Qwen3 need not be read for it."""
+    if recipe.base.tokenizer == "qwen3":
+        return next(shape.rows for _, shape in _known())
+    return load_base(recipe.base.tokenizer, recipe.base.revision).rows
 
 
 def _known() -> Iterator[tuple[str, Shape]]:

@@ -32,6 +32,7 @@ from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
 from ekle.training.results import write_results
+from ekle.training.room import sequences_at_once
 from ekle.training.trainer import ContinuedTraining
 
 _FREE = {
@@ -61,7 +62,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     are those of the best held-out evaluation; without held-out text, those of the last step.
 
     Raises:
-        TrainingError: too little text for one step, no finite loss, or no memory for one sequence.
+        TrainingError: too little text for one step, no finite loss, or no memory for one sequence (by the
+            plan, before anything is loaded, or as it turns out).
         RunFolderError: `folder` holds a training that was begun with other settings.
         CheckpointError: the extended model or a checkpoint is damaged.
         SpaceError: the disk has no room for the next checkpoint.
@@ -84,6 +86,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         report = silent()
     processes.wait_for_everyone()
 
+    at_once = sequences_at_once(recipe, inputs.extended, processes.num_processes, report)
     dtype = _precision(recipe, device, report)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
@@ -121,6 +124,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
             ),
             device,
         )
+        training.run_state.passes.at_once = at_once
         with float32_products(settings, device):
             training.run(resume)
     if processes.is_main_process:

@@ -1,0 +1,122 @@
+"""Steps of the training engine on a model with random weights: its passes, its optimiser, its norms.
+
+What is left out is what stands around a step: text, evaluations, checkpoints, the log.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from ekle.model.dora import attach, refresh_norms
+from ekle.model.rows import NewRows, split_rows
+from ekle.planning.shapes import Shape
+from ekle.progress import silent
+from ekle.recipe.training import Training
+from ekle.training.meter import Meter
+from ekle.training.objective import Objective
+from ekle.training.optimizers import drop_gradients, make_optimizer
+from ekle.training.passes import Passes
+from ekle.training.sophia import Sophia
+
+
+@dataclass
+class Engine:
+    """A model under training; `step` is one step of the optimiser."""
+
+    objective: Objective
+    settings: Training
+    optimizer: torch.optim.Optimizer
+    passes: Passes
+    batches: list[dict[str, Any]]
+    device: torch.device
+    steps: int = 0
+
+    def step(self) -> None:
+        """Curvature where it is due, all batches, clipping, the optimiser, the norms."""
+        self.objective.train()
+        if isinstance(self.optimizer, Sophia) and self.steps % self.settings.sophia.hessian_every == 0:
+            self.passes.estimate_curvature(self.objective, self.batches[0], self.steps, self.optimizer)
+        meter = Meter(self.device)
+        for place in range(len(self.batches)):
+            self.passes.learn(self.objective, self.batches, place, self.steps, meter)
+        nn.utils.clip_grad_norm_(self.objective.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        refresh_norms(self.objective)
+        drop_gradients(self.objective.parameters())
+        self.steps += 1
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Parameters and buffers."""
+        return [*self.objective.parameters(), *self.objective.buffers()]
+
+
+def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
+    """A Qwen3 with random weights and `new_rows` rows more than its base."""
+    config = Qwen3Config(
+        vocab_size=shape.rows + new_rows,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim,
+        max_position_embeddings=40960,
+        tie_word_embeddings=shape.tied,
+    )
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            return Qwen3ForCausalLM(config).requires_grad_(False)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def make_engine(
+    shape: Shape,
+    new_rows: int,
+    settings: Training,
+    micro_batch: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Engine:
+    """The engine as the training stage puts it together, with documents of half a sequence."""
+    model = make_model(shape, new_rows, dtype, device)
+    rows = _split(model, shape.rows)
+    attach(model, settings.dora, generator=torch.Generator().manual_seed(0))
+    if settings.activation_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    lengths = torch.ones(shape.rows + new_rows, dtype=torch.long, device=device)
+    objective = Objective(model, settings.neftune, lengths)
+    optimizer = make_optimizer(objective, rows, settings)
+    backward: Callable[[Tensor], None] = torch.autograd.backward
+    passes = Passes(objective, settings, 0, device, backward, (0, 1), silent())
+    passes.at_once = micro_batch
+    batches = [_batch(shape.rows + new_rows, settings) for _ in range(settings.gradient_accumulation)]
+    return Engine(objective, settings, optimizer, passes, batches, device)
+
+
+def _split(model: Any, first_new_id: int) -> NewRows:
+    """New rows apart, and the base rows in a memory of their own, as they are once moved to a GPU."""
+    rows = split_rows(model, first_new_id)
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    for end in ends[: 1 if rows.tied else 2]:
+        end.base.data = end.base.data.clone()
+    return rows
+
+
+def _batch(rows: int, settings: Training) -> dict[str, Any]:
+    length = settings.sequence_length
+    ids = torch.randint(0, rows, (settings.batch_size, length + 1))
+    positions = torch.arange(length) % max(length // 2, 1)
+    return {
+        "input_ids": ids[:, :-1].contiguous(),
+        "labels": ids[:, 1:].contiguous(),
+        "position_ids": positions.repeat(settings.batch_size, 1),
+        "learned": settings.batch_size * length,
+    }

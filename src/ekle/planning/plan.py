@@ -1,0 +1,204 @@
+"""Will it fit, and what must be chosen so that it does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ekle.planning.case import Case
+from ekle.planning.disk import in_host, on_disk
+from ekle.planning.gpus import Gpu, known_gpus
+from ekle.planning.memory import always, moments
+from ekle.planning.parts import Moment, Part, total
+from ekle.planning.shapes import Shape
+from ekle.planning.work import Work, work
+from ekle.recipe import Recipe
+from ekle.recipe.training import Training
+
+CONTEXT = 600_000_000
+"""Assumed bytes of a CUDA context with the workspaces of its libraries."""
+GAPS = 0.03
+"""Assumed share of the tensors' bytes that lies between them (with expandable segments of the allocator)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe takes with the settings of `case`, on a GPU or on none that is known."""
+
+    case: Case
+    gpu: Gpu | None
+    always: tuple[Part, ...]
+    moments: tuple[Moment, ...]
+    allowance: tuple[Part, ...]
+    changes: tuple[str, ...] = ()
+    """Settings, as --set takes them, without which it does not fit."""
+
+    @property
+    def tensors(self) -> int:
+        """Bytes of all tensors at the highest moment."""
+        return total(self.always) + self.highest.bytes
+
+    @property
+    def highest(self) -> Moment:
+        """The moment at which most is in memory."""
+        return max(self.moments, key=lambda moment: moment.bytes)
+
+    @property
+    def needed(self) -> int:
+        """Bytes of GPU memory, allowances included."""
+        return self.tensors + total(self.allowance)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the GPU has them; with no GPU there is nothing to exceed."""
+        return self.gpu is None or self.needed <= self.gpu.bytes
+
+    @property
+    def work(self) -> list[Work]:
+        """What takes the time, on the GPU."""
+        return work(self.case, self.gpu) if self.gpu else []
+
+    @property
+    def disk(self) -> list[Part]:
+        """Room on the disk."""
+        return on_disk(self.case)
+
+    @property
+    def host(self) -> list[Part]:
+        """Moments of the host's memory."""
+        return in_host(self.case)
+
+
+def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
+    """The plan with the fewest changes that fits, and of those the one with the largest micro-batch.
+
+    Changes are tried in the order of what they cost: activation checkpointing (a third more time), a state
+    in bfloat16 (chance in the optimiser's rounding), both. Where nothing fits, the plan with all changes and
+    single sequences is returned.
+
+    Args:
+        recipe: what is to be trained.
+        shape: of its base.
+        gpu: what it is to fit; None plans the whole batch at once.
+        gpus: how many of them share weights and states.
+    """
+    plan = None
+    for training in _variants(recipe.training):
+        for micro_batch in _micro_batches(training):
+            case = Case(shape, recipe.vocabulary.size, training, recipe.evaluation, micro_batch, gpus=gpus)
+            plan = _plan(case, gpu, _changes(recipe.training, training))
+            if plan.fits:
+                return plan
+    assert plan is not None
+    return plan
+
+
+def as_it_stands(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
+    """The plan without changes, with the largest micro-batch that fits, or single sequences."""
+    plans = (
+        _plan(Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, size, gpus=gpus), gpu)
+        for size in _micro_batches(recipe.training)
+    )
+    plan = next(plans)
+    while not plan.fits and plan.case.micro_batch > 1:
+        plan = next(plans)
+    return plan
+
+
+def remedies(plan: Plan) -> Iterator[str]:
+    """What would make a plan fit that does not, each by itself, as --set takes it; then a larger GPU."""
+    case, settings = plan.case, plan.case.training
+    if settings.optimizer != "sophia":
+        cheaper = settings.model_copy(update={"optimizer": "sophia", "state_precision": "bf16"})
+        if _plan(replace(case, training=cheaper), plan.gpu).fits:
+            yield "training.optimizer=sophia training.state_precision=bf16"
+    rank = settings.dora.rank
+    while rank > 1:
+        rank //= 2
+        dora = settings.dora.model_copy(update={"rank": rank})
+        narrower = replace(case, training=settings.model_copy(update={"dora": dora}))
+        if _plan(narrower, plan.gpu).fits:
+            yield f"training.dora.rank={rank}"
+            break
+    length = settings.sequence_length
+    while length > 128:
+        length //= 2
+        shorter = replace(case, training=settings.model_copy(update={"sequence_length": length}))
+        if _plan(shorter, plan.gpu).fits:
+            yield f"training.sequence_length={length}"
+            break
+    larger = next((gpu for gpu in known_gpus() if plan.needed <= gpu.bytes), None)
+    if larger is not None:
+        yield f"--gpu {larger.name}"
+
+
+def _plan(case: Case, gpu: Gpu | None, changes: tuple[str, ...] = ()) -> Plan:
+    resident, found = tuple(always(case)), tuple(moments(case))
+    tensors = total(resident) + max(moment.bytes for moment in found)
+    allowance = (
+        Part("CUDA context and libraries", CONTEXT, "assumed"),
+        Part("gaps between tensors", round(GAPS * tensors), f"assumed: {GAPS:.0%} of the tensors"),
+    )
+    plan = Plan(case, gpu, resident, found, allowance, changes)
+    windows = case.evaluation.batch_size
+    if not plan.fits and windows > 1 and plan.highest is plan.moments[-1]:
+        # An evaluation that runs out of memory goes on with half as many windows.
+        fewer = case.evaluation.model_copy(update={"batch_size": windows // 2})
+        return _plan(replace(case, evaluation=fewer), gpu, changes)
+    return plan
+
+
+def _variants(training: Training) -> Iterator[Training]:
+    """The settings as they are, and with what may be changed about them for the sake of memory."""
+    halves = training.optimizer == "sophia" and training.state_precision == "fp32"
+    for state in ({}, {"state_precision": "bf16"})[: 1 + halves]:
+        yield training.model_copy(update=state)
+        if not training.activation_checkpointing:
+            yield training.model_copy(update={**state, "activation_checkpointing": True})
+
+
+def _changes(before: Training, after: Training) -> tuple[str, ...]:
+    changed = []
+    if after.activation_checkpointing != before.activation_checkpointing:
+        changed.append("training.activation_checkpointing=true")
+    if after.state_precision != before.state_precision:
+        changed.append("training.state_precision=bf16")
+    return tuple(changed)
+
+
+def _micro_batches(training: Training) -> list[int]:
+    """Sequences at once that the recipe allows, one for every number of parts; the most first."""
+    batch, chosen = training.batch_size, training.micro_batch_size
+    sizes = dict.fromkeys(-(-batch // parts) for parts in range(1, batch + 1))
+    return list(sizes) if chosen == "auto" else [size for size in {chosen: 0, **sizes} if size <= chosen]
+
+
+def figures(plan: Plan) -> dict[str, Any]:
+    """The plan for other programs; bytes, seconds, operations."""
+
+    def listed(parts: tuple[Part, ...] | list[Part]) -> list[dict[str, Any]]:
+        return [{"name": part.name, "bytes": part.bytes, "formula": part.formula} for part in parts]
+
+    case, settings = plan.case, plan.case.training
+    return {
+        "fits": plan.fits if plan.gpu else None,
+        "needed_bytes": plan.needed,
+        "tensor_bytes": plan.tensors,
+        "gpu": {"name": plan.gpu.name, "bytes": plan.gpu.bytes} if plan.gpu else None,
+        "gpus": case.gpus,
+        "changes": list(plan.changes),
+        "remedies": [] if plan.fits else list(remedies(plan)),
+        "micro_batch": case.micro_batch,
+        "activation_checkpointing": settings.activation_checkpointing,
+        "state_precision": settings.state_precision,
+        "parameters": case.shape.numbers,
+        "trainable": case.learning,
+        "always": listed(plan.always),
+        "moments": [
+            {"name": moment.name, "bytes": moment.bytes, "parts": listed(moment.parts)}
+            for moment in plan.moments
+        ],
+        "allowance": listed(plan.allowance),
+        "host": listed(plan.host),
+        "disk": listed(plan.disk),
+        "work": [{"name": w.name, "operations": w.operations, "seconds": w.seconds} for w in plan.work],
+    }

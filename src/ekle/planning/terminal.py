@@ -1,0 +1,161 @@
+"""A plan for the terminal: the verdict, memory with a bar, time, disk."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ekle.page.wording import SPACE, amount
+from ekle.planning.parts import Part, total
+from ekle.planning.plan import Plan, remedies
+from ekle.planning.work import SHARE_OF_PEAK
+
+_BAR = 32  # cells
+
+
+def plan_page(plan: Plan, others: Sequence[Plan] = ()) -> Group:
+    """Everything a plan says; `others` are plans for other GPUs, shown in a table where there are any."""
+    shown: list[RenderableType] = [*verdict(plan), Text(""), _memory(plan), Text("")]
+    if others:
+        shown += [_gpus(others), Text("")]
+    if plan.work:
+        shown += [_time(plan), Text("")]
+    shown.append(_rooms(plan))
+    return Group(*shown)
+
+
+def verdict(plan: Plan) -> Iterator[Text]:
+    """Whether it fits and with what, then warnings; the first line says it all."""
+    case, gpu = plan.case, plan.gpu
+    at_once = f"{case.micro_batch} of {case.training.batch_size} sequences at once"
+    if gpu is None:
+        text = f"needs {_size(plan.needed)} with {at_once}; no GPU is here, name one with --gpu"
+        yield Text(text, style="bold")
+        return
+    if plan.fits:
+        how = f" with --set {' --set '.join(plan.changes)}" if plan.changes else ""
+        text = f"fits {gpu.name}{how}: {_size(plan.needed)} of {_size(gpu.bytes)}, {at_once}"
+        yield Text(text, style="bold yellow" if plan.changes else "bold green")
+    else:
+        text = f"does not fit {gpu.name}: needs {_size(plan.needed)} of {_size(gpu.bytes)} with {at_once}"
+        yield Text(text, style="bold red")
+        if plan.changes:
+            yield Text(f"  counted with --set {' --set '.join(plan.changes)} already")
+        cures = list(remedies(plan))
+        for cure in cures:
+            yield Text(f"  would fit with {_as_given(cure)}")
+        if not cures:
+            yield Text("  no single change of rank or length makes it fit; take a smaller base model")
+    if case.half and not gpu.bf16:
+        yield Text(f"  {gpu.name} has no bfloat16 in hardware: products in it are slow there", style="yellow")
+    if gpu.guessed:
+        yield Text(f"  hours are counted with the speed of {gpu.guessed}", style="dim")
+
+
+def _as_given(cure: str) -> str:
+    return cure if cure.startswith("--") else " ".join(f"--set {word}" for word in cure.split())
+
+
+def _memory(plan: Plan) -> Table:
+    case = plan.case
+    table = _table("memory", "GB", "how")
+    for part in plan.always:
+        _row(table, part)
+    full = plan.gpu.bytes if plan.gpu else plan.needed
+    resident = total(plan.always)
+    table.add_row(Text("always there", style="bold"), _number(resident), _bar(resident, full))
+    for moment in plan.moments:
+        table.add_section()
+        if moment is plan.highest:
+            for part in moment.parts:
+                _row(table, part, "  ")
+        else:
+            inside = ", ".join(f"{part.name} {_number(part.bytes)}" for part in moment.parts)
+            table.add_row("", "", Text(inside, style="dim"))
+        size = resident + moment.bytes
+        table.add_row(Text(moment.name, style="bold"), _number(size), _bar(size, full))
+    table.add_section()
+    for part in plan.allowance:
+        _row(table, part)
+    needed = _bar(plan.needed, full).append(f" in each of {case.gpus}" if case.gpus > 1 else "")
+    table.add_row(Text("needed", style="bold"), _number(plan.needed), needed)
+    return table
+
+
+def _time(plan: Plan) -> Table:
+    case = plan.case
+    table = _table("time", "hours", "how")
+    for work in plan.work:
+        table.add_row(work.name, f"{work.seconds / 3600:,.2f}", work.formula)
+    seconds = sum(work.seconds for work in plan.work)
+    speed = case.training.steps * case.step_tokens / seconds
+    what = (
+        f"{speed:,.0f} tokens/s a GPU, at {SHARE_OF_PEAK:.0%} of the maker's figure; "
+        f"{case.gpus * case.step_tokens:,} tokens a step, {amount(case.learning)} of "
+        f"{amount(case.shape.numbers + case.learning)} numbers learn"
+    )
+    table.add_row(Text("together", style="bold"), f"{seconds / 3600:,.1f}", what)
+    return table
+
+
+def _rooms(plan: Plan) -> Table:
+    table = _table("disk", "GB", "how")
+    for part in plan.disk:
+        _row(table, part)
+    table.add_row(
+        Text("on the disk", style="bold"), _number(total(plan.disk)), "without the text and the base"
+    )
+    table.add_section()
+    for part in plan.host:
+        _row(table, part)
+    table.add_row(
+        Text("in the host's memory", style="bold"),
+        _number(max(part.bytes for part in plan.host)),
+        "one after the other",
+    )
+    return table
+
+
+def _gpus(plans: Iterable[Plan]) -> Table:
+    table = _table("GPU", "GB", "fits", "at once", "hours", "changes")
+    for plan in plans:
+        assert plan.gpu is not None
+        hours = f"{sum(work.seconds for work in plan.work) / 3600:,.1f}"
+        table.add_row(
+            plan.gpu.name,
+            _number(plan.gpu.bytes),
+            "yes" if plan.fits else f"no, {_number(plan.needed)}",
+            str(plan.case.micro_batch),
+            hours if plan.fits else "",
+            " ".join(plan.changes) if plan.fits else " or ".join(remedies(plan)),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        right = column in ("GB", "hours", "at once")
+        table.add_column(column, justify="right" if right else "left", no_wrap=place == 0)
+    return table
+
+
+def _row(table: Table, part: Part, indent: str = "") -> None:
+    table.add_row(indent + part.name, _number(part.bytes), part.formula)
+
+
+def _bar(size: int, full: int) -> Text:
+    """How much of `full` is used; a bar that is too long ends in an arrow."""
+    cells = min(round(_BAR * size / full), _BAR)
+    colour = "red" if size > full else "green"
+    bar = Text("█" * cells, style=colour).append("░" * (_BAR - cells), style="dim")
+    return bar.append(f"{'▶' if size > full else ''} {100 * size / full:.0f}{SPACE}%", style="")
+
+
+def _number(size: int) -> str:
+    return f"{size / 1e9:,.2f}" if size >= 5e6 else f"{size / 1e9:.2g}"
+
+
+def _size(size: int) -> str:
+    return f"{_number(size)}{SPACE}GB"

@@ -1,0 +1,57 @@
+"""Before training starts on a GPU: the plan, held against the memory that is there."""
+
+from dataclasses import replace
+
+from ekle.artifacts import ExtendedModel
+from ekle.errors import TrainingError
+from ekle.model.gpu import gpu_here
+from ekle.page.wording import size
+from ekle.planning.gpus import sized_gpu
+from ekle.planning.plan import Plan, as_it_stands, make_plan, remedies
+from ekle.planning.shapes import read_shape
+from ekle.progress import Report
+from ekle.recipe import Recipe
+
+
+def sequences_at_once(recipe: Recipe, extended: ExtendedModel, gpus: int, report: Report) -> int:
+    """Sequences of a batch that go through at once, by plan; without a GPU as many as the recipe allows.
+
+    What the plan cannot know, gaps between tensors, is left to the way back that training has when memory
+    runs out, so only what cannot fit is refused.
+
+    Raises:
+        TrainingError: the tensors of single sequences exceed the memory of the GPU; the lines of the plan
+            are said before.
+    """
+    found = gpu_here()
+    allowed = recipe.training.micro_batch_size
+    if found is None:
+        return recipe.training.batch_size if allowed == "auto" else min(allowed, recipe.training.batch_size)
+    shape = read_shape(extended.model / "config.json")
+    new_rows = shape.rows - extended.first_new_id
+    recipe = recipe.model_copy(update={"vocabulary": recipe.vocabulary.model_copy(update={"size": new_rows})})
+    shape, gpu = replace(shape, rows=extended.first_new_id), sized_gpu(*found)
+    plan = as_it_stands(recipe, shape, gpu, gpus)
+    if plan.tensors > gpu.bytes:
+        _refuse(plan, make_plan(recipe, shape, gpu, gpus), report)
+    count = plan.case.micro_batch
+    report.say(
+        f"by plan {size(plan.needed)} of {size(gpu.bytes)} on {gpu.name}, {count} sequences at once",
+        needed_bytes=plan.needed,
+        gpu_bytes=gpu.bytes,
+        at_once=count,
+    )
+    return count
+
+
+def _refuse(plan: Plan, changed: Plan, report: Report) -> None:
+    assert plan.gpu is not None
+    report.say(f"what a step needs at once, {plan.highest.name}, with single sequences:")
+    for part in (*plan.always, *plan.highest.parts):
+        report.say(f"  {size(part.bytes):>9}  {part.name}: {part.formula}", bytes=part.bytes)
+    cures = [" ".join(changed.changes)] if changed.fits else list(remedies(changed))
+    cures = [cure for cure in cures if not cure.startswith("--gpu")] or ["a smaller base.model"]
+    raise TrainingError(
+        f"training needs {size(plan.tensors)} of memory and {plan.gpu.name} has {size(plan.gpu.bytes)}; "
+        f"it would fit with {' or '.join(cures)}; `ekle plan` shows each line"
+    )

@@ -1,0 +1,186 @@
+"""What a plan chooses, and what it says."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ekle.planning.gpus import find_gpu, known_gpus
+from ekle.planning.parts import total
+from ekle.planning.plan import Plan, as_it_stands, figures, make_plan, remedies
+from ekle.planning.shapes import shape_of
+from ekle.planning.terminal import plan_page
+from ekle.planning.work import SHARE_OF_PEAK
+from ekle.recipe.load import load_recipe
+
+GUIDE = "qwen3-8b-turkish"
+
+
+def plan(gpu: str | None = "40GB", *changes: str, name: str = GUIDE, gpus: int = 1) -> Plan:
+    recipe = load_recipe(name, changes)
+    return make_plan(recipe, shape_of(recipe), find_gpu(gpu) if gpu else None, gpus)
+
+
+def shown(made: Plan, others: list[Plan] | None = None) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(plan_page(made, others or []))
+    return console.export_text()
+
+
+def test_the_recipe_of_the_guide_fits_forty_gigabytes_as_it_stands() -> None:
+    made = plan()
+    assert made.fits
+    assert made.changes == ()
+    assert made.case.training.dora.rank == 512
+    assert made.case.passes * made.case.micro_batch == 8 * 4
+    assert 35e9 < made.tensors < 39e9
+
+
+def test_it_does_not_fit_with_the_state_of_the_optimiser_in_float32() -> None:
+    """41.4 GB are weights, gradients and states alone."""
+    recipe = load_recipe(GUIDE, ["training.state_precision=fp32"])
+    made = as_it_stands(recipe, shape_of(recipe), find_gpu("40GB"))
+    assert not made.fits
+    state = total(made.always) + next(part.bytes for part in made.highest.parts if part.name == "gradients")
+    assert state > 41e9
+
+
+def test_what_must_change_is_named_as_settings_and_is_no_more_than_needed() -> None:
+    made = plan("40GB", "training.state_precision=fp32", "training.activation_checkpointing=false")
+    assert made.fits
+    assert made.changes == ("training.activation_checkpointing=true", "training.state_precision=bf16")
+    assert plan("h100", "training.state_precision=fp32").changes == ()
+    assert plan("40GB", *made.changes).needed == made.needed
+
+
+def test_the_micro_batch_is_the_largest_that_fits() -> None:
+    sizes = [plan(gpu).case.micro_batch for gpu in ("39.5GB", "40GB", "a100-40", "a100-80")]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 8
+    made = plan("a100-40")
+    larger = next(size for size in (2, 3, 4, 8, 9) if size > made.case.micro_batch)
+    recipe = load_recipe(GUIDE, [f"training.batch_size={larger}"])
+    assert make_plan(recipe, shape_of(recipe), find_gpu("a100-40")).case.micro_batch < larger
+
+
+def test_a_micro_batch_of_the_recipe_is_not_exceeded() -> None:
+    assert plan("h200", "training.micro_batch_size=3").case.micro_batch == 3
+
+
+def test_a_plan_that_cannot_fit_says_what_would() -> None:
+    made = plan("24GB")
+    assert not made.fits
+    cures = list(remedies(made))
+    assert cures[-1] == "--gpu a100-40"
+    for cure in cures[:-1]:
+        assert plan("24GB", *cure.split()).fits
+    assert any(cure.startswith("training.dora.rank=") for cure in cures)
+    assert "would fit with --set training.dora.rank=" in shown(made)
+
+
+def test_no_cure_is_claimed_where_the_base_alone_is_too_large() -> None:
+    assert list(remedies(plan("8GB", "base.model=Qwen/Qwen3-32B"))) == ["--gpu h200"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "training.dora.rank=768",
+        "training.sequence_length=4096",
+        "vocabulary.size=40000",
+        "base.model=Qwen/Qwen3-14B",
+        "training.activation_checkpointing=false",
+        "training.batch_size=16",
+    ],
+)
+def test_more_of_anything_takes_more(more: str) -> None:
+    fewer = ["training.state_precision=fp32"]
+    assert plan(None, *fewer, more).needed > plan(None, *fewer).needed
+
+
+def test_flash_attention_needs_neither_mask_nor_repeated_keys() -> None:
+    assert plan(None, "training.attention=flash_attention_2").needed < plan(None).needed
+
+
+def test_several_gpus_share_what_learns_and_what_is_frozen() -> None:
+    one, four = plan("24GB"), plan("24GB", gpus=4)
+    assert four.fits
+    assert total(four.always) < 0.3 * total(one.always)
+    assert four.case.step_tokens == one.case.step_tokens
+    assert "in each of 4" in shown(four)
+
+
+def test_all_parts_of_a_moment_are_counted_and_every_formula_gives_its_bytes() -> None:
+    for made in (plan(), plan("24GB", name="qwen3-0.6b-turkish")):
+        for part in (*made.always, *(part for moment in made.moments for part in moment.parts)):
+            assert part.bytes > 0
+            assert evaluated(part.formula) in (None, pytest.approx(part.bytes, rel=1e-9)), part
+        assert made.tensors == total(made.always) + max(moment.bytes for moment in made.moments)
+
+
+def evaluated(formula: str) -> float | None:
+    """The number that a formula of numbers and words comes to; None for one that is not all numbers."""
+    for word in (
+        "momentum and curvature, ",
+        " numbers of the base",
+        " numbers at once",
+        " numbers",
+        " tokens",
+        " blocks",
+        " rows",
+        " bytes",
+        ",",
+    ):
+        formula = formula.replace(word, "")
+    formula = formula.replace(" x ", " * ")
+    return eval(formula, {}) if set(formula) <= set("0123456789 *+()/.") else None
+
+
+def test_the_hours_are_operations_over_the_speed_of_the_gpu() -> None:
+    made = plan("a100-40")
+    training = made.work[0]
+    assert training.seconds == pytest.approx(training.operations / (SHARE_OF_PEAK * 312e12))
+    # 131 million tokens: 4 operations a frozen number, 6 one that learns, 2 of each for the repeated pass.
+    tokens, frozen, adapters = 2000 * 32 * 2048, 6.945e9, 1.397e9
+    assert training.operations == pytest.approx(tokens * (6 * frozen + 8 * adapters), rel=0.2)
+    assert plan("h100").work[0].seconds < training.seconds / 3
+
+
+def test_a_checkpoint_on_the_disk_is_what_learns_and_its_state() -> None:
+    made = plan()
+    checkpoints = made.disk[0]
+    assert checkpoints.bytes == 3 * made.case.learning * (4 + 2 + 2)
+
+
+def test_the_page_begins_with_the_verdict_and_shows_every_part() -> None:
+    page = shown(plan())
+    assert page.startswith("fits 40\u00a0GB: ")
+    for part in (*plan().always, *plan().highest.parts, *plan().allowance, *plan().disk):
+        assert part.name in page
+        assert part.formula.split(" x ")[0] in page
+    assert "hours are counted with the speed of a100-40" in page
+    assert shown(plan("24GB")).startswith("does not fit 24\u00a0GB: ")
+
+
+def test_an_old_gpu_is_warned_about() -> None:
+    assert "no bfloat16" in shown(plan("t4", name="qwen3-0.6b-turkish"))
+    assert "no bfloat16" not in shown(plan("t4", "training.precision=fp32", name="qwen3-0.6b-turkish"))
+
+
+def test_without_a_gpu_the_known_ones_are_listed() -> None:
+    page = shown(plan(None), [plan(gpu.name) for gpu in known_gpus()])
+    assert "name one with --gpu" in page
+    lines = {line.split()[0]: line for line in page.splitlines() if line}
+    assert " yes " in lines["h200"]
+    assert " no, " in lines["t4"]
+
+
+def test_the_figures_for_programs_are_those_of_the_page() -> None:
+    made: dict[str, Any] = figures(plan())
+    assert made["fits"] is True
+    assert made["tensor_bytes"] == sum(part["bytes"] for part in made["always"]) + max(
+        moment["bytes"] for moment in made["moments"]
+    )
+    assert made["trainable"] == plan().case.learning
+    assert figures(plan("24GB"))["remedies"]
