@@ -97,7 +97,9 @@ def _measure(kind: Kind, folder: Path) -> float:
         how = template(AutoTokenizer.from_pretrained(folder))
         documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
     else:
-        documents = Documents(Lines(folder / "text.jsonl", 0), encode, tokenizer.token_to_id("<|endoftext|>"))
+        start = tokenizer.token_to_id("<|endoftext|>")
+        assert start is not None, "Qwen has it"
+        documents = Documents(Lines(folder / "text.jsonl", 0), encode, start)
     packed = pack([Source(kind, 1.0, documents)], length=LENGTH, cursor=Cursor())
     batches = iter(Batches(ahead(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
     next(batches)  # imports and first touches are not what is asked for
