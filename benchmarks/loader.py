@@ -92,13 +92,13 @@ def _measure(kind: Kind, folder: Path) -> float:
     def encode(texts: list[str]) -> list[list[int]]:
         return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
-    start = tokenizer.token_to_id("<|endoftext|>")
-    assert start is not None, "Qwen's tokenizer has it"
     documents: Readable
     if kind == "conversations":
         how = template(AutoTokenizer.from_pretrained(folder))
         documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
     else:
+        start = tokenizer.token_to_id("<|endoftext|>")
+        assert start is not None, "Qwen has it"
         documents = Documents(Lines(folder / "text.jsonl", 0), encode, start)
     packed = pack([Source(kind, 1.0, documents)], length=LENGTH, cursor=Cursor())
     batches = iter(Batches(ahead(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
