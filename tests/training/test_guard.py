@@ -60,7 +60,7 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> set[int]:
 
     def spoilt(self: Batches) -> Iterator[dict[str, Any]]:
         for batch in original(self):
-            if math.ceil(batch["cursor"]["tokens"] / A_STEP) in bad:
+            if math.ceil(sum(batch["cursor"]["read"].values()) / A_STEP) in bad:
                 batch["labels"] = torch.full_like(batch["labels"], UNLIKELY)
             yield batch
 
