@@ -20,7 +20,9 @@ from ekle.training.meter import Meter
 from ekle.training.objective import Objective
 from ekle.training.optimizers import drop_gradients, make_optimizer
 from ekle.training.passes import Passes
+from ekle.training.processes import Processes
 from ekle.training.sophia import Sophia
+from ekle.training.step_batch import share_out
 
 
 @dataclass
@@ -39,10 +41,10 @@ class Engine:
         """Curvature where it is due, all batches, clipping, the optimiser, the norms."""
         self.objective.train()
         if isinstance(self.optimizer, Sophia) and self.steps % self.settings.sophia.hessian_every == 0:
-            self.passes.estimate_curvature(self.objective, self.batches[0], self.steps, self.optimizer)
+            self.passes.estimate_curvature(self.objective, self.batches[0], self.optimizer)
         meter = Meter(self.device)
         for place in range(len(self.batches)):
-            self.passes.learn(self.objective, self.batches, place, self.steps, meter)
+            self.passes.learn(self.objective, self.batches, place, meter)
         nn.utils.clip_grad_norm_(self.objective.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         refresh_norms(self.objective)
@@ -95,7 +97,8 @@ def make_engine(
     objective = Objective(model, settings.neftune, lengths)
     optimizer = make_optimizer(objective, rows, settings)
     backward: Callable[[Tensor], None] = torch.autograd.backward
-    passes = Passes(objective, settings, 0, device, backward, (0, 1), silent())
+    alone = Processes(0, 1, device)
+    passes = Passes(objective, share_out(settings, 1, None), 0, backward, alone, silent())
     passes.at_once = micro_batch
     batches = [_batch(shape.rows + new_rows, settings) for _ in range(settings.gradient_accumulation)]
     return Engine(objective, settings, optimizer, passes, batches, device)
@@ -118,5 +121,6 @@ def _batch(rows: int, settings: Training) -> dict[str, Any]:
         "input_ids": ids[:, :-1].contiguous(),
         "labels": ids[:, 1:].contiguous(),
         "position_ids": positions.repeat(settings.batch_size, 1),
-        "learned": settings.batch_size * length,
+        "numbers": range(settings.batch_size),
+        "learned": [length] * settings.batch_size,
     }

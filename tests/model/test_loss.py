@@ -132,17 +132,19 @@ def test_the_peak_of_the_plain_loss_is_seen() -> None:
 def test_sampled_labels_follow_the_distribution_of_the_model(head: SplitHead) -> None:
     torch.manual_seed(3)
     state = torch.randn(1, WIDTH)
-    generator = torch.Generator().manual_seed(4)
-    drawn = sample_labels(state.expand(40_000, -1), head, 1_000, generator)
+    points = torch.rand(40_000, generator=torch.Generator().manual_seed(4))
+    drawn = sample_labels(state.expand(40_000, -1), head, 1_000, points)
     shares = torch.bincount(drawn, minlength=BASE + NEW) / len(drawn)
     expected = head(state).softmax(dim=1).squeeze(0).detach()
     assert (shares - expected).abs().max() < 0.01
 
 
-def test_sampling_twice_with_one_seed_gives_the_same_labels(head: SplitHead) -> None:
+def test_a_label_depends_on_its_own_point_alone(head: SplitHead) -> None:
     hidden, _ = some_states()
-    first, second = (sample_labels(hidden, head, 7, torch.Generator().manual_seed(5)) for _ in range(2))
-    assert torch.equal(first, second)
+    points = torch.rand(len(hidden), generator=torch.Generator().manual_seed(5))
+    together = sample_labels(hidden, head, 7, points)
+    apart = [sample_labels(hidden[part], head, 7, points[part]) for part in (slice(0, 5), slice(5, None))]
+    assert torch.equal(together, torch.cat(apart))
 
 
 def test_a_chunk_shrinks_as_the_vocabulary_grows() -> None:

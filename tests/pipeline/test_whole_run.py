@@ -1,14 +1,17 @@
 """One run through the real stages, and the commands that take what it left."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import BASE_ROWS, ENGLISH, TURKISH
+from together import Command, run_together
 from tokenizers import Tokenizer
 
 from ekle.cli import main
-from ekle.pipeline.stages import ORDER
+from ekle.pipeline.stages import ORDER, folder_name
 from ekle.pipeline.status import status
 
 SIZE = 20
@@ -130,3 +133,31 @@ def test_evaluate_measures_a_run_against_its_base(
     assert main([*arguments, *(word for s in settings for word in ("--set", s))]) == 0
     assert "fewer tokens" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.skipif(
+    torch.cuda.device_count() == 1, reason="a process drives one GPU: two are needed, or none"
+)
+def test_two_processes_train_what_one_has_prepared(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "whole", tmp_path / "whole")
+    for stage in ("training", "evaluation", "release"):
+        shutil.rmtree(tmp_path / "whole" / folder_name(stage))
+    recipe = str(runs.parent / "whole.toml")
+    run_together(2, [Command(["train", recipe, "--runs", str(tmp_path)])])
+    about = json.loads((tmp_path / "whole" / "5-training" / "training.json").read_text("utf-8"))
+    assert about["processes"] == 2
+    assert [row.state for row in status(tmp_path / "whole")][4] == "made"
+
+
+def test_two_processes_do_not_prepare_a_training(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    recipe = str(runs.parent / "whole.toml")
+    assert main(["train", recipe, "--runs", str(tmp_path)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "corpus, vocabulary, base, extension must be made first" in said
+    assert "ekle run RECIPE --until extension" in said
+    assert main(["run", recipe, "--until", "base", "--runs", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []

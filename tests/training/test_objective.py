@@ -30,8 +30,8 @@ def batch() -> dict[str, torch.Tensor]:
     return {"input_ids": ids[:, :-1], "labels": ids[:, 1:], "position_ids": positions}
 
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def seeded(seed: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(2 * seed + row) for row in range(2)]
 
 
 def test_without_noise_it_is_the_mean_cross_entropy_of_the_model(objective: Objective) -> None:

@@ -21,7 +21,9 @@ from ekle.recipe.training import Dora, Neftune, Training
 from ekle.training.meter import Meter
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.passes import Batch, Passes
+from ekle.training.processes import Processes
 from ekle.training.sophia import Sophia
+from ekle.training.step_batch import share_out
 
 CPU = torch.device("cpu")
 SEQUENCES, LENGTH = 6, 10
@@ -53,7 +55,8 @@ def step_batches() -> list[Batch]:
             "input_ids": ids[number, :, :-1],
             "labels": labels[number],
             "position_ids": positions,
-            "learned": int((labels[number] != IGNORED).sum()),
+            "numbers": list(range(SEQUENCES * number, SEQUENCES * (number + 1))),
+            "learned": (labels[number] != IGNORED).sum(dim=1).tolist(),
         }
         for number in range(2)
     ]
@@ -61,8 +64,8 @@ def step_batches() -> list[Batch]:
 
 def half(batch: Batch, process: int) -> Batch:
     """What one of two processes has of a batch."""
-    own = slice(process * 3, process * 3 + 3)
-    return {**batch, **{name: batch[name][own] for name in ("input_ids", "labels", "position_ids")}}
+    names = ("input_ids", "labels", "position_ids", "numbers")
+    return {**batch, **{name: batch[name][process::2] for name in names}}
 
 
 def passes(objective: Objective, size: int = SEQUENCES, **options: Any) -> Passes:
@@ -70,18 +73,20 @@ def passes(objective: Objective, size: int = SEQUENCES, **options: Any) -> Passe
         batch_size=size,
         gradient_accumulation=2,
         sequence_length=LENGTH,
-        micro_batch_size=options.pop("micro", "auto"),
     )
     backward = options.pop("backward", lambda loss: loss.backward())
-    process = options.pop("process", (0, 1))
-    return Passes(objective, settings, 0, CPU, backward, process, options.pop("report", silent()), **options)
+    processes = options.pop("processes", Processes(0, 1, CPU))
+    sizes = share_out(settings, processes.count, None)
+    made = Passes(objective, sizes, 0, backward, processes, options.pop("report", silent()))
+    made.at_once = min(options.pop("micro", size), size)
+    return made
 
 
 def learn(objective: Objective, made: Passes, batches: list[Batch]) -> tuple[dict[str, Tensor], float, Meter]:
     """Gradients, loss and sums of a whole step."""
     meter = Meter(CPU)
     meter.begin_step()
-    losses = [made.learn(objective, batches, place, 0, meter) for place in range(len(batches))]
+    losses = [made.learn(objective, batches, place, meter) for place in range(len(batches))]
     return gradients(objective), float(sum(losses)), meter
 
 
@@ -108,14 +113,14 @@ def assert_alike(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], gradient, atol=1e-7, rtol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize("micro", ["auto", 4, 1, 100])
-def test_a_step_learns_the_mean_over_its_labels_however_it_is_cut(objective: Objective, micro: Any) -> None:
+@pytest.mark.parametrize("micro", [SEQUENCES, 4, 1, 100])
+def test_a_step_learns_the_mean_over_its_labels_however_it_is_cut(objective: Objective, micro: int) -> None:
     expected, loss = whole_step(objective)
     found, total, meter = learn(objective, passes(objective, micro=micro), step_batches())
     assert_alike(found, expected)
     assert total == pytest.approx(loss, rel=1e-5)
     assert meter.step is not None
-    assert meter.step.tokens == sum(batch["learned"] for batch in step_batches())
+    assert meter.step.tokens == sum(sum(batch["learned"]) for batch in step_batches())
     assert meter.step.read == 2 * SEQUENCES * LENGTH
 
 
@@ -124,7 +129,7 @@ def test_two_processes_together_learn_what_one_learns(objective: Objective) -> N
     halves = [
         learn(
             objective,
-            passes(objective, size=3, process=(process, 2)),
+            passes(objective, size=3, processes=Processes(process, 2, CPU)),
             [half(batch, process) for batch in step_batches()],
         )
         for process in range(2)
@@ -195,7 +200,7 @@ def curvature(objective: Objective, made: Passes) -> dict[str, Tensor]:
     """What the estimate leaves in a new optimiser."""
     named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
     sophia = Sophia(list(named.values()), lr=1e-3)
-    made.estimate_curvature(objective, step_batches()[0], 0, sophia)
+    made.estimate_curvature(objective, step_batches()[0], sophia)
     assert all(parameter.grad is None for parameter in named.values())
     return {name: sophia.state[p]["curvature"] for name, p in named.items() if p in sophia.state}
 
@@ -216,8 +221,8 @@ def test_a_curvature_estimate_counts_the_labels_that_count(objective: Objective)
     found = curvature(objective, passes(objective))
     batch = {name: step_batches()[0][name] for name in ("input_ids", "labels", "position_ids")}
     made = passes(objective)
-    objective(**batch, sample=made._generator("sample", 0, 0, 0))[0].backward()
-    tokens = step_batches()[0]["learned"]
+    objective(**batch, sample=made._generators("sample", range(SEQUENCES)))[0].backward()
+    tokens = sum(step_batches()[0]["learned"])
     assert tokens < SEQUENCES * LENGTH
     expected = {name: gradient**2 * tokens * (1 - 0.99) for name, gradient in gradients(objective).items()}
     for name, value in found.items():
@@ -251,7 +256,7 @@ def test_a_sequence_that_does_not_fit_is_an_error_that_names_the_cure(
     small_forward(objective, 0, monkeypatch)
     cure = r"a single sequence of 10 tokens does not fit into memory; lower training\.sequence_length"
     with pytest.raises(TrainingError, match=cure):
-        passes(objective).learn(objective, step_batches(), 0, 0, Meter(CPU))
+        passes(objective).learn(objective, step_batches(), 0, Meter(CPU))
     with pytest.raises(TrainingError, match=cure):
         passes(objective).probe(later=0)
     assert not gradients(objective)
@@ -287,21 +292,19 @@ def test_processes_agree_on_the_parts_when_one_of_them_lacks_memory(tiny_extende
     """Two processes stand as two threads, of which the second finds too little memory in its second batch."""
     barrier, handed = threading.Barrier(2, timeout=60), [0, 0]
 
-    def agree(process: int) -> Callable[[int], int]:
-        def least(sequences: int) -> int:
-            handed[process] = sequences
+    class Threads(Processes):
+        def least(self, number: int) -> int:
+            handed[self.number] = number
             barrier.wait()
             found = min(handed)
             barrier.wait()
             return found
 
-        return least
-
     objectives = [make(tiny_extended) for _ in range(2)]
     expected, _ = whole_step(objectives[0])
     backwards: list[Callable[[Tensor], None]] = [lambda loss: loss.backward(), failing_backward([2])]
     made = [
-        passes(objectives[p], size=3, process=(p, 2), backward=backwards[p], agree=agree(p)) for p in range(2)
+        passes(objectives[p], size=3, processes=Threads(p, 2, CPU), backward=backwards[p]) for p in range(2)
     ]
     found: list[dict[str, Tensor]] = [{}, {}]
 

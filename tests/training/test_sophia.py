@@ -134,7 +134,9 @@ def test_the_estimate_is_the_diagonal_of_the_gauss_newton_matrix() -> None:
     sophia = Sophia([head.weight], lr=0.1, betas=(0.9, 0.0), bias_correction=False)
     generator, rounds = torch.Generator().manual_seed(1), 20_000
     summed = torch.zeros_like(expected)
-    labels = torch.stack([sample_labels(states, head, tokens, generator) for _ in range(rounds)])
+    labels = torch.stack(
+        [sample_labels(states, head, tokens, torch.rand(tokens, generator=generator)) for _ in range(rounds)]
+    )
     for drawn in labels[:50]:  # through the real path
         head.weight.grad = None
         chunked_cross_entropy(states, head, drawn, 4).backward()

@@ -72,10 +72,12 @@ def status(
 
 def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: list[str]) -> None:
     from ekle.pipeline.run import run as run_pipeline
+    from ekle.pipeline.together import follows
+    from ekle.progress import silent
     from ekle.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides)
-    report = live_report()
+    report = silent() if follows() else live_report()
     try:
         at = run_pipeline(chosen, runs / chosen.name, report, until=until, redo=redo)
     except KeyboardInterrupt as interrupt:
@@ -86,7 +88,8 @@ def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: l
         raise Stopped(
             f"stopped; finished stages are kept and the rest goes on with: {shlex.join(again)}"
         ) from interrupt
-    _show_results(at.folder, until)
+    if not follows():
+        _show_results(at.folder, until)
 
 
 def _show_results(folder: Path, until: Stage) -> None:

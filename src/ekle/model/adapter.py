@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ekle.errors import CheckpointError, InputError
-from ekle.files import read_json, whole_file, write_json
+from ekle.files import read_json, write_json
 from ekle.model.dora import adapted_layers, attach, refresh_norms, scale_of
+from ekle.model.spread import fill, is_main_process, save_whole
 from ekle.recipe.training import Dora
 
 
@@ -25,6 +25,8 @@ class AdapterLayer(NamedTuple):
 def save_adapter(model: nn.Module, folder: Path) -> None:
     """Write the adapters of `model` as PEFT writes them: `PeftModel.from_pretrained` reads the folder.
 
+    For all processes (`ekle.model.spread`); the main one alone writes.
+
     Raises:
         CheckpointError: the model has no adapters.
     """
@@ -33,11 +35,10 @@ def save_adapter(model: nn.Module, folder: Path) -> None:
     layers = dict(adapted_layers(model))
     if not layers:
         raise CheckpointError("the model has no adapters to save")
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, layer in layers.items():
         values = AdapterLayer(layer.lora_a, layer.lora_b, layer.magnitude)
-        for key, value in zip(_keys(name), values, strict=True):
-            tensors[key] = value.detach().cpu().contiguous()
+        tensors.update(zip(_keys(name), values, strict=True))
     settings = next(iter(layers.values())).settings
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -49,10 +50,9 @@ def save_adapter(model: nn.Module, folder: Path) -> None:
         inference_mode=True,
     ).to_dict()
     config["target_modules"] = sorted(settings.targets)  # PEFT holds a set, which JSON does not know
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "adapter_model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
-    write_json(folder / "adapter_config.json", {**config, "peft_type": "LORA"})
+    save_whole(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
+    if is_main_process():
+        write_json(folder / "adapter_config.json", {**config, "peft_type": "LORA"})
 
 
 class StoredAdapter:
@@ -120,7 +120,7 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
         for parameter, value in zip(own, stored.layer(name), strict=True):
             if parameter.shape != value.shape:
                 raise CheckpointError(f"{folder}: {name} has the shape of another model")
-            parameter.copy_(value)
+            fill(parameter, value)
     refresh_norms(model)
 
 

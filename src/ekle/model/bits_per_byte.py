@@ -108,7 +108,8 @@ def measure_documents(
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        # Not inference mode: weights that FSDP2 gathers in it could not be trained on afterwards.
+        with torch.no_grad():
             losses = in_batches(windows, batch_size, partial(_losses, model), "evaluation.context")
             for window, loss in zip(windows, losses, strict=True):
                 nats[window.document] += loss

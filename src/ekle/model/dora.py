@@ -29,6 +29,7 @@ from torch.autograd.function import once_differentiable
 
 from ekle.errors import CheckpointError
 from ekle.model.chunks import WEIGHT_CELLS
+from ekle.model.spread import own_rows, whole, whole_like
 from ekle.recipe.training import Dora
 
 
@@ -87,13 +88,17 @@ class DoraLinear(nn.Module):
 
     @torch.no_grad()
     def refresh_norm(self) -> None:
-        """Recompute `norm` from A and B as they are now, in float32."""
-        weight, a, b = self.linear.weight, self.lora_a.float(), self.lora_b.float()
-        at = 0
+        """Recompute `norm` from A and B as they are now, in float32; for all processes.
+
+        W and B are spread alike, so a process needs all of A for the norms of its own rows.
+        """
+        weight, a, b = own_rows(self.linear.weight), whole(self.lora_a).float(), own_rows(self.lora_b).float()
+        norm, at = self.norm.new_empty(len(weight)), 0
         for rows in _row_parts(weight):
             part = slice(at, at + len(rows))
-            self.norm[part] = torch.addmm(rows.float(), b[part], a, alpha=self.scale).norm(dim=1)
+            norm[part] = torch.addmm(rows.float(), b[part], a, alpha=self.scale).norm(dim=1)
             at += len(rows)
+        self.norm.copy_(whole_like(norm, self.linear.weight))
 
 
 class _DoraFunction(torch.autograd.Function):

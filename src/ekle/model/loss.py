@@ -77,16 +77,22 @@ def weighted_cross_entropy(
 
 
 @torch.no_grad()
-def sample_labels(hidden: Tensor, head: nn.Module, chunk: int, generator: torch.Generator) -> Tensor:
-    """One id a position, (N,), drawn from the model's own distribution (for Gauss-Newton-Bartlett)."""
+def sample_labels(hidden: Tensor, head: nn.Module, chunk: int, points: Tensor) -> Tensor:
+    """One id a position, (N,), drawn from the model's own distribution (for Gauss-Newton-Bartlett).
+
+    Args:
+        hidden: (N, D), the last hidden states.
+        head: output layer.
+        chunk: tokens whose logits are held at once.
+        points: (N,), even on [0, 1): where each draw falls in the distribution.
+    """
     scratch = _Scratch(hidden, row_blocks(head), chunk)
     drawn = []
-    for states in torch.split(hidden, chunk):
+    for states, shares in zip(torch.split(hidden, chunk), torch.split(points[:, None], chunk), strict=True):
         scores = scratch.scores(states)
         scores.sub_(scores.amax(dim=1, keepdim=True)).exp_()
         mass = torch.cumsum(scores, dim=1, out=scores)
-        point = torch.rand(len(states), 1, generator=generator, device=hidden.device) * mass[:, -1:]
-        drawn.append(torch.searchsorted(mass, point, right=True).squeeze(1))
+        drawn.append(torch.searchsorted(mass, shares * mass[:, -1:], right=True).squeeze(1))
     # A point that rounding puts on the far end belongs to the last row.
     return torch.cat(drawn).clamp_(max=scratch.rows - 1)
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ekle.errors import CheckpointError
-from ekle.files import whole_file
+from ekle.model.spread import fill, save_whole
 
 
 class SplitRows(nn.Module):
@@ -78,12 +77,11 @@ class NewRows:
             yield self.output
 
     def save(self, path: Path) -> None:
-        """Write the rows as safetensors: `input`, and `output` where it is a matrix of its own."""
-        tensors = {"input": self.input.detach().cpu().contiguous()}
-        if not self.tied:
-            tensors["output"] = self.output.detach().cpu().contiguous()
-        with whole_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"first_new_id": str(self.first_new_id)})
+        """Write the rows as safetensors: `input`, and `output` where it is a matrix of its own.
+
+        For all processes (`ekle.model.spread`); the main one alone writes.
+        """
+        save_whole(self._named(), path, {"first_new_id": str(self.first_new_id)})
 
     @torch.no_grad()
     def load(self, path: Path) -> None:
@@ -93,7 +91,7 @@ class NewRows:
             CheckpointError: the file is missing or damaged, or holds rows for another vocabulary.
         """
         stored = read_rows(path)
-        wanted = {"input": self.input} if self.tied else {"input": self.input, "output": self.output}
+        wanted = self._named()
         shapes = {name: tuple(tensor.shape) for name, tensor in stored.tensors.items()}
         if shapes != {name: tuple(rows.shape) for name, rows in wanted.items()}:
             raise CheckpointError(
@@ -101,7 +99,10 @@ class NewRows:
                 f"{' and tied' if self.tied else ''}; it belongs to another vocabulary or model"
             )
         for name, rows in wanted.items():
-            rows.copy_(stored.tensors[name])
+            fill(rows, stored.tensors[name])
+
+    def _named(self) -> dict[str, nn.Parameter]:
+        return {"input": self.input} if self.tied else {"input": self.input, "output": self.output}
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,13 @@ def split_rows(model: Any, first_new_id: int, dtype: torch.dtype = torch.float32
         split_head = SplitHead(*_split(head.weight, first_new_id, dtype))
     model.set_input_embeddings(split_embedding)
     model.set_output_embeddings(split_head)
-    return NewRows(split_embedding.new, split_head.new, first_new_id)
+    return new_rows(model)
+
+
+def new_rows(model: Any) -> NewRows:
+    """The learning rows of a model with split rows, as they are now: sharding puts others in their place."""
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    return NewRows(embedding.new, head.new, len(embedding.base))
 
 
 def _split(weight: Tensor, first: int, dtype: torch.dtype) -> tuple[nn.Parameter, nn.Parameter]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.errors import EkleError, InputError, RunFolderError
+from ekle.pipeline import together
 from ekle.pipeline.manifest import flat_settings, write_begun, write_manifest
 from ekle.pipeline.preflight import preflight
 from ekle.pipeline.run_folder import RunFolder, claim
@@ -49,10 +50,14 @@ def run(
         EkleError: whatever else the stages or the checks before them refuse.
     """
     wanted = ORDER[: ORDER.index(until) + 1]
+    folder = folder or Path("runs") / recipe.name
+    if together.follows():
+        together.follow(recipe, folder)
+        return RunFolder(folder)
     if redo is not None and redo not in wanted:
         raise InputError(f"--redo {redo} comes after --until {until}; nothing would be made")
     redone = ORDER[ORDER.index(redo) :] if redo is not None else ()
-    with claim(folder or Path("runs") / recipe.name) as at:
+    with claim(folder) as at:
         digests = Digests(report or silent())
         bases = {
             stage: _Basis(
@@ -63,6 +68,7 @@ def run(
         kept = [stage for stage in wanted if stage not in redone and at.manifest(stage)]
         _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in redone})
         missing = [stage for stage in wanted if stage not in kept]
+        together.check(wanted, missing)
         if missing:
             preflight(recipe, missing, at.folder)
         at.remember(recipe)
@@ -99,6 +105,7 @@ def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: R
     if (known := manifest or at.begun(stage)) and (changed := known.differences(basis.settings, inputs)):
         raise _changed(at, stage, changed)
     if manifest:
+        together.dismiss(stage)
         _say(stage, "kept", at, report)
         return
     if stage not in RESUMES:
@@ -109,7 +116,7 @@ def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: R
     report.event("stage", stage=stage, state="started")
     started = time.monotonic()
     try:
-        with report.stage(folder_name(stage)):
+        with report.stage(folder_name(stage)), together.shared(stage):
             make(stage, recipe, at.place, report)
     except EkleError:
         if stage not in RESUMES:

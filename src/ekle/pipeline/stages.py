@@ -36,6 +36,7 @@ FREE: frozenset[str] = frozenset(
         "training.keep_checkpoints",
         "training.log_steps",
         "training.micro_batch_size",
+        "training.parallel",
     }
 )
 """Settings of how a stage goes about its work; they change nothing about what it makes."""

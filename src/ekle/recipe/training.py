@@ -9,6 +9,7 @@ from ekle.recipe.section import Section
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw", "muon"]
+Parallel = Literal["fsdp", "ddp"]
 Learners = Literal["rows", "rows_and_adapters"]
 Precision = Literal["bf16", "fp32"]
 
@@ -131,6 +132,9 @@ class Training(Section):
     """Sequences of a batch in one forward pass, at most all of it; it changes memory and time alone. "auto"
     tries on a GPU what fits. When memory runs out, half as many go through from then on."""
     gradient_accumulation: PositiveInt = 4
+    """Forward passes a step: it takes batch_size x gradient_accumulation sequences a device."""
+    parallel: Parallel = "fsdp"
+    """What several processes share: `fsdp` weights and states too, `ddp` the sequences of a step alone."""
     sequence_length: PositiveInt = 2048
     """Tokens a sequence, after packing."""
     optimizer: Optimizer = "sophia"

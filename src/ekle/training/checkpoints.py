@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ekle.errors import CheckpointError, InputError, SpaceError
 from ekle.files import flush, read_json, whole_folder, write_json
+from ekle.model.spread import is_main_process, save_whole, spread_like
 
 Write = Callable[[Path], None]
 """Writes files into the folder it is given."""
@@ -47,6 +48,8 @@ class Checkpoints:
     def save(self, step: int, write: Write, size: int, best_step: int | None) -> None:
         """Write the checkpoint of `step`, then remove the oldest beyond `keep`.
 
+        For all processes (`ekle.model.spread`): all of them call `write`, and the main one alone writes.
+
         The best weights that an earlier checkpoint names are removed only here, once a newer one names
         others: whatever a killed run goes on from finds its best weights.
 
@@ -60,6 +63,8 @@ class Checkpoints:
             SpaceError: the disk has no room for it; the earlier checkpoints stay.
         """
         self._write(self.folder / f"step-{step:06}", write, size)
+        if not is_main_process():
+            return
         for old in self._found("step")[: -self.keep]:
             _remove(old)
         kept = map(load_progress, self._found("step"))
@@ -88,6 +93,9 @@ class Checkpoints:
         return path
 
     def _write(self, target: Path, write: Write, size: int) -> None:
+        if not is_main_process():
+            write(target)  # gives its rows
+            return
         if target.exists():  # the same step of an attempt that was interrupted later on
             _remove(target)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,18 +126,19 @@ def step_of(checkpoint: Path) -> int:
 
 
 def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Write `optimizer.safetensors` and `optimizer.json`."""
+    """Write `optimizer.safetensors` and `optimizer.json`; for all processes (`ekle.model.spread`)."""
     content = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
     for place, state in content["state"].items():
         for name, value in state.items():
             if isinstance(value, Tensor):
-                tensors[f"{place}.{name}"] = value.detach().cpu().contiguous()
+                tensors[f"{place}.{name}"] = value
             else:
                 numbers[f"{place}.{name}"] = value
-    save_file(tensors, folder / "optimizer.safetensors")
-    write_json(folder / "optimizer.json", {"groups": content["param_groups"], "numbers": numbers})
+    save_whole(tensors, folder / "optimizer.safetensors")
+    if is_main_process():
+        write_json(folder / "optimizer.json", {"groups": content["param_groups"], "numbers": numbers})
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
@@ -141,9 +150,12 @@ def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
     with intact(folder):
         values: dict[str, Any] = {**load_file(folder / "optimizer.safetensors")}
         about = read_json(folder / "optimizer.json")
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, value in {**values, **about["numbers"]}.items():
             place, _, field = name.partition(".")
+            if isinstance(value, Tensor) and value.ndim:
+                value = spread_like(value, parameters[int(place)])
             state.setdefault(int(place), {})[field] = value
         groups = [_tuples(group) for group in about["groups"]]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -190,7 +202,7 @@ def intact(checkpoint: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, InputError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{checkpoint} is damaged ({error}); remove it, and training goes on from the checkpoint before"
         ) from error

@@ -2,34 +2,38 @@
 
 from typing import Any
 
+from ekle.training.processes import Processes
 from ekle.training.run_state import WEIGHTS, RunState
+from ekle.training.sharding import measure
 
 
-def evaluate(state: RunState, writes: bool) -> tuple[dict[str, Any], bool]:
+def evaluate(state: RunState, processes: Processes) -> tuple[dict[str, Any], bool]:
     """Held-out figures of the weights as they are, and whether they are the best so far.
 
-    The best weights are kept on disk; log and report hear of every evaluation.
+    The best weights are kept on disk; log and report hear of every evaluation. Every process reads all of
+    the text: its share of the weights is needed for all of it.
 
     Args:
         state: the run; its watch takes note.
-        writes: whether this is the process that writes files.
+        processes: who takes part; all must call this.
 
     Raises:
         CheckpointError: the model gives no number before the first step.
         TrainingError: training has spoilt it.
         SpaceError: the disk has no room for the best weights.
     """
-    parts, watch, step = state.parts, state.watch, state.step
-    assert parts.held_out is not None
-    figures = parts.held_out.figures(parts.objective.language_model, step)
-    found = figures["held_out_bits_per_byte"]
+    parts, watch, step, held_out = state.parts, state.watch, state.step, state.parts.held_out
+    assert held_out is not None
+    figures = measure(parts.objective, lambda model: held_out.figures(model, step))
+    # Processes differ by rounding at most, but what follows from it must be the same in all.
+    found = figures["held_out_bits_per_byte"] = processes.told(figures["held_out_bits_per_byte"])
     text = f"step {step:,}: {found:.4f} bits per byte on held-out text"
     better = watch.see(step, found)
-    if better and writes:
+    if better:
         parts.checkpoints.save_best(step, state.write_weights, state.size(WEIGHTS))
     if not better and watch.best is not None:
         text += f" (best: {watch.best:.4f} at step {watch.best_step:,})"
-    if writes:
+    if processes.is_main:
         parts.history.append({"step": step, **figures})
     parts.report.say(text, step=step, **figures)
     return figures, better

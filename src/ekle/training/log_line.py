@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ekle.model.spread import whole
 from ekle.training.meter import Reduce
 from ekle.training.movement import Movement
 from ekle.training.optimizers import learning_rates
@@ -42,18 +43,20 @@ class LogLine:
     def figures(self) -> dict[str, Any]:
         """The line of the step that ended, but for its number; the sums of the meter start anew."""
         state = self._state
+        rows = whole(state.parts.rows.input.detach())
         line = {
             **state.meter.read(self._reduce),
             **state.memory.see(state.step),
             **self._step,
             **self._movement.figures(),
-            **state.parts.new_tokens.figures(state.parts.rows.input, self._reduce),
-            "new_row_norm": state.parts.rows.input.detach().norm(dim=1).mean().item(),
+            **state.parts.new_tokens.figures(rows, self._reduce),
+            "new_row_norm": rows.norm(dim=1).mean().item(),
             **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
         }
         if isinstance(state.optimizer, Sophia):
-            line["clipped_share"] = state.optimizer.clipped.item()
+            clipped, moved = self._reduce(state.optimizer.counts.double()).tolist()
+            line["clipped_share"] = clipped / max(moved, 1)
         return line
 
 

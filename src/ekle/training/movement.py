@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ekle.model.spread import own_rows
 from ekle.training.meter import Reduce
 
 _NUMBERS = 4096  # of each parameter that are looked at; all of them would take as much memory as the weights
@@ -47,6 +48,6 @@ class Movement:
 
 
 def _sampled(parameters: list[Tensor]) -> list[Tensor]:
-    """Copies of at most `_NUMBERS` evenly spread numbers of each parameter, in float32."""
-    flat = [parameter.detach().flatten() for parameter in parameters]
-    return [numbers[:: -(-len(numbers) // _NUMBERS)].to(torch.float32, copy=True) for numbers in flat]
+    """Copies of at most `_NUMBERS` evenly spread own numbers of each parameter, in float32."""
+    flat = [own_rows(parameter).detach().flatten() for parameter in parameters]
+    return [numbers[:: len(numbers) // _NUMBERS + 1].to(torch.float32, copy=True) for numbers in flat]

@@ -17,10 +17,13 @@ What it suits here:
   values would move them all. Embeddings and heads go to AdamW in both papers as well.
 """
 
+from collections import defaultdict
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from ekle.model.spread import fill, is_spread, spread_like, whole
 from ekle.recipe.training import AdamW, Muon
 
 
@@ -53,8 +56,29 @@ class MuonAndAdamW(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("MuonAndAdamW takes no closure")
         # Loading a state puts new groups and a new state here, so each gets its share of them anew.
-        shares = {self._muon: self.param_groups[:1], self._adamw: self.param_groups[1:]}
-        optimizer: torch.optim.Optimizer
-        for optimizer, groups in shares.items():
-            optimizer.param_groups, optimizer.state = groups, self.state
-            optimizer.step()
+        matrices, *others = self.param_groups
+        if any(map(is_spread, matrices["params"])):
+            for matrix in matrices["params"]:
+                self._step_whole(matrix, matrices)
+        else:
+            _step(self._muon, [matrices], self.state)
+        _step(self._adamw, others, self.state)
+
+    def _step_whole(self, matrix: Tensor, group: dict[str, Any]) -> None:
+        """One step of a matrix whose rows are spread over processes: they are one another's singular values.
+
+        Each process makes the whole step, and keeps its own rows of it.
+        """
+        if matrix.grad is None:
+            return
+        plain = nn.Parameter(whole(matrix.detach()))
+        plain.grad = whole(matrix.grad)
+        state = defaultdict(dict, {plain: {name: whole(value) for name, value in self.state[matrix].items()}})
+        _step(self._muon, [{**group, "params": [plain]}], state)
+        fill(matrix, plain.detach())
+        self.state[matrix] = {name: spread_like(value, matrix) for name, value in state[plain].items()}
+
+
+def _step(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]], state: Any) -> None:
+    optimizer.param_groups, optimizer.state = groups, state
+    optimizer.step()

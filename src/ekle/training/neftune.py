@@ -5,6 +5,7 @@ that the expected length of the noise does not depend on L. L is the sequence's 
 padded or the packed width in its place, as the usual hooks have it, short texts get hardly any noise.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import torch
@@ -26,7 +27,7 @@ def sequence_lengths(position_ids: Tensor) -> Tensor:
 
 
 def add_noise(
-    embeddings: Tensor, position_ids: Tensor, settings: Neftune, generator: torch.Generator
+    embeddings: Tensor, position_ids: Tensor, settings: Neftune, generators: Sequence[torch.Generator]
 ) -> Tensor:
     """Embeddings with noise; the same ones where `settings.alpha` is 0.
 
@@ -34,17 +35,19 @@ def add_noise(
         embeddings: (B, T, D) of packed sequences.
         position_ids: (B, T), 0 at the start of each sequence.
         settings: strength and kind of the noise.
-        generator: draws the noise, on the device of the embeddings.
+        generators: B of them, on the device of the embeddings. Each draws the noise of one row, so that it
+            does not depend on the rows beside it: they differ with the memory and the number of processes.
     """
     if settings.alpha == 0:
         return embeddings
     noise = torch.empty(embeddings.shape, dtype=torch.float32, device=embeddings.device)
-    match settings.noise:
-        case "uniform":
-            noise.uniform_(-1, 1, generator=generator)
-        case "gaussian":
-            noise.normal_(generator=generator)
-        case _:
-            assert_never(settings.noise)
+    for row, generator in zip(noise, generators, strict=True):
+        match settings.noise:
+            case "uniform":
+                row.uniform_(-1, 1, generator=generator)
+            case "gaussian":
+                row.normal_(generator=generator)
+            case _:
+                assert_never(settings.noise)
     scale = settings.alpha / (sequence_lengths(position_ids) * embeddings.shape[-1]).sqrt()
     return embeddings + noise.mul_(scale.unsqueeze(-1)).to(embeddings.dtype)

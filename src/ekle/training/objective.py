@@ -1,8 +1,9 @@
 """What training lowers: the loss of the next token, through the chunked cross-entropy."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from ekle.model.loss import IGNORED, chunk_size, row_blocks, sample_labels, weig
 from ekle.recipe.training import Neftune
 from ekle.training.kernels import packed_bounds
 from ekle.training.neftune import add_noise
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Objective(nn.Module):
         labels: Tensor,
         position_ids: Tensor,
         tokens: float | None = None,
-        noise: torch.Generator | None = None,
-        sample: torch.Generator | None = None,
+        noise: Sequence[torch.Generator] | None = None,
+        sample: Sequence[torch.Generator] | None = None,
     ) -> tuple[Tensor, Tally]:
         """Loss over the labels of packed sequences (B, T), with its gradient; and the sums.
 
@@ -66,8 +69,8 @@ class Objective(nn.Module):
             position_ids: (B, T), 0 at the start of each document.
             tokens: what the sum of the losses is divided by, so that the losses of all parts of a step
                 add up to its mean; None means the labels that count here, which gives their mean.
-            noise: draws the NEFTune noise; None leaves it out.
-            sample: draws labels from the model itself, in place of those that count.
+            noise: B generators that draw the NEFTune noise; None leaves it out.
+            sample: B generators that draw labels from the model itself, in place of those that count.
         """
         embeddings = self.language_model.get_input_embeddings()(input_ids)
         if noise is not None:
@@ -81,12 +84,22 @@ class Objective(nn.Module):
         counts = wanted != IGNORED
         count = counts.sum()
         if sample is not None:
-            wanted = torch.where(counts, sample_labels(states, head, chunk, sample), IGNORED)
+            points = [torch.rand(labels.shape[1], generator=own, device=states.device) for own in sample]
+            drawn = sample_labels(states, head, chunk, torch.cat(points))
+            wanted = torch.where(counts, drawn, IGNORED)
         weights = counts / (count.clamp(min=1) if tokens is None else tokens)
         loss, losses = weighted_cross_entropy(states, head, wanted, weights, chunk)
         lengths = self.byte_lengths[wanted.clamp(min=0)] * counts
         read = torch.tensor(len(wanted), device=states.device)
         return loss, Tally(losses.sum(), count, (losses * (lengths > 0)).sum(), lengths.sum(), read)
+
+    def measured(self, measure: Callable[[Any], Found]) -> Found:
+        """What `measure` finds of the language model.
+
+        A forward pass of another kind: where the weights are spread over processes, each has those that
+        lie outside the layers whole until it ends (`ekle.training.sharding`).
+        """
+        return measure(self.language_model)
 
 
 def bits_per_byte(text_nats: float, text_bytes: float) -> float:

@@ -64,6 +64,11 @@ class Packed:
     positions: list[int]
     after: Cursor
 
+    @property
+    def number(self) -> int:
+        """Its place among all sequences since the beginning of the training, from 0."""
+        return self.after.tokens // len(self.inputs) - 1
+
 
 def pack(sources: Sequence[Source], *, length: int, cursor: Cursor) -> Iterator[Packed]:
     """Endless sequences from `cursor` on.
@@ -108,9 +113,10 @@ def _furthest_behind(sources: Sequence[Source], read: dict[str, int]) -> str:
 class Batches(IterableDataset[dict[str, Any]]):
     """Batches of packed sequences for one of several processes.
 
-    Each is `input_ids`, `labels`, `position_ids`, all (B, T), and of the whole batch, that of all processes,
-    `cursor`, the place after it as a dictionary, and `learned`, how many of its labels count. All processes
-    read the same text and keep their own sequences, so a run may go on with another number of them.
+    Each is `input_ids`, `labels`, `position_ids`, all (B, T), and the `numbers` of its sequences; and of the
+    whole batch, that of all processes, `cursor`, the place after it as a dictionary, and `learned`, how many
+    labels of each of its sequences count. All processes read the same text, and of P sequences process p
+    keeps the p-th, so a run may go on with another number of them.
     """
 
     def __init__(self, sequences: Iterator[Packed], batch_size: int, process: int = 0, processes: int = 1):
@@ -121,13 +127,14 @@ class Batches(IterableDataset[dict[str, Any]]):
         """Go on where the last iteration stopped."""
         while True:
             drawn = [next(self._sequences) for _ in range(self._batch_size * self._processes)]
-            own = drawn[self._process * self._batch_size : (self._process + 1) * self._batch_size]
+            own = drawn[self._process :: self._processes]
             yield {
                 "input_ids": _tensor([packed.inputs for packed in own]),
                 "labels": _tensor([packed.labels for packed in own]),
                 "position_ids": _tensor([packed.positions for packed in own]),
+                "numbers": [packed.number for packed in own],
                 "cursor": drawn[-1].after.as_json(),
-                "learned": sum(len(packed.labels) - packed.labels.count(IGNORED) for packed in drawn),
+                "learned": [len(packed.labels) - packed.labels.count(IGNORED) for packed in drawn],
             }
 
 

@@ -15,6 +15,7 @@ from ekle.training.history import History
 from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective
 from ekle.training.packing import Batches
+from ekle.training.step_batch import StepBatch
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Parts:
     held_out: HeldOut | None
     """None where the corpus holds nothing out."""
     settings: Training
+    sizes: StepBatch
     seed: int
     precision: torch.dtype
     """Of the frozen weights and of the products."""
@@ -39,14 +41,23 @@ class Parts:
     """What a run must agree with to go on from a checkpoint; stands in each of them."""
 
 
+class _Arguments(TrainingArguments):  # type: ignore[misc] # transformers ships no types
+    """Where the objective lies is settled before the Trainer sees it."""
+
+    @property
+    def place_model_on_device(self) -> bool:
+        """Never: what FSDP2 has spread cannot be moved as a whole."""
+        return False
+
+
 def trainer_arguments(parts: Parts, device: torch.device) -> TrainingArguments:
     """Settings of the Trainer; its own logging, saving and evaluating stay off."""
     settings = parts.settings
-    chosen = TrainingArguments(
+    chosen = _Arguments(
         output_dir=str(parts.checkpoints.folder),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation,
+        per_device_train_batch_size=parts.sizes.batch_size,
+        gradient_accumulation_steps=parts.sizes.accumulation,
         max_grad_norm=settings.gradient_clip,
         learning_rate=settings.learning_rate,
         seed=parts.seed,

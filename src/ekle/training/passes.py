@@ -5,7 +5,8 @@ in the whole step, over all its batches and processes, so the parts add up to it
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,15 +14,16 @@ from torch import Tensor, nn
 
 from ekle.errors import TrainingError
 from ekle.progress import Report
-from ekle.recipe.training import Training
 from ekle.training.meter import Meter
 from ekle.training.objective import Objective
-from ekle.training.optimizers import drop_gradients
+from ekle.training.optimizers import drop_gradients, gradient_norm
+from ekle.training.processes import Processes
+from ekle.training.sharding import is_sharded
 from ekle.training.sophia import Sophia
+from ekle.training.step_batch import StepBatch
 
 Batch = dict[str, Any]
-"""`input_ids`, `labels`, `position_ids`, each (B, T), and `learned`, the labels that count in the batches
-of all processes; other entries are left alone."""
+"""What `ekle.training.packing.Batches` gives."""
 
 
 class Passes:
@@ -29,35 +31,29 @@ class Passes:
 
     Args:
         objective: what is trained; called through the `model` that wraps it for several processes.
-        settings: accumulation and sizes.
+        sizes: how a step is shared out.
         seed: part of every random draw.
-        device: where the objective is.
         backward: takes the backward pass of a loss.
-        process: number of this process, and how many there are. Gradients are averaged over them.
+        processes: who takes part.
         report: hears when fewer sequences go through at once.
-        agree: the least that any process hands in, so that all cut their batches alike. Every process calls
-            it after the last part of a batch, or where its memory ran out: no pass may wait for another
-            process before that.
     """
 
     def __init__(
         self,
         objective: Objective,
-        settings: Training,
+        sizes: StepBatch,
         seed: int,
-        device: torch.device,
         backward: Callable[[Tensor], None],
-        process: tuple[int, int],
+        processes: Processes,
         report: Report,
-        agree: Callable[[int], int] = lambda sequences: sequences,
     ) -> None:
-        chosen = settings.micro_batch_size
-        self.at_once = settings.batch_size if chosen == "auto" else min(chosen, settings.batch_size)
+        self.at_once = sizes.batch_size
         """Sequences in one pass; halved when memory runs out, and it stays so."""
-        self._objective, self._settings, self._seed, self._device = objective, settings, seed, device
-        self._backward, self._process, self._report, self._agree = backward, process, report, agree
+        self._objective, self._sizes, self._seed = objective, sizes, seed
+        self._backward, self._processes, self._report = backward, processes, report
+        self._device = processes.device
 
-    def learn(self, model: Any, batches: Sequence[Batch], place: int, step: int, meter: Meter) -> Tensor:
+    def learn(self, model: Any, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
         """Add the gradient of batch number `place` of the step's `batches`; those before have been through.
 
         When memory runs out, half of a backward pass may have been added already: then the gradients
@@ -67,39 +63,51 @@ class Passes:
             TrainingError: a single sequence does not fit.
         """
         todo, loss = [place], torch.zeros(())
-        tokens = sum(batch["learned"] for batch in batches) / self._process[1]
+        tokens = sum(sum(batch["learned"]) for batch in batches) / self._processes.count
 
         def attempt() -> None:
             nonlocal loss
             for number in todo:
-                loss = self._learn_one(model, batches[number], tokens, step, number, meter)
+                loss = self._learn_one(model, batches[number], tokens, meter)
 
         while not self._fits(attempt):
             meter.forget_step()
             todo = list(range(place + 1))
         return loss
 
-    def estimate_curvature(
-        self, model: Any, batch: Batch, step: int, sophia: Sophia, resting: Iterable[nn.Parameter] = ()
-    ) -> None:
-        """Gauss-Newton-Bartlett on one batch: the gradient for labels that the model itself would give.
+    def finish(self) -> None:
+        """Make the gradients those of all processes, once all batches of a step have been through.
 
-        No gradient is left behind. An estimate that is not finite is dropped, and parameters that are
-        `resting` get none. Raises as `learn`.
+        Where the weights are spread, every backward pass has done so.
         """
-        tokens = batch["learned"] / self._process[1]
+        if not is_sharded(self._objective):
+            self._processes.average(p.grad for p in self._objective.parameters() if p.grad is not None)
+
+    def estimate_curvature(
+        self, model: Any, batch: Batch, sophia: Sophia, resting: Iterable[nn.Parameter] = ()
+    ) -> None:
+        """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels that the model would give.
+
+        Of the sequences that all processes have in it, `StepBatch.curvature` take part. No gradient is left
+        behind. An estimate that is not finite is dropped, and parameters that are `resting` get none.
+        Raises as `learn`.
+        """
+        count, processes = self._sizes.curvature, self._processes.count
+        labels, own = sum(batch["learned"][:count]), len(range(self._processes.number, count, processes))
+        # A process without a share goes along for nothing, because the others may wait for it.
+        tokens = labels / processes if own else math.inf
 
         def attempt() -> None:
-            for number, part in enumerate(self._parts(batch)):
-                sample = self._generator("sample", step, 0, number)
-                self._backward(model(**part, tokens=tokens, sample=sample)[0])
+            for inputs, numbers in self._parts(batch, max(own, 1)):
+                sample = self._generators("sample", numbers)
+                self._backward(model(**inputs, tokens=tokens, sample=sample)[0])
 
         while not self._fits(attempt):
             pass
         drop_gradients(resting)
-        norms = [p.grad.norm() for p in self._objective.parameters() if p.grad is not None]
-        if torch.isfinite(torch.stack(norms).sum()):
-            sophia.update_curvature(batch["learned"])
+        self.finish()
+        if torch.isfinite(gradient_norm(self._objective.parameters())):
+            sophia.update_curvature(labels)
         drop_gradients(self._objective.parameters())
 
     def probe(self, later: int) -> None:
@@ -111,14 +119,14 @@ class Passes:
         Raises:
             TrainingError: a single sequence does not fit.
         """
-        ids = torch.zeros(self.at_once, self._settings.sequence_length, dtype=torch.long)
-        positions = torch.arange(ids.shape[1]).expand_as(ids)
-        batch = {"input_ids": ids, "labels": ids, "position_ids": positions}
+        ids = torch.zeros(self.at_once, self._sizes.length, dtype=torch.long)
+        positions, numbers = torch.arange(ids.shape[1]).expand_as(ids), range(len(ids))
+        batch = {"input_ids": ids, "labels": ids, "position_ids": positions, "numbers": numbers}
 
         def attempt() -> None:
             held = torch.empty(later, dtype=torch.uint8, device=self._device)
-            part = next(iter(self._parts(batch)))
-            self._backward(self._objective(**part, noise=self._generator("probe"))[0])
+            inputs, numbers = next(self._parts(batch, len(ids)))
+            self._backward(self._objective(**inputs, noise=self._generators("probe", numbers))[0])
             del held
 
         self._objective.train()  # or activation checkpointing rests
@@ -128,37 +136,43 @@ class Passes:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _learn_one(
-        self, model: Any, batch: Batch, tokens: float, step: int, place: int, meter: Meter
-    ) -> Tensor:
+    def _learn_one(self, model: Any, batch: Batch, tokens: float, meter: Meter) -> Tensor:
         """The batch's share of the step's mean loss."""
         total = torch.zeros((), device=self._device)
-        for number, part in enumerate(self._parts(batch)):
-            noise = self._generator("noise", step, place, number)
-            loss, tally = model(**part, tokens=tokens, noise=noise)
+        for inputs, numbers in self._parts(batch, self._sizes.batch_size):
+            loss, tally = model(**inputs, tokens=tokens, noise=self._generators("noise", numbers))
             self._backward(loss)
             total += loss.detach()
             meter.add(tally)
         return total
 
-    def _parts(self, batch: Batch) -> list[dict[str, Tensor]]:
-        """The batch on the device, in parts of `at_once` sequences."""
-        names = ("input_ids", "labels", "position_ids")
-        chunks = [batch[name].to(self._device).split(self.at_once) for name in names]
-        return [dict(zip(names, parts, strict=True)) for parts in zip(*chunks, strict=True)]
+    def _parts(self, batch: Batch, rows: int) -> Iterator[tuple[dict[str, Tensor], Sequence[int]]]:
+        """The first `rows` sequences on the device, `at_once` at a time, and their numbers."""
+        for start in range(0, rows, self.at_once):
+            part = slice(start, min(start + self.at_once, rows))
+            names = ("input_ids", "labels", "position_ids")
+            yield {name: batch[name][part].to(self._device) for name in names}, batch["numbers"][part]
 
     def _fits(self, attempt: Callable[[], None]) -> bool:
         """Whether `attempt` goes through in every process; where not, fewer sequences go at once from now on.
 
+        All agree on how many, after the last part or where memory ran out. If the weights are spread, a
+        pass waits for the others before that, and a process that lacks memory can only give up.
+
         Raises:
-            TrainingError: not even one does.
+            TrainingError: not even one does, or the weights are spread.
         """
         wanted, shortage = self.at_once, None
         try:
             attempt()
         except torch.OutOfMemoryError as error:
+            if is_sharded(self._objective):
+                raise TrainingError(
+                    f"{self.at_once} x {self._sizes.length:,} tokens do not fit into the memory of process "
+                    f"{self._processes.number}; lower training.micro_batch_size, or training.sequence_length"
+                ) from error
             wanted, shortage = -(-self.at_once // 2) if self.at_once > 1 else 0, error.with_traceback(None)
-        agreed = self._agree(wanted)
+        agreed = self._processes.least(wanted)
         if agreed == self.at_once:
             return True
         drop_gradients(self._objective.parameters())
@@ -166,18 +180,21 @@ class Passes:
             torch.cuda.empty_cache()
         if agreed == 0:
             raise TrainingError(
-                f"a single sequence of {self._settings.sequence_length:,} tokens does not fit into memory; "
+                f"a single sequence of {self._sizes.length:,} tokens does not fit into memory; "
                 "lower training.sequence_length, or switch training.activation_checkpointing on"
             ) from shortage
         self.at_once = agreed
         self._report.say(
-            f"out of memory: batches of {self._settings.batch_size} go through {agreed} at a time now",
+            f"out of memory: batches of {self._sizes.batch_size} go through {agreed} at a time now",
             at_once=agreed,
         )
         return False
 
-    def _generator(self, *key: str | int) -> torch.Generator:
-        """A generator for one purpose, step and place, the same however often the run was interrupted."""
-        name = "/".join(map(str, (self._seed, self._process[0], *key)))
-        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
-        return torch.Generator(self._device).manual_seed(seed)
+    def _generators(self, purpose: str, numbers: Sequence[int]) -> list[torch.Generator]:
+        """One for each sequence, the same in whatever process, part, or attempt it goes through."""
+        made = []
+        for number in numbers:
+            digest = hashlib.sha256(f"{self._seed}/{purpose}/{number}".encode()).digest()
+            seed = int.from_bytes(digest[:8], "big") >> 1
+            made.append(torch.Generator(self._device).manual_seed(seed))
+        return made

@@ -67,15 +67,16 @@ class RunState:
         return values * sum(p.numel() * p.element_size() for p in learning)
 
     def write(self, folder: Path) -> None:
-        """Fill a checkpoint folder."""
+        """Fill a checkpoint folder; for all processes (`ekle.model.spread`), the first alone writes."""
         self.write_weights(folder)
         save_optimizer(self.optimizer, folder)
-        save_random_state(folder)
-        self.parts.new_tokens.save(folder / "new_tokens.safetensors")
-        write_json(folder / "progress.json", self._progress())
+        if self.first:
+            save_random_state(folder)
+            self.parts.new_tokens.save(folder / "new_tokens.safetensors")
+            write_json(folder / "progress.json", self._progress())
 
     def write_weights(self, folder: Path) -> None:
-        """Fill a folder with the weights alone."""
+        """Fill a folder with the weights alone; as `write`."""
         save_adapter(self.parts.objective.language_model, folder / "adapter")
         self.parts.rows.save(folder / "new_rows.safetensors")
 
@@ -155,6 +156,7 @@ class RunState:
             "meter": self.meter.state_dict(),
             "guard": self.guard.state_dict(),
             "at_once": self.passes.at_once,
+            "sequences": self.parts.sizes.sequences,
             "schedule": self.schedule.state_dict(),
             "record": self.parts.record,
         }

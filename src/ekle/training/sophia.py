@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ekle.model.spread import own_rows
+
 
 class Sophia(torch.optim.Optimizer):
     """See the module; `lr`, `weight_decay` and `sparse` may differ between the groups.
@@ -36,8 +38,10 @@ class Sophia(torch.optim.Optimizer):
             and with the 200 estimates of a short run it then clips nearly every coordinate.
         state_dtype: precision of m and h; None is that of the parameters.
 
+    Parameters may be spread over processes (`ekle.model.spread`): each updates its own rows.
+
     Attributes:
-        clipped: share of the coordinates that the last step clipped, a scalar tensor.
+        counts: (2,), of the own coordinates how many the last step clipped, and how many it moved.
     """
 
     def __init__(
@@ -63,8 +67,13 @@ class Sophia(torch.optim.Optimizer):
             "rounds": 0,
         }
         super().__init__(params, defaults)
-        self.clipped = torch.tensor(float("nan"))
+        self.counts = torch.zeros(2)
         self._state_dtype = state_dtype
+
+    @property
+    def clipped(self) -> Tensor:
+        """Share of the own coordinates that the last step clipped; NaN before the first."""
+        return self.counts[0] / self.counts[1]
 
     @torch.no_grad()
     def update_curvature(self, tokens: int) -> None:
@@ -77,7 +86,7 @@ class Sophia(torch.optim.Optimizer):
             learning = [parameter for parameter in group["params"] if parameter.grad is not None]
             group["estimates"] += bool(learning)
             for parameter in learning:
-                curvature, gradient = self._state(parameter)["curvature"], parameter.grad
+                curvature, gradient = own_rows(self._state(parameter)["curvature"]), own_rows(parameter.grad)
                 averaged = curvature.to(gradient.dtype).mul_(decay)
                 averaged.addcmul_(gradient, gradient, value=(1 - decay) * tokens)
                 rounding.store(averaged, curvature)
@@ -87,22 +96,20 @@ class Sophia(torch.optim.Optimizer):
         """One update from the gradients that are there; a parameter without one stays as it is."""
         if closure is not None:
             raise ValueError("Sophia takes no closure")
-        clipped, moved = [], []
+        counts: list[Tensor] = []
         for number, group in enumerate(self.param_groups):
             rounding = _Rounding(number, group)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    counts = self._step(parameter, group, rounding)
-                    clipped.append(counts[0])
-                    moved.append(counts[1])
-        if moved:
-            self.clipped = torch.stack(clipped).sum() / torch.stack(moved).sum().clamp(min=1)
+            moving = (parameter for parameter in group["params"] if parameter.grad is not None)
+            counts += [self._step(parameter, group, rounding) for parameter in moving]
+        if counts:
+            self.counts = torch.stack(counts).sum(dim=0)
 
-    def _step(self, parameter: Tensor, group: dict[str, Any], rounding: "_Rounding") -> tuple[Tensor, Tensor]:
-        """Update one parameter; how many of its coordinates were clipped, and how many there are."""
+    def _step(self, parameter: Tensor, group: dict[str, Any], rounding: "_Rounding") -> Tensor:
+        """Update one parameter; how many of its coordinates were clipped, and how many moved."""
         assert parameter.grad is not None
-        state, gradient, lr = self._state(parameter), parameter.grad, group["lr"]
-        momentum, curvature = state["momentum"], state["curvature"]
+        state, gradient, lr = self._state(parameter), own_rows(parameter.grad), group["lr"]
+        momentum, curvature = own_rows(state["momentum"]), own_rows(state["curvature"])
+        parameter = own_rows(parameter)
         seen = gradient.ne(0).any(dim=1, keepdim=True) if group["sparse"] else None
         averaged = momentum.to(gradient.dtype).lerp(gradient, 1 - group["betas"][0])
         if seen is not None:
@@ -121,7 +128,7 @@ class Sophia(torch.optim.Optimizer):
         clipped = (update.abs() >= 1).sum()
         parameter.add_(update.clamp_(-1, 1), alpha=-lr)
         total = clipped.new_tensor(update.numel()) if seen is None else seen.sum() * update.shape[1]
-        return clipped, total
+        return torch.stack([clipped, total])
 
     def _state(self, parameter: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.state[parameter]

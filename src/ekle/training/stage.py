@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -16,7 +15,7 @@ from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import CheckpointError, RunFolderError
 from ekle.files import digest
 from ekle.model.dora import attach
-from ekle.model.rows import NewRows, split_rows
+from ekle.model.rows import NewRows, new_rows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
 from ekle.training.ahead import ahead
@@ -31,8 +30,11 @@ from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.packing import Batches, Cursor, pack
 from ekle.training.parts import Parts
+from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
 from ekle.training.room import sequences_at_once
+from ekle.training.sharding import shard
+from ekle.training.step_batch import share_out
 from ekle.training.trainer import ContinuedTraining
 
 _FREE = {
@@ -42,6 +44,7 @@ _FREE = {
     "log_steps",
     "memory_lines",
     "micro_batch_size",
+    "parallel",
 }
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for
@@ -69,8 +72,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         SpaceError: the disk has no room for the next checkpoint.
     """
     settings = recipe.training
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    processes = PartialState(cpu=device.type == "cpu")  # joins the others that torchrun has started
+    processes = join()
+    device = processes.device
     checkpoints = Checkpoints(folder / "checkpoints", settings.keep_checkpoints)
     resume = checkpoints.last()
     record = _record(recipe, inputs)
@@ -79,14 +82,15 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     if resume:
         _check_same(progress["record"], record, folder)
         report.say(f"going on from step {progress['step']:,}", step=progress["step"])
-    if processes.is_main_process:
+    if processes.is_main:
         checkpoints.clean()
         history.cut(progress["step"] if resume else -1)
     else:
         report = silent()
-    processes.wait_for_everyone()
+    processes.wait()
 
-    at_once = sequences_at_once(recipe, inputs.extended, processes.num_processes, report)
+    sizes = share_out(settings, processes.count, progress.get("sequences"))
+    at_once = sequences_at_once(recipe, inputs.extended, processes.count, report)
     dtype = _precision(recipe, device, report)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
@@ -95,26 +99,31 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     if settings.alignment.steps and not resume:
         _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
     use_kernels(objective.language_model, settings, device)
+    if processes.count > 1 and settings.parallel == "fsdp":
+        shard(objective, device)
+        rows = new_rows(objective.language_model)
+    else:
+        objective.to(device)
     documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
     held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
-    count = processes.num_processes
-    tokens = settings.batch_size * settings.gradient_accumulation * settings.sequence_length * count
+    tokens = sizes.sequences * sizes.length
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
-    with processes.main_process_first():
+    with processes.main_first():
         read_easy_first(sources, recipe, tokens, folder / "curriculum", cursor, report)
-    packed = pack(sources, length=settings.sequence_length, cursor=cursor)
-    with closing(ahead(packed, _AHEAD * settings.batch_size * count)) as sequences:
+    packed = pack(sources, length=sizes.length, cursor=cursor)
+    with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
             Parts(
                 objective=objective,
                 rows=rows,
                 new_tokens=new_tokens,
-                batches=Batches(sequences, settings.batch_size, processes.process_index, count),
+                batches=Batches(sequences, sizes.batch_size, processes.number, processes.count),
                 held_out=held_out if documents else None,
                 settings=settings,
+                sizes=sizes,
                 seed=recipe.seed,
                 precision=dtype,
                 checkpoints=checkpoints,
@@ -122,14 +131,14 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
                 report=report,
                 record=record,
             ),
-            device,
+            processes,
         )
-        training.run_state.passes.at_once = at_once
+        training.run_state.passes.at_once = min(at_once, sizes.batch_size)
         with float32_products(settings, device):
             training.run(resume)
-    if processes.is_main_process:
+    if processes.is_main:
         write_results(training.run_state, folder, tokenizer)
-    processes.wait_for_everyone()
+    processes.wait()
     return Checkpoint(folder)
 
 
@@ -153,13 +162,13 @@ def _align(
     objective: Objective,
     rows: NewRows,
     folder: Path,
-    processes: PartialState,
+    processes: Processes,
     report: Report,
 ) -> None:
-    """The alignment phase, by one process; the others take what it leaves."""
+    """The alignment phase, by the main process; the others take what it leaves."""
     text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # or activation checkpointing rests
-    with processes.main_process_first():
+    with processes.main_first():
         model, settings = objective.language_model, recipe.training.alignment
         align_once(inputs.extended, model, rows, text.text, settings, folder, report)
 

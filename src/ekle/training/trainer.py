@@ -24,12 +24,13 @@ from ekle.training.guard import Guard
 from ekle.training.log_line import LogLine, note
 from ekle.training.memory import MemoryWatch
 from ekle.training.meter import Meter
-from ekle.training.optimizers import drop_gradients, make_optimizer
+from ekle.training.optimizers import clip_gradients, drop_gradients, make_optimizer
 from ekle.training.packing import Cursor
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
 from ekle.training.run_state import WEIGHTS, WHOLE, RunState
+from ekle.training.sharding import is_sharded
 from ekle.training.sophia import Sophia
 from ekle.training.watch import Watch
 
@@ -37,36 +38,27 @@ from ekle.training.watch import Watch
 class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no types
     """Trains adapters and new rows; `run` is the one entry, the rest is for the Trainer."""
 
-    def __init__(self, parts: Parts, device: torch.device) -> None:
-        self.parts = parts
-        super().__init__(model=parts.objective, args=trainer_arguments(parts, device))
+    def __init__(self, parts: Parts, processes: Processes) -> None:
+        self.parts, self.processes = parts, processes
+        # Or accelerate would wrap it in DDP, whose last pass of a step waits for the other processes.
+        parts.objective._is_accelerate_prepared = True  # type: ignore[assignment]
+        super().__init__(model=parts.objective, args=trainer_arguments(parts, processes.device))
         self.remove_callback(PrinterCallback)
         self.add_callback(_Hooks(self))
-        self.processes = Processes(self.accelerator)
-        process = (self.args.process_index, self.args.world_size)
         backward = self.accelerator.backward
-        passes = Passes(
-            parts.objective,
-            parts.settings,
-            parts.seed,
-            device,
-            backward,
-            process,
-            parts.report,
-            self.processes.least,
-        )
+        passes = Passes(parts.objective, parts.sizes, parts.seed, backward, processes, parts.report)
         self.run_state = RunState(
             parts=parts,
-            first=self.args.should_save,
-            processes=self.args.world_size,
+            first=processes.is_main,
+            processes=processes.count,
             optimizer=make_optimizer(parts.objective, parts.rows, parts.settings),
             passes=passes,
-            meter=Meter(device),
+            meter=Meter(processes.device),
             watch=Watch(parts.settings.patience),
             guard=Guard(parts.settings.guard, parts.report),
-            memory=MemoryWatch(device, parts.settings.memory_lines),
+            memory=MemoryWatch(processes.device, parts.settings.memory_lines),
         )
-        self._line = LogLine(self.run_state, self.processes.sum)
+        self._line = LogLine(self.run_state, processes.sum)
         self._samples: list[dict[str, Any]] = []
         self._place = 0
         self._resume: Path | None = None
@@ -91,7 +83,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             self.run_state.read_place(resume)
             if self.run_state.finished:
                 return
-        elif self.args.device.type == "cuda" and self.parts.settings.micro_batch_size == "auto":
+        elif self._may_try:
             self.run_state.passes.probe(later=self.run_state.size(WHOLE - WEIGHTS))
         left = self.parts.settings.steps - self.run_state.step
         with self.parts.report.task("training", total=left, unit="steps") as self._task:
@@ -104,6 +96,13 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
                 f"{self._leak}: something leaks; stopped after saving step {self.run_state.step:,}, "
                 "run again and it goes on from there in a fresh process"
             )
+
+    @property
+    def _may_try(self) -> bool:
+        """Whether to find out how many sequences fit: on a GPU, by processes that do not go in step."""
+        on_gpu = self.processes.device.type == "cuda"
+        automatic = self.parts.settings.micro_batch_size == "auto"
+        return on_gpu and automatic and not is_sharded(self.parts.objective)
 
     # What the Trainer asks for
 
@@ -133,13 +132,13 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         model.train()
         self._place += 1
         state = self.run_state
-        return state.passes.learn(model, self._samples, self._place - 1, state.step, state.meter)
+        return state.passes.learn(model, self._samples, self._place - 1, state.meter)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Held-out bits per byte; keeps the best weights and decides whether to stop."""
         self.control.should_evaluate = False
         state, watch = self.run_state, self.run_state.watch
-        figures, better = evaluate(state, writes=self.args.should_save)
+        figures, better = evaluate(state, self.processes)
         if better:
             self.control.should_save = state.step > 0
         if watch.is_over and not self.control.should_training_stop:
@@ -167,13 +166,14 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         if isinstance(state.optimizer, Sophia) and is_due:
             model, batch = self.model_wrapped, self._samples[0]
             model.train()
-            state.passes.estimate_curvature(model, batch, state.step, state.optimizer, self._resting())
+            state.passes.estimate_curvature(model, batch, state.optimizer, self._resting())
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
         """Clip; drop the gradients of a step that the guard would not have."""
         state = self.run_state
+        state.passes.finish()
         drop_gradients(self._resting())
-        norm: Tensor = super()._clip_grad_norm(model)
+        norm = clip_gradients(self.parts.objective.parameters(), self.parts.settings.gradient_clip)
         self._line.see_gradient(norm)
         loss = state.meter.step_loss(self.processes.sum)
         self._fault = state.guard.why_skip(state.step + 1, loss, norm.item())
@@ -220,7 +220,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         came_from = state.go_back(reason)
         self.state.global_step = state.step
         self.control.should_training_stop = False  # the Trainer may have seen the last step
-        if self.args.should_save:
+        if self.processes.is_main:
             self.parts.history.cut(state.step)
         figures = {"went_back_from": came_from, "because": reason, "rate_factor": state.guard.rate}
         self._write(state.step + 1, figures)
@@ -244,7 +244,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         return note(figures)
 
     def _write(self, step: int, figures: dict[str, Any]) -> None:
-        if self.args.should_save:
+        if self.processes.is_main:
             self.parts.history.append({"step": step, **figures})
 
     # Saving
@@ -252,10 +252,9 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._saved, state = time.monotonic(), self.run_state
         state.gather(self.processes.sum)
-        if self.args.should_save:
-            state.finished = bool(self.control.should_training_stop) and not self._leak
-            size, best = state.size(WHOLE), state.watch.best_step
-            self.parts.checkpoints.save(state.step, state.write, size, best)
+        state.finished = bool(self.control.should_training_stop) and not self._leak
+        size, best = state.size(WHOLE), state.watch.best_step
+        self.parts.checkpoints.save(state.step, state.write, size, best)
 
 
 class _Hooks(TrainerCallback):  # type: ignore[misc] # transformers ships no types
