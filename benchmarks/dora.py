@@ -1,15 +1,17 @@
 """One training step with LoRA, PEFT's DoRA and ours: time and peak memory.
 
-    python benchmarks/dora.py                  layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
-    python benchmarks/dora.py --shape tiny     narrower ones, in a minute
+    python benchmarks/dora.py --out docs/dora.md    layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
+    python benchmarks/dora.py --shape tiny          narrower ones, in some minutes
 
 A step is `--accumulation` forward and backward passes with activation checkpointing, one step of
-AdamW, and for ours the refresh of the norms. Every row runs in a process of its own, so that its peak
-memory is its own: on a GPU what PyTorch allocated, otherwise what the process had in memory at most.
+AdamW, and for ours the refresh of the norms. Every kind runs in a process of its own, so that its peak
+memory is its own: on a GPU what PyTorch allocated, otherwise what the process had in memory at most. The
+kinds take turns, round after round, so that whatever else the machine does disturbs all of them.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import resource
 import statistics
@@ -17,20 +19,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never, get_args
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
-from ekle.recipe.training import Dora
+from ekle.recipe.training import Dora, Training
+from ekle.training.kernels import use_kernels
 
-Kind = Literal["LoRA (PEFT)", "DoRA (PEFT)", "DoRA (ekle)"]
+Kind = Literal["LoRA (PEFT)", "DoRA (PEFT)", "DoRA (ekle)", "DoRA (ekle), compiled"]
 
 SHAPES: dict[str, dict[str, int]] = {
     "tiny": {"hidden_size": 256, "intermediate_size": 768, "num_attention_heads": 4, "head_dim": 64},
@@ -41,43 +43,80 @@ SHAPES: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """Median and least seconds a step, bytes at the peak, and the loss of the last step.
+    """Seconds of each step, the first apart; bytes at the peak; and the loss of the last step."""
 
-    The ratios are of the least, which other work on the same machine disturbs least.
-    """
-
-    seconds: float
-    least: float
+    first: float
+    seconds: list[float]
     peak: int
     loss: float
+
+    def __add__(self, other: "Figures") -> "Figures":
+        """Two rounds of one kind as one."""
+        first, peak = min(self.first, other.first), max(self.peak, other.peak)
+        return Figures(first, self.seconds + other.seconds, peak, other.loss)
 
 
 def main() -> None:
     options = _options()
     if options.kind is not None:
-        figures = measure(options.kind, options.ranks[0], options)
-        print(json.dumps(figures.__dict__))
+        print(json.dumps(asdict(measure(options.kind, options.ranks[0], options))))
         return
-    console = Console(width=140, highlight=False)
-    device = (
-        torch.cuda.get_device_name() if options.device == "cuda" else f"{torch.get_num_threads()} threads"
-    )
-    console.print(
-        f"Qwen3 {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
-        f"{options.accumulation} a step, activation checkpointing, {options.dtype}, {device}"
-    )
-    console.print(
-        "| rank | kind | s a step, least | median | PEFT's DoRA / this | this / LoRA | peak | loss |"
-    )
-    console.print("|---|---|---|---|---|---|---|---|")
-    for rank in options.ranks:
-        rows = {kind: _in_own_process(kind, rank) for kind in get_args(Kind)}
-        lora, peft = rows["LoRA (PEFT)"].least, rows["DoRA (PEFT)"].least
-        for kind, found in rows.items():
-            console.print(
-                f"| {rank} | {kind} | {found.least:.3f} | {found.seconds:.3f} | {peft / found.least:.2f} | "
-                f"{found.least / lora:.2f} | {found.peak / 2**30:.2f} GiB | {found.loss:.6f} |"
+    found: dict[tuple[int, Kind], Figures] = {}
+    for turn, rank in itertools.product(range(options.rounds), options.ranks):
+        for kind in options.kinds:
+            figures = _in_own_process(kind, rank)
+            found[rank, kind] = found[rank, kind] + figures if turn else figures
+            print(f"round {turn + 1}, rank {rank}, {kind}: {min(figures.seconds):.3f} s", file=sys.stderr)
+    page = _page(found, options)
+    if options.out:
+        options.out.write_text(page, encoding="utf-8")
+    else:
+        print(page)
+
+
+def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -> str:
+    """The table; its ratios are of the least seconds, which other work on the machine disturbs least."""
+    cuda = options.device == "cuda"
+    device = torch.cuda.get_device_name() if cuda else f"{_processor()}, {torch.get_num_threads()} threads"
+    lines = [
+        "# A training step with LoRA, PEFT's DoRA and ours",
+        "",
+        f"Written by `python benchmarks/dora.py` on {device}, PyTorch {torch.__version__}: Qwen3 with the "
+        f"width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
+        f"{options.accumulation} a step, activation checkpointing, {options.dtype}; the least and the median "
+        f"of {options.rounds * options.steps} steps in {options.rounds} rounds. The first step of a process "
+        "holds what compiling takes.",
+        "",
+        "| rank | kind | least, s | median | first | PEFT's DoRA / this | this / LoRA | peak, GiB | loss |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for (rank, kind), figures in found.items():
+        least = min(figures.seconds)
+        ratios = [
+            f"{top / bottom:.2f}" if top and bottom else ""
+            for top, bottom in (
+                (_least(found, rank, "DoRA (PEFT)"), least),
+                (least, _least(found, rank, "LoRA (PEFT)")),
             )
+        ]
+        lines.append(
+            f"| {rank} | {kind} | {least:.3f} | {statistics.median(figures.seconds):.3f} | "
+            f"{figures.first:.1f} | {' | '.join(ratios)} | {figures.peak / 2**30:.2f} | {figures.loss:.6f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _least(found: dict[tuple[int, Kind], Figures], rank: int, kind: Kind) -> float | None:
+    return min(found[rank, kind].seconds) if (rank, kind) in found else None
+
+
+def _processor() -> str:
+    """The name of the processor as Linux gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "a CPU")
 
 
 def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
@@ -105,7 +144,7 @@ def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
         if device.type == "cuda"
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     )
-    return Figures(statistics.median(seconds[1:]), min(seconds[1:]), peak, loss)
+    return Figures(seconds[0], seconds[1:], peak, loss)
 
 
 def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
@@ -124,8 +163,10 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
         model = Qwen3ForCausalLM(config).to(dtype).requires_grad_(False)
     settings = Dora(rank=rank, alpha=float(rank))
     match kind:
-        case "DoRA (ekle)":
+        case "DoRA (ekle)" | "DoRA (ekle), compiled":
             attach(model, settings, generator=torch.Generator().manual_seed(2))
+            compiled = kind == "DoRA (ekle), compiled"
+            use_kernels(model, Training(compile=compiled), torch.device(options.device))
         case "LoRA (PEFT)" | "DoRA (PEFT)":
             from peft import LoraConfig, get_peft_model
 
@@ -171,7 +212,8 @@ def _forward_and_backward(model: Any, ids: Tensor, options: argparse.Namespace) 
 
 
 def _in_own_process(kind: str, rank: int) -> Figures:
-    command = [sys.executable, str(Path(__file__)), *sys.argv[1:], "--kind", kind, "--ranks", str(rank)]
+    mine = ["--kind", kind, "--ranks", str(rank)]  # the last word counts
+    command = [sys.executable, str(Path(__file__)), *sys.argv[1:], *mine]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -197,6 +239,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5 if cuda else 3)
     parser.add_argument("--dtype", choices=["bf16", "fp32"], default="bf16" if cuda else "fp32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if cuda else "cpu")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kinds", choices=list(get_args(Kind)), nargs="+", default=list(get_args(Kind)))
+    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
     parser.add_argument("--kind", choices=list(get_args(Kind)), help=argparse.SUPPRESS)
     return parser.parse_args()
 
