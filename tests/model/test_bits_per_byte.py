@@ -129,6 +129,28 @@ def test_a_long_document_is_measured_window_by_window(tiny):
     assert likelihood.nats == pytest.approx(expected, rel=1e-5)
 
 
+class Looking(Uniform):
+    """A "model" whose certainty is how many tokens it sees: the score of `a` is that number, of others 0."""
+
+    def decode(self, input_ids, attention_mask, use_cache):
+        seen = torch.arange(1.0, input_ids.shape[1] + 1).expand(input_ids.shape)
+        return SimpleNamespace(last_hidden_state=seen[..., None])
+
+    def get_output_embeddings(self):
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[0.0], [1.0], [0.0], [0.0]]))
+        return self.head
+
+
+def test_what_each_token_sees_at_the_borders_of_windows_is_as_worked_out_by_hand():
+    # Context 4: the windows of the start and six a's begin at 0, 2 and 4 and count 3, 2 and 1 tokens. Each
+    # token sees: 1, 2, 3 in the first window; 2, 3 in the second (half of it was counted); 2 in the third.
+    likelihood = measure(Looking(), Letters(), ["aaaaaa"], context=4, batch_size=2)
+    cost = {seen: math.log(math.exp(seen) + 3) - seen for seen in (1, 2, 3)}
+    assert likelihood.nats == pytest.approx(cost[1] + 3 * cost[2] + 2 * cost[3])
+    assert (likelihood.tokens, likelihood.bytes) == (6, 6)
+
+
 def test_too_large_a_batch_is_halved_until_it_fits():
     model = Uniform(fits=2)
     likelihood = measure(model, Letters(), ["ab"] * 9, context=8, batch_size=8)

@@ -14,9 +14,13 @@ from ekle.page.wording import amount, percent
 
 Figures = Mapping[str, Any]
 
+IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
+"""Keys of the rows whose value is a number in the unit of the definition; all others are shares."""
+
 _STEPS, _HOURS = 2_000, 12
 _SETTLED, _LOST = 0.01, 0.01  # relative changes of bits per byte
 _REPEATED = 0.05
+_EVALUATIONS = 5  # fewer on the way do not show whether a curve is flat
 _SPREAD = 100.0
 
 
@@ -60,11 +64,11 @@ def _row(one: Criterion) -> dict[str, Any]:
     if one.value is None:
         row["why"] = one.why
     else:
-        value = one.value if isinstance(one.value, dict) else {"value": one.value}
+        value = one.value if isinstance(one.value, dict) else {"value": float(one.value)}
         sides = {
             key: one.also and _passes(value[key], one) for key in ("value", "low", "high") if key in value
         }
-        row |= {"value": one.value, "met": sides["value"]}
+        row |= {"value": value, "met": sides["value"]}
         if "low" in sides:
             row["certain"] = sides["low"] == sides["high"]
     return row | ({"note": one.note} if one.note else {})
@@ -122,7 +126,8 @@ def _training(figures: Figures) -> Iterator[Criterion]:
             "bits per byte do",
         )
     steps, bits = curve(log, "held_out_bits_per_byte")
-    early = [at for at, step in enumerate(steps) if step <= 0.8 * steps[-1]]
+    known = len(steps) >= _EVALUATIONS
+    early = [at for at, step in enumerate(steps) if known and step <= 0.8 * steps[-1]]
     yield Criterion(
         "convergence",
         "technical",

@@ -152,16 +152,19 @@ def compare_places(
         base_head, head: output rows (V, D) and (V + new, D).
     """
     rows = len(base_head)
-    p = torch.log_softmax((base_states @ base_head.T).float(), dim=1)
-    logits = (states @ head.T).float()
-    old, whole = torch.logsumexp(logits[:, :rows], dim=1), torch.logsumexp(logits, dim=1)
-    q = logits[:, :rows] - old[:, None]
+    # A product of its own for the base rows: equal states then give exactly 0.
+    p, _ = _distribution(base_states @ base_head.T)
+    q, old = _distribution(states @ head[:rows].T)
     kl = (p.exp() * (p - q)).sum(dim=1, dtype=torch.float64)
-    if len(head) > rows:
-        mass = torch.exp(torch.logsumexp(logits[:, rows:], dim=1) - whole)
-    else:
-        mass = torch.zeros_like(whole)
-    return kl, mass, (p.argmax(dim=1) == q.argmax(dim=1)).float()
+    new = (states @ head[rows:].T).float().logsumexp(dim=1)  # of no row at all: minus infinity
+    return kl, torch.sigmoid(new - old), (p.argmax(dim=1) == q.argmax(dim=1)).float()
+
+
+def _distribution(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (n, V) in float32, and what was subtracted from the logits (n,)."""
+    logits = logits.float()
+    norm = logits.logsumexp(dim=1)
+    return logits - norm[:, None], norm
 
 
 def _states(model: Any, sequences: Sequence[list[int]]) -> list[Tensor]:

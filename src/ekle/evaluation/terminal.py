@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
+from ekle.evaluation.criteria import IN_UNITS
 from ekle.evaluation.names import last_of_ours
 from ekle.page.wording import amount, counted, percent, signed
 
@@ -142,7 +143,40 @@ def scorecard_table(figures: dict[str, Any]) -> Group:
         for name, part in figures["drift"].items():
             table.add_row(name, f"{part['lines']:,}", f"{part['changed']:,}", percent(part["share"]["value"]))
         parts.append(table)
+    parts += [table for table in (_beside(figures), _criteria(figures)) if table is not None]
     return _spaced([verdict_lines(figures), *parts])
+
+
+def _beside(figures: dict[str, Any]) -> Table | None:
+    """Other tokenizers, on the held-out text together, with ours at the top."""
+    others = {name: part for name, part in figures.get("beside", {}).items() if "together" in part}
+    if not others:
+        return None
+    ours = figures["tokens"]["together"]
+    table = _table("beside", "bytes/token", "tokens/word", "tokens saved")
+    rows = {"extended": {**ours["extended"], "saved": ours["saved"]}}
+    for name, part in (rows | {name: part["together"] for name, part in others.items()}).items():
+        averages = [f"{part[key]:.2f}" for key in ("bytes_per_token", "tokens_per_word")]
+        table.add_row(name, *averages, percent(part["saved"]["value"]))
+    return table
+
+
+def _criteria(figures: dict[str, Any]) -> Table | None:
+    """The guide's criteria: what it asks for, what was measured, and whether that is enough."""
+    if not figures.get("criteria"):
+        return None
+    table = _table("criterion of the guide", "asked", "measured", "met")
+    table.add_column("", style="dim")
+    for row in figures["criteria"]:
+        if "met" not in row:
+            table.add_row(row["name"], row["target"], "", "", row["why"])
+            continue
+        value = row["value"]["value"]
+        number = f"{value:.2f}" if row["key"] in IN_UNITS else percent(value)
+        said = ("yes" if row["met"] else "no") + ("" if row.get("certain", True) else ", unsure")
+        met = Text(said, style="green" if row["met"] else "red")
+        table.add_row(row["name"], row["target"], number, met, row.get("note", ""))
+    return table
 
 
 def _spaced(parts: Sequence[RenderableType]) -> Group:

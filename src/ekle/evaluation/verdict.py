@@ -9,6 +9,9 @@ from ekle.page.wording import SPACE, amount, listed, percent, size, span
 TOY_PARAMETERS = 50_000_000
 """A model with fewer parameters, rows not counted, is a stand-in; the smallest Qwen3 has 440 million."""
 
+_COPIED = 0.01
+"""Share of documents that mostly stand in the learned text from which the figures are in doubt."""
+
 Kind = Literal["headline", "good", "bad", "plain", "note"]
 
 
@@ -23,10 +26,14 @@ def verdict(figures: dict[str, Any]) -> list[Sentence]:
     """The sentences that `figures` (the content of report.json) support; the headline comes first."""
     return [
         *_tokens(figures),
+        *_morphology(figures),
         *_likelihood(figures),
         *_drift(figures),
         *_forgetting(figures),
+        *_inference(figures),
+        *_criteria(figures),
         *_untouched(figures),
+        *_overlap(figures),
         *_caveats(figures),
     ]
 
@@ -64,6 +71,20 @@ def _tokens(figures: dict[str, Any]) -> list[Sentence]:
             f"base does it, is {percent(whole['floor']['saved'])}.",
         ),
     ]
+
+
+def _morphology(figures: dict[str, Any]) -> list[Sentence]:
+    """How often roots stay whole: by gold where there is some, by the lexicon otherwise."""
+    found = figures.get("morphology", {})
+    by = [(f"of {name}", part) for name, part in found.get("gold", {}).items()]
+    for where, part in by or [("that a lexicon knows", found.get("lexicon", {}))]:
+        own = part.get("by_tokenizer", {})
+        if "root_uncut" in own.get("base", {}) and "root_uncut" in own.get("extended", {}):
+            now, before = (own[name]["root_uncut"]["value"] for name in ("extended", "base"))
+            text = f"No token ends inside the root in {percent(now)} of the inflected words {where}"
+            kind: Kind = "good" if now > before else "bad" if now < before else "plain"
+            return [Sentence(kind, f"{text}; before it was {percent(before)}.")]
+    return []
 
 
 def _likelihood(figures: dict[str, Any]) -> list[Sentence]:
@@ -137,6 +158,44 @@ def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
         text = f"For {listed(list(changes))} the {last} model does not clearly need more bits than the base."
         return [Sentence("good", text)]
     return []
+
+
+def _inference(figures: dict[str, Any]) -> list[Sentence]:
+    """What the same text costs to write, in time and in memory."""
+    found = figures.get("inference", {})
+    if "generation" not in found:
+        return []
+    gain, cache = found["generation"]["gain"], found["kv_cache"]["saved"]["value"]
+    name = found["models"][-1]
+    told = "as fast, as far as can be told," if not clear(gain) else f"{percent(abs(gain['value']))} "
+    told += "" if not clear(gain) else "faster" if gain["value"] > 0 else "slower"
+    memory = f"{percent(abs(cache))} {'less' if cache >= 0 else 'more'} memory for keys and values"
+    kind: Kind = "good" if clear(gain) and gain["value"] > 0 else "bad" if clear(gain) else "plain"
+    return [Sentence(kind, f"The {name} model writes the same text {told} with {memory}.")]
+
+
+def _criteria(figures: dict[str, Any]) -> list[Sentence]:
+    rows = [row for row in figures.get("criteria", []) if "met" in row]
+    missed = [row["name"] for row in rows if not row["met"]]
+    if not rows:
+        return []
+    text = f"Of the guide's criteria {len(rows)} were measured, and {len(rows) - len(missed)} are met"
+    return [Sentence("plain", f"{text}{'; not met: ' + listed(missed) if missed else ''}.")]
+
+
+def _overlap(figures: dict[str, Any]) -> list[Sentence]:
+    """Whether what was measured on stands in what was learned from."""
+    found = {name: part for name, part in figures.get("overlap", {}).items() if "overlapping" in part}
+    if not found:
+        return []
+    seen = [name for name, part in found.items() if part["overlapping"]["value"] > 0]
+    if not seen:
+        text = "No document measured on shares eight words in a row with text that was learned from."
+        return [Sentence("good", text)]
+    shares = [f"{percent(found[name]['overlapping']['value'])} of {name}" for name in seen]
+    copied = any(found[name]["mostly"]["value"] > _COPIED for name in seen)
+    text = f"Documents that share eight words in a row with text that was learned from: {listed(shares)}."
+    return [Sentence("bad" if copied else "plain", text)]
 
 
 def _untouched(figures: dict[str, Any]) -> list[Sentence]:

@@ -1,0 +1,93 @@
+"""Speed and memory: the arithmetic by hand, and that the passages are the same for both models."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TURKISH
+
+from ekle.artifacts import ExtendedModel
+from ekle.bpe.compare import load_tokenizer
+from ekle.evaluation import inference
+from ekle.evaluation.inference import cache_bytes, measure_memory, measure_speeds
+from ekle.evaluation.subjects import Subject
+from ekle.model.config import load_config
+from ekle.progress import silent
+from ekle.recipe.evaluation import Evaluation
+
+TEXTS = {"prose": TURKISH}
+SETTINGS = Evaluation(speed_passages=12, speed_characters=15, speed_rounds=1, resamples=30)
+
+
+def test_a_token_leaves_keys_and_values_of_every_layer_in_the_cache(tiny_base: Path) -> None:
+    # keys and values x 2 layers x 1 head x 16 values x 2 bytes
+    assert cache_bytes(load_config(tiny_base)) == 2 * 2 * 1 * 16 * 2
+
+
+def test_memory_matches_a_case_counted_by_hand(tiny_base: Path, tiny_extended: ExtendedModel) -> None:
+    folders = {"base": tiny_base, "trained": tiny_extended.model}
+    tokenizers = [load_tokenizer(folder) for folder in folders.values()]
+    tokens = [sum(len(one.encode(text)) for text in TURKISH) for one in tokenizers]
+    characters = sum(map(len, TURKISH))
+    found = measure_memory(folders, tokenizers, TEXTS, {"base": 1_000, "trained": 1_300}, SETTINGS)
+    cache = found["kv_cache"]
+    assert cache["base"] == pytest.approx(1_000 * 128 * tokens[0] / characters)
+    assert cache["saved"]["value"] == pytest.approx(1 - tokens[1] / tokens[0])
+    assert cache["saved"]["low"] <= cache["saved"]["value"] <= cache["saved"]["high"]
+    assert found["weights"] == {"base": 1_000, "trained": 1_300, "change": pytest.approx(0.3)}
+    a_character = 128 * (tokens[0] - tokens[1]) / characters
+    assert found["break_even_characters"] == pytest.approx(300 / a_character)
+    never = measure_memory(folders, tokenizers[::-1], TEXTS, {"base": 1, "trained": 2}, SETTINGS)
+    assert "break_even_characters" not in never
+
+
+def test_speeds_are_characters_of_the_same_text(
+    tiny_base: Path, tiny_extended: ExtendedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[str, str]] = []
+    plain = inference.encode
+
+    def spy(tokenizer: object, text: str) -> list[int]:
+        read.append((str(len(tokenizer)), text))  # type: ignore[arg-type]
+        return plain(tokenizer, text)
+
+    monkeypatch.setattr(inference, "encode", spy)
+    models = [Subject("base", tiny_base), Subject("trained", tiny_extended.model)]
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert (found["passages"], found["characters"], found["interleaved"]) == (12, 180, True)
+    for key in ("prefill", "generation"):
+        speeds = found[key]
+        assert speeds["gain"]["value"] == pytest.approx(speeds["trained"] / speeds["base"] - 1)
+        assert speeds["gain"]["low"] <= speeds["gain"]["high"]
+    by_size = {size: [text for own, text in read if own == size] for size in {own for own, _ in read}}
+    first, second = by_size.values()
+    assert first == second and len(first) == 13  # one untimed, twelve timed
+
+
+def test_models_that_do_not_fit_together_are_timed_one_after_the_other(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_available", lambda: 0)
+    models = [Subject("base", tiny_base), Subject("extended", tiny_base)]
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert found["interleaved"] is False and found["generation"]["base"] > 0
+
+
+def test_text_shorter_than_a_passage_is_timed_not_at_all(tiny_base: Path) -> None:
+    assert measure_speeds([Subject("base", tiny_base)] * 2, {"a": ["Deniz."]}, SETTINGS, silent()) == {}
+
+
+def test_the_text_goes_through_the_cache_as_generation_does(tiny_base: Path) -> None:
+    model, _ = Subject("base", tiny_base).loaded
+    ids = torch.tensor([[400, 5, 6, 7]])
+    with torch.inference_mode():
+        cache = None
+        for place in range(ids.shape[1]):
+            cache = inference._next(model, ids[:, place : place + 1], cache)
+    assert cache.get_seq_length() == ids.shape[1]
+
+
+def test_the_weights_are_what_lies_in_the_folder(tiny_base: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    assert Subject("base", copy).size()["weight_bytes"] == (copy / "model.safetensors").stat().st_size

@@ -1,0 +1,40 @@
+"""Draws by chance: what may be drawn, how often, and where a continuation is over."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from ekle.model.sampling import draw_continuations, nucleus
+
+
+def test_the_nucleus_is_the_fewest_likeliest_that_hold_enough() -> None:
+    chances = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
+    torch.manual_seed(0)
+    drawn = nucleus(chances.log().expand(4_000, -1), 0.7).flatten().bincount(minlength=4)
+    # 0.5 alone is too little, 0.5 + 0.3 is enough; among the two, 5 to 3.
+    assert drawn[2:].tolist() == [0, 0]
+    assert drawn[0].item() / 4_000 == pytest.approx(0.625, abs=0.03)
+
+
+def test_the_likeliest_is_drawn_however_small_the_nucleus() -> None:
+    assert nucleus(torch.tensor([[0.0, 5.0, 1.0]]), 1e-9).tolist() == [[1]]
+
+
+def test_the_whole_distribution_is_drawn_from_where_nothing_is_cut() -> None:
+    torch.manual_seed(0)
+    drawn = nucleus(torch.zeros(4_000, 4), 1.0).flatten().bincount(minlength=4)
+    assert all(count.item() / 4_000 == pytest.approx(0.25, abs=0.03) for count in drawn)
+
+
+def test_a_cold_draw_is_what_the_model_thinks_likeliest(tiny_base: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
+    prompt, ids = [5, 6, 7], [5, 6, 7]
+    for _ in range(6):  # the slow twin: the whole text again for each token
+        with torch.no_grad():
+            ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    drawn = draw_continuations(model, prompt, 2, 6, temperature=1e-4, top_p=1.0)
+    assert drawn == [ids[3:]] * 2
+    over = draw_continuations(model, prompt, 2, 6, temperature=1e-4, top_p=1.0, ends={ids[5]})
+    assert over == [ids[3 : ids.index(ids[5], 3) + 1]] * 2
