@@ -11,8 +11,8 @@ from tiny import BASE_ROWS, NEW_TOKENS, tiny_config
 from torch.profiler import ProfilerActivity, profile
 from transformers import Qwen3ForCausalLM
 
-from benchmarks.plan import compare
-from benchmarks.tensors import TensorBytes
+from benchmarks.steps.__main__ import compare
+from benchmarks.steps.tensors import TensorBytes
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.planning.case import Case
 from ekle.planning.memory import always, moments

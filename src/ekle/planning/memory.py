@@ -19,6 +19,8 @@ from ekle.planning.activations import (
 from ekle.planning.case import Case
 from ekle.planning.parts import Moment, Part, total
 
+EVALUATION = "in an evaluation"
+"""The one moment that is no part of a step."""
 _FLOAT = 4  # what learns, its gradients and the norms are float32
 _ID = 8
 
@@ -163,7 +165,7 @@ def _evaluation(case: Case) -> Moment:
     if case.half:
         behind.append(_temporary(case, case.row_numbers, case.width, "new rows in bf16"))
     parts = behind if total(behind) > block.bytes else [block]
-    return Moment("in an evaluation", (*_gathered(case), *parts))
+    return Moment(EVALUATION, (*_gathered(case), *parts))
 
 
 def _kept(case: Case) -> list[Part]:

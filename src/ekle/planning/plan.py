@@ -7,7 +7,7 @@ from typing import Any
 from ekle.planning.case import Case
 from ekle.planning.disk import in_host, on_disk
 from ekle.planning.gpus import Gpu, known_gpus
-from ekle.planning.memory import always, moments
+from ekle.planning.memory import EVALUATION, always, moments
 from ekle.planning.parts import Moment, Part, total
 from ekle.planning.shapes import Shape
 from ekle.planning.work import Work, work
@@ -81,26 +81,21 @@ def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> P
         gpu: what it is to fit; None plans the whole batch at once.
         gpus: how many of them share weights and states.
     """
-    plan = None
     for training in _variants(recipe.training):
-        for micro_batch in _micro_batches(training):
-            case = Case(shape, recipe.vocabulary.size, training, recipe.evaluation, micro_batch, gpus=gpus)
-            plan = _plan(case, gpu, _changes(recipe.training, training))
-            if plan.fits:
-                return plan
-    assert plan is not None
+        plan = as_it_stands(recipe.model_copy(update={"training": training}), shape, gpu, gpus)
+        plan = replace(plan, changes=_changes(recipe.training, training))
+        if plan.fits:
+            break
     return plan
 
 
 def as_it_stands(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
     """The plan without changes, with the largest micro-batch that fits, or single sequences."""
-    plans = (
-        _plan(Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, size, gpus=gpus), gpu)
-        for size in _micro_batches(recipe.training)
-    )
-    plan = next(plans)
-    while not plan.fits and plan.case.micro_batch > 1:
-        plan = next(plans)
+    for size in _micro_batches(recipe.training):
+        case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, size, gpus=gpus)
+        plan = _plan(case, gpu)
+        if plan.fits:
+            break
     return plan
 
 
@@ -131,19 +126,19 @@ def remedies(plan: Plan) -> Iterator[str]:
         yield f"--gpu {larger.name}"
 
 
-def _plan(case: Case, gpu: Gpu | None, changes: tuple[str, ...] = ()) -> Plan:
+def _plan(case: Case, gpu: Gpu | None) -> Plan:
     resident, found = tuple(always(case)), tuple(moments(case))
     tensors = total(resident) + max(moment.bytes for moment in found)
     allowance = (
         Part("CUDA context and libraries", CONTEXT, "assumed"),
         Part("gaps between tensors", round(GAPS * tensors), f"assumed: {GAPS:.0%} of the tensors"),
     )
-    plan = Plan(case, gpu, resident, found, allowance, changes)
+    plan = Plan(case, gpu, resident, found, allowance)
     windows = case.evaluation.batch_size
-    if not plan.fits and windows > 1 and plan.highest is plan.moments[-1]:
+    if not plan.fits and windows > 1 and plan.highest.name == EVALUATION:
         # An evaluation that runs out of memory goes on with half as many windows.
         fewer = case.evaluation.model_copy(update={"batch_size": windows // 2})
-        return _plan(replace(case, evaluation=fewer), gpu, changes)
+        return _plan(replace(case, evaluation=fewer), gpu)
     return plan
 
 

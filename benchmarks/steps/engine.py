@@ -13,6 +13,9 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.rows import NewRows, split_rows
+from ekle.planning.case import Case
+from ekle.planning.memory import EVALUATION, always, moments
+from ekle.planning.parts import total
 from ekle.planning.shapes import Shape
 from ekle.progress import silent
 from ekle.recipe.training import Training
@@ -55,6 +58,11 @@ class Engine:
     def tensors(self) -> list[Tensor]:
         """Parameters and buffers."""
         return [*self.objective.parameters(), *self.objective.buffers()]
+
+
+def planned_step(case: Case) -> int:
+    """Bytes of tensors that the plan expects of a step; evaluations are no part of it."""
+    return total(always(case)) + max(moment.bytes for moment in moments(case) if moment.name != EVALUATION)
 
 
 def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:

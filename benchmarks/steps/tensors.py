@@ -26,7 +26,7 @@ class TensorBytes(TorchDispatchMode):
     """
 
     def __init__(self, present: Iterable[Tensor] = (), *, fake: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch gives it no types
         self.now = self.peak = 0
         self._alive: dict[int, int] = {}
         self._fake = fake

@@ -1,0 +1,90 @@
+"""The words of docs/plan.md."""
+
+_PAGE = """\
+# Will it fit
+
+`ekle plan RECIPE --gpu 40GB` says what a recipe needs before anything starts: memory, time, disk, each line
+with its formula. `--gpu` takes a size or a name (t4, v100-16, v100-32, a10, l4, rtx3090, rtx4090, a100-40,
+l40s, a100-80, h100, h200); without it the GPU of the machine is read, and where there is none, all known
+ones are compared. `--set` works as everywhere, `--json FILE` writes the figures, `--gpus N` counts with N
+GPUs that share weights and states (FSDP2).
+
+The shape of the base comes from its config.json, or for the Qwen3 models from a table, so that neither
+weights nor a hub are needed. Training asks the same plan before it loads anything: on a GPU on which single
+sequences cannot fit, it says the lines of the plan and stops with one line; otherwise it takes the number
+of sequences at once from the plan. If memory runs out all the same, half as many go through from then on.
+
+## What is counted
+
+Bytes of tensors, in the order in which the engine makes and drops them:
+
+- **always there**: the frozen weights in bfloat16; new rows, adapters and their norms in float32; the
+  optimiser's two averages, in float32 or with `training.state_precision = "bf16"` in half of that.
+- **at the loss**: the gradients of earlier micro-batches, what the blocks keep for the backward pass (with
+  activation checkpointing their inputs alone), one chunk of logits, the gradient of the new output rows.
+- **in the backward pass**: the same without the logits, and one block's own tensors, made again where its
+  input alone was kept.
+- **in the optimiser's step**: gradients, and what it makes for the largest parameter.
+- **as the norms are refreshed**, and **in an evaluation**.
+
+The highest of these moments counts. On top stand two assumptions, which are said to be that: 0.6 GB for the
+CUDA context and its libraries, and 3 % for gaps between tensors. Set
+`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`, which keeps the gaps small. Hours are operations over 40
+% of the maker's figure for dense products; that share is an assumption as well until it is measured.
+FlashAttention is counted where the recipe names it, Liger and compiled layers are not: they need less.
+
+## What is chosen
+
+The number of sequences at once is chosen so that a step stays what the recipe says. Where single sequences
+do not fit, activation checkpointing and then the state in bfloat16 are tried, and named as settings to give
+with `--set`: neither is changed behind your back. Where nothing helps, the page names the largest rank and
+the longest sequence that would fit, and the smallest GPU that is large enough.
+
+A state in bfloat16 loses what rounding to the nearest would lose (the curvature moves by 1 % at a time, the
+steps of bfloat16 are 0.4 % wide), so it is rounded by chance, in proportion, and right on average. An
+interrupted run goes on with the same chances.
+
+## Qwen3-8B in 40 GB
+
+The guide's recipe, DoRA of rank 512 on all seven projections and 20,000 rows at either end, has 1.56
+billion numbers that learn. In float32, with their gradients and two averages, they take 25.0 GB beside 16.4
+GB of frozen weights: 41.4 GB before the first token. What makes it fit:
+
+- new rows as parameters of their own, so that the 1.2 billion numbers of the frozen row matrices have no
+  gradient, no state and no copy;
+- averages in bfloat16, 6.2 GB less (`state_precision` in the recipe);
+- two sequences at once out of eight, with activation checkpointing, instead of a batch;
+- 0.8 GB of logits instead of 11 GB.
+
+`ekle plan qwen3-8b-turkish --gpu 40GB` shows the lines. The guide names 8 to 12 hours; the plan gives more
+for 2,000 steps of 32 x 2,048 tokens at 40 % of an A100's 312 teraflops. The guide leaves the length of a
+sequence open; with `--set training.sequence_length=1024` the plan is within its time.
+
+## Plan and measurement
+
+Bytes of all tensors at the peak of a step, by plan and as counted (`python -m benchmarks.steps --whole
+--out docs/plan.md` writes this page). The rows of the small models have memory behind them; those named
+after a recipe run the same code on tensors that have a shape and no memory, in bfloat16 and with the chunks
+of a GPU. Real training, evaluations and checkpoints included, is compared in
+`tests/planning/test_measured.py`; PyTorch's profiler, which sees every allocation, agrees there with the
+count.
+
+{table}
+
+What none of this shows is a real GPU: gaps between tensors, the room that a kernel takes within one
+operation, and speed. The command for one, with PEFT's DoRA in transformers' Trainer beside it, in the same
+run:
+
+```
+python -m benchmarks.steps.throughput
+```
+
+It trains Qwen3-8B with random weights and 171,936 rows under the guide's recipe and the recommended one,
+holds PyTorch to 40 GB, and prints tokens a second, the share of the device's peak, and the peak memory
+beside the plan's. **It has not been run on a GPU yet.**
+"""
+
+
+def page(table: str) -> str:
+    """The page around the table of measurements."""
+    return _PAGE.format(table=table)
