@@ -22,14 +22,14 @@ from transformers.utils import logging
 from ekle.errors import EkleError
 from ekle.recipe.training import Optimizer
 
-from .arms import changes, curriculum, ends, readings
+from .arms import alternatives, changes, curriculum, ends, readings
 from .ground import Ground, prepare
 from .measuring import Job, result_of, run_job
-from .optimisers import best_rate, over_rates, over_seeds
+from .optimisers import over_rates, over_seeds
 from .page import write_page
 from .sizes import SizeName
 
-Part = Literal["ends", "readings", "changes", "optimisers", "curriculum"]
+Part = Literal["ends", "readings", "changes", "alternatives", "optimisers", "curriculum"]
 
 
 def main() -> None:
@@ -59,11 +59,13 @@ def _jobs(ground: Ground, parts: tuple[Part, ...]) -> Iterator[Job]:
             yield from (into, out_of)
     if "readings" in parts:
         yield from readings(size, width).values()
+    if "alternatives" in parts:
+        yield from alternatives(size, width).values()
     if "optimisers" in parts:
         for jobs in over_rates(ground).values():
             yield from jobs
         for optimizer in get_args(Optimizer):
-            yield from over_seeds(optimizer, best_rate(optimizer, ground), ground)
+            yield from over_seeds(optimizer, ground)
     if "ends" in parts:
         yield from ends(size, width)
     if "curriculum" in parts:

@@ -62,6 +62,21 @@ DIFFERENCES = [
 ]
 
 
+ALTERNATIVES: dict[str, dict[str, Any]] = {
+    "rows faster": {"training.rows_learning_rate": 1.5e-3},
+    "rows first": {"training.rows_first": 0.1},
+    "rows by subword": {"extension.init": "subword"},
+    "rows by distilled": {"extension.init": "distilled"},
+    "aligned": {"training.alignment.steps": 200},
+    "merge dropout": {"training.merge_dropout": 0.1},
+    "half the rank": {"training.dora.rank": 256, "training.dora.alpha": 32.0, "training.learning_rate": 6e-5},
+    "a little noise": {"training.neftune.alpha": 5.0},
+    "no replay": {"training.replay_share": 0.0},
+    "twice the replay": {"training.replay_share": 0.4},
+}
+"""What the recommended recipe might have beside, or instead; in the terms of Qwen3-8B."""
+
+
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """Every setting that differs, by its dotted name; the names of the recipes do not count."""
     left, right = (_flat(recipe.model_dump(mode="json")) for recipe in (one, other))
@@ -71,14 +86,8 @@ def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
 
 def with_settings(recipe: Recipe, other: Recipe, keys: tuple[str, ...]) -> Recipe:
     """`recipe` with the settings `keys` as `other` has them."""
-    content, given = recipe.model_dump(mode="json"), other.model_dump(mode="json")
-    for key in keys:
-        *path, last = key.split(".")
-        place, source = content, given
-        for step in path:
-            place, source = place[step], source[step]
-        place[last] = source[last]
-    return make_recipe(content)
+    given = _flat(other.model_dump(mode="json"))
+    return _changed(recipe, {key: given[key] for key in keys})
 
 
 def ends(size: Size, width: int) -> list[Job]:
@@ -128,20 +137,32 @@ def changes(size: Size, width: int) -> list[tuple[Difference, Job, Job]]:
     ]
 
 
-def optimised(optimizer: Optimizer, rate: float, seed: int, size: Size, width: int) -> Job:
-    """The recommended recipe with an optimiser and a rate of the adapters in the laboratory's terms."""
+def alternatives(size: Size, width: int) -> dict[str, Job]:
+    """The recommended recipe with each of `ALTERNATIVES`, one seed."""
+    recommended = load_recipe(RECOMMENDED)
+    return {
+        name: _job(f"recommended, {name}", _changed(recommended, settings), size, width, 0)
+        for name, settings in ALTERNATIVES.items()
+    }
+
+
+def optimised(optimizer: Optimizer, multiple: float, seed: int, size: Size, width: int) -> Job:
+    """The recommended recipe with an optimiser, and both rates times `multiple`."""
     recipe = to_laboratory(load_recipe(RECOMMENDED), size, width)
     training = recipe.training
     assert training.rows_learning_rate is not None, "the translation names it"
-    rows = training.rows_learning_rate * rate / training.learning_rate
-    changed = {"optimizer": optimizer, "learning_rate": rate, "rows_learning_rate": rows}
-    return Job(f"{optimizer} {rate:g}", _seeded(_training(recipe, **changed), seed))
+    changed = {
+        "training.optimizer": optimizer,
+        "training.learning_rate": training.learning_rate * multiple,
+        "training.rows_learning_rate": training.rows_learning_rate * multiple,
+    }
+    return Job(f"{optimizer} at {multiple:.2g} x the rate", _seeded(_changed(recipe, changed), seed))
 
 
 def curriculum(size: Size, width: int) -> dict[str, list[Job]]:
     """The recommended recipe in random order, and with easy text first; all seeds."""
     shuffled = load_recipe(RECOMMENDED)
-    orders = {"shuffled": shuffled, "easy first": _training(shuffled, curriculum={"pacing": "root"})}
+    orders = {"shuffled": shuffled, "easy first": _changed(shuffled, {"training.curriculum.pacing": "root"})}
     return {
         name: [_job(name, recipe, size, width, seed) for seed in range(size.seeds)]
         for name, recipe in orders.items()
@@ -156,9 +177,15 @@ def _seeded(recipe: Recipe, seed: int) -> Recipe:
     return recipe.model_copy(update={"seed": seed})
 
 
-def _training(recipe: Recipe, **changed: Any) -> Recipe:
+def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """`recipe` with settings by their dotted names."""
     content = recipe.model_dump(mode="json")
-    content["training"] |= changed
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        place = content
+        for step in path:
+            place = place[step]
+        place[last] = value
     return make_recipe(content)
 
 

@@ -18,38 +18,41 @@ from .measuring import Job, result_of
 def over_rates(ground: Ground) -> dict[Optimizer, list[Job]]:
     """For each optimiser a job with each of its rates."""
     return {
-        optimizer: [_job(optimizer, rate, 0, ground) for rate in ground.size.rates[optimizer]]
+        optimizer: [_job(optimizer, multiple, 0, ground) for multiple in ground.size.rates[optimizer]]
         for optimizer in get_args(Optimizer)
     }
 
 
-def best_rate(optimizer: Optimizer, ground: Ground) -> float:
-    """The rate with the lowest bits per byte on the text to choose on; all have been run."""
-    found = {
-        job.recipe.training.learning_rate: json.loads(result_of(job, ground).read_text("utf-8"))["choose"]
+def over_seeds(optimizer: Optimizer, ground: Ground) -> list[Job]:
+    """The jobs that are compared: at the rate with the lowest bits per byte on the text to choose on.
+
+    All of `over_rates` have been run.
+    """
+    multiples = ground.size.rates[optimizer]
+    found = [
+        json.loads(result_of(job, ground).read_text("utf-8"))["choose"]
         for job in over_rates(ground)[optimizer]
-    }
-    return min(found, key=lambda rate: found[rate])
+    ]
+    best = multiples[found.index(min(found))]
+    return [_job(optimizer, best, seed, ground) for seed in range(ground.size.seeds)]
 
 
-def over_seeds(optimizer: Optimizer, rate: float, ground: Ground) -> list[Job]:
-    """The jobs that are compared."""
-    return [_job(optimizer, rate, seed, ground) for seed in range(ground.size.seeds)]
+def recommended_optimizer() -> Optimizer:
+    """Whose steps are the budget."""
+    return load_recipe(arms.RECOMMENDED).training.optimizer
 
 
-def cost_of_steps(optimizer: Optimizer, ground: Ground) -> float:
+def cost_of_step(optimizer: Optimizer, ground: Ground) -> float:
     """Operations of one step."""
-    training = _job(optimizer, 1.0, 0, ground, steps=1).recipe.training
+    training = arms.optimised(optimizer, 1.0, 0, ground.size, ground.width).recipe.training
     vocabulary = ground.vocabulary(load_recipe(arms.RECOMMENDED).vocabulary)
     config = AutoConfig.from_pretrained(ground.base)
     return step_cost(config, training, vocabulary.first_new_id, vocabulary.size)
 
 
-def _job(optimizer: Optimizer, rate: float, seed: int, ground: Ground, steps: int | None = None) -> Job:
-    job = arms.optimised(optimizer, rate, seed, ground.size, ground.width)
-    if steps is None:
-        budget = ground.size.steps * cost_of_steps("adamw", ground)
-        steps = max(1, int(budget / cost_of_steps(optimizer, ground)))
+def _job(optimizer: Optimizer, multiple: float, seed: int, ground: Ground) -> Job:
+    job = arms.optimised(optimizer, multiple, seed, ground.size, ground.width)
+    relative = cost_of_step(recommended_optimizer(), ground) / cost_of_step(optimizer, ground)
     content = job.recipe.model_dump(mode="json")
-    content["training"]["steps"] = steps
+    content["training"]["steps"] = max(1, int(ground.size.steps * relative + 1e-9))
     return Job(job.name, make_recipe(content))

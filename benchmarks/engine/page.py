@@ -4,17 +4,16 @@ import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ekle.files import whole_file
 from ekle.recipe.load import load_recipe
-from ekle.recipe.training import Optimizer
 
 from . import arms, prose
 from .curves import Line, Panel, write_curves
 from .ground import Ground
 from .measuring import Job, Result, measure_base, result_of
-from .optimisers import best_rate, cost_of_steps, over_rates, over_seeds
+from .optimisers import cost_of_step, over_rates, over_seeds, recommended_optimizer
 from .sizes import SizeName
 
 _AXIS = "steps"
@@ -24,7 +23,7 @@ def write_page(out: Path, ground: Ground, name: SizeName) -> None:
     """Write `out`, and its curves into a folder of the same name beside it."""
     lines = ["# From the guide's recipe to the recommended one", "", *_head(ground, name)]
     curves = out.with_suffix("")
-    for part in (_readings, _ends, _differences, _optimisers, _curriculum):
+    for part in (_readings, _ends, _differences, _alternatives, _optimisers, _curriculum):
         lines += part(ground, curves)
     with whole_file(out) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -138,32 +137,49 @@ def _differences(ground: Ground, curves: Path) -> list[str]:
     return [*lines, *below] if below else []
 
 
+def _alternatives(ground: Ground, curves: Path) -> list[str]:
+    whole = _load(arms.ends(ground.size, ground.width)[1:2], ground)
+    found = {name: _load([job], ground) for name, job in arms.alternatives(ground.size, ground.width).items()}
+    if not whole or not any(found.values()):
+        return []
+    lines = ["", "## What else was tried", "", prose.ALTERNATIVES, ""]
+    lines += ["| the recommended recipe with | settings | Turkish to choose on | | Turkish | | English | |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
+    for name, results in {"": whole, **found}.items():
+        for result in results:
+            settings = arms.ALTERNATIVES.get(name, {})
+            cells = [
+                name or "nothing else",
+                ", ".join(f"`{key} = {value}`" for key, value in settings.items()),
+            ]
+            for value in (_choose, _end, _english):
+                cells += [f"{value(result):.4f}", f"{value(result) / value(whole[0]) - 1:+.2%}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def _optimisers(ground: Ground, curves: Path) -> list[str]:
     tried = over_rates(ground)
     if not all(result_of(job, ground).exists() for jobs in tried.values() for job in jobs):
         return []
-    best = {optimizer: best_rate(optimizer, ground) for optimizer in get_args(Optimizer)}
     lines = ["", "## Sophia, AdamW, Muon at equal compute", "", prose.OPTIMISERS, ""]
     lines += ["| optimiser | steps | rates tried: Turkish to choose on | best | Turkish | English | seeds |"]
     lines += ["|---|---:|---|---:|---:|---:|---:|"]
     drawn = []
-    for optimizer in get_args(Optimizer):
-        results = _load(over_seeds(optimizer, best[optimizer], ground), ground)
-        rates = ", ".join(
-            f"{job.recipe.training.learning_rate:g}: {result['choose']:.4f}"
-            for job in tried[optimizer]
-            for result in _load([job], ground)
-        )
-        steps = results[0]["training"]["steps"]
+    for optimizer, jobs in tried.items():
+        found = {job.recipe.training.learning_rate: _load([job], ground)[0]["choose"] for job in jobs}
+        results = _load(over_seeds(optimizer, ground), ground)
+        training = results[0]["training"]
         lines.append(
-            f"| {optimizer} | {steps} | {rates} | {best[optimizer]:g} | "
-            f"{_cell([_end(result) for result in results])} | "
+            f"| {optimizer} | {training['steps']} | "
+            f"{', '.join(f'{rate:.2g}: {bits:.4f}' for rate, bits in found.items())} | "
+            f"{training['learning_rate']:.2g} | {_cell([_end(result) for result in results])} | "
             f"{_cell([_english(result) for result in results])} | {len(results)} |"
         )
-        share = cost_of_steps(optimizer, ground) / cost_of_steps("adamw", ground)
-        line = _line(optimizer, results)
-        drawn.append(Line(line.name, [(step * share, bits) for step, bits in line.points]))
-    panel = Panel("Turkish, mean of the seeds", drawn, "compute, in steps of AdamW")
+        relative = cost_of_step(optimizer, ground) / cost_of_step(recommended_optimizer(), ground)
+        points = _line(optimizer, results).points
+        drawn.append(Line(optimizer, [(step * relative, bits) for step, bits in points]))
+    panel = Panel("Turkish, mean of the seeds", drawn, f"compute, in steps of {recommended_optimizer()}")
     write_curves(curves / "optimisers.svg", [panel])
     return [*lines, "", f"![three optimisers]({curves.name}/optimisers.svg)"]
 
@@ -227,6 +243,10 @@ def _end(result: Result) -> float:
 
 def _english(result: Result) -> float:
     return float(result["english"][str(result["training"]["steps"])])
+
+
+def _choose(result: Result) -> float:
+    return float(result["choose"])
 
 
 def _load(jobs: Sequence[Job], ground: Ground) -> list[Result]:
