@@ -29,7 +29,7 @@ from .optimisers import over_rates, over_seeds
 from .page import write_page
 from .sizes import SizeName
 
-Part = Literal["ends", "readings", "changes", "alternatives", "optimisers", "curriculum"]
+Part = Literal["ends", "readings", "changes", "optimisers", "curriculum", "alternatives"]
 
 
 def main() -> None:
@@ -50,27 +50,28 @@ def main() -> None:
 
 
 def _jobs(ground: Ground, parts: tuple[Part, ...]) -> Iterator[Job]:
-    """One seed of each first; the best rates are known only when the jobs before them are done."""
+    """One seed of each before the others; the best rates are known when the jobs before them are done."""
     size, width = ground.size, ground.width
     if "ends" in parts:
         yield from ends(size, width)[:2]
+    if "optimisers" in parts:
+        for jobs in over_rates(ground).values():
+            yield from jobs
     if "changes" in parts:
         for _, into, out_of in changes(size, width):
             yield from (into, out_of)
     if "readings" in parts:
         yield from readings(size, width).values()
-    if "alternatives" in parts:
-        yield from alternatives(size, width).values()
-    if "optimisers" in parts:
-        for jobs in over_rates(ground).values():
-            yield from jobs
-        for optimizer in get_args(Optimizer):
-            yield from over_seeds(optimizer, ground)
     if "ends" in parts:
         yield from ends(size, width)
+    if "optimisers" in parts:
+        for optimizer in get_args(Optimizer):
+            yield from over_seeds(optimizer, ground)
     if "curriculum" in parts:
         for jobs in curriculum(size, width).values():
             yield from jobs
+    if "alternatives" in parts:
+        yield from alternatives(size, width).values()
 
 
 def _options() -> argparse.Namespace:

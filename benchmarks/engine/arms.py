@@ -64,6 +64,7 @@ DIFFERENCES = [
 
 ALTERNATIVES: dict[str, dict[str, Any]] = {
     "rows faster": {"training.rows_learning_rate": 1.5e-3},
+    "rows slower": {"training.rows_learning_rate": 1.7e-4},
     "rows first": {"training.rows_first": 0.1},
     "rows by subword": {"extension.init": "subword"},
     "rows by distilled": {"extension.init": "distilled"},

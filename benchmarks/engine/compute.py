@@ -49,4 +49,5 @@ def _shapes(config: Any) -> list[tuple[int, int]]:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     attention = [(queries, width), (keys, width), (keys, width), (width, queries)]
-    return config.num_hidden_layers * [*attention, (inner, width), (inner, width), (width, inner)]
+    layer = [*attention, (inner, width), (inner, width), (width, inner)]
+    return layer * int(config.num_hidden_layers)

@@ -33,8 +33,12 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Of everything that the result depends on beside the ground; jobs that agree in it share one."""
-        parts = self.recipe.model_dump(mode="json", include={"seed", "vocabulary", "extension", "training"})
+        """Of all settings but those at their defaults, so that a new setting of ekle leaves it as it was.
+
+        Jobs that agree in it share one result.
+        """
+        names = {"seed", "vocabulary", "extension", "training"}
+        parts = self.recipe.model_dump(mode="json", include=names, exclude_defaults=True)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
