@@ -7,6 +7,7 @@ import pytest
 
 import ekle.recipe.load
 from ekle.errors import InputError
+from ekle.model.dora import scale_of
 from ekle.recipe.load import load_recipe, recipe_file, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +19,8 @@ def test_a_recipe_is_valid_and_named_after_its_file(name: str) -> None:
 
 
 def test_the_recipes_of_the_design_are_there() -> None:
-    assert {"quickstart", "qwen3-0.6b-turkish", "qwen3-8b-turkish"} <= set(shipped_recipes())
+    names = {"quickstart", "qwen3-0.6b-turkish", "qwen3-8b-turkish", "qwen3-8b-turkish-recommended"}
+    assert names <= set(shipped_recipes())
 
 
 def test_a_wheel_carries_the_recipes_of_the_checkout() -> None:
@@ -72,6 +74,28 @@ def test_the_8b_recipe_has_the_sophia_of_the_guide() -> None:
     assert training.sophia.betas == (0.965, 0.99)
     assert training.sophia.rho == 0.01
     assert training.sophia.hessian_every == 10
+
+
+def test_the_recommended_8b_recipe_extends_the_same_model_on_the_same_text_for_as_long() -> None:
+    guide, recommended = load_recipe("qwen3-8b-turkish"), load_recipe("qwen3-8b-turkish-recommended")
+    assert (recommended.base, recommended.corpus) == (guide.base, guide.corpus)
+    assert recommended.vocabulary.size == guide.vocabulary.size == 20_000
+    ours, theirs = recommended.training, guide.training
+    assert ours.steps * ours.batch_size * ours.gradient_accumulation * ours.sequence_length == (
+        theirs.steps * theirs.batch_size * theirs.gradient_accumulation * theirs.sequence_length
+    )
+    assert recommended.evaluation == guide.evaluation
+
+
+def test_the_recommended_8b_recipe_moves_the_model_as_an_ordinary_run_does() -> None:
+    """Rate times scale times rank is how far a step moves outputs (docs/recommended.md)."""
+    found = {
+        name: training.learning_rate * scale_of(training.dora) * training.dora.rank
+        for name in ("qwen3-0.6b-turkish", "qwen3-8b-turkish", "qwen3-8b-turkish-recommended")
+        for training in [load_recipe(name).training]
+    }
+    assert found["qwen3-8b-turkish"] > 15 * found["qwen3-0.6b-turkish"]
+    assert found["qwen3-8b-turkish-recommended"] <= found["qwen3-0.6b-turkish"]
 
 
 def test_the_quickstart_needs_neither_hub_nor_data() -> None:

@@ -1,0 +1,145 @@
+"""What all arms stand on: the laboratory's base that knows Turkish, its text, vocabularies and extensions.
+
+This is the one file that knows how `benchmarks.adaptation` makes and keeps them.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.adaptation.__main__ import _prepare_vocabulary
+from benchmarks.adaptation.jobs import Job, run_jobs
+from benchmarks.adaptation.sizes import Size as LaboratorySize
+from benchmarks.adaptation.sizes import size_named as laboratory_size
+from benchmarks.adaptation.text import _GENRES, _SHORT, Text, _documents, _save, _up_to, prepare_text
+from benchmarks.adaptation.training import Bench
+from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
+from ekle.extension.extend import extend_model
+from ekle.files import read_json, whole_folder, write_json
+from ekle.pipeline.vocab import learn_from_text
+from ekle.progress import silent
+from ekle.recipe.corpus import Corpus as CorpusSettings
+from ekle.recipe.extension import Extension
+from ekle.recipe.vocabulary import Quotas
+from ekle.recipe.vocabulary import Vocabulary as Settings
+
+from .sizes import Size, SizeName, size_named
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Folders; what an arm needs beside its recipe."""
+
+    laboratory: Path
+    """Where the laboratory works: text, tokenizer, vocabulary, bases."""
+    own: Path
+    size: Size
+    about: LaboratorySize
+
+    @property
+    def base(self) -> Path:
+        """The model folder of the base."""
+        return self.laboratory / "knows" / "model"
+
+    @property
+    def width(self) -> int:
+        """Channels of the base."""
+        return int(read_json(self.base / "config.json")["hidden_size"])
+
+    @property
+    def corpus(self) -> Corpus:
+        """What the engine reads: the arms' text, English replay, and the held-out text to choose on."""
+        return Corpus(self.own / "corpus")
+
+    def page(self, language: str) -> list[str]:
+        """Held-out documents that nothing is chosen by, in `turkish` or `english`."""
+        return list(read_documents(self.own / "page" / f"{language}.jsonl"))
+
+    def vocabulary(self, settings: Settings) -> Vocabulary:
+        """The laboratory's, or for the guide's strategy one of its size by quotas of the same shares."""
+        if settings.strategy == "free":
+            return Vocabulary(self.laboratory / "vocabulary")
+        place = self.own / "vocabulary-guide"
+        if not place.exists():
+            learned = Settings(
+                size=self.about.new_tokens,
+                strategy="guide",
+                quotas=_quotas(settings, self.about.new_tokens),
+                min_count=self.about.least_count,
+                any_language=True,
+            )
+            text = CorpusSettings(sources=[str(self.corpus.train)], word_lists=[])
+            learn_from_text(text, str(self.laboratory / "tokenizer"), learned, place, silent())
+        return Vocabulary(place)
+
+    def extended(self, settings: Extension, vocabulary: Vocabulary) -> ExtendedModel:
+        """The base with rows for the new tokens; made once, and the same for all seeds of an arm."""
+        name = f"{vocabulary.folder.name}-{settings.init}-{settings.output or 'same'}"
+        place = self.own / "extended" / name
+        if not place.exists():
+            extend_model(
+                vocabulary.folder,
+                self.base,
+                place,
+                settings,
+                silent(),
+                lambda: read_documents(self.corpus.train),
+            )
+        return ExtendedModel(place)
+
+
+def prepare(data: Path, work: Path, name: SizeName) -> Ground:
+    """Make what is missing; a base takes the laboratory some minutes, once.
+
+    Raises:
+        InputError: a file of the data is missing.
+    """
+    size, about = size_named(name), laboratory_size(name)
+    laboratory = work / f"{name}-{about.digest}"
+    text = prepare_text(data, about, laboratory / "text")
+    _prepare_vocabulary(text, about, laboratory)
+    vocabulary = Vocabulary(laboratory / "vocabulary")
+    run_jobs(
+        [Job("knows", None, 0)],
+        lambda base: Bench(about, text, laboratory / "tokenizer", vocabulary, laboratory / base),
+        laboratory,
+        1,
+        lambda job: None,
+    )
+    ground = Ground(laboratory, work / f"engine-{name}-{size.digest}", size, about)
+    _write_text(ground, text, data, about.held_out)
+    return ground
+
+
+def _write_text(ground: Ground, text: Text, data: Path, chosen_on: int) -> None:
+    """The corpus folder of the engine, and documents that the laboratory has not measured on."""
+    if not ground.corpus.folder.exists():
+        with whole_folder(ground.corpus.folder) as made:
+            (made / "held-out").mkdir()
+            shutil.copyfile(text.arm_turkish, made / "train.jsonl")
+            shutil.copyfile(text.english, made / "replay.jsonl")
+            shutil.copyfile(text.folder / "held-out-turkish.jsonl", made / "held-out" / "turkish.jsonl")
+            write_json(made / "corpus.json", {"text": "benchmarks.adaptation"})
+    place = ground.own / "page"
+    if not place.exists():
+        sources = [_documents(data / "tr" / f"dev_{genre}.txt", _SHORT) for genre in _GENRES]
+        with whole_folder(place) as made:
+            _save(made / "turkish.jsonl", list(_further(sources, chosen_on, ground.size.page)))
+            _save(made / "english.jsonl", _up_to(iter(text.held_out("english")), ground.size.english))
+
+
+def _further(sources: list[Iterator[str]], skipped: int, size: int) -> Iterator[str]:
+    """Behind `skipped` bytes, which are spread over the sources evenly, `size` bytes spread alike."""
+    for source in sources:
+        _up_to(source, skipped // len(sources))
+        yield from _up_to(source, size // len(sources))
+
+
+def _quotas(settings: Settings, size: int) -> Quotas:
+    """The shares of the recipe's quotas, of a smaller vocabulary; words take what rounding leaves."""
+    shares = settings.quotas.model_dump()
+    whole = sum(shares.values())
+    small = {name: count * size // whole for name, count in shares.items()}
+    small["words"] += size - sum(small.values())
+    return Quotas(**small)

@@ -1,0 +1,58 @@
+"""Three optimisers at equal compute, each at the best of its rates."""
+
+import json
+from typing import get_args
+
+from transformers import AutoConfig
+
+from ekle.recipe.load import load_recipe
+from ekle.recipe.recipe import make_recipe
+from ekle.recipe.training import Optimizer
+
+from . import arms
+from .compute import step_cost
+from .ground import Ground
+from .measuring import Job, result_of
+
+
+def over_rates(ground: Ground) -> dict[Optimizer, list[Job]]:
+    """For each optimiser a job with each of its rates."""
+    return {
+        optimizer: [_job(optimizer, multiple, 0, ground) for multiple in ground.size.rates[optimizer]]
+        for optimizer in get_args(Optimizer)
+    }
+
+
+def over_seeds(optimizer: Optimizer, ground: Ground) -> list[Job]:
+    """The jobs that are compared: at the rate with the lowest bits per byte on the text to choose on.
+
+    All of `over_rates` have been run.
+    """
+    multiples = ground.size.rates[optimizer]
+    found = [
+        json.loads(result_of(job, ground).read_text("utf-8"))["choose"]
+        for job in over_rates(ground)[optimizer]
+    ]
+    best = multiples[found.index(min(found))]
+    return [_job(optimizer, best, seed, ground) for seed in range(ground.size.seeds)]
+
+
+def recommended_optimizer() -> Optimizer:
+    """Whose steps are the budget."""
+    return load_recipe(arms.RECOMMENDED).training.optimizer
+
+
+def cost_of_step(optimizer: Optimizer, ground: Ground) -> float:
+    """Operations of one step."""
+    training = arms.optimised(optimizer, 1.0, 0, ground.size, ground.width).recipe.training
+    vocabulary = ground.vocabulary(load_recipe(arms.RECOMMENDED).vocabulary)
+    config = AutoConfig.from_pretrained(ground.base)
+    return step_cost(config, training, vocabulary.first_new_id, vocabulary.size)
+
+
+def _job(optimizer: Optimizer, multiple: float, seed: int, ground: Ground) -> Job:
+    job = arms.optimised(optimizer, multiple, seed, ground.size, ground.width)
+    relative = cost_of_step(recommended_optimizer(), ground) / cost_of_step(optimizer, ground)
+    content = job.recipe.model_dump(mode="json")
+    content["training"]["steps"] = max(1, int(ground.size.steps * relative + 1e-9))
+    return Job(job.name, make_recipe(content))

@@ -1,0 +1,258 @@
+"""The page: tables and curves from the results that are there; what is missing is left out."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ekle.files import whole_file
+from ekle.recipe.load import load_recipe
+
+from . import arms, prose
+from .curves import Line, Panel, write_curves
+from .ground import Ground
+from .measuring import Job, Result, measure_base, result_of
+from .optimisers import cost_of_step, over_rates, over_seeds, recommended_optimizer
+from .sizes import SizeName
+
+_AXIS = "steps"
+
+
+def write_page(out: Path, ground: Ground, name: SizeName) -> None:
+    """Write `out`, and its curves into a folder of the same name beside it."""
+    lines = ["# From the guide's recipe to the recommended one", "", *_head(ground, name)]
+    curves = out.with_suffix("")
+    for part in (_readings, _ends, _differences, _alternatives, _optimisers, _curriculum):
+        lines += part(ground, curves)
+    with whole_file(out) as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _head(ground: Ground, name: SizeName) -> list[str]:
+    size, base = ground.size, measure_base(ground)
+    vocabulary = ground.vocabulary(load_recipe(arms.RECOMMENDED).vocabulary)
+    layers = json.loads((ground.base / "config.json").read_text("utf-8"))["num_hidden_layers"]
+    tokens = size.batch * size.accumulation * size.sequence
+    return [
+        f"Written by `python -m benchmarks.engine --size {name}`; one core. The engine of `ekle train` runs "
+        f"recipes/{arms.GUIDE}.toml and recipes/{arms.RECOMMENDED}.toml on the base of "
+        f"[adaptation.md](adaptation.md) that knows Turkish: Qwen3 architecture, {layers} layers of "
+        f"{ground.width}, untied, {vocabulary.first_new_id:,} rows and {vocabulary.size:,} new ones; "
+        f"{size.steps:,} steps of {tokens:,} tokens; schedule, warm-up and replay as in the recipe.",
+        "",
+        "Bits per byte, lower is better, on Turkish of other sources and on English, "
+        f"{size.page // 1000} and {size.english // 1000} KB that nobody learned from and nothing was chosen "
+        f"by; the unchanged base has {base['turkish']:.4f} and {base['english']:.4f}. "
+        "Base and new rows are the same for all seeds; a seed changes the order of the text, the noise and "
+        "the start of the adapters. ± is the standard deviation over seeds; a row without it is one run.",
+    ]
+
+
+def _readings(ground: Ground, curves: Path) -> list[str]:
+    found = {
+        reading: _load([job], ground) for reading, job in arms.readings(ground.size, ground.width).items()
+    }
+    if not all(found.values()):
+        return []
+    lines = ["", "## What carries over to a model of another width", "", *prose.SCALING, ""]
+    lines += ["| the guide's rate | rank | rate | of rows | Turkish | worst on the way | English | clipped |"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|---:|"]
+    for reading, (result,) in found.items():
+        training = result["training"]
+        lines.append(
+            f"| {reading} | {training['dora']['rank']} | {training['learning_rate']:.2g} | "
+            f"{training['rows_learning_rate']:.2g} | {_end(result):.4f} | "
+            f"{max(result['turkish'].values()):.4f} | {_english(result):.4f} | "
+            f"{result['clipped_share']:.0%} |"
+        )
+    write_curves(
+        curves / "readings.svg",
+        [Panel("the guide's rate", [_line(name, results) for name, results in found.items()], _AXIS)],
+    )
+    return [*lines, "", f"![three readings of the guide's rate]({curves.name}/readings.svg)"]
+
+
+def _ends(ground: Ground, curves: Path) -> list[str]:
+    jobs = arms.ends(ground.size, ground.width)
+    found = {
+        name: _load([job for job in jobs if job.name == name], ground)
+        for name in (arms.GUIDE, arms.RECOMMENDED)
+    }
+    if not all(found.values()):
+        return []
+    lines = ["", "## Both recipes", "", "| recipe | " + " | ".join(_COLUMNS) + " | seeds |"]
+    lines += ["|---" + "|---:" * (len(_COLUMNS) + 1) + "|"]
+    for name, results in found.items():
+        lines.append(f"| {name} | " + " | ".join(_cells(results)) + f" | {len(results)} |")
+    drawn = [_line(name, results) for name, results in found.items()]
+    base = measure_base(ground)["turkish"]
+    drawn.append(Line("unchanged base", [(0, base), (ground.size.steps, base)]))
+    write_curves(curves / "recipes.svg", [Panel("Turkish, mean of the seeds", drawn, _AXIS)])
+    return [*lines, "", f"![both recipes]({curves.name}/recipes.svg)"]
+
+
+def _differences(ground: Ground, curves: Path) -> list[str]:
+    guide, recommended = load_recipe(arms.GUIDE), load_recipe(arms.RECOMMENDED)
+    ends = arms.ends(ground.size, ground.width)[:2]
+    if not all(_load([job], ground) for job in ends):
+        return []
+    (whole_guide,), (whole_recommended,) = (_load([job], ground) for job in ends)
+    differing = arms.differences(guide, recommended)
+    lines = ["", "## The differences, one by one", "", prose.BOTH_WAYS, ""]
+    lines += ["| difference | guide | recommended | guide with it | | recommended without it | |"]
+    lines += ["|---|---|---|---:|---:|---:|---:|"]
+    below: list[str] = []
+    for difference, into, out_of in arms.changes(ground.size, ground.width):
+        changed, without = _load([into], ground), _load([out_of], ground)
+        if not changed or not without:
+            continue
+        values = [differing[key] for key in difference.keys]
+        cells = [difference.name, *(", ".join(_shown(pair[side]) for pair in values) for side in (0, 1))]
+        cells += [f"{_end(changed[0]):.4f}", f"{_end(changed[0]) / _end(whole_guide) - 1:+.2%}"]
+        cells += [f"{_end(without[0]):.4f}", f"{_end(without[0]) / _end(whole_recommended) - 1:+.2%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+        file = f"{difference.name.replace(' ', '-')}.svg"
+        write_curves(
+            curves / file,
+            [
+                Panel(
+                    "from the guide",
+                    [_line("guide", [whole_guide]), _line(f"with {difference.name}", changed)],
+                    _AXIS,
+                ),
+                Panel(
+                    "from the recommended",
+                    [
+                        _line("recommended", [whole_recommended]),
+                        _line(f"without {difference.name}", without),
+                    ],
+                    _AXIS,
+                ),
+            ],
+        )
+        keys = ", ".join(f"`{key}`" for key in difference.keys)
+        below += ["", f"**{difference.name}** ({keys}). {difference.why}"]
+        below += ["", f"![{difference.name}]({curves.name}/{file})"]
+    return [*lines, *below] if below else []
+
+
+def _alternatives(ground: Ground, curves: Path) -> list[str]:
+    whole = _load(arms.ends(ground.size, ground.width)[1:2], ground)
+    found = {name: _load([job], ground) for name, job in arms.alternatives(ground.size, ground.width).items()}
+    if not whole or not any(found.values()):
+        return []
+    lines = ["", "## What else was tried", "", prose.ALTERNATIVES, ""]
+    lines += ["| the recommended recipe with | settings | Turkish to choose on | | Turkish | | English | |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
+    for name, results in {"": whole, **found}.items():
+        for result in results:
+            settings = arms.ALTERNATIVES.get(name, {})
+            cells = [
+                name or "nothing else",
+                ", ".join(f"`{key} = {value}`" for key, value in settings.items()),
+            ]
+            for value in (_choose, _end, _english):
+                cells += [f"{value(result):.4f}", f"{value(result) / value(whole[0]) - 1:+.2%}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _optimisers(ground: Ground, curves: Path) -> list[str]:
+    tried = over_rates(ground)
+    if not all(result_of(job, ground).exists() for jobs in tried.values() for job in jobs):
+        return []
+    lines = ["", "## Sophia, AdamW, Muon at equal compute", "", prose.OPTIMISERS, ""]
+    lines += ["| optimiser | steps | rates tried: Turkish to choose on | best | Turkish | English | seeds |"]
+    lines += ["|---|---:|---|---:|---:|---:|---:|"]
+    drawn = []
+    for optimizer, jobs in tried.items():
+        found = {job.recipe.training.learning_rate: _load([job], ground)[0]["choose"] for job in jobs}
+        results = _load(over_seeds(optimizer, ground), ground)
+        training = results[0]["training"]
+        lines.append(
+            f"| {optimizer} | {training['steps']} | "
+            f"{', '.join(f'{rate:.2g}: {bits:.4f}' for rate, bits in found.items())} | "
+            f"{training['learning_rate']:.2g} | {_cell([_end(result) for result in results])} | "
+            f"{_cell([_english(result) for result in results])} | {len(results)} |"
+        )
+        relative = cost_of_step(optimizer, ground) / cost_of_step(recommended_optimizer(), ground)
+        points = _line(optimizer, results).points
+        drawn.append(Line(optimizer, [(step * relative, bits) for step, bits in points]))
+    panel = Panel("Turkish, mean of the seeds", drawn, f"compute, in steps of {recommended_optimizer()}")
+    write_curves(curves / "optimisers.svg", [panel])
+    return [*lines, "", f"![three optimisers]({curves.name}/optimisers.svg)"]
+
+
+def _curriculum(ground: Ground, curves: Path) -> list[str]:
+    orders = arms.curriculum(ground.size, ground.width)
+    found = {name: _load(jobs, ground) for name, jobs in orders.items()}
+    if not all(len(found[name]) == len(jobs) for name, jobs in orders.items()):
+        return []
+    lines = ["", "## Easy text first", "", prose.CURRICULUM, ""]
+    lines += ["| order | Turkish | English | seed by seed, against shuffled | |", "|---|---:|---:|---|---|"]
+    for name, results in found.items():
+        gains = [_end(one) / _end(other) - 1 for one, other in zip(results, found["shuffled"], strict=True)]
+        verdict = "" if name == "shuffled" else _verdict(gains)
+        lines.append(
+            f"| {name} | {_cell([_end(result) for result in results])} | "
+            f"{_cell([_english(result) for result in results])} | "
+            f"{', '.join(f'{gain:+.2%}' for gain in gains)} | {verdict} |"
+        )
+    drawn = [_line(name, results) for name, results in found.items()]
+    write_curves(curves / "curriculum.svg", [Panel("Turkish, mean of the seeds", drawn, _AXIS)])
+    return [*lines, "", f"![easy text first]({curves.name}/curriculum.svg)"]
+
+
+def _verdict(gains: Sequence[float]) -> str:
+    """Whether every seed says the same."""
+    if all(gain < 0 for gain in gains):
+        return "beats shuffling"
+    return "loses to shuffling" if all(gain > 0 for gain in gains) else "no difference that all seeds show"
+
+
+def _line(name: str, results: Sequence[Result]) -> Line:
+    """The mean over seeds at each step that all have."""
+    steps = [int(step) for step in results[0]["turkish"]]
+    means = [(step, statistics.fmean(result["turkish"][str(step)] for result in results)) for step in steps]
+    return Line(name, means)
+
+
+_COLUMNS = ["step 0", "Turkish", "English", "clipped"]
+
+
+def _cells(results: Sequence[Result]) -> list[str]:
+    clipped = [result["clipped_share"] for result in results if result["clipped_share"] is not None]
+    return [
+        f"{statistics.fmean(result['turkish']['0'] for result in results):.4f}",
+        _cell([_end(result) for result in results]),
+        _cell([_english(result) for result in results]),
+        f"{statistics.fmean(clipped):.0%}" if clipped else "",
+    ]
+
+
+def _cell(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.4f}"
+    return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def _end(result: Result) -> float:
+    return float(result["turkish"][str(result["training"]["steps"])])
+
+
+def _english(result: Result) -> float:
+    return float(result["english"][str(result["training"]["steps"])])
+
+
+def _choose(result: Result) -> float:
+    return float(result["choose"])
+
+
+def _load(jobs: Sequence[Job], ground: Ground) -> list[Result]:
+    paths = [result_of(job, ground) for job in jobs]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+
+
+def _shown(value: Any) -> str:
+    return "as the rest" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,159 @@
+"""`benchmarks/engine` runs from text to page, and explains every difference of the two recipes."""
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from project import ROOT
+
+from benchmarks.engine import arms
+from benchmarks.engine.compute import step_cost
+from benchmarks.engine.curves import Line, Panel, ticks, write_curves
+from benchmarks.engine.sizes import size_named
+from benchmarks.engine.translate import WIDTH, to_laboratory
+from ekle.model.dora import scale_of
+from ekle.recipe.load import load_recipe
+
+SIZE = size_named("smoke")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of text like the one it asks for, from the text that comes with ekle."""
+    folder = tmp_path_factory.mktemp("data")
+    bundled = resources.files("ekle.text") / "data"
+    texts = {
+        language: "\n".join(
+            path.read_text("utf-8")
+            for path in sorted(bundled.iterdir(), key=lambda path: path.name)
+            if path.name.startswith(language) and path.name.endswith(".txt")
+        )
+        for language in ("tr", "en")
+    }
+    (folder / "tr").mkdir()
+    (folder / "other").mkdir()
+    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
+    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
+        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-2000:], "utf-8")
+    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
+    return folder
+
+
+def compare(data: Path, work: Path, out: Path) -> list[str]:
+    """Run both recipes at both orders of the text; the jobs that were done."""
+    words = ["--data", str(data), "--out", str(out), "--work", str(work), "--size", "smoke"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.engine", *words, "--only", "ends", "curriculum"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if ", seed " in line]
+
+
+def test_it_writes_a_page_with_curves_and_does_nothing_twice(data: Path, tmp_path: Path) -> None:
+    work, out = tmp_path / "work", tmp_path / "page.md"
+    # The recommended recipe in random order is one job for both parts.
+    assert compare(data, work, out) == [
+        f"{arms.GUIDE}, seed 0",
+        f"{arms.RECOMMENDED}, seed 0",
+        "easy first, seed 0",
+    ]
+    page = out.read_text("utf-8")
+    assert {f"| {name} |" for name in (arms.GUIDE, arms.RECOMMENDED, "shuffled")} <= set(
+        re.findall(r"^\| [^|]+ \|", page, flags=re.MULTILINE)
+    )
+    drawings = re.findall(r"\]\((page/[^)]+\.svg)\)", page)
+    assert drawings
+    for drawing in drawings:
+        assert ElementTree.parse(tmp_path / drawing).getroot().tag.endswith("svg")
+    assert str(tmp_path) not in page
+    assert compare(data, work, tmp_path / "again.md") == []
+    assert (tmp_path / "again.md").read_text("utf-8") == page.replace("(page/", "(again/")
+
+
+def test_every_difference_of_the_recipes_is_explained_once() -> None:
+    found = arms.differences(load_recipe(arms.GUIDE), load_recipe(arms.RECOMMENDED))
+    explained = [key for difference in arms.DIFFERENCES for key in difference.keys]
+    assert sorted(explained) == sorted(found)
+
+
+def test_all_differences_together_make_the_one_recipe_the_other() -> None:
+    guide, recommended = load_recipe(arms.GUIDE), load_recipe(arms.RECOMMENDED)
+    keys = tuple(key for difference in arms.DIFFERENCES for key in difference.keys)
+    changed = arms.with_settings(guide, recommended, keys)
+    assert changed.model_copy(update={"name": recommended.name}) == recommended
+
+
+def test_a_change_from_either_end_is_that_change_alone() -> None:
+    guide, recommended = (job.recipe for job in arms.ends(SIZE, 32)[:2])
+    for difference, into, out_of in arms.changes(SIZE, 32):
+        assert set(arms.differences(guide, into.recipe)) <= {*difference.keys, "training.rows_learning_rate"}
+        assert arms.differences(recommended, out_of.recipe), difference.name
+
+
+def test_rank_and_rate_are_put_into_the_terms_of_a_narrower_model_and_the_scale_stays() -> None:
+    guide = load_recipe(arms.GUIDE)
+    dora = to_laboratory(guide, SIZE, 64).training.dora
+    assert dora.rank == 8
+    assert scale_of(dora) == pytest.approx(scale_of(guide.training.dora))
+    assert to_laboratory(guide, SIZE, 64).training.learning_rate == pytest.approx(3e-4 * 64)
+    same = to_laboratory(guide, SIZE, WIDTH).training
+    assert (same.dora.rank, same.learning_rate, same.rows_learning_rate) == (512, 3e-4, 3e-4)
+
+
+@pytest.mark.parametrize("reading", ["as it stands", "rank as it stands"])
+def test_a_rate_may_be_taken_as_it_stands(reading: str) -> None:
+    training = to_laboratory(load_recipe(arms.GUIDE), SIZE, 64, reading).training  # type: ignore[arg-type]
+    assert training.learning_rate == training.rows_learning_rate == 3e-4
+    assert training.dora.rank == (8 if reading == "as it stands" else 512)
+
+
+def test_sophia_pays_for_its_curvature_and_muon_for_its_iterations() -> None:
+    config = SimpleNamespace(
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,
+    )
+    cost = {
+        optimizer: step_cost(
+            config, arms.optimised(optimizer, 1.0, 0, SIZE, 64).recipe.training, base=500, new=20
+        )
+        for optimizer in ("adamw", "sophia", "muon")
+    }
+    # One batch of the step's two in every ten steps, and the output rows once more: a bit above a twentieth.
+    assert 1.05 < cost["sophia"] / cost["adamw"] < 1.07
+    assert 1 < cost["muon"] / cost["adamw"] < 1.1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [
+        (2.41, 3.87, [2.0, 2.5, 3.0, 3.5, 4.0]),
+        (0, 200, [0, 50, 100, 150, 200]),
+        (2.4481, 2.4519, [2.448, 2.449, 2.45, 2.451, 2.452]),
+        (1, 1, [0.5, 1.0, 1.5]),
+    ],
+)
+def test_ticks_are_round_and_hold_everything(low: float, high: float, found: list[float]) -> None:
+    assert ticks(low, high) == found
+
+
+def test_a_curve_keeps_turkish_letters_and_signs_that_mean_something_to_xml(tmp_path: Path) -> None:
+    panel = Panel("Kolaydan güce & <başa>", [Line("öğrenme", [(0, 2.5), (10, 2.4)])], "adım")
+    write_curves(tmp_path / "curve.svg", [panel, panel])
+    words = [each.text for each in ElementTree.parse(tmp_path / "curve.svg").getroot().iter()]
+    assert words.count("Kolaydan güce & <başa>") == 2
+    assert words.count("öğrenme") == 2
