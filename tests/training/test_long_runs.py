@@ -149,7 +149,9 @@ def test_the_log_says_how_often_new_tokens_were_read_and_how_far_a_step_moves(
     assert shares == sorted(shares)
     assert log[-1]["new_tokens_seen_10"] == sum(entry["seen"] >= 10 for entry in entries) / 20
     near = [line["new_rows_near_start"] for line in log]
-    assert all(still + seen > 1 - 1e-9 for still, seen in zip(near, shares, strict=True)), "what is unseen stays"
+    assert all(still + seen > 1 - 1e-9 for still, seen in zip(near, shares, strict=True)), (
+        "what is unseen stays"
+    )
     assert near[0] > near[-1]
     summary = json.loads((tmp_path / "training.json").read_text("utf-8"))["new_tokens"]
     assert summary["new_tokens_seen_1"] == shares[-1]

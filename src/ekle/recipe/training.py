@@ -9,6 +9,7 @@ from ekle.recipe.section import Section
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw", "muon"]
+Tracker = Literal["none", "tensorboard", "trackio", "wandb", "mlflow", "swanlab"]
 Learners = Literal["rows", "rows_and_adapters"]
 Precision = Literal["bf16", "fp32"]
 
@@ -176,6 +177,8 @@ class Training(Section):
     evaluate_bytes: PositiveInt = 200_000
     """Bytes of held-out text that each evaluation during training reads."""
     log_steps: PositiveInt = 10
+    tracker: Tracker = "none"
+    """A program that draws the log while it grows; its package must be installed."""
     memory_lines: NonNegativeInt = 30
     """Log lines that the slope of the memory in use is taken over; 0 watches for no leak."""
     dora: Dora = Dora()

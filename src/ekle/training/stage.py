@@ -42,6 +42,7 @@ _FREE = {
     "log_steps",
     "memory_lines",
     "micro_batch_size",
+    "tracker",
 }
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for
