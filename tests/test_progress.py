@@ -87,3 +87,25 @@ def test_a_stage_shows_that_it_is_alive_before_its_first_task_and_between_two() 
     assert report._progress is None
     assert "2-vocabulary" in text.getvalue()
     assert "learning" in text.getvalue()
+
+
+def test_a_line_of_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, text = _printed(terminal=False)
+    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+    now = iter((0.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    with Report(console).task("training", total=10, unit="steps") as task:
+        task.advance()
+    assert "0:15:00 left" in text.getvalue()
+
+
+def test_bars_move_in_a_notebook_with_widgets_and_nowhere_else_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Console(file=io.StringIO(), force_jupyter=True)
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    assert not progress._moves(notebook)
+    monkeypatch.setattr(progress, "find_spec", lambda name: object())
+    assert progress._moves(notebook)
+    console, _ = _printed(terminal=True)
+    assert progress._moves(console)
+    monkeypatch.setenv("JPY_PARENT_PID", "1")  # what a cell has started with an exclamation mark
+    assert not progress._moves(console)

@@ -195,9 +195,9 @@ class Checkpoint:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The training log: one entry a logged step (`history.jsonl`)."""
+        """The training log: one entry a logged step (`history.jsonl`); a line under way is left out."""
         with (self.folder / "history.jsonl").open(encoding="utf-8") as handle:
-            return [json.loads(line) for line in handle]
+            return [json.loads(line) for line in handle if line.endswith("\n")]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""The one place that prints: a live bar on a terminal, plain lines elsewhere, events on disk."""
+"""The one place that prints: bars on a terminal and in a notebook, plain lines elsewhere, events on disk."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +58,13 @@ class Task:
         if self.total:
             return f"{min(self.done / self.total, 1):.0%}".replace("%", " %")
         return f"{self.done:,.0f} {self.unit}".strip()
+
+    def left(self) -> str:
+        """The time that is left at this speed, such as "0:12:30 left"; empty where nobody knows."""
+        if not self.total or self.done <= 0:
+            return ""
+        seconds = (time.monotonic() - self._started) * (self.total - self.done) / self.done
+        return f"{timedelta(seconds=round(max(seconds, 0)))} left"
 
 
 class Report:
@@ -121,7 +131,7 @@ class Report:
     @contextmanager
     def _live(self) -> Iterator[Progress | None]:
         """The bars on the terminal, opened by the outermost task; None where there is no terminal."""
-        if self._progress is not None or not (self._console and self._console.is_terminal):
+        if self._progress is not None or not (self._console and _moves(self._console)):
             yield self._progress
             return
         self._progress = _bars(self._console)
@@ -144,7 +154,19 @@ class Report:
             )
         elif self._console and time.monotonic() - task._said > _PLAIN_SECONDS:
             task._said = time.monotonic()
-            self._print(f"  {task.label}: {task.share()}, {task.rate()}  {note}".rstrip())
+            parts = [task.share(), task.rate(), task.left()]
+            self._print(f"  {task.label}: {', '.join(filter(None, parts))}  {note}".rstrip())
+
+
+def _moves(console: Console) -> bool:
+    """Whether bars can move here: on a terminal, and in a notebook that has widgets.
+
+    A command that a notebook's cell starts with `!` writes to something that calls itself a terminal and
+    knows no way back up; it gets plain lines.
+    """
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None
+    return console.is_terminal and "JPY_PARENT_PID" not in os.environ
 
 
 class _Left(TimeRemainingColumn):

@@ -51,9 +51,10 @@ def status(
     runs: Runs = RUNS,
     set_: Set = None,
 ) -> None:
-    """Show what a run has made: stages, seconds, size, key figures."""
+    """Show what a run has made: stages, seconds, size, key figures, and how the training goes."""
     from ekle.page.wording import size
     from ekle.pipeline.status import status as read_status
+    from ekle.pipeline.status import training as read_training
 
     settings("status", set_)
     folder = run if run.exists() or not (runs / run).exists() else runs / run
@@ -67,7 +68,10 @@ def status(
         seconds = f"{row.seconds:,.1f}" if row.seconds is not None else ""
         weight = size(row.bytes) if row.bytes is not None else ""
         table.add_row(folder_name(row.stage), row.state, seconds, weight, row.figures)
-    terminal().print(table)
+    console = terminal()
+    console.print(table)
+    for subject, text in read_training(folder).items():
+        console.print(f"{subject:<12}{text}", markup=False, soft_wrap=True)
 
 
 def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
@@ -21,12 +22,14 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     Raises:
         RecipeError: settings contradict each other.
         TextError: a data set of the hub is not to be had.
-        TokenizerError, InputError: the base tokenizer or model is not to be had.
+        TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had.
         CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
         SpaceError: the copies of the model that will be written do not fit the disk.
     """
     _check_quotas(recipe)
     _check_mixture(recipe)
+    if "training" in stages:
+        _check_tracker(recipe.training.tracker)
     if "corpus" in stages:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
@@ -58,6 +61,14 @@ def _check_mixture(recipe: Recipe) -> None:
         raise RecipeError(
             "training.source_weights must name each entry of corpus.sources once; "
             f"they are {', '.join(sources)}, the weights are for {', '.join(weights)}"
+        )
+
+
+def _check_tracker(name: str) -> None:
+    """Look for the tracker's package before training starts, which may be hours from now."""
+    if name != "none" and find_spec(name) is None:
+        raise InputError(
+            f'training.tracker = "{name}" needs the package {name}: install it, or set the tracker to "none"'
         )
 
 

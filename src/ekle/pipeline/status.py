@@ -7,6 +7,7 @@ from typing import Any, Literal, assert_never
 from ekle.artifacts import Checkpoint
 from ekle.errors import RunFolderError
 from ekle.files import read_json
+from ekle.page.training_line import overview
 from ekle.page.wording import size
 from ekle.pipeline.run_folder import RunFolder
 from ekle.pipeline.stages import ORDER, Stage
@@ -34,6 +35,13 @@ def status(folder: Path) -> list[StageStatus]:
     if not at.is_run():
         raise RunFolderError(f"{folder} is no run folder; ekle run makes one, such as runs/quickstart")
     return [_row(stage, at) for stage in ORDER]
+
+
+def training(folder: Path) -> dict[str, str]:
+    """How the training of the run in `folder` went or goes, a line a subject; empty before its first line."""
+    checkpoint = Checkpoint(RunFolder(folder).place("training"))
+    has_log = (checkpoint.folder / "history.jsonl").exists()
+    return overview(checkpoint.history) if has_log else {}
 
 
 def _row(stage: Stage, at: RunFolder) -> StageStatus:

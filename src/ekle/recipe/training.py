@@ -10,6 +10,7 @@ Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["sophia", "adamw", "muon"]
 Parallel = Literal["fsdp", "ddp"]
+Tracker = Literal["none", "tensorboard", "trackio", "wandb", "mlflow", "swanlab"]
 Learners = Literal["rows", "rows_and_adapters"]
 Precision = Literal["bf16", "fp32"]
 
@@ -180,6 +181,8 @@ class Training(Section):
     evaluate_bytes: PositiveInt = 200_000
     """Bytes of held-out text that each evaluation during training reads."""
     log_steps: PositiveInt = 10
+    tracker: Tracker = "none"
+    """A program that draws the log while it grows; its package must be installed."""
     memory_lines: NonNegativeInt = 30
     """Log lines that the slope of the memory in use is taken over; 0 watches for no leak."""
     dora: Dora = Dora()

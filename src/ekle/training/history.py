@@ -9,6 +9,7 @@ Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_o
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from ekle.files import whole_file
 
 
 class History:
-    """`history.jsonl` of one run."""
+    """`history.jsonl` of one run; `listener` hears of every line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.listener: Callable[[dict[str, Any]], object] | None = None
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Add a line and hand it to the system, so that it outlives this process."""
+        """Add a line and hand it to the system, so that it outlives this process; then tell the listener."""
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(entry) + "\n")
+        if self.listener is not None:
+            self.listener(entry)
 
     def cut(self, step: int) -> None:
         """Forget what was logged after `step`, and a line that a killed process left half written."""

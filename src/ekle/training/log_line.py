@@ -1,4 +1,4 @@
-"""The line of the training log that a step gets, and what of it stands in the bar."""
+"""The line of the training log that a step gets."""
 
 from typing import Any
 
@@ -52,19 +52,10 @@ class LogLine:
             **state.parts.new_tokens.figures(rows, self._reduce),
             "new_row_norm": rows.norm(dim=1).mean().item(),
             **state.cursor.figures(),
+            "steps": state.parts.settings.steps,
             "seconds": round(state.meter.all_seconds, 3),
         }
         if isinstance(state.optimizer, Sophia):
             clipped, moved = self._reduce(state.optimizer.counts.double()).tolist()
             line["clipped_share"] = clipped / max(moved, 1)
         return line
-
-
-def note(figures: dict[str, Any]) -> str:
-    """What of a line the bar shows; nothing where every step of the line was skipped."""
-    if "loss_per_token" not in figures:
-        return ""
-    return (
-        f"loss {figures['loss_per_token']:.3f}, {figures['bits_per_byte']:.3f} bits per byte, "
-        f"{figures['tokens_per_second']:,.0f} tokens/s"
-    )

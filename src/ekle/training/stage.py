@@ -45,6 +45,7 @@ _FREE = {
     "memory_lines",
     "micro_batch_size",
     "parallel",
+    "tracker",
 }
 """Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for

@@ -18,10 +18,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from ekle.errors import TrainingError
 from ekle.model.dora import adapted_layers, refresh_norms
+from ekle.page.training_line import brief
 from ekle.progress import Task
 from ekle.training.evaluating import evaluate
 from ekle.training.guard import Guard
-from ekle.training.log_line import LogLine, note
+from ekle.training.log_line import LogLine
 from ekle.training.memory import MemoryWatch
 from ekle.training.meter import Meter
 from ekle.training.optimizers import clip_gradients, drop_gradients, make_optimizer
@@ -32,6 +33,7 @@ from ekle.training.processes import Processes
 from ekle.training.run_state import WEIGHTS, WHOLE, RunState
 from ekle.training.sharding import is_sharded
 from ekle.training.sophia import Sophia
+from ekle.training.tracking import trackers
 from ekle.training.watch import Watch
 
 
@@ -85,6 +87,8 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
                 return
         elif self._may_try:
             self.run_state.passes.probe(later=self.run_state.size(WHOLE - WEIGHTS))
+        if self.processes.is_main:
+            self._track()
         left = self.parts.settings.steps - self.run_state.step
         with self.parts.report.task("training", total=left, unit="steps") as self._task:
             if resume is None and self.parts.held_out is not None:
@@ -103,6 +107,16 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         on_gpu = self.processes.device.type == "cuda"
         automatic = self.parts.settings.micro_batch_size == "auto"
         return on_gpu and automatic and not is_sharded(self.parts.objective)
+
+    def _track(self) -> None:
+        """Let the tracker of the recipe hear of every line of the log."""
+        history = self.parts.history
+        folder = history.path.parent / "tensorboard"
+        for tracker in trackers(self.parts.settings.tracker, folder, self.run_state.step):
+            self.add_callback(tracker)
+        history.listener = lambda line: self.callback_handler.on_log(
+            self.args, self.state, self.control, dict(line)
+        )
 
     # What the Trainer asks for
 
@@ -241,7 +255,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         leak = self.run_state.memory.leak(self.parts.settings.steps - step, self.parts.report)
         if self.processes.any(leak is not None):
             self._leak = leak or "memory grows in another process"
-        return note(figures)
+        return brief(figures)
 
     def _write(self, step: int, figures: dict[str, Any]) -> None:
         if self.processes.is_main:
