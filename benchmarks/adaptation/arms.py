@@ -34,7 +34,7 @@ class Arm:
 CONTROL = Arm("unchanged tokenizer", None, seeds=True)
 CONTROLS = [
     CONTROL,
-    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (4, 2, 0.5)),
+    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (2, 0.5, 0.25)),
 ]
 
 
@@ -46,8 +46,8 @@ def all_arms() -> list[Arm]:
         *CONTROLS,
         Arm("distilled", "distilled", seeds=True),
         Arm("subword", "subword", seeds=True),
-        Arm("distilled, faster rows", "distilled", rows_rate=2),
-        Arm("distilled, body slower", "distilled", rate=0.5),
+        Arm("distilled, rate x 0.5", "distilled", rate=0.5),
+        Arm("distilled, rate x 0.5, rows x 2", "distilled", rate=0.5, rows_rate=2),
         Arm("distilled, aligned", "distilled", aligned=True, seeds=True),
         Arm("distilled, rows first", "distilled", rows_first=True, seeds=True),
         Arm("distilled, merge dropout", "distilled", merge_dropout=True, seeds=True),

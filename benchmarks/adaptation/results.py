@@ -15,13 +15,16 @@ from .sizes import BaseName
 Result = dict[str, Any]
 Value = Callable[[Result], float]
 
+START, ENGLISH = 1.10, 0.01
+"""Targets: at most so much of the base before training; English at most so much worse than the control's."""
+
 
 @dataclass(frozen=True)
 class Results:
     """Results by arm, one a seed.
 
-    Whatever is chosen (the control's rate, the best arm) is chosen by the text for that, and among arms with
-    as many seeds as the control has; every figure is of the page's text.
+    Whatever is chosen (the control's rate, the best arm) is chosen by the text for that; arms among those
+    with as many seeds as the control has. Every figure is of the page's text.
     """
 
     found: dict[Arm, list[Result]]
@@ -37,11 +40,21 @@ class Results:
         arms = [arm for arm in self.found if arm.init is not None]
         return sorted(arms, key=lambda arm: self.against(arm, end)[0])
 
-    def best(self, part: str) -> Arm | None:
-        """The arm with new tokens that is lowest at `part` of the text to choose on."""
+    def first(self) -> Arm | None:
+        """The arm with new tokens that is lowest before training."""
+        return min(self._compared(), key=lambda arm: self.mean(arm, _chosen("start")), default=None)
+
+    def best(self) -> Arm | None:
+        """The arm with new tokens that is lowest at equal compute, of those that keep English; if none does,
+        of all."""
+        arms = self._compared()
+        english = (1 + ENGLISH) * self.mean(self.control, _chosen("english"))
+        keeping = [arm for arm in arms if self.mean(arm, _chosen("english")) <= english]
+        return min(keeping or arms, key=lambda arm: self.mean(arm, _chosen("turkish")), default=None)
+
+    def _compared(self) -> list[Arm]:
         seeds = len(self.found[self.control])
-        arms = [arm for arm in self.found if arm.init is not None and len(self.found[arm]) == seeds]
-        return min(arms, key=lambda arm: self.mean(arm, lambda r: float(r["choose"][part])), default=None)
+        return [arm for arm in self.found if arm.init is not None and len(self.found[arm]) == seeds]
 
     def mean(self, arm: Arm, value: Value) -> float:
         """Over the seeds."""
@@ -67,6 +80,10 @@ class Results:
                 points.append((one["rows_share"] + step * one["step_share"], statistics.fmean(values)))
         last = (1.0, self.mean(arm, end))
         return [*(point for point in points if point[0] < 0.99), last]
+
+
+def _chosen(part: str) -> Value:
+    return lambda result: float(result["choose"][part])
 
 
 def results_over(base: BaseName, jobs: Sequence[Job], places: Places) -> Results:
