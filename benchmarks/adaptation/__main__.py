@@ -26,67 +26,73 @@ from ekle.progress import silent
 from ekle.recipe.corpus import Corpus
 from ekle.recipe.vocabulary import Vocabulary as Settings
 
-from .arms import CONTROL, all_arms
+from .arms import CONTROL, all_arms, arms_over
 from .bases import device
-from .jobs import Job, run_jobs
+from .jobs import run_jobs
 from .page import write_page
+from .places import Job, Places
 from .sizes import BaseName, Size, SizeName, size_named
+from .starting import Bench
 from .text import Text, prepare_text
-from .training import Bench
 from .trimmed import trimmed_qwen
 
 
 def main() -> None:
     options = _options()
     size = size_named(options.size)
-    folder = options.work / f"{options.size}-{size.digest}"
+    places = Places(options.work, options.size, size)
     console = Console(width=120, highlight=False)
-    text = prepare_text(options.data, size, folder / "text")
-    _prepare_vocabulary(text, size, folder)
-    arms = [arm for arm in all_arms() if arm is CONTROL or not options.arms or arm.name in options.arms]
-    names: tuple[BaseName, ...] = get_args(BaseName)
-    jobs = [Job(name, None, 0) for name in names]
-    # One seed everywhere, then the spread where it matters most.
-    order = [(0, name) for name in names] + [
-        (seed, name) for name in names for seed in range(1, options.seeds)
-    ]
-    jobs += [Job(name, arm, seed) for seed, name in order for arm in arms]
+    text = prepare_text(options.data, size.ground, places.text)
+    _prepare_vocabulary(text, size, places)
+    vocabulary = Vocabulary(places.vocabulary)
+    jobs = _jobs(options.arms, options.seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = 1 if device().type == "cuda" else options.processes or cores
-    machine = "one GPU" if device().type == "cuda" else f"{processes} processes on {cores} cores"
 
     def bench(name: BaseName) -> Bench:
-        return Bench(size, text, folder / "tokenizer", Vocabulary(folder / "vocabulary"), folder / name)
+        return Bench(size, text, places.tokenizer, vocabulary, places.base(name))
 
     def done(job: Job) -> None:
         console.print(f"{job.base}: {job.arm.name if job.arm else 'base'}, seed {job.seed}")
-        write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
+        write_page(options.out, places, jobs, vocabulary, cores)
 
     if not options.page_only:
-        run_jobs(jobs, bench, folder, processes, done)
-    write_page(options.out, folder, jobs, size, options.size, bench("knows").vocabulary, machine)
+        run_jobs(jobs, bench, places, processes, done)
+    write_page(options.out, places, jobs, vocabulary, cores)
     console.print(f"{options.out} is written")
 
 
-def _prepare_vocabulary(text: Text, size: Size, folder: Path) -> None:
+def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
+    """Bases first, then one seed of every arm, then the other seeds of those that are compared by them."""
+    names: tuple[BaseName, ...] = get_args(BaseName)
+    jobs = [Job(name, None, 0) for name in names]
+    for seed in range(seeds):
+        for name in names:
+            arms = [arm for arm in arms_over(name) if arm is CONTROL or not wanted or arm.name in wanted]
+            jobs += [Job(name, arm, seed) for arm in arms if seed == 0 or arm.seeds]
+    return jobs
+
+
+def _prepare_vocabulary(text: Text, size: Size, places: Places) -> None:
     """The base's tokenizer, and the vocabulary learned on top of it with ekle's own code."""
-    if not (folder / "tokenizer").exists():
+    if not places.tokenizer.exists():
         documents = [
             *read_documents(text.english),
-            *list(read_documents(text.base_turkish))[:: size.pieces_every],
+            *list(read_documents(text.base_turkish))[:: size.ground.pieces_every],
         ]
-        base = trimmed_qwen(documents, size.pieces)
-        with whole_folder(folder / "tokenizer") as made:
+        base = trimmed_qwen(documents, size.ground.pieces)
+        with whole_folder(places.tokenizer) as made:
             base.save(made)
-    if not (folder / "vocabulary").exists():
+    if not places.vocabulary.exists():
         corpus = Corpus(sources=[str(text.arm_turkish)], word_lists=[])
         settings = Settings(size=size.new_tokens, min_count=size.least_count, any_language=True)
-        tokenizer = load_base(str(folder / "tokenizer"))
-        assert tokenizer.rows > size.pieces // 2
+        tokenizer = load_base(str(places.tokenizer))
+        assert tokenizer.rows > size.ground.pieces // 2
+        places.arms.mkdir(exist_ok=True)
         try:
-            learn_from_text(corpus, tokenizer.name, settings, folder / "vocabulary", silent())
+            learn_from_text(corpus, tokenizer.name, settings, places.vocabulary, silent())
         except BaseException:
-            shutil.rmtree(folder / "vocabulary", ignore_errors=True)
+            shutil.rmtree(places.vocabulary, ignore_errors=True)
             raise
 
 

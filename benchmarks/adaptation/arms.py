@@ -5,10 +5,12 @@ from typing import get_args
 
 from ekle.recipe.extension import Heuristic, Initialiser
 
+from .sizes import BaseName
+
 
 @dataclass(frozen=True)
 class Arm:
-    """One row of the table; `init` None is the control, the base with its own tokenizer."""
+    """One row of the table; `init` None is the unchanged tokenizer."""
 
     name: str
     init: Initialiser | None
@@ -16,11 +18,24 @@ class Arm:
     aligned: bool = False
     merge_dropout: bool = False
     rows_first: bool = False
-    rows_rate: int = 1
-    """Multiple of the rate at which new rows learn; recipes/qwen3-0.6b-turkish.toml has 5."""
+    rate: float = 1.0
+    """Of all weights but the new rows, as a multiple of `Size.rate`."""
+    rows_rate: float = 1.0
+    """Of the new rows, as a multiple of `Size.rows_rate`; 0 for the rate of all other weights."""
+    seeds: bool = False
+    """Whether it is compared over several seeds, on the base that knows Turkish."""
+
+    @property
+    def file_name(self) -> str:
+        """The name for a file."""
+        return self.name.replace(", ", "-").replace(" ", "-")
 
 
-CONTROL = Arm("unchanged tokenizer", None)
+CONTROL = Arm("unchanged tokenizer", None, seeds=True)
+CONTROLS = [
+    CONTROL,
+    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (2, 0.5, 0.25)),
+]
 
 
 def all_arms() -> list[Arm]:
@@ -28,18 +43,24 @@ def all_arms() -> list[Arm]:
     rules: list[Heuristic] = list(get_args(Heuristic))
     rules.remove("subword")
     return [
-        CONTROL,
-        Arm("subword", "subword"),
-        Arm("distilled", "distilled"),
-        Arm("distilled, fast rows", "distilled", rows_rate=5),
-        Arm("distilled, faster rows", "distilled", rows_rate=15),
-        Arm("subword, faster rows", "subword", rows_rate=15),
-        Arm("distilled, aligned, fast rows", "distilled", aligned=True, rows_rate=5),
-        Arm("distilled, aligned", "distilled", aligned=True),
-        Arm("subword, aligned", "subword", aligned=True),
+        *CONTROLS,
+        Arm("distilled", "distilled", seeds=True),
+        Arm("subword", "subword", seeds=True),
+        Arm("distilled, rate x 0.5", "distilled", rate=0.5),
+        Arm("distilled, rate x 0.5, rows x 2", "distilled", rate=0.5, rows_rate=2),
+        Arm("distilled, aligned", "distilled", aligned=True, seeds=True),
+        Arm("distilled, rows first", "distilled", rows_first=True, seeds=True),
+        Arm("distilled, merge dropout", "distilled", merge_dropout=True, seeds=True),
         *(Arm(rule, rule) for rule in reversed(rules)),
-        Arm("subword, fast rows", "subword", rows_rate=5),
-        Arm("subword, merge dropout", "subword", merge_dropout=True),
-        Arm("subword, rows first", "subword", rows_first=True),
-        Arm("distilled, rows first", "distilled", rows_first=True),
+        Arm("distilled, all at one rate", "distilled", rows_rate=0),
+        Arm("subword, all at one rate", "subword", rows_rate=0),
+        Arm("subword, aligned", "subword", aligned=True),
     ]
+
+
+def arms_over(base: BaseName) -> list[Arm]:
+    """Those of `base`."""
+    weak = {"subword", "distilled", "distilled, aligned", "edges", "hybrid", "subword, all at one rate"}
+    if base == "knows":
+        return all_arms()
+    return [arm for arm in all_arms() if arm in CONTROLS or arm.name in weak]

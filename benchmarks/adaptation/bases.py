@@ -21,8 +21,8 @@ from ekle.training.documents import Documents, Lines
 from ekle.training.packing import Batches, Cursor, Source, pack
 from ekle.training.schedule import rate_factor
 
-from .sizes import Pretraining, Size
-from .text import Text
+from .sizes import Ground, Pretraining
+from .text import Language, Purpose, Text
 
 _WARMUP = 0.03
 _POINTS = 20  # of the curve
@@ -33,9 +33,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def new_model(size: Size, base: BaseTokenizer, seed: int) -> Qwen3ForCausalLM:
+def clock() -> float:
+    """Seconds: those that this process has had a core, or on a GPU those that pass."""
+    return time.monotonic() if device().type == "cuda" else time.process_time()
+
+
+def new_model(ground: Ground, base: BaseTokenizer, seed: int) -> Qwen3ForCausalLM:
     """An untrained base."""
-    shape = size.shape
+    shape = ground.shape
     config = Qwen3Config(
         vocab_size=base.rows,
         hidden_size=shape.width,
@@ -44,7 +49,7 @@ def new_model(size: Size, base: BaseTokenizer, seed: int) -> Qwen3ForCausalLM:
         num_attention_heads=shape.width // shape.head_dim,
         num_key_value_heads=max(1, shape.width // shape.head_dim // 2),
         head_dim=shape.head_dim,
-        max_position_embeddings=2 * size.sequence,
+        max_position_embeddings=2 * ground.sequence,
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=base.added["<|im_end|>"],
@@ -57,15 +62,15 @@ def new_model(size: Size, base: BaseTokenizer, seed: int) -> Qwen3ForCausalLM:
     return Qwen3ForCausalLM(config)
 
 
-def train_base(about: Pretraining, size: Size, base: BaseTokenizer, text: Text, folder: Path) -> None:
+def train_base(about: Pretraining, ground: Ground, base: BaseTokenizer, text: Text, folder: Path) -> None:
     """Train a base into `folder/model` and tell its curve in `folder/base.json`.
 
     An interrupted training goes on from `folder/state.safetensors`.
     """
     if (folder / "base.json").exists():
         return
-    model = new_model(size, base, seed=0).to(device())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=size.base_rate, betas=(0.9, 0.95), weight_decay=0.01)
+    model = new_model(ground, base, seed=0).to(device())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=ground.rate, betas=(0.9, 0.95), weight_decay=0.01)
     state: dict[str, Any] = {"step": 0, "cursor": {}, "curve": [], "seconds": 0.0}
     if (folder / "state.safetensors").exists():
         state = _load(folder / "state.safetensors", model, optimizer)
@@ -74,10 +79,10 @@ def train_base(about: Pretraining, size: Size, base: BaseTokenizer, text: Text, 
             base.tokenizer(),
             text.base_turkish,
             text,
-            size,
+            ground.sequence,
             1 - about.turkish_share,
             0,
-            size.base_batch,
+            ground.batch,
             Cursor(**state["cursor"]),
         )
     )
@@ -85,15 +90,15 @@ def train_base(about: Pretraining, size: Size, base: BaseTokenizer, text: Text, 
     base.save(folder / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     every = max(1, about.steps // _POINTS)
-    started = time.monotonic() - state["seconds"]
+    started = clock() - state["seconds"]
     for step in range(state["step"], about.steps):
         for group in optimizer.param_groups:
-            group["lr"] = size.base_rate * rate_factor(step, about.steps, _WARMUP, "cosine")
+            group["lr"] = ground.rate * rate_factor(step, about.steps, _WARMUP, "cosine")
         batch = next(batches)
         learn(model, model.parameters(), optimizer, batch)
         if (step + 1) % every == 0 or step + 1 == about.steps:
-            state["curve"].append({"step": step + 1, **held_out(model, tokenizer, text, size)})
-            seconds = time.monotonic() - started
+            state["curve"].append({"step": step + 1, **held_out(model, tokenizer, text, ground.sequence)})
+            seconds = clock() - started
             state |= {"step": step + 1, "cursor": batch["cursor"], "seconds": seconds}
             _save(folder / "state.safetensors", model, optimizer, state)
     with whole_folder(folder / "model") as made:
@@ -106,7 +111,7 @@ def text_batches(
     tokenizer: Tokenizer,
     turkish: Path,
     text: Text,
-    size: Size,
+    length: int,
     replay_share: float,
     seed: int,
     batch: int,
@@ -125,7 +130,7 @@ def text_batches(
         Source(name, share, Documents(Lines(path, seed), encode, start, present))
         for name, (path, share) in shares.items()
     ]
-    return Batches(pack(sources, length=size.sequence, cursor=cursor), batch)
+    return Batches(pack(sources, length=length, cursor=cursor), batch)
 
 
 def learn(model: Any, learning: Any, optimizer: torch.optim.Optimizer, batch: dict[str, Any]) -> float:
@@ -146,15 +151,18 @@ def learn(model: Any, learning: Any, optimizer: torch.optim.Optimizer, batch: di
     return value
 
 
-def held_out(model: Any, tokenizer: Any, text: Text, size: Size) -> dict[str, float]:
-    """Bits per byte of held-out Turkish and English."""
-    return {language: bits(model, tokenizer, text, size, language) for language in ("turkish", "english")}
+def held_out(model: Any, tokenizer: Any, text: Text, context: int) -> dict[str, float]:
+    """Bits per byte of the Turkish and English to choose on."""
+    return {
+        "turkish": bits(model, tokenizer, text, context, "turkish", "choose"),
+        "english": bits(model, tokenizer, text, context, "english", "choose"),
+    }
 
 
-def bits(model: Any, tokenizer: Any, text: Text, size: Size, language: str) -> float:
+def bits(model: Any, tokenizer: Any, text: Text, context: int, language: Language, purpose: Purpose) -> float:
     """Bits per byte of held-out text in one language."""
-    documents = text.held_out(language)
-    return measure(model, tokenizer, documents, context=size.sequence, batch_size=16).bits_per_byte
+    documents = text.held_out(language, purpose)
+    return measure(model, tokenizer, documents, context=context, batch_size=16).bits_per_byte
 
 
 def load_base_model(folder: Path) -> Any:

@@ -3,7 +3,6 @@
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,32 +10,17 @@ from transformers.utils import logging
 
 from ekle.bpe.base import load_base
 
-from .arms import Arm
 from .bases import train_base
+from .places import Job, Places
 from .sizes import BaseName
-from .training import Bench, run_arm
-
-
-@dataclass(frozen=True)
-class Job:
-    """A base to train (`arm` None), or an arm over it."""
-
-    base: BaseName
-    arm: Arm | None
-    seed: int
-
-    def result(self, folder: Path) -> Path:
-        """The file that says the job is done."""
-        if self.arm is None:
-            return folder / self.base / "base.json"
-        name = self.arm.name.replace(", ", "-").replace(" ", "-")
-        return folder / self.base / "arms" / f"{name}-{self.seed}.json"
+from .starting import Bench
+from .training import run_arm
 
 
 def run_jobs(
     jobs: list[Job],
     bench: Callable[[BaseName], Bench],
-    folder: Path,
+    places: Places,
     processes: int,
     done: Callable[[Job], None],
 ) -> None:
@@ -45,11 +29,11 @@ def run_jobs(
     Args:
         jobs: bases and arms.
         bench: what the arms over a base share.
-        folder: where results go; a job whose result lies there is not run.
+        places: where results go; a job whose result lies there is not run.
         processes: how many run at once, each on one core (on a GPU: 1).
         done: called after each job, in this process.
     """
-    waiting = [job for job in jobs if not job.result(folder).exists()]
+    waiting = [job for job in jobs if not places.result(job).exists()]
     running: dict[Future[None], Job] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
@@ -57,10 +41,10 @@ def run_jobs(
     ) as pool:
         while waiting or running:
             for job in list(waiting):
-                ready = job.arm is None or Job(job.base, None, 0).result(folder).exists()
+                ready = job.arm is None or places.result(Job(job.base, None, 0)).exists()
                 if ready and len(running) < processes:
                     waiting.remove(job)
-                    running[pool.submit(_run, job, bench(job.base), job.result(folder))] = job
+                    running[pool.submit(_run, job, bench(job.base), places.result(job))] = job
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 job = running.pop(future)
@@ -77,9 +61,9 @@ def _quiet(processes: int) -> None:
 
 def _run(job: Job, bench: Bench, result: Path) -> None:
     if job.arm is None:
-        about = bench.size.bases[job.base]
+        about = bench.size.ground.bases[job.base]
         base = load_base(str(bench.tokenizer))
-        train_base(about, bench.size, base, bench.text, result.parent)
+        train_base(about, bench.size.ground, base, bench.text, result.parent)
     else:
-        result.parent.mkdir(exist_ok=True)
+        result.parent.mkdir(parents=True, exist_ok=True)
         run_arm(job.arm, job.seed, bench, result)

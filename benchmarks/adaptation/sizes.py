@@ -36,8 +36,8 @@ class Pretraining:
 
 
 @dataclass(frozen=True)
-class Size:
-    """Everything that decides what the laboratory measures."""
+class Ground:
+    """What all arms stand on: the text, the base's tokenizer, the bases."""
 
     shape: Shape
     pieces: int
@@ -45,28 +45,48 @@ class Size:
     Turkish one, so that Turkish is cut small, as it is by Qwen."""
     pieces_every: int
     """Of so many Turkish documents, one is in that part."""
-    new_tokens: int
-    least_count: int
-    """Occurrences that a new token must have in the text it is learned from."""
     bases: dict[BaseName, Pretraining]
     base_text: int
     """Bytes of Turkish for the bases; English is read whole."""
     arm_text: int
     """Bytes of other Turkish, for the vocabulary and the arms."""
+    choose: int
+    """Bytes of held-out text in each language on which rates and arms are chosen. Twice as many English ones
+    are kept from all training, so that the page's are among them."""
+    page: int
+    """Bytes of other held-out text, which only the page reads; of English, as many as are left."""
     sequence: int
     batch: int
-    base_batch: int
-    """Sequences a step, for arms and for bases."""
-    base_rate: float
-    arm_steps: int
+    """Sequences a step of the bases."""
+    rate: float
+
+    @property
+    def digest(self) -> str:
+        """Changes with every number, so that another ground is another folder."""
+        return _digest(self)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Everything that decides what the laboratory measures."""
+
+    ground: Ground
+    new_tokens: int
+    least_count: int
+    """Occurrences that a new token must have in the text it is learned from."""
+    batch: int
+    """Sequences a step of the arms."""
+    steps: int
     """Steps of the control; the others get what the same compute pays for."""
-    arm_rate: float
+    rate: float
+    """Of all weights but the new rows, where the arm does not say otherwise."""
+    rows_rate: float
     replay_share: float
     probes: tuple[int, ...]
     """Steps at which held-out Turkish is measured on the way."""
-    held_out: int
-    """Bytes of held-out text in each language."""
     distilled_tokens: int
+    distilled_depth: float
+    """Share of the layers after which hidden states are compared; three layers have no deep third."""
     aligned_steps: int
     aligned_tokens: int
     """Tokens of an alignment step."""
@@ -77,7 +97,7 @@ class Size:
     @property
     def digest(self) -> str:
         """Changes with every number, so that results of other sizes are never mixed."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        return _digest(self)
 
 
 def size_named(name: SizeName) -> Size:
@@ -87,75 +107,94 @@ def size_named(name: SizeName) -> Size:
 
 _SIZES: dict[SizeName, Size] = {
     "cpu": Size(
-        shape=Shape(width=96, layers=3),
-        pieces=4_000,
-        pieces_every=20,
+        ground=Ground(
+            shape=Shape(width=96, layers=3),
+            pieces=4_000,
+            pieces_every=20,
+            bases={"knows": Pretraining(2_600, 0.6), "hardly": Pretraining(800, 0.04)},
+            base_text=9_000_000,
+            arm_text=9_000_000,
+            choose=60_000,
+            page=120_000,
+            sequence=256,
+            batch=8,
+            rate=4e-3,
+        ),
         new_tokens=800,
         least_count=100,
-        bases={"knows": Pretraining(2_600, 0.6), "hardly": Pretraining(800, 0.04)},
-        base_text=9_000_000,
-        arm_text=9_000_000,
-        sequence=256,
         batch=4,
-        base_batch=8,
-        base_rate=4e-3,
-        arm_steps=250,
-        arm_rate=1e-3,
+        steps=1_000,
+        rate=1e-3,
+        rows_rate=5e-3,
         replay_share=0.2,
-        probes=(50, 500),
-        held_out=60_000,
-        distilled_tokens=40_000,
-        aligned_steps=20,
+        probes=(50, 200, 500),
+        distilled_tokens=120_000,
+        distilled_depth=1.0,
+        aligned_steps=80,
         aligned_tokens=1_024,
         merge_dropout=0.1,
         rows_first=0.1,
     ),
     "gpu": Size(
-        shape=Shape(width=512, layers=8),
-        pieces=16_000,
-        pieces_every=20,
+        ground=Ground(
+            shape=Shape(width=512, layers=8),
+            pieces=16_000,
+            pieces_every=20,
+            bases={"knows": Pretraining(3_000, 0.6), "hardly": Pretraining(1_000, 0.04)},
+            base_text=50_000_000,
+            arm_text=30_000_000,
+            choose=200_000,
+            page=400_000,
+            sequence=512,
+            batch=64,
+            rate=1.5e-3,
+        ),
         new_tokens=3_200,
         least_count=100,
-        bases={"knows": Pretraining(3_000, 0.6), "hardly": Pretraining(1_000, 0.04)},
-        base_text=50_000_000,
-        arm_text=30_000_000,
-        sequence=512,
-        batch=32,
-        base_batch=64,
-        base_rate=1.5e-3,
-        arm_steps=600,
-        arm_rate=4e-4,
+        batch=8,
+        steps=1_000,
+        rate=4e-4,
+        rows_rate=2e-3,
         replay_share=0.2,
-        probes=(50, 500),
-        held_out=200_000,
+        probes=(50, 200, 500),
         distilled_tokens=600_000,
-        aligned_steps=40,
-        aligned_tokens=16_384,
+        distilled_depth=1.0,
+        aligned_steps=80,
+        aligned_tokens=4_096,
         merge_dropout=0.1,
         rows_first=0.1,
     ),
     "smoke": Size(
-        shape=Shape(width=32, layers=2),
-        pieces=600,
-        pieces_every=20,
+        ground=Ground(
+            shape=Shape(width=32, layers=2),
+            pieces=600,
+            pieces_every=20,
+            bases={"knows": Pretraining(6, 0.6), "hardly": Pretraining(3, 0.04)},
+            base_text=30_000,
+            arm_text=30_000,
+            choose=1_500,
+            page=1_500,
+            sequence=64,
+            batch=2,
+            rate=3e-3,
+        ),
         new_tokens=20,
         least_count=2,
-        bases={"knows": Pretraining(6, 0.6), "hardly": Pretraining(3, 0.04)},
-        base_text=30_000,
-        arm_text=30_000,
-        sequence=64,
         batch=2,
-        base_batch=2,
-        base_rate=3e-3,
-        arm_steps=6,
-        arm_rate=1e-3,
+        steps=6,
+        rate=1e-3,
+        rows_rate=5e-3,
         replay_share=0.2,
         probes=(2, 500),
-        held_out=1_500,
         distilled_tokens=600,
+        distilled_depth=1.0,
         aligned_steps=2,
         aligned_tokens=256,
         merge_dropout=0.1,
         rows_first=0.3,
     ),
 }
+
+
+def _digest(about: Ground | Size) -> str:
+    return hashlib.sha256(json.dumps(asdict(about), sort_keys=True).encode()).hexdigest()[:10]

@@ -2,19 +2,25 @@
 
 The folder holds `tr/train.txt`, `tr/dev_*.txt` and `other/en.txt`, a paragraph or sentence a line. Turkish
 for the bases and Turkish for the arms are different parts of the first; what is measured on comes from the
-second, and from the end of the third, which nobody learns from.
+second, and from the end of the third, which nobody learns from. It is two texts: what is set is chosen on
+one, and the page tells of the other.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ekle.artifacts import read_documents
 from ekle.errors import InputError
 from ekle.files import whole_folder
 
-from .sizes import Size
+from .sizes import Ground
+
+Purpose = Literal["choose", "page"]
+"""What a held-out text is for."""
+Language = Literal["turkish", "english"]
 
 _GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")
 _DOCUMENT = 1_000
@@ -42,12 +48,19 @@ class Text:
         """English, for bases and as replay."""
         return self.folder / "english.jsonl"
 
-    def held_out(self, language: str) -> list[str]:
-        """Documents to measure on, in `turkish` or `english`."""
-        return list(read_documents(self.folder / f"held-out-{language}.jsonl"))
+    def held_out(self, language: Language, purpose: Purpose) -> list[str]:
+        """Documents to measure on."""
+        return list(read_documents(self._held_out(language, purpose)))
+
+    def save_held_out(self, language: Language, purpose: Purpose, documents: list[str]) -> None:
+        """Keep them."""
+        _save(self._held_out(language, purpose), documents)
+
+    def _held_out(self, language: Language, purpose: Purpose) -> Path:
+        return self.folder / f"{purpose}-{language}.jsonl"
 
 
-def prepare_text(data: Path, size: Size, folder: Path) -> Text:
+def prepare_text(data: Path, ground: Ground, folder: Path) -> Text:
     """Write the files into `folder`, unless they are there.
 
     Raises:
@@ -62,26 +75,32 @@ def prepare_text(data: Path, size: Size, folder: Path) -> Text:
                     f"there is no {path}; --data needs tr/train.txt, tr/dev_*.txt and other/en.txt"
                 )
         with whole_folder(folder) as made:
-            _write(Text(made), train, english, held_out, size)
+            _write(Text(made), train, english, held_out, ground)
     return Text(folder)
 
 
-def _write(text: Text, train: Path, english: Path, held_out: list[Path], size: Size) -> None:
+def _write(text: Text, train: Path, english: Path, held_out: list[Path], ground: Ground) -> None:
     documents = list(_documents(train, _DOCUMENT))
     # Spread over the whole file, because it holds one source after the other.
-    step = max(1, train.stat().st_size // (size.base_text + size.arm_text))
+    step = max(1, train.stat().st_size // (ground.base_text + ground.arm_text))
     chosen = documents[::step]
-    share = size.base_text / (size.base_text + size.arm_text)
+    share = ground.base_text / (ground.base_text + ground.arm_text)
     for_bases = [int(place * share) != int((place + 1) * share) for place in range(len(chosen))]
     _save(text.base_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if base])
     _save(text.arm_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if not base])
     english_documents = list(_documents(english, _DOCUMENT))
-    measured = max(1, 2 * size.held_out // _DOCUMENT)
+    measured = max(1, 2 * ground.choose // _DOCUMENT)
     _save(text.english, english_documents[:-measured])
     tail = "\n".join(english_documents[-measured:]).splitlines()
-    _save(text.folder / "held-out-english.jsonl", _up_to(_gathered(tail, _SHORT), size.held_out))
-    genres = [_up_to(_documents(path, _SHORT), size.held_out // len(held_out)) for path in held_out]
-    _save(text.folder / "held-out-turkish.jsonl", [one for genre in genres for one in genre])
+    sources: dict[Language, list[Iterator[str]]] = {
+        "turkish": [_documents(path, _SHORT) for path in held_out],
+        "english": [_gathered(iter(tail), _SHORT)],
+    }
+    purposes: dict[Purpose, int] = {"choose": ground.choose, "page": ground.page}
+    for language, parts in sources.items():
+        for purpose, size in purposes.items():  # each goes on where the one before stopped
+            taken = [_up_to(part, size // len(parts)) for part in parts]
+            text.save_held_out(language, purpose, [one for part in taken for one in part])
 
 
 def _documents(path: Path, least: int) -> Iterator[str]:
@@ -89,7 +108,7 @@ def _documents(path: Path, least: int) -> Iterator[str]:
         yield from _gathered(handle, least)
 
 
-def _gathered(lines: Iterator[str] | list[str], least: int) -> Iterator[str]:
+def _gathered(lines: Iterator[str], least: int) -> Iterator[str]:
     """Lines joined until a document has `least` bytes."""
     held: list[str] = []
     length = 0

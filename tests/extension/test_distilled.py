@@ -41,6 +41,23 @@ def distil(
     return extend_model(vocabulary.folder, base, out, given, silent(), text)
 
 
+def test_text_in_other_languages_teaches_the_new_tokens_to_keep_out_of_it(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
+    ids = torch.tensor([tokenizer.encode(ENGLISH[0], add_special_tokens=False).ids])
+    shares = []
+    for name, replay in (("without", None), ("with", lambda: iter(ENGLISH * 50))):
+        settings = QUICK.model_copy(update={"replay_share": 0.6})
+        given = Extension(init="distilled", distillation=settings)
+        extended = extend_model(
+            tiny_vocabulary.folder, tiny_base, tmp_path / name, given, silent(), text, replay=replay
+        )
+        logits = AutoModelForCausalLM.from_pretrained(extended.model, dtype=torch.float32)(ids).logits
+        shares.append(float(logits.softmax(dim=-1)[..., 410:].sum(dim=-1).mean()))
+    assert shares[1] < 0.9 * shares[0]
+
+
 def rows(extended: ExtendedModel, name: str) -> torch.Tensor:
     return load_file(extended.model / "model.safetensors")[name][410:]
 

@@ -168,6 +168,13 @@ def extend(
         list[str] | None,
         typer.Option(metavar="FILE|DIR|hf:NAME", help="Text for rules that need it; may be given again."),
     ] = None,
+    replay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR|hf:NAME",
+            help="Text in other languages, for --init distilled; may be given again.",
+        ),
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
@@ -179,7 +186,13 @@ def extend(
 
     recipe = settings("extend", set_, extension={"init": init})
     extended = extend_model(
-        vocab, base, out, settings=recipe.extension, corpus=corpus or (), report=live_report()
+        vocab,
+        base,
+        out,
+        settings=recipe.extension,
+        corpus=corpus or (),
+        replay=replay or (),
+        report=live_report(),
     )
     terminal().print(f"The extended model is {extended.model}", soft_wrap=True)
 

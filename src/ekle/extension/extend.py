@@ -52,16 +52,20 @@ def extend_model(
     report: Report,
     documents: Documents | None = None,
     called: str | None = None,
+    replay: Documents | None = None,
 ) -> ExtendedModel:
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
-    `documents` is text in the language to learn; some rules need it. `called` is what the user calls the
-    base, a folder or a hub id. A rule that takes long keeps what it has in a hidden folder beside `out`
-    and goes on from there when it is called again.
+    `documents` is text in the language to learn; some rules need it. `replay` is text in other languages,
+    for the rule that reads some. `called` is what the user calls the base, a folder or a hub id. A rule that
+    takes long keeps what it has in a hidden folder beside `out` and goes on from there when it is called
+    again.
     """
     with whole_folder(out) as folder:
         scratch = out.with_name(f".{out.name}.rows")
-        write_extension(Vocabulary(vocabulary), base, folder, settings, report, documents, scratch, called)
+        write_extension(
+            Vocabulary(vocabulary), base, folder, settings, report, documents, scratch, called, replay
+        )
     return ExtendedModel(out)
 
 
@@ -74,6 +78,7 @@ def write_extension(
     documents: Documents | None = None,
     scratch: Path | None = None,
     called: str | None = None,
+    replay: Documents | None = None,
 ) -> None:
     """Write `folder/model` and `folder/extension.json`.
 
@@ -86,6 +91,7 @@ def write_extension(
         documents: text in the language to learn, for the rules that need it.
         scratch: where a rule that takes long keeps what it has; `folder/parts` if not given.
         called: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
+        replay: text in other languages, for the rule that reads some.
 
     Raises:
         InputError: the rule for the new rows needs text and there is none.
@@ -107,7 +113,13 @@ def write_extension(
         width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
         check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
         known = Known(
-            tokens, fit.used, fit.base, settings, documents or _no_text, lambda: _cutter(vocabulary, base)
+            tokens,
+            fit.used,
+            fit.base,
+            settings,
+            documents or _no_text,
+            lambda: _cutter(vocabulary, base),
+            replay or _no_text,
         )
         tied = OUTPUT_ROWS not in names
         new, made = make_rows(weights, tied, known, scratch or folder / "parts", report)

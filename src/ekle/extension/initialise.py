@@ -41,7 +41,7 @@ class Known:
 
     `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
     bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
-    and `cutter` base and extended tokenizer.
+    `cutter` base and extended tokenizer, and `replay` text in other languages, likewise.
     """
 
     tokens: Sequence[NewToken]
@@ -50,6 +50,7 @@ class Known:
     settings: Extension
     documents: Callable[[], Iterator[str]]
     cutter: Callable[[], Cutter]
+    replay: Callable[[], Iterator[str]] = lambda: iter(())
 
     @cached_property
     def pieces(self) -> list[list[int]]:

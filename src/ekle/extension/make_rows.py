@@ -11,7 +11,7 @@ from ekle.extension.distillation import Distiller
 from ekle.extension.initialise import Known, new_rows
 from ekle.extension.rules.distilled import distilled_rows
 from ekle.extension.rules.statistics import row_statistics
-from ekle.extension.snippets import snippets
+from ekle.extension.snippets import plain_passages, snippets
 from ekle.extension.teacher import layers_at, load_teacher, opening_id
 from ekle.model.row_matrix import RowsOnDisk
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights
@@ -63,6 +63,9 @@ def _distilled(
     cutter = known.cutter()
     first = known.tokens[0].id
     passages = snippets(known.documents(), cutter, first, len(known.tokens), settings, report)
+    share = settings.replay_share / (1 - settings.replay_share)
+    wanted = round(share * sum(len(passage.new) for passage in passages))
+    passages += plain_passages(known.replay(), cutter, wanted, settings.snippet_characters)
     scales = {name: row_statistics(RowsOnDisk(weights, name), known.used).rms for name in start}
     model = load_teacher(weights.folder)
     depth = layers_at(settings.depth, model.config.num_hidden_layers)

@@ -59,6 +59,18 @@ def snippets(
     return kept
 
 
+def plain_passages(documents: Iterable[str], cutter: Cutter, tokens: int, characters: int) -> list[TwoCuts]:
+    """Passages of at most `characters`, whatever they hold, until they have about `tokens` tokens."""
+    kept: list[TwoCuts] = []
+    for text in documents:
+        if tokens <= 0:
+            break
+        cut = [passage for passage in cutter.cut(list(passages(text, characters))) if len(passage.new) > 1]
+        tokens -= sum(len(passage.new) for passage in cut)
+        kept += cut
+    return kept
+
+
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     for text in texts:

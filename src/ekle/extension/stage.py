@@ -28,5 +28,6 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Extende
         report,
         lambda: read_documents(inputs.corpus.train),
         called=inputs.base.name,
+        replay=(lambda: read_documents(inputs.corpus.replay)) if inputs.corpus.replay.exists() else None,
     )
     return ExtendedModel(folder)

@@ -131,6 +131,7 @@ def extend_model(
     *,
     settings: Extension | None = None,
     corpus: Sequence[str] = (),
+    replay: Sequence[str] = (),
     report: Report | None = None,
 ) -> ExtendedModel:
     """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
@@ -141,6 +142,7 @@ def extend_model(
         out: gets model/ (which `AutoModelForCausalLM` loads) and extension.json.
         settings: how the new rows start.
         corpus: text in the language to learn, as `learn_vocabulary` takes it; some rules need it.
+        replay: text in other languages, likewise; `distilled` reads some of it, too.
         report: hears of the progress.
 
     Raises:
@@ -153,11 +155,19 @@ def extend_model(
     from ekle.base.stage import resolve_model
     from ekle.extension.extend import extend_model as extend
 
-    check_sources(corpus)
+    check_sources([*corpus, *replay])
     model = resolve_model(str(base))
     text = (lambda: (document.text for document in documents(corpus))) if corpus else None
+    other = (lambda: (document.text for document in documents(replay))) if replay else None
     return extend(
-        Path(vocabulary), model, Path(out), settings or Extension(), report or silent(), text, str(base)
+        Path(vocabulary),
+        model,
+        Path(out),
+        settings or Extension(),
+        report or silent(),
+        text,
+        str(base),
+        other,
     )
 
 

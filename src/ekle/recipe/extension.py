@@ -87,6 +87,9 @@ class Distillation(Section):
     """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
     output_weight: float = Field(default=1.0, ge=0)
     """Weight of the cross-entropy beside the distance of hidden states, where one row serves both ends."""
+    replay_share: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the tokens that come from other languages' text, if there is some. Text without new tokens
+    teaches their output rows where they do not belong; without it they spoil those languages."""
     save_minutes: float = Field(default=5.0, gt=0)
     """Time between two states to go on from."""
 
