@@ -2,20 +2,24 @@
 
 import copy
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import transformers.modeling_flash_attention_utils as flash
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Qwen3ForCausalLM
 
-from ekle.artifacts import ExtendedModel
+from ekle.artifacts import Corpus, ExtendedModel
 from ekle.errors import TrainingError
 from ekle.model.dora import adapted_layers, attach, refresh_norms
 from ekle.model.rows import split_rows
+from ekle.progress import silent
+from ekle.recipe import make_recipe
 from ekle.recipe.training import Dora, Neftune, Training
 from ekle.training.kernels import (
     choose_attention,
@@ -25,6 +29,7 @@ from ekle.training.kernels import (
     use_kernels,
 )
 from ekle.training.objective import Objective
+from ekle.training.stage import Inputs, run
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 BF16, FP32 = torch.bfloat16, torch.float32
@@ -230,6 +235,31 @@ def test_a_compiled_layer_follows_the_norm(model: Qwen3ForCausalLM, monkeypatch:
                 layer.lora_b.mul_(3)
         refresh_norms(each)
     torch.testing.assert_close(loss_and_gradients(ours, batch)[0], loss_and_gradients(model, batch)[0])
+
+
+def test_a_run_with_compiled_layers_learns_the_same(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_layer = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_layer(self, backend="aot_eager"))
+    settings = {
+        "steps": 2,
+        "batch_size": 2,
+        "gradient_accumulation": 1,
+        "sequence_length": 32,
+        "optimizer": "adamw",
+        "precision": "fp32",
+        "dora": {"rank": 2, "alpha": 2.0},
+    }
+    rows = []
+    for compiles in (False, True):
+        torch._dynamo.reset()
+        recipe = make_recipe({"name": "test", "training": {**settings, "compile": compiles}})
+        (tmp_path / str(compiles)).mkdir()
+        checkpoint = run(recipe, Inputs(tiny_corpus, tiny_extended), tmp_path / str(compiles), silent())
+        rows.append(load_file(checkpoint.rows)["input"])
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    torch.testing.assert_close(*rows, atol=1e-5, rtol=0)
 
 
 def test_evaluation_does_not_compile(model: Qwen3ForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:

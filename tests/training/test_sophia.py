@@ -1,14 +1,20 @@
 """Sophia-G against its algorithm written out, and its estimate against the true curvature."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from ekle.artifacts import Corpus, ExtendedModel
 from ekle.model.loss import chunked_cross_entropy, sample_labels
+from ekle.progress import Report
+from ekle.recipe import make_recipe
 from ekle.training.sophia import Sophia
+from ekle.training.stage import Inputs, run
 
 
 def one_parameter(values: list[float]) -> nn.Parameter:
@@ -217,3 +223,36 @@ def test_a_state_in_half_precision_survives_its_dictionary() -> None:
     assert torch.equal(whole, rest)
     assert third.state[rest]["momentum"].dtype == torch.bfloat16
     assert torch.equal(first.state[whole]["momentum"], third.state[rest]["momentum"])
+
+
+@pytest.mark.parametrize(("rho", "alarms"), [(1e-6, 1), (1e3, 0)])
+def test_a_run_that_clips_nearly_everything_says_so_once(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, rho: float, alarms: int
+) -> None:
+    settings = {
+        "steps": 5,
+        "batch_size": 2,
+        "gradient_accumulation": 1,
+        "sequence_length": 32,
+        "learning_rate": 1e-4,
+        "precision": "fp32",
+        "log_steps": 1,
+        "evaluate_steps": 100,
+        "activation_checkpointing": False,
+        "dora": {"rank": 2, "alpha": 2.0},
+        "sophia": {"rho": rho, "hessian_every": 1},
+    }
+    report = Report(events=tmp_path / "events.jsonl")
+    (tmp_path / "run").mkdir()
+    inputs = Inputs(tiny_corpus, tiny_extended)
+    history = run(
+        make_recipe({"name": "test", "training": settings}), inputs, tmp_path / "run", report
+    ).history
+    shares = [line["clipped_share"] for line in history if "clipped_share" in line]
+    assert len(shares) == 5
+    said = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text("utf-8").splitlines()]
+    warned = [event["text"] for event in said if "Sophia clips" in event.get("text", "")]
+    assert len(warned) == alarms
+    if alarms:
+        assert min(shares[1:]) > 0.95, "the first step has no gradient for A, because B is 0"
+        assert "training.sophia.rho" in warned[0]
