@@ -60,8 +60,8 @@ class Task:
         return f"{self.done:,.0f} {self.unit}".strip()
 
     def left(self) -> str:
-        """The time that is left at this speed, such as "0:12:30 left"; empty where nobody knows."""
-        if not self.total or self.done <= 0:
+        """The time that is left at this speed, such as "0:12:30 left"; empty in the first hundredth."""
+        if not self.total or self.done < self.total / 100:
             return ""
         seconds = (time.monotonic() - self._started) * (self.total - self.done) / self.done
         return f"{timedelta(seconds=round(max(seconds, 0)))} left"

@@ -1,11 +1,24 @@
-"""The training log: one JSON line a logged step, one an evaluation, one a skipped step.
+"""The training log: one JSON line a logged step, an evaluation, a skipped step, a way back.
 
-Logged step: `step`, `loss_per_token`, `bits_per_byte` (both of the text trained on since the line
-before), `grad_norm`, `learning_rate`, `rows_learning_rate`, `clipped_share` (Sophia), `new_row_norm`,
-`tokens_per_second`, `bytes_per_second`, `memory_bytes`, `tokens` (read since the beginning), the same of each
-source (`turkish_tokens`, `replay_tokens`, `instructions_tokens`), `seconds`.
-Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`,
-`held_out_bytes`. Skipped step: `step`, `skipped` (why).
+Logged step:
+    `step`, and `steps` that are planned in all;
+    `loss_per_token`, `bits_per_byte`: of the text trained on since the line before; absent where every step
+        since then was skipped;
+    `grad_norm` before it was clipped, `learning_rate`, `rows_learning_rate`, `clipped_share` (Sophia);
+    `update_to_weight_matrices`, `_magnitudes`, `_rows`: length of the step's update as a share of the
+        weights' (`ekle.training.movement`);
+    `new_row_norm`: mean length of the new input rows;
+    `new_tokens_seen_1`, `_10`, `_100`: share of the new tokens that the text has shown at least so often;
+    `new_rows_near_start`: share whose input row is within 1 % of its length from where it started
+        (`ekle.training.new_tokens`);
+    `tokens_per_second`, `bytes_per_second`, `tokens`, `NAME_tokens` of each source, `seconds`;
+    `memory_bytes` (the most so far), `memory_in_use`, `memory_slope` in bytes a step
+        (`ekle.training.memory`).
+Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`, `held_out_bytes`.
+Skipped step: `step`, `skipped` (why). Way back: `step` (the first that is made again), `went_back_from`,
+`because`, `rate_factor` (of the learning rate from here on).
+
+The evaluation stage hands the whole log on: it is `training.extended` of its report.json.
 """
 
 import json
