@@ -56,6 +56,18 @@ def test_a_base_without_tokenizer_is_refused(stand_ins, recipe_with: Recipes, tm
     _refused(recipe_with(f"base.tokenizer={tmp_path}/base"), tmp_path, TokenizerError, r"no tokenizer\.json")
 
 
+def test_a_base_without_a_chat_template_cannot_write_instructions(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path, text: Path
+) -> None:
+    base = tmp_path / "plain"
+    shutil.copytree(tiny_base, base)
+    (base / "chat_template.jinja").unlink()
+    (tmp_path / "i.jsonl").write_text('{"prompt": "x", "completion": "y"}', "utf-8")
+    settings = [f"base.tokenizer={base}", f"corpus.instructions=['{tmp_path}/i.jsonl']"]
+    recipe = recipe_with(*settings, "training.instruction_share=0.1")
+    _refused(recipe, tmp_path, TokenizerError, "plain has no chat template to write instructions with")
+
+
 def test_a_model_that_is_nowhere_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
     _refused(recipe_with("base.model=./nowhere"), tmp_path, InputError, "no model folder ./nowhere")
 

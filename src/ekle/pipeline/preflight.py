@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, try_to_load_from_cache
 
 from ekle.bpe.base import load_base
-from ekle.errors import CheckpointError, InputError, RecipeError, SpaceError, TextError
+from ekle.errors import CheckpointError, InputError, RecipeError, SpaceError, TextError, TokenizerError
 from ekle.files import read_json
 from ekle.pipeline.stages import Stage
 from ekle.recipe import Recipe
@@ -33,7 +33,13 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     if "corpus" in stages:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
-    rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
+    base = load_base(recipe.base.tokenizer, recipe.base.revision)
+    if recipe.training.instruction_share and not base.chat_template:
+        raise TokenizerError(
+            f"{base.name} has no chat template to write instructions with; "
+            "set training.instruction_share to 0"
+        )
+    rows = base.rows
     model_bytes = _model_bytes(recipe, rows)
     copies = len({"extension", "release"}.intersection(stages))
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
