@@ -86,7 +86,7 @@ def test_no_step_of_training_makes_anything_as_large_as_the_matrix(tied: bool, o
     objective = Objective(model.train(), Neftune(), torch.ones(rows, dtype=torch.long))
     stepper = make_optimizer(objective, learning, Training(optimizer=optimizer))
     ids = torch.randint(0, rows, (1, 20))
-    noise = torch.Generator().manual_seed(0)
+    noise = [torch.Generator().manual_seed(0)]
     with pytest.MonkeyPatch.context() as patch, Allocations() as made:
         patch.setattr(
             "ekle.training.objective.chunk_size", lambda *_: 4
