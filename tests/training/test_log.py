@@ -40,7 +40,7 @@ def test_patience_counts_evaluations_since_the_best() -> None:
 
 
 def tally(nats: float, tokens: int, text_nats: float, text_bytes: int) -> Tally:
-    return Tally(*(torch.tensor(value) for value in (nats, tokens, text_nats, text_bytes)))
+    return Tally(*(torch.tensor(value) for value in (nats, tokens, text_nats, text_bytes, tokens)))
 
 
 def test_figures_are_those_of_the_steps_since_the_last_reading() -> None:
@@ -58,3 +58,18 @@ def test_figures_are_those_of_the_steps_since_the_last_reading() -> None:
     assert figures["loss_per_token"] == pytest.approx(10 / 8)
     assert figures["bits_per_byte"] == pytest.approx(8 / 16 / 0.6931472)
     assert "loss_per_token" not in meter.read(lambda values: values)
+
+
+def test_the_sums_of_half_a_line_lie_in_a_checkpoint() -> None:
+    whole, first, second = (Meter(torch.device("cpu")) for _ in range(3))
+    for part in (tally(1 / 3, 4, 0.1, 10), tally(2.7, 4, 0.2, 6)):
+        for meter in (whole, first):
+            meter.begin_step()
+            meter.add(part)
+            meter.end_step(counts=True)
+        if meter is first:
+            second.load_state_dict(json.loads(json.dumps(first.state_dict())), first=True)
+            first = second
+    figures = [meter.read(lambda values: values) for meter in (whole, second)]
+    for name in ("loss_per_token", "bits_per_byte"):
+        assert figures[0][name] == figures[1][name], "to the last bit"

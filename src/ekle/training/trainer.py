@@ -1,38 +1,34 @@
 """The training loop: transformers' Trainer with our loss, optimiser, checkpoints and log.
 
-What happens in a step, and when something is written, is decided here and not by the Trainer. What a
-checkpoint holds is `ekle.training.run_state`'s, because resuming must be exact; what the log says is
-`ekle.training.log_line`'s.
+When something is evaluated, saved and stopped is decided here and not by the Trainer. What happens in a
+step is `ekle.training.steps`'; what a checkpoint holds is `ekle.training.run_state`'s, because resuming must
+be exact.
 """
 
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from ekle.errors import TrainingError
-from ekle.model.dora import adapted_layers, refresh_norms
-from ekle.page.training_line import brief
+from ekle.model.dora import refresh_norms
 from ekle.progress import Task
 from ekle.training.evaluating import evaluate
 from ekle.training.guard import Guard
-from ekle.training.log_line import LogLine
 from ekle.training.memory import MemoryWatch
 from ekle.training.meter import Meter
-from ekle.training.optimizers import clip_gradients, drop_gradients, make_optimizer
-from ekle.training.packing import Cursor
+from ekle.training.optimizers import make_optimizer
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
 from ekle.training.run_state import WEIGHTS, WHOLE, RunState
 from ekle.training.sharding import is_sharded
-from ekle.training.sophia import Sophia
+from ekle.training.steps import Steps
 from ekle.training.tracking import trackers
 from ekle.training.watch import Watch
 
@@ -60,12 +56,10 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             guard=Guard(parts.settings.guard, parts.report),
             memory=MemoryWatch(processes.device, parts.settings.memory_lines),
         )
-        self._line = LogLine(self.run_state, processes.sum)
+        self._steps = Steps(self.run_state, processes)
         self._samples: list[dict[str, Any]] = []
         self._place = 0
         self._resume: Path | None = None
-        self._fault: str | None = None
-        self._leak: str | None = None
         self._task: Task | None = None
         self._saved = time.monotonic()
 
@@ -95,9 +89,9 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
                 self.evaluate()
             self._saved = time.monotonic()
             self.train()
-        if self._leak:
+        if self._steps.leak:
             raise TrainingError(
-                f"{self._leak}: something leaks; stopped after saving step {self.run_state.step:,}, "
+                f"{self._steps.leak}: something leaks; stopped after saving step {self.run_state.step:,}, "
                 "run again and it goes on from there in a fresh process"
             )
 
@@ -168,105 +162,36 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         self.run_state.read(self._resume)
         self.state.global_step = self.run_state.step
 
-    # One step of the optimiser, from its beginning to its end
-
     def begin_step(self) -> None:
-        """Start the clock; every k-th step, and when the adapters begin, estimate the curvature first."""
-        state, every = self.run_state, self.parts.settings.sophia.hessian_every
-        state.meter.begin_step()
-        self._line.begin_step()
+        """A step of the optimiser begins."""
         self._place = 0
-        is_due = state.step % every == 0 or state.step == self._rows_alone
-        if isinstance(state.optimizer, Sophia) and is_due:
-            model, batch = self.model_wrapped, self._samples[0]
-            model.train()
-            state.passes.estimate_curvature(model, batch, state.optimizer, self._resting())
+        self._steps.begin(self.model_wrapped, self._samples[0])
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
-        """Clip; drop the gradients of a step that the guard would not have."""
-        state = self.run_state
-        state.passes.finish()
-        drop_gradients(self._resting())
-        norm = clip_gradients(self.parts.objective.parameters(), self.parts.settings.gradient_clip)
-        self._line.see_gradient(norm)
-        loss = state.meter.step_loss(self.processes.sum)
-        self._fault = state.guard.why_skip(state.step + 1, loss, norm.item())
-        if self._fault is not None:
-            drop_gradients(self.parts.objective.parameters())
-            self._write(state.step + 1, {"skipped": self._fault})
-        return norm
-
-    @property
-    def _rows_alone(self) -> int:
-        """Steps, at the start, in which only the new rows learn."""
-        return math.ceil(self.parts.settings.rows_first * self.parts.settings.steps)
-
-    def _resting(self) -> list[nn.Parameter]:
-        """What does not learn in this step; an optimiser keeps no momentum and no curvature of it."""
-        if self.run_state.step >= self._rows_alone:
-            return []
-        return [part for _, layer in adapted_layers(self.parts.objective) for part in layer.parameters()]
+        return self._steps.clip()
 
     def end_step(self) -> None:
-        """Stop the clock, write the log, and say what is due after this step, unless it leads back."""
-        state, settings = self.run_state, self.parts.settings
-        state.step = step = int(self.state.global_step)
-        state.meter.end_step(counts=self._fault is None)
-        if self._fault is None:
-            self.parts.new_tokens.count(batch["input_ids"] for batch in self._samples)
-        state.cursor = Cursor(**self._samples[-1]["cursor"])
+        """A step of the optimiser is done: say what is due after it, unless it has led back."""
+        state, settings, before = self.run_state, self.parts.settings, self.run_state.step
+        note = self._steps.end(self._samples)
         assert self._task is not None
-        if state.guard.must_go_back:
-            self._go_back()
+        self._task.advance(state.step - before, note)
+        if state.step != self.state.global_step:
+            self.state.global_step = state.step
+            self.control.should_training_stop = False  # the Trainer may have seen the last step
             return
-        last = step >= settings.steps
-        self._task.advance(1, self._log(step) if self._line.is_due(step) else "")
+        last = state.step >= settings.steps
         if self.parts.held_out is not None:
-            self.control.should_evaluate = last or step % settings.evaluate_steps == 0
-        due = time.monotonic() - self._saved > 60 * settings.checkpoint_minutes
-        self.control.should_save = last or step % settings.checkpoint_steps == 0 or self.processes.any(due)
-        if self._leak:
+            self.control.should_evaluate = last or state.step % settings.evaluate_steps == 0
+        due = self.processes.any(time.monotonic() - self._saved > 60 * settings.checkpoint_minutes)
+        self.control.should_save = last or due or state.step % settings.checkpoint_steps == 0
+        if self._steps.leak:
             self.control.should_save = self.control.should_training_stop = True
-
-    def _go_back(self) -> None:
-        """Go on from the last checkpoint, more slowly and with other text; the log forgets the way there."""
-        state, reason = self.run_state, str(self._fault)
-        came_from = state.go_back(reason)
-        self.state.global_step = state.step
-        self.control.should_training_stop = False  # the Trainer may have seen the last step
-        if self.processes.is_main:
-            self.parts.history.cut(state.step)
-        figures = {"went_back_from": came_from, "because": reason, "rate_factor": state.guard.rate}
-        self._write(state.step + 1, figures)
-        self.parts.report.say(
-            f"back from step {came_from:,} to the checkpoint of step {state.step:,}, and on with "
-            f"{state.guard.rate:g} times the learning rate",
-            step=state.step,
-        )
-        assert self._task is not None
-        self._task.advance(state.step + 1 - came_from)
-
-    def _log(self, step: int) -> str:
-        """Write one line; what of it belongs to the bar."""
-        figures = self._line.figures()
-        if "clipped_share" in figures and step > self.parts.settings.warmup * self.parts.settings.steps:
-            self.run_state.guard.see_clipping(step, figures["clipped_share"])
-        self._write(step, figures)
-        leak = self.run_state.memory.leak(self.parts.settings.steps - step, self.parts.report)
-        if self.processes.any(leak is not None):
-            self._leak = leak or "memory grows in another process"
-        return brief(figures)
-
-    def _write(self, step: int, figures: dict[str, Any]) -> None:
-        if self.processes.is_main:
-            self.parts.history.append({"step": step, **figures})
-
-    # Saving
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._saved, state = time.monotonic(), self.run_state
         state.gather(self.processes.sum)
-        state.finished = bool(self.control.should_training_stop) and not self._leak
+        state.finished = bool(self.control.should_training_stop) and not self._steps.leak
         size, best = state.size(WHOLE), state.watch.best_step
         self.parts.checkpoints.save(state.step, state.write, size, best)
 
