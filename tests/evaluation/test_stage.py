@@ -7,7 +7,7 @@ import pytest
 
 from ekle.artifacts import Corpus
 from ekle.errors import CheckpointError
-from ekle.evaluation import subjects
+from ekle.evaluation import models, subjects
 from ekle.evaluation.stage import Inputs, run
 from ekle.progress import silent
 
@@ -21,6 +21,12 @@ def inputs(tiny_corpus, tiny_vocabulary, tiny_base_model, tiny_extended, tiny_ch
 def evaluated(recipe, inputs, tmp_path):
     (tmp_path / "6-evaluation").mkdir()
     return run(recipe, inputs, tmp_path / "6-evaluation", silent())
+
+
+def forget_speed(figures):
+    """Leave out how fast the models were, and what follows from that."""
+    del figures["inference"]["prefill"], figures["inference"]["generation"]
+    del figures["criteria"], figures["verdict"]
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -86,9 +92,8 @@ def test_two_runs_give_the_same_figures(recipe, inputs, evaluated, tmp_path):
     (tmp_path / "again").mkdir()
     first, second = evaluated.figures, run(recipe, inputs, tmp_path / "again", silent()).figures
     for figures in (first, second):
-        # How fast it went, and what follows from that.
         del figures["tokens"]["speed"], figures["tokens"]["decoding"]
-        del figures["inference"]["prefill"], figures["inference"]["generation"], figures["criteria"]
+        forget_speed(figures)
     assert first == second
 
 
@@ -106,6 +111,32 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(recipe, inputs, eval
     run(recipe, inputs, evaluated.folder, silent())
     assert set(loaded) == {"trained"}
     assert (evaluated.folder / "report.json").exists()
+
+
+def test_whichever_part_is_missing_it_alone_is_measured_again(recipe, inputs, evaluated):
+    before = evaluated.figures
+    names = ("divergence-extended", "samples-trained", "judged", "speeds", "overlap", "morphology")
+    for name in names:
+        (evaluated.folder / "parts" / f"{name}.json").unlink()
+    kept = {path.name: path.stat().st_mtime_ns for path in (evaluated.folder / "parts").iterdir()}
+    after = run(recipe, inputs, evaluated.folder, silent()).figures
+    for figures in (before, after):
+        forget_speed(figures)
+    assert after == before
+    assert all((evaluated.folder / "parts" / name).stat().st_mtime_ns == time for name, time in kept.items())
+
+
+def test_what_was_measured_before_an_interruption_is_kept(recipe, inputs, tmp_path, monkeypatch):
+    def interrupted(model, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "draw_samples", interrupted)
+    (tmp_path / "6-evaluation").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, inputs, tmp_path / "6-evaluation", silent())
+    kept = {path.stem for path in (tmp_path / "6-evaluation" / "parts").iterdir()}
+    assert {"tokens", "morphology", "overlap", "likelihood-base", "generation-base"} <= kept
+    assert not (tmp_path / "6-evaluation" / "report.json").exists()
 
 
 def test_parts_of_other_settings_or_inputs_are_measured_again(recipe, inputs, evaluated, tmp_path):

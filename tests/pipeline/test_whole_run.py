@@ -46,6 +46,10 @@ context = 64
 bytes_per_text = 400
 new_tokens = 4
 prompts = ["Sabah"]
+samples = 2
+sample_tokens = 4
+speed_passages = 2
+speed_characters = 40
 resamples = 20
 """
 
@@ -129,10 +133,14 @@ def test_evaluate_measures_a_run_against_its_base(
 ) -> None:
     arguments = ["evaluate", str(runs / "whole"), "--against", str(_bases[False])]
     settings = ["evaluation.context=64", "evaluation.bytes_per_text=200", "evaluation.prompts=[]"]
+    settings += ["evaluation.speed_passages=0"]
     arguments += ["--text", str(runs.parent / "turkish.txt"), "--out", str(tmp_path / "out")]
     assert main([*arguments, *(word for s in settings for word in ("--set", s))]) == 0
     assert "fewer tokens" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.html").is_file()
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert list(report["likelihood"]) == ["base", "extended", "trained"]
+    assert report["overlap"]["turkish"]["overlapping"]["value"] > 0.5  # the run learned from this text
 
 
 @pytest.mark.skipif(
