@@ -10,6 +10,7 @@ stand in `page.py`.
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def main() -> None:
     lines = ["| what | plan, bytes | measured, bytes | apart | highest |", "|---|---:|---:|---:|---|"]
     console = Console(width=160, highlight=False)
     console.print(*lines, sep="\n")
-    for row in [*small(), *(whole() if options.whole else [])]:
+    for row in itertools.chain(small(), whole() if options.whole else ()):
         lines.append(row.line())
         console.print(lines[-1])
     if options.out:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from ekle.model.dora import attach, refresh_norms
@@ -21,7 +21,7 @@ from ekle.progress import silent
 from ekle.recipe.training import Training
 from ekle.training.meter import Meter
 from ekle.training.objective import Objective
-from ekle.training.optimizers import drop_gradients, make_optimizer
+from ekle.training.optimizers import clip_gradients, drop_gradients, make_optimizer
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
 from ekle.training.sophia import Sophia
@@ -48,7 +48,8 @@ class Engine:
         meter = Meter(self.device)
         for place in range(len(self.batches)):
             self.passes.learn(self.objective, self.batches, place, meter)
-        nn.utils.clip_grad_norm_(self.objective.parameters(), self.settings.gradient_clip)
+        self.passes.finish()
+        clip_gradients(self.objective.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         refresh_norms(self.objective)
         drop_gradients(self.objective.parameters())

@@ -12,11 +12,16 @@ from ekle.recipe import make_recipe
 from ekle.training import room, stage
 from ekle.training.room import sequences_at_once
 from ekle.training.stage import Inputs, run
+from ekle.training.step_batch import share_out
 
 
 def recipe(**changes: Any) -> Any:
     settings = {"sequence_length": 256, "dora": {"rank": 8, "alpha": 8.0}, **changes}
     return make_recipe({"name": "x", "training": settings, "evaluation": {"context": 64}})
+
+
+def at_once(recipe: Any, extended: ExtendedModel, report: Report) -> int:
+    return sequences_at_once(recipe, extended, share_out(recipe.training, 1, None), 1, report)
 
 
 @pytest.fixture
@@ -33,16 +38,16 @@ def test_without_a_gpu_the_recipe_decides(
     tiny_extended: ExtendedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "gpu_here", lambda: None)
-    assert sequences_at_once(recipe(), tiny_extended, 1, silent()) == 8
-    assert sequences_at_once(recipe(micro_batch_size=3), tiny_extended, 1, silent()) == 3
-    assert sequences_at_once(recipe(micro_batch_size=30), tiny_extended, 1, silent()) == 8
+    assert at_once(recipe(), tiny_extended, silent()) == 8
+    assert at_once(recipe(micro_batch_size=3), tiny_extended, silent()) == 3
+    assert at_once(recipe(micro_batch_size=30), tiny_extended, silent()) == 8
 
 
 def test_fewer_sequences_go_through_a_smaller_gpu(tiny_extended: ExtendedModel, gpu: Any) -> None:
     found = []
     for size in (700_000_000, 609_000_000, 606_000_000):
         gpu(size)
-        found.append(sequences_at_once(recipe(), tiny_extended, 1, silent()))
+        found.append(at_once(recipe(), tiny_extended, silent()))
     assert found[0] == 8
     assert found == sorted(found, reverse=True)
     assert found[-1] < 8
@@ -50,7 +55,7 @@ def test_fewer_sequences_go_through_a_smaller_gpu(tiny_extended: ExtendedModel, 
 
 def test_what_the_recipe_allows_is_not_exceeded(tiny_extended: ExtendedModel, gpu: Any) -> None:
     gpu(10**9)
-    assert sequences_at_once(recipe(micro_batch_size=2), tiny_extended, 1, silent()) == 2
+    assert at_once(recipe(micro_batch_size=2), tiny_extended, silent()) == 2
 
 
 def test_a_gpu_that_is_too_small_is_refused_with_the_plan_before_anything_is_loaded(
@@ -75,4 +80,4 @@ def test_a_gpu_that_is_too_small_is_refused_with_the_plan_before_anything_is_loa
 def test_the_refusal_names_no_setting_where_none_helps(tiny_extended: ExtendedModel, gpu: Any) -> None:
     gpu(4_000_000)
     with pytest.raises(TrainingError, match=r"a smaller base\.model"):
-        sequences_at_once(recipe(dora={"rank": 4000, "alpha": 1.0}), tiny_extended, 1, silent())
+        at_once(recipe(dora={"rank": 4000, "alpha": 1.0}), tiny_extended, silent())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ekle.training.processes import Processes
-from ekle.training.run_state import WEIGHTS, RunState
+from ekle.training.run_state import RunState
 from ekle.training.sharding import measure
 
 
@@ -30,7 +30,7 @@ def evaluate(state: RunState, processes: Processes) -> tuple[dict[str, Any], boo
     text = f"step {step:,}: {found:.4f} bits per byte on held-out text"
     better = watch.see(step, found)
     if better:
-        parts.checkpoints.save_best(step, state.write_weights, state.size(WEIGHTS))
+        parts.checkpoints.save_best(step, state.write_weights, state.weights_bytes)
     if not better and watch.best is not None:
         text += f" (best: {watch.best:.4f} at step {watch.best_step:,})"
     if processes.is_main:

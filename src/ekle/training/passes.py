@@ -119,14 +119,17 @@ class Passes:
         Raises:
             TrainingError: a single sequence does not fit.
         """
-        ids = torch.zeros(self.at_once, self._sizes.length, dtype=torch.long)
-        positions, numbers = torch.arange(ids.shape[1]).expand_as(ids), range(len(ids))
-        batch = {"input_ids": ids, "labels": ids, "position_ids": positions, "numbers": numbers}
+        length = self._sizes.length
+        ids = torch.zeros(self.at_once, length, dtype=torch.long)
+        # Two documents a sequence: only then is there a mask, and room is taken for it.
+        positions = (torch.arange(length) % -(-length // 2)).expand_as(ids)
+        batch = {"input_ids": ids, "labels": ids, "position_ids": positions, "numbers": range(len(ids))}
 
         def attempt() -> None:
             held = torch.empty(later, dtype=torch.uint8, device=self._device)
             inputs, numbers = next(self._parts(batch, len(ids)))
-            self._backward(self._objective(**inputs, noise=self._generators("probe", numbers))[0])
+            for _ in range(2):  # the second finds the gradients of the first, as most passes of a step do
+                self._backward(self._objective(**inputs, noise=self._generators("probe", numbers))[0])
             del held
 
         self._objective.train()  # or activation checkpointing rests

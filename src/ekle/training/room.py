@@ -11,9 +11,12 @@ from ekle.planning.plan import Plan, as_it_stands, make_plan, remedies
 from ekle.planning.shapes import read_shape
 from ekle.progress import Report
 from ekle.recipe import Recipe
+from ekle.training.step_batch import StepBatch
 
 
-def sequences_at_once(recipe: Recipe, extended: ExtendedModel, gpus: int, report: Report) -> int:
+def sequences_at_once(
+    recipe: Recipe, extended: ExtendedModel, sizes: StepBatch, processes: int, report: Report
+) -> int:
     """Sequences of a batch that go through at once, by plan; without a GPU as many as the recipe allows.
 
     What the plan cannot know, gaps between tensors, is left to the way back that training has when memory
@@ -23,13 +26,20 @@ def sequences_at_once(recipe: Recipe, extended: ExtendedModel, gpus: int, report
         TrainingError: the tensors of single sequences exceed the memory of the GPU; the lines of the plan
             are said before.
     """
-    found = gpu_here()
-    allowed = recipe.training.micro_batch_size
+    settings, found = recipe.training, gpu_here()
+    allowed = settings.micro_batch_size
     if found is None:
-        return recipe.training.batch_size if allowed == "auto" else min(allowed, recipe.training.batch_size)
+        return sizes.batch_size if allowed == "auto" else min(allowed, sizes.batch_size)
     shape = read_shape(extended.model / "config.json")
-    new_rows = shape.rows - extended.first_new_id
-    recipe = recipe.model_copy(update={"vocabulary": recipe.vocabulary.model_copy(update={"size": new_rows})})
+    new_rows = {"size": shape.rows - extended.first_new_id}
+    shared = {"batch_size": sizes.batch_size, "gradient_accumulation": sizes.accumulation}
+    recipe = recipe.model_copy(
+        update={
+            "vocabulary": recipe.vocabulary.model_copy(update=new_rows),
+            "training": settings.model_copy(update=shared),
+        }
+    )
+    gpus = processes if settings.parallel == "fsdp" else 1
     shape, gpu = replace(shape, rows=extended.first_new_id), sized_gpu(*found)
     plan = as_it_stands(recipe, shape, gpu, gpus)
     if plan.tensors > gpu.bytes:

@@ -36,8 +36,6 @@ from ekle.training.passes import Passes
 from ekle.training.schedule import rate_factor
 from ekle.training.watch import Watch
 
-WEIGHTS, WHOLE = 1, 3  # values a checkpoint holds for each that learns; both optimisers keep two besides
-
 
 @dataclass
 class RunState:
@@ -61,10 +59,16 @@ class RunState:
     cursor: Cursor = field(default_factory=Cursor)
     schedule: LambdaLR | None = None
 
-    def size(self, values: int) -> int:
-        """Bytes that so many values of each learning parameter take."""
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all that learns."""
         learning = (p for p in self.parts.objective.parameters() if p.requires_grad)
-        return values * sum(p.numel() * p.element_size() for p in learning)
+        return sum(p.numel() * p.element_size() for p in learning)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimiser's state: two averages of each number that learns, at most."""
+        return self.weights_bytes * (1 if self.parts.settings.state_precision == "bf16" else 2)
 
     def write(self, folder: Path) -> None:
         """Fill a checkpoint folder; for all processes (`ekle.model.spread`), the first alone writes."""

@@ -91,7 +91,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     processes.wait()
 
     sizes = share_out(settings, processes.count, progress.get("sequences"))
-    at_once = sequences_at_once(recipe, inputs.extended, processes.count, report)
+    at_once = processes.least(sequences_at_once(recipe, inputs.extended, sizes, processes.count, report))
     dtype = _precision(recipe, device, report)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
@@ -134,7 +134,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
             ),
             processes,
         )
-        training.run_state.passes.at_once = min(at_once, sizes.batch_size)
+        training.run_state.passes.at_once = at_once
         with float32_products(settings, device):
             training.run(resume)
     if processes.is_main:

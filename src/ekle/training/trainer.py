@@ -26,7 +26,7 @@ from ekle.training.optimizers import make_optimizer
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
 from ekle.training.processes import Processes
-from ekle.training.run_state import WEIGHTS, WHOLE, RunState
+from ekle.training.run_state import RunState
 from ekle.training.sharding import is_sharded
 from ekle.training.steps import Steps
 from ekle.training.tracking import trackers
@@ -80,7 +80,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
             if self.run_state.finished:
                 return
         elif self._may_try:
-            self.run_state.passes.probe(later=self.run_state.size(WHOLE - WEIGHTS))
+            self.run_state.passes.probe(later=self.run_state.state_bytes)
         if self.processes.is_main:
             self._track()
         left = self.parts.settings.steps - self.run_state.step
@@ -192,7 +192,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         self._saved, state = time.monotonic(), self.run_state
         state.gather(self.processes.sum)
         state.finished = bool(self.control.should_training_stop) and not self._steps.leak
-        size, best = state.size(WHOLE), state.watch.best_step
+        size, best = state.weights_bytes + state.state_bytes, state.watch.best_step
         self.parts.checkpoints.save(state.step, state.write, size, best)
 
 
