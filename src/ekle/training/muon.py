@@ -11,7 +11,7 @@ What it suits here:
 - A (r, in) and B (out, r), each by itself. The change of B A is dB A + B dA, whose spectral norm is at most
   |dB| |A| + |B| |dA|, so bounding the factors bounds what the layer feels. To orthogonalise the change of the
   product instead would need a matrix of the size of W. The cost is 5 (4 r^2 n + 2 r^3) operations a factor,
-  with n the longer side: for r = 512 on Qwen3-8B about 1.5 10^13 a step, below 1 % of a step of 65,536 tokens.
+  with n the longer side: for r = 512 on Qwen3-8B about 1.5 10^13 a step, below 1 % of one of 65,536 tokens.
 - not the magnitudes, which are vectors;
 - not the new rows: a row is one token's, most rows have no gradient in a step, and a step with equal singular
   values would move them all. Embeddings and heads go to AdamW in both papers as well.
