@@ -23,6 +23,7 @@ model = "{base}"
 [corpus]
 sources = ["{text}"]
 replay = ["{english}"]
+instructions = ["{chats}"]
 word_lists = []
 held_out = 0.2
 [vocabulary]
@@ -31,6 +32,8 @@ min_count = 2
 languages = {{}}
 [training]
 steps = 4
+instruction_share = 0.3
+source_weights = {{ "{text}" = 1 }}
 batch_size = 2
 gradient_accumulation = 1
 sequence_length = 32
@@ -63,9 +66,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> 
     english = [f"{number}. {line}" for number in range(8) for line in ENGLISH]
     (root / "turkish.txt").write_text("\n".join(turkish), encoding="utf-8")
     (root / "english.txt").write_text("\n".join(english), encoding="utf-8")
-    recipe = RECIPE.format(
-        base=_bases[False], text=root / "turkish.txt", english=root / "english.txt", size=SIZE
-    )
+    chats = ({"instruction": "Devam et.", "input": line, "output": f"{line} Sonra"} for line in TURKISH)
+    (root / "chats.jsonl").write_text("\n".join(map(json.dumps, chats)), encoding="utf-8")
+    texts = {"text": root / "turkish.txt", "english": root / "english.txt", "chats": root / "chats.jsonl"}
+    recipe = RECIPE.format(base=_bases[False], size=SIZE, **texts)
     (root / "whole.toml").write_text(recipe, encoding="utf-8")
     assert main(["run", str(root / "whole.toml"), "--runs", str(root / "runs")]) == 0
     return root / "runs"
@@ -76,6 +80,14 @@ def test_every_stage_is_made_and_has_something_to_show(runs: Path) -> None:
     assert [row.stage for row in rows] == list(ORDER)
     assert {row.state for row in rows} == {"made"}
     assert all(row.figures for row in rows)
+
+
+def test_training_has_read_every_kind_of_text(runs: Path) -> None:
+    about = json.loads((runs / "whole" / "5-training" / "training.json").read_text("utf-8"))
+    read = {name: about[name] for name in about if name.endswith("_tokens") and name != "new_tokens"}
+    assert sorted(read) == ["instructions_tokens", "replay_tokens", "turkish-1_tokens"]
+    assert all(read.values())
+    assert sum(read.values()) == about["tokens"] == 4 * 2 * 32
 
 
 def test_the_released_model_loads_with_its_rows_and_its_tokenizer(runs: Path) -> None:

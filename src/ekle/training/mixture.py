@@ -90,22 +90,27 @@ def read_easy_first(
 def _own(
     recipe: Recipe, corpus: Corpus, share: float, encode: Encode, start: int, present: Present | None
 ) -> list[Source]:
-    """The sources in the language to learn: one, or one for each weight."""
+    """The sources in the language to learn: one, or one for each weight, numbered as the corpus has them."""
     weights = recipe.training.source_weights
     if not weights:
         lines = Lines(corpus.train, recipe.seed)
         return [Source(_TURKISH, share, Documents(lines, encode, start, present))]
-    stretches, sources = corpus.stretches, []
-    for name, weight in weights.items():
-        lines = Lines(corpus.train, recipe.seed, stretches.get(name, (0, 0)))
-        if not len(lines):
-            raise TrainingError(
-                f"the corpus has no document of {name}; raise corpus.max_bytes, which may have been used up "
-                f"before it, or take {name} out of corpus.sources and training.source_weights"
-            )
-        documents = Documents(lines, encode, start, present)
-        sources.append(Source(f"{_TURKISH}:{name}", share * weight / sum(weights.values()), documents))
-    return sources
+    stretches = corpus.stretches
+    if missing := [name for name in weights if name not in stretches]:
+        raise TrainingError(
+            f"the corpus has no document of {', '.join(missing)}; raise corpus.max_bytes, which may "
+            "have been used up before, or take it out of corpus.sources and training.source_weights"
+        )
+    total = sum(weights.values())
+    return [
+        Source(
+            f"{_TURKISH}-{number}",
+            share * weights[name] / total,
+            Documents(Lines(corpus.train, recipe.seed, stretch), encode, start, present),
+        )
+        for number, (name, stretch) in enumerate(stretches.items(), start=1)
+        if name in weights
+    ]
 
 
 def _lines_of(path: Path, seed: int, report: Report, what: str) -> Lines | None:
