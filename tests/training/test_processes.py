@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 2,
     "sequence_length": 40,
     "learning_rate": 1e-3,
+    "gradient_clip": 0.2,  # shorter than most gradients here
     "precision": "fp32",
     "tf32": False,
     "evaluate_steps": 3,
