@@ -96,7 +96,7 @@ def test_a_line_of_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     with Report(console).task("training", total=10, unit="steps") as task:
         task.advance()
-    assert "0:15:00 left" in text.getvalue()
+    assert "10 %, 100.0 s each, 0:15:00 left" in text.getvalue()
 
 
 def test_bars_move_in_a_notebook_with_widgets_and_nowhere_else_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,12 @@ class Task:
         self._report._moved(self, note)
 
     def rate(self) -> str:
-        """The speed so far, such as "12.3 steps/s"; bytes are given as "4.5 MB/s" (10^6)."""
+        """The speed so far, such as "12.3 steps/s" or "14.2 s each"; bytes as "4.5 MB/s" (10^6)."""
         speed = self.done / max(time.monotonic() - self._started, 1e-9)
         if self.unit == "bytes":
             return f"{speed / 1e6:,.1f} MB/s"
+        if 0 < speed < 1:
+            return f"{1 / speed:,.1f} s each"
         return f"{speed:,.1f} {self.unit}/s" if speed < 100 else f"{speed:,.0f} {self.unit}/s"
 
     def share(self) -> str:
