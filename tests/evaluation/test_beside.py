@@ -10,7 +10,7 @@ from tiny import ENGLISH, byte_level
 from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.bpe.compare import load_tokenizer
 from ekle.cli import main
-from ekle.errors import CheckpointError, InputError
+from ekle.errors import CheckpointError, InputError, TextError
 from ekle.evaluation.beside import measure_beside
 from ekle.evaluation.folders import evaluate_folder
 from ekle.evaluation.texts import Texts
@@ -100,6 +100,32 @@ def test_a_tokenizer_with_more_ids_than_the_model_has_rows_is_refused_before_any
     with pytest.raises(CheckpointError, match="410 embedding rows but a token with id 429"):
         evaluate_folder(broken, tiny_base, texts, settings, tmp_path / "out", silent())
     assert not (tmp_path / "out").exists()
+
+
+def test_gold_and_pairs_are_read_before_anything_is_measured(
+    tiny_base: Path, texts: dict[str, Path], settings: Evaluation, tmp_path: Path
+) -> None:
+    (tmp_path / "few.tsv").write_text("Gel!\tCome!\n", "utf-8")
+    (tmp_path / "bad.tsv").write_text("evler ev ler\n", "utf-8")
+    for key, name, message in (("parallel", "few.tsv", "too few"), ("gold", "bad.tsv", "no tab")):
+        asked = settings.model_copy(update={key: [str(tmp_path / name)]})
+        with pytest.raises(TextError, match=message):
+            evaluate_folder(tiny_base, tiny_base, texts, asked, tmp_path / "out", silent())
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_translate_what_the_user_gives(
+    tiny_base: Path, texts: dict[str, Path], settings: Evaluation, tmp_path: Path
+) -> None:
+    pairs = [f"Kedi {number} geldi.\tCat {number} came.\n" for number in range(11)]
+    (tmp_path / "pairs.tsv").write_text("".join(pairs), "utf-8")
+    more = {"parallel": [str(tmp_path / "pairs.tsv")], "prompts": [], "shots": 1}
+    asked = settings.model_copy(update={**more, "batch_size": 16, "speed_passages": 0})
+    figures = evaluate_folder(tiny_base, tiny_base, texts, asked, tmp_path / "out", silent()).figures
+    base, extended = figures["translation"]["base"]["tr-en"], figures["translation"]["extended"]["tr-en"]
+    assert base["pairs"] == 10 and base["bleu"] == extended["bleu"]
+    assert extended["chrf_change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert "generated" not in figures and "prefill" not in figures["inference"]
 
 
 def test_the_command_takes_others_by_name_and_by_folder(

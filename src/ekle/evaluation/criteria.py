@@ -14,7 +14,7 @@ from ekle.page.wording import amount, percent
 
 Figures = Mapping[str, Any]
 
-IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
+_IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
 """Keys of the rows whose value is a number in the unit of the definition; all others are shares."""
 
 _STEPS, _HOURS = 2_000, 12
@@ -51,8 +51,8 @@ def criteria(figures: Figures) -> list[dict[str, Any]]:
     """The table, from the content of report.json.
 
     Returns:
-        Rows with `key`, `group`, `name`, `target`, `definition`; where it was measured `value`, `met` and,
-        where there is an interval, `certain`; otherwise `why`; and perhaps a `note`.
+        Rows with `key`, `group`, `name`, `target`, `definition`, `unit` (share or number); where it was
+        measured `value`, `met` and, where there is an interval, `certain`; otherwise `why`; perhaps a `note`.
     """
     return [
         _row(one) for part in (_tokens, _training, _language, _knowledge, _inference) for one in part(figures)
@@ -61,6 +61,7 @@ def criteria(figures: Figures) -> list[dict[str, Any]]:
 
 def _row(one: Criterion) -> dict[str, Any]:
     row: dict[str, Any] = {key: getattr(one, key) for key in ("key", "group", "name", "target", "definition")}
+    row["unit"] = "number" if one.key in _IN_UNITS else "share"
     if one.value is None:
         row["why"] = one.why
     else:
@@ -150,7 +151,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         "No exploding or vanishing gradient",
         "none",
         f"the largest factor between a logged gradient norm and the median of all; below {_SPREAD:g}, and no "
-        "step skipped for a gradient that was not finite",
+        "step skipped",
         max(max(norms) / middle, middle / max(min(norms), 1e-30)) if middle else None,
         below=_SPREAD,
         also=not skipped,

@@ -14,10 +14,12 @@ from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
 from ekle.evaluation.texts import Texts, file_texts
+from ekle.evaluation.translation import choose_pairs, read_pairs
 from ekle.evaluation.untouched import record_of
 from ekle.files import read_json
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
+from ekle.turkish.gold import read_gold
 
 _NAME = re.compile(r"[\w.+@-][\w.+@ -]*")  # a name is a key of the report and part of a file's name
 
@@ -53,7 +55,7 @@ def evaluate_folder(
 
     Raises:
         InputError: no text is named, a folder is absent, or a name is taken or no name.
-        TextError: a text cannot be read.
+        TextError: a text cannot be read, or gold or pairs are not in a form that is known.
         TokenizerError, CheckpointError: a folder is damaged, or its tokenizer and its rows disagree.
         RunFolderError: `out` holds something else.
     """
@@ -76,6 +78,7 @@ def evaluate_folder(
     tokenizers = {name: load_tokenizer(place) for name, place in beside.items()}
     for subject in subjects:
         subject.check()
+    _check_files(settings)
     files = [Path(file) for file in (*settings.gold, *settings.parallel)]
     folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
     plan = Plan(
@@ -106,6 +109,14 @@ def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
         if not documents:
             raise TextError(f"{source} holds no text to measure on; give another")
     return measured
+
+
+def _check_files(settings: Evaluation) -> None:
+    """Read gold and pairs once before anything is measured, because what comes first may take hours."""
+    for file in settings.gold:
+        read_gold(Path(file))
+    if settings.parallel:
+        choose_pairs(read_pairs(settings.parallel), settings)
 
 
 def _check_names(beside: Mapping[str, Path | str]) -> None:

@@ -1,22 +1,7 @@
 """Measuring everything there is to measure, and writing it down once for machines and once for people.
 
-`report.json` has these keys; one that was not measured is absent:
-
-format        1; grows when a key changes its meaning
-title, ekle   what was evaluated, and by which version
-settings      the recipe's [evaluation]
-texts         by kind and name: documents and bytes
-models        by model: parameters, and how many of them are rows
-vocabulary    what the vocabulary stage reported, without its long lists: size, profile, growth, trades, ...
-tokens        see `tokens.measure_tokens`
-drift         see `drift.measure_preservation`
-untouched     see `untouched.recheck`
-likelihood    see `likelihood.compare_losses`; by model
-generation    see `generation.generate_samples`; by model
-training      `base` and `extended`: the logs of both trainings
-verdict       sentences: kind and text
-
-A compared figure is an object with `value`, and `low` and `high` where its 95 % interval is known.
+`report.json` has the keys that docs/report.md lists; one that was not measured is absent. A compared figure
+is an object with `value`, and `low` and `high` where its 95 % interval is known.
 """
 
 from importlib.metadata import version

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
-from ekle.evaluation.criteria import IN_UNITS
 from ekle.evaluation.names import last_of_ours
 from ekle.page.wording import amount, counted, percent, signed
 
@@ -172,7 +171,7 @@ def _criteria(figures: dict[str, Any]) -> Table | None:
             table.add_row(row["name"], row["target"], "", "", row["why"])
             continue
         value = row["value"]["value"]
-        number = f"{value:.2f}" if row["key"] in IN_UNITS else percent(value)
+        number = f"{value:.2f}" if row["unit"] == "number" else percent(value)
         said = ("yes" if row["met"] else "no") + ("" if row.get("certain", True) else ", unsure")
         met = Text(said, style="green" if row["met"] else "red")
         table.add_row(row["name"], row["target"], number, met, row.get("note", ""))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ekle.files import read_json
 from ekle.recipe import Recipe
+from ekle.release.measured import measured
 
 _USE = """\
 ```python
@@ -56,6 +57,7 @@ def model_card(
     if origin.name == "tiny":
         parts.append("The model is a toy that shows the procedure; only its tokenizer is of use.")
     parts += [table for table in (_tokens(figures), _bits_per_byte(figures)) if table]
+    parts += measured(figures)
     training = recipe.training
     parts.append(
         f"Training: at most {training.steps:,} steps, DoRA rank {training.dora.rank}, NEFTune alpha "
