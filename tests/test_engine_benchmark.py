@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.curves import Line, Panel, ticks, write_curves
 from benchmarks.engine import arms
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.compute import step_cost
-from benchmarks.engine.curves import Line, Panel, ticks, write_curves
 from benchmarks.engine.sizes import size_named
 from benchmarks.engine.translate import WIDTH, to_laboratory
 from ekle.model.dora import scale_of
