@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.adaptation.__main__ import _prepare_vocabulary
-from benchmarks.adaptation.jobs import Job, run_jobs
-from benchmarks.adaptation.sizes import Size as LaboratorySize
+from benchmarks.adaptation.jobs import run_jobs
+from benchmarks.adaptation.places import Job, Places
 from benchmarks.adaptation.sizes import size_named as laboratory_size
+from benchmarks.adaptation.starting import Bench
 from benchmarks.adaptation.text import _GENRES, _SHORT, Text, _documents, _save, _up_to, prepare_text
-from benchmarks.adaptation.training import Bench
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
 from ekle.extension.extend import extend_model
 from ekle.files import read_json, whole_folder, write_json
@@ -31,16 +31,14 @@ from .sizes import Size, SizeName, size_named
 class Ground:
     """Folders; what an arm needs beside its recipe."""
 
-    laboratory: Path
-    """Where the laboratory works: text, tokenizer, vocabulary, bases."""
+    laboratory: Places
     own: Path
     size: Size
-    about: LaboratorySize
 
     @property
     def base(self) -> Path:
         """The model folder of the base."""
-        return self.laboratory / "knows" / "model"
+        return self.laboratory.base("knows") / "model"
 
     @property
     def width(self) -> int:
@@ -59,18 +57,19 @@ class Ground:
     def vocabulary(self, settings: Settings) -> Vocabulary:
         """The laboratory's, or for the guide's strategy one of its size by quotas of the same shares."""
         if settings.strategy == "free":
-            return Vocabulary(self.laboratory / "vocabulary")
+            return Vocabulary(self.laboratory.vocabulary)
         place = self.own / "vocabulary-guide"
         if not place.exists():
+            about = self.laboratory.size
             learned = Settings(
-                size=self.about.new_tokens,
+                size=about.new_tokens,
                 strategy="guide",
-                quotas=_quotas(settings, self.about.new_tokens),
-                min_count=self.about.least_count,
+                quotas=_quotas(settings, about.new_tokens),
+                min_count=about.least_count,
                 any_language=True,
             )
             text = CorpusSettings(sources=[str(self.corpus.train)], word_lists=[])
-            learn_from_text(text, str(self.laboratory / "tokenizer"), learned, place, silent())
+            learn_from_text(text, str(self.laboratory.tokenizer), learned, place, silent())
         return Vocabulary(place)
 
     def extended(self, settings: Extension, vocabulary: Vocabulary) -> ExtendedModel:
@@ -96,19 +95,19 @@ def prepare(data: Path, work: Path, name: SizeName) -> Ground:
         InputError: a file of the data is missing.
     """
     size, about = size_named(name), laboratory_size(name)
-    laboratory = work / f"{name}-{about.digest}"
-    text = prepare_text(data, about, laboratory / "text")
-    _prepare_vocabulary(text, about, laboratory)
-    vocabulary = Vocabulary(laboratory / "vocabulary")
+    places = Places(work, name, about)
+    text = prepare_text(data, about.ground, places.text)
+    _prepare_vocabulary(text, about, places)
+    vocabulary = Vocabulary(places.vocabulary)
     run_jobs(
         [Job("knows", None, 0)],
-        lambda base: Bench(about, text, laboratory / "tokenizer", vocabulary, laboratory / base),
-        laboratory,
+        lambda base: Bench(about, text, places.tokenizer, vocabulary, places.base(base)),
+        places,
         1,
         lambda job: None,
     )
-    ground = Ground(laboratory, work / f"engine-{name}-{size.digest}", size, about)
-    _write_text(ground, text, data, about.held_out)
+    ground = Ground(places, work / f"engine-{name}-{size.digest}", size)
+    _write_text(ground, text, data, about.ground.choose)
     return ground
 
 
@@ -119,14 +118,16 @@ def _write_text(ground: Ground, text: Text, data: Path, chosen_on: int) -> None:
             (made / "held-out").mkdir()
             shutil.copyfile(text.arm_turkish, made / "train.jsonl")
             shutil.copyfile(text.english, made / "replay.jsonl")
-            shutil.copyfile(text.folder / "held-out-turkish.jsonl", made / "held-out" / "turkish.jsonl")
+            _save(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "choose"))
             write_json(made / "corpus.json", {"text": "benchmarks.adaptation"})
     place = ground.own / "page"
     if not place.exists():
         sources = [_documents(data / "tr" / f"dev_{genre}.txt", _SHORT) for genre in _GENRES]
         with whole_folder(place) as made:
             _save(made / "turkish.jsonl", list(_further(sources, chosen_on, ground.size.page)))
-            _save(made / "english.jsonl", _up_to(iter(text.held_out("english")), ground.size.english))
+            _save(
+                made / "english.jsonl", _up_to(iter(text.held_out("english", "choose")), ground.size.english)
+            )
 
 
 def _further(sources: list[Iterator[str]], skipped: int, size: int) -> Iterator[str]:

@@ -59,6 +59,7 @@ def to_laboratory(recipe: Recipe, size: Size, width: int, reading: Reading = "by
         "learning_rate": rate,
         "rows_learning_rate": rows,
         "precision": "fp32",
+        "state_precision": "fp32",
         "activation_checkpointing": False,
         "checkpoint_minutes": 1e6,
         "checkpoint_steps": size.every,
