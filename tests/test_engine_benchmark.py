@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 from project import ROOT
 
+from benchmarks.curves import Line, Panel, ticks, write_curves
 from benchmarks.engine import arms
 from benchmarks.engine.compute import step_cost
-from benchmarks.engine.curves import Line, Panel, ticks, write_curves
 from benchmarks.engine.sizes import size_named
 from benchmarks.engine.translate import WIDTH, to_laboratory
 from ekle.model.dora import scale_of

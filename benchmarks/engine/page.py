@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.curves import Line, Panel, write_curves
 from ekle.files import whole_file
 from ekle.recipe.load import load_recipe
 
 from . import arms, prose
-from .curves import Line, Panel, write_curves
 from .ground import Ground
 from .measuring import Job, Result, measure_base, result_of
 from .optimisers import cost_of_step, over_rates, over_seeds, recommended_optimizer
