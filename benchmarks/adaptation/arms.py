@@ -34,7 +34,7 @@ class Arm:
 CONTROL = Arm("unchanged tokenizer", None, seeds=True)
 CONTROLS = [
     CONTROL,
-    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (4, 2, 0.5, 0.25)),
+    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (8, 4, 2, 0.5, 0.25)),
 ]
 
 
@@ -46,6 +46,7 @@ def all_arms() -> list[Arm]:
         *CONTROLS,
         Arm("distilled", "distilled", seeds=True),
         Arm("subword", "subword", seeds=True),
+        Arm("subword, rate x 2", "subword", rate=2),
         Arm("distilled, rate x 2", "distilled", rate=2),
         Arm("distilled, rate x 0.5", "distilled", rate=0.5),
         Arm("distilled, rate x 0.5, rows x 2", "distilled", rate=0.5, rows_rate=2),

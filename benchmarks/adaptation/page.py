@@ -133,14 +133,22 @@ def _table(results: Results, size: Size) -> list[str]:
 
 def _rates(results: Results, size: Size) -> list[str]:
     """How the control came by its rate."""
-    there = [arm for arm in CONTROLS if arm in results.found]
+    there = sorted((arm for arm in CONTROLS if arm in results.found), key=lambda arm: -arm.rate)
     tried = [
         f"{size.rate * arm.rate:g} gives {results.found[arm][0]['choose']['turkish']:.4f}" for arm in there
     ]
-    return [
+    lines = [
         f"The control is the unchanged tokenizer at the best of {len(there)} rates, by the text to choose "
         f"on, first seed: {', '.join(tried)}."
     ]
+    best = results.best()
+    if best is not None and (equal := results.same_rate(best)) not in (None, results.control):
+        turkish, english_too = (results.against(best, value, equal) for value in (end, english))
+        lines[0] += (
+            f" Against the unchanged tokenizer at its own rate, {best.name} is at {turkish[0]:+.2%} on "
+            f"Turkish and {english_too[0]:+.2%} on English (seeds: {len(turkish[1])})."
+        )
+    return lines
 
 
 def _targets(results: Results) -> list[str]:
