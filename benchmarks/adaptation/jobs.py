@@ -55,7 +55,9 @@ def run_jobs(
 def _quiet(processes: int) -> None:
     """In each process: the cores are shared out, and the bars of transformers stay away."""
     logging.disable_progress_bar()
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # several times as fast, and alike for all arms
+    else:
         torch.set_num_threads(max(1, torch.get_num_threads() // processes))
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.curves import Line, Panel, write_curves
 from ekle.artifacts import Vocabulary
 from ekle.files import read_json, whole_file
 
 from .arms import CONTROLS, Arm
-from .curves import draw
 from .places import Job, Places
 from .results import ENGLISH, START, Results, Value, at, at_equal_bytes, end, english, results_over
 from .sizes import BaseName, Size
@@ -25,8 +25,15 @@ _DRAWN = ("subword", "distilled")  # beside the control and the best arm
 def write_page(out: Path, places: Places, jobs: Sequence[Job], vocabulary: Vocabulary, cores: int) -> None:
     """Write `out` and its curves from the results there are; what is missing is left out."""
     lines = _head(places, vocabulary)
+    panels = []
     for base, title in _TITLES.items():
-        lines += ["", f"## {title}", "", *_base(out, base, jobs, places)]
+        results = results_over(base, jobs, places)
+        lines += ["", f"## {title}", "", *_base(base, results, places)]
+        panels += [_panel(title, results)] if _measured(results) else []
+    if panels:
+        drawn = out.with_suffix(".svg")
+        write_curves(drawn, panels)
+        lines += ["", f"![Held-out Turkish by compute, mean of the seeds]({drawn.name})"]
     done = [places.result(job) for job in jobs if places.result(job).exists()]
     seconds = sum(float(read_json(path)["seconds"]) for path in done)
     lines += [
@@ -65,20 +72,26 @@ def _head(places: Places, vocabulary: Vocabulary) -> list[str]:
     ]
 
 
-def _base(out: Path, base: BaseName, jobs: Sequence[Job], places: Places) -> list[str]:
+def _measured(results: Results) -> bool:
+    return any(arm in results.found for arm in CONTROLS)
+
+
+def _panel(title: str, results: Results) -> Panel:
+    control, best = results.control, results.best()
+    lines = [Line("control", results.curve(control))]
+    arms = [arm for arm in results.found if arm.name in _DRAWN or arm == best]
+    lines += [Line(arm.name, results.curve(arm)) for arm in arms]
+    return Panel(title, lines, "share of the control's compute", "Turkish, bits per byte")
+
+
+def _base(base: BaseName, results: Results, places: Places) -> list[str]:
     if not (places.base(base) / "base.json").exists():
         return ["Not there yet."]
     lines = [_about(read_json(places.base(base) / "base.json"), base, places.size)]
-    results = results_over(base, jobs, places)
-    if not any(arm in results.found for arm in CONTROLS):
+    if not _measured(results):
         return lines
-    drawn = out.with_name(f"{out.stem}-{base}.svg")
-    arms = [results.control, *(arm for arm in results.found if arm.name in _DRAWN)]
-    if (best := results.best()) is not None and best not in arms:
-        arms.append(best)
-    draw(drawn, {arm.name: results.curve(arm) for arm in arms})
     lines += ["", *_table(results, places.size), "", *_rates(results, places.size)]
-    return [*lines, "", *_targets(results), "", f"![Held-out Turkish by compute]({drawn.name})"]
+    return [*lines, "", *_targets(results)]
 
 
 def _about(about: dict[str, Any], base: BaseName, size: Size) -> str:
@@ -120,14 +133,22 @@ def _table(results: Results, size: Size) -> list[str]:
 
 def _rates(results: Results, size: Size) -> list[str]:
     """How the control came by its rate."""
-    there = [arm for arm in CONTROLS if arm in results.found]
+    there = sorted((arm for arm in CONTROLS if arm in results.found), key=lambda arm: -arm.rate)
     tried = [
         f"{size.rate * arm.rate:g} gives {results.found[arm][0]['choose']['turkish']:.4f}" for arm in there
     ]
-    return [
+    lines = [
         f"The control is the unchanged tokenizer at the best of {len(there)} rates, by the text to choose "
         f"on, first seed: {', '.join(tried)}."
     ]
+    best = results.best()
+    if best is not None and (equal := results.same_rate(best)) not in (None, results.control):
+        turkish, english_too = (results.against(best, value, equal) for value in (end, english))
+        lines[0] += (
+            f" Against the unchanged tokenizer at its own rate, {best.name} is at {turkish[0]:+.2%} on "
+            f"Turkish and {english_too[0]:+.2%} on English (seeds: {len(turkish[1])})."
+        )
+    return lines
 
 
 def _targets(results: Results) -> list[str]:

@@ -60,9 +60,14 @@ class Results:
         """Over the seeds."""
         return statistics.fmean(map(value, self.found[arm]))
 
-    def against(self, arm: Arm, value: Value) -> tuple[float, list[float]]:
-        """Change against the control of the same seed: the mean, and each."""
-        of_control = {result["seed"]: value(result) for result in self.found[self.control]}
+    def same_rate(self, arm: Arm) -> Arm | None:
+        """The unchanged tokenizer at the rate of `arm`."""
+        return next((each for each in CONTROLS if each in self.found and each.rate == arm.rate), None)
+
+    def against(self, arm: Arm, value: Value, control: Arm | None = None) -> tuple[float, list[float]]:
+        """Change against the control (or another) of the same seed: the mean, and each."""
+        others = self.found[control or self.control]
+        of_control = {result["seed"]: value(result) for result in others}
         changes = [
             value(result) / of_control[result["seed"]] - 1
             for result in self.found[arm]
