@@ -10,9 +10,10 @@ ones are compared. `--set` works as everywhere, `--json FILE` writes the figures
 GPUs that share weights and states (FSDP2).
 
 The shape of the base comes from its config.json, or for the Qwen3 models from a table, so that neither
-weights nor a hub are needed. Training asks the same plan before it loads anything: on a GPU on which single
-sequences cannot fit, it says the lines of the plan and stops with one line; otherwise it takes the number
-of sequences at once from the plan. If memory runs out all the same, half as many go through from then on.
+weights nor a hub are needed. Training on a GPU asks the same plan, `ekle run` before its first stage and
+the training once more before it loads anything: where single sequences cannot fit, it ends with one line
+that says what would help, and the log shows the lines of the plan; otherwise it takes the number of
+sequences at once from the plan. If memory runs out all the same, half as many go through from then on.
 
 ## What is counted
 
@@ -31,7 +32,9 @@ The highest of these moments counts. On top stand two assumptions, which are sai
 CUDA context and its libraries, and 3 % for gaps between tensors. Set
 `PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`, which keeps the gaps small. Hours are operations over 40
 % of the maker's figure for dense products; that share is an assumption as well until it is measured.
-FlashAttention is counted where the recipe names it, Liger and compiled layers are not: they need less.
+FlashAttention is counted where the recipe names it. Not counted are Liger and compiled layers, which need
+less, and the alignment phase, which the recipes leave out. What several GPUs share is counted by formula
+alone and has not been held against a run.
 
 ## What is chosen
 
