@@ -1,18 +1,31 @@
 """The words of docs/plan.md."""
 
+import io
+
+from rich.console import Console
+
+from ekle.planning.gpus import find_gpu, known_gpus
+from ekle.planning.plan import Plan, make_plan
+from ekle.planning.shapes import shape_of
+from ekle.planning.terminal import plan_page
+from ekle.planning.work import SHARE_OF_PEAK
+from ekle.recipe.load import load_recipe
+
 _PAGE = """\
 # Will it fit
 
 `ekle plan RECIPE --gpu 40GB` says what a recipe needs before anything starts: memory, time, disk, each line
-with its formula. `--gpu` takes a size or a name (t4, v100-16, v100-32, a10, l4, rtx3090, rtx4090, a100-40,
-l40s, a100-80, h100, h200); without it the GPU of the machine is read, and where there is none, all known
-ones are compared. `--set` works as everywhere, `--json FILE` writes the figures, `--gpus N` counts with N
-GPUs that share weights and states (FSDP2).
+with its formula. `--gpu` takes a size or a name
+({names});
+without it the GPU of the machine is read, and where there is none, all known ones are compared. `--set` works
+as everywhere, `--json FILE` writes the figures, `--gpus N` counts with N GPUs that share weights and states
+(FSDP2).
 
 The shape of the base comes from its config.json, or for the Qwen3 models from a table, so that neither
-weights nor a hub are needed. Training asks the same plan before it loads anything: on a GPU on which single
-sequences cannot fit, it says the lines of the plan and stops with one line; otherwise it takes the number
-of sequences at once from the plan. If memory runs out all the same, half as many go through from then on.
+weights nor a hub are needed. Training on a GPU asks the same plan, `ekle run` before its first stage and
+the training once more before it loads anything: where single sequences cannot fit, it ends with one line
+that says what would help, and the log shows the lines of the plan; otherwise it takes the number of
+sequences at once from the plan. If memory runs out all the same, half as many go through from then on.
 
 ## What is counted
 
@@ -31,7 +44,9 @@ The highest of these moments counts. On top stand two assumptions, which are sai
 CUDA context and its libraries, and 3 % for gaps between tensors. Set
 `PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`, which keeps the gaps small. Hours are operations over 40
 % of the maker's figure for dense products; that share is an assumption as well until it is measured.
-FlashAttention is counted where the recipe names it, Liger and compiled layers are not: they need less.
+FlashAttention is counted where the recipe names it. Not counted are Liger and compiled layers, which need
+less, and the alignment phase, which the recipes leave out. What several GPUs share is counted by formula
+alone and has not been held against a run.
 
 ## What is chosen
 
@@ -40,25 +55,31 @@ do not fit, activation checkpointing and then the state in bfloat16 are tried, a
 with `--set`: neither is changed behind your back. Where nothing helps, the page names the largest rank and
 the longest sequence that would fit, and the smallest GPU that is large enough.
 
-A state in bfloat16 loses what rounding to the nearest would lose (the curvature moves by 1 % at a time, the
-steps of bfloat16 are 0.4 % wide), so it is rounded by chance, in proportion, and right on average. An
-interrupted run goes on with the same chances.
+A state in bfloat16 would stand still if it were rounded to the nearest: the curvature moves by 1 % at a
+time, and the steps of bfloat16 are 0.4 % wide. So it is rounded by chance, in proportion, and is right on
+average. An interrupted run goes on with the same chances.
 
 ## Qwen3-8B in 40 GB
 
-The guide's recipe, DoRA of rank 512 on all seven projections and 20,000 rows at either end, has 1.56
-billion numbers that learn. In float32, with their gradients and two averages, they take 25.0 GB beside 16.4
-GB of frozen weights: 41.4 GB before the first token. What makes it fit:
+The guide's recipe, DoRA of rank 512 on all seven projections and 20,000 rows at either end, has {learning}
+billion numbers that learn. In float32, with their gradients and two averages, they take {learned} GB beside
+{frozen} GB of frozen weights: {state} GB before the first token. What makes it fit:
 
-- new rows as parameters of their own, so that the 1.2 billion numbers of the frozen row matrices have no
+- new rows as parameters of their own, so that the {rows} billion numbers of the frozen row matrices have no
   gradient, no state and no copy;
-- averages in bfloat16, 6.2 GB less (`state_precision` in the recipe);
-- two sequences at once out of eight, with activation checkpointing, instead of a batch;
-- 0.8 GB of logits instead of 11 GB.
+- averages in bfloat16, {saved} GB less (`state_precision` in the recipe);
+- {at_once} sequences at once out of eight, with activation checkpointing, instead of a batch;
+- {logits} GB of logits instead of the {all_logits} GB of a batch.
 
-`ekle plan qwen3-8b-turkish --gpu 40GB` shows the lines. The guide names 8 to 12 hours; the plan gives more
-for 2,000 steps of 32 x 2,048 tokens at 40 % of an A100's 312 teraflops. The guide leaves the length of a
-sequence open; with `--set training.sequence_length=1024` the plan is within its time.
+`ekle plan qwen3-8b-turkish --gpu 40GB`:
+
+```
+{plan}
+```
+
+The guide names 8 to 12 hours on an A100; at {share:.0%} of its speed, the recipe's 2,000 steps of 32
+sequences of 2,048 tokens take {hours:.1f}. The guide leaves the length of a sequence open; with `--set
+training.sequence_length=1024` the plan says {shorter:.1f}.
 
 ## Plan and measurement
 
@@ -86,5 +107,43 @@ beside the plan's. **It has not been run on a GPU yet.**
 
 
 def page(table: str) -> str:
-    """The page around the table of measurements."""
-    return _PAGE.format(table=table)
+    """The page around the table of measurements, with the plan as it is now."""
+    plan, shorter = _plan(), _plan("training.sequence_length=1024")
+    case, fp32 = plan.case, _plan("training.state_precision=fp32").case
+    billions, gigabytes = f"{case.learning / 1e9:.2f}", 1e9
+    learned, frozen = 16 * fp32.learning, case.shape.numbers * case.width
+    matrices = case.shape.row_matrices * case.shape.rows * case.shape.hidden
+    whole_batch = case.training.batch_size * case.training.sequence_length * case.all_rows * 4
+    logits = next(part for part in plan.highest.parts if part.name == "logits of a chunk")
+    return _PAGE.format(
+        table=table,
+        names=", ".join(gpu.name for gpu in known_gpus()),
+        learning=billions,
+        learned=f"{learned / gigabytes:.1f}",
+        frozen=f"{frozen / gigabytes:.1f}",
+        state=f"{(learned + frozen) / gigabytes:.1f}",
+        rows=f"{matrices / 1e9:.1f}",
+        saved=f"{4 * case.learning / gigabytes:.1f}",
+        at_once=case.micro_batch,
+        logits=f"{logits.bytes / gigabytes:.1f}",
+        all_logits=f"{whole_batch / gigabytes:.0f}",
+        plan=_shown(plan),
+        share=SHARE_OF_PEAK,
+        hours=_hours(plan),
+        shorter=_hours(shorter),
+    )
+
+
+def _plan(*changes: str) -> Plan:
+    recipe = load_recipe("qwen3-8b-turkish", changes)
+    return make_plan(recipe, shape_of(recipe), find_gpu("40GB"))
+
+
+def _shown(plan: Plan) -> str:
+    console = Console(width=118, record=True, file=io.StringIO())
+    console.print(plan_page(plan))
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def _hours(plan: Plan) -> float:
+    return sum(work.seconds for work in plan.work) / 3600

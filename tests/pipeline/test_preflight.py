@@ -16,6 +16,7 @@ from ekle.errors import (
     SpaceError,
     TextError,
     TokenizerError,
+    TrainingError,
 )
 from ekle.pipeline import sources
 from ekle.pipeline.run import run
@@ -118,3 +119,12 @@ def test_a_disk_that_is_too_small_is_refused(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
     _refused(recipe_with(), tmp_path, SpaceError, "2 copies of the model")
+
+
+def test_a_gpu_that_cannot_hold_the_training_is_refused_before_the_text_is_read(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ekle.model.gpu.gpu_here", lambda: (100_000, "Small One"))
+    _refused(recipe_with(), tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
+    assert stand_ins.made == []
+    run(recipe_with(), tmp_path / "runs" / "run", until="extension")

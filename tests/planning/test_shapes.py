@@ -64,6 +64,12 @@ def test_a_config_without_head_dim_means_equal_heads(tmp_path: Path) -> None:
     assert (found.head_dim, found.key_value_heads, found.tied) == (16, 4, False)
 
 
+def test_a_mixture_of_experts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"num_experts": 128}', "utf-8")
+    with pytest.raises(CheckpointError, match="a mixture of experts"):
+        shape(str(tmp_path))
+
+
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"d_model": 64}', "utf-8")
     with pytest.raises(CheckpointError, match="hidden_size"):

@@ -1,5 +1,6 @@
 """What can be refused before the first stage is refused here, before anything is written."""
 
+import os
 import shutil
 from collections.abc import Collection
 from importlib.util import find_spec
@@ -8,9 +9,20 @@ from pathlib import Path
 from huggingface_hub import HfApi, try_to_load_from_cache
 
 from ekle.bpe.base import load_base
-from ekle.errors import CheckpointError, InputError, RecipeError, SpaceError, TextError, TokenizerError
+from ekle.errors import (
+    CheckpointError,
+    InputError,
+    RecipeError,
+    SpaceError,
+    TextError,
+    TokenizerError,
+    TrainingError,
+)
 from ekle.files import read_json
 from ekle.pipeline.stages import Stage
+from ekle.planning.gpus import sized_gpu
+from ekle.planning.plan import as_it_stands, shortage_of
+from ekle.planning.shapes import shape_of
 from ekle.recipe import Recipe
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
@@ -25,6 +37,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had.
         CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
         SpaceError: the copies of the model that will be written do not fit the disk.
+        TrainingError: the GPU of this machine cannot hold what training needs.
     """
     _check_quotas(recipe)
     _check_mixture(recipe)
@@ -43,6 +56,22 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     model_bytes = _model_bytes(recipe, rows)
     copies = len({"extension", "release"}.intersection(stages))
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
+    if "training" in stages:
+        _check_gpu(recipe)
+
+
+def _check_gpu(recipe: Recipe) -> None:
+    """Plan the training for the GPU that is here, before hours are spent on what leads up to it."""
+    from ekle.model.gpu import gpu_here  # with torch
+
+    found = gpu_here()
+    if found is None:
+        return
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
+    shape, gpus = shape_of(recipe), processes if recipe.training.parallel == "fsdp" else 1
+    shortage = shortage_of(as_it_stands(recipe, shape, sized_gpu(*found), gpus), recipe, shape)
+    if shortage is not None:
+        raise TrainingError(shortage)
 
 
 def _check_quotas(recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ekle.page.wording import size
 from ekle.planning.case import Case
 from ekle.planning.disk import in_host, on_disk
 from ekle.planning.gpus import Gpu, known_gpus
@@ -91,8 +92,8 @@ def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> P
 
 def as_it_stands(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
     """The plan without changes, with the largest micro-batch that fits, or single sequences."""
-    for size in _micro_batches(recipe.training):
-        case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, size, gpus=gpus)
+    for count in _micro_batches(recipe.training):
+        case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, count, gpus=gpus)
         plan = _plan(case, gpu)
         if plan.fits:
             break
@@ -124,6 +125,26 @@ def remedies(plan: Plan) -> Iterator[str]:
     larger = next((gpu for gpu in known_gpus() if plan.needed <= gpu.bytes), None)
     if larger is not None:
         yield f"--gpu {larger.name}"
+
+
+def shortage_of(plan: Plan, recipe: Recipe, shape: Shape) -> str | None:
+    """One line on what is lacking and what helps, where the tensors of `plan` exceed the GPU; else None.
+
+    Args:
+        plan: of `recipe` as it stands.
+        recipe: what is to be trained.
+        shape: of its base.
+    """
+    gpu = plan.gpu
+    if gpu is None or plan.tensors <= gpu.bytes:
+        return None
+    changed = make_plan(recipe, shape, gpu, plan.case.gpus)
+    cures = [" ".join(changed.changes)] if changed.fits else list(remedies(changed))
+    cures = [cure for cure in cures if not cure.startswith("--gpu")] or ["a smaller base.model"]
+    return (
+        f"training needs {size(plan.tensors)} of memory and {gpu.name} has {size(gpu.bytes)}; "
+        f"it would fit with {' or '.join(cures)}; `ekle plan` shows each line"
+    )
 
 
 def _plan(case: Case, gpu: Gpu | None) -> Plan:

@@ -121,6 +121,8 @@ def known_models() -> list[str]:
 
 
 def _from_config(config: Mapping[str, Any]) -> Shape:
+    if config.get("num_experts"):
+        raise ValueError("a mixture of experts")
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     return Shape(
         layers=int(config["num_hidden_layers"]),

@@ -7,7 +7,7 @@ from ekle.errors import TrainingError
 from ekle.model.gpu import gpu_here
 from ekle.page.wording import size
 from ekle.planning.gpus import sized_gpu
-from ekle.planning.plan import Plan, as_it_stands, make_plan, remedies
+from ekle.planning.plan import as_it_stands, shortage_of
 from ekle.planning.shapes import read_shape
 from ekle.progress import Report
 from ekle.recipe import Recipe
@@ -42,8 +42,12 @@ def sequences_at_once(
     gpus = processes if settings.parallel == "fsdp" else 1
     shape, gpu = replace(shape, rows=extended.first_new_id), sized_gpu(*found)
     plan = as_it_stands(recipe, shape, gpu, gpus)
-    if plan.tensors > gpu.bytes:
-        _refuse(plan, make_plan(recipe, shape, gpu, gpus), report)
+    shortage = shortage_of(plan, recipe, shape)
+    if shortage is not None:
+        report.say(f"what a step needs, {plan.highest.name}, with single sequences:")
+        for part in (*plan.always, *plan.highest.parts):
+            report.say(f"  {size(part.bytes):>9}  {part.name}: {part.formula}", bytes=part.bytes)
+        raise TrainingError(shortage)
     count = plan.case.micro_batch
     report.say(
         f"by plan {size(plan.needed)} of {size(gpu.bytes)} on {gpu.name}, {count} sequences at once",
@@ -52,16 +56,3 @@ def sequences_at_once(
         at_once=count,
     )
     return count
-
-
-def _refuse(plan: Plan, changed: Plan, report: Report) -> None:
-    assert plan.gpu is not None
-    report.say(f"what a step needs at once, {plan.highest.name}, with single sequences:")
-    for part in (*plan.always, *plan.highest.parts):
-        report.say(f"  {size(part.bytes):>9}  {part.name}: {part.formula}", bytes=part.bytes)
-    cures = [" ".join(changed.changes)] if changed.fits else list(remedies(changed))
-    cures = [cure for cure in cures if not cure.startswith("--gpu")] or ["a smaller base.model"]
-    raise TrainingError(
-        f"training needs {size(plan.tensors)} of memory and {plan.gpu.name} has {size(plan.gpu.bytes)}; "
-        f"it would fit with {' or '.join(cures)}; `ekle plan` shows each line"
-    )
