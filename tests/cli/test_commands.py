@@ -1,5 +1,6 @@
 """What the commands do."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,6 +106,17 @@ def test_status_shows_every_stage(
         ["1-corpus", "made"],
         ["2-vocabulary", "made"],
         ["3-base", "open"],
+    ]
+    assert len(lines) == 8, "nothing is said of a training that has not begun"
+    log = tmp_path / "quickstart" / "5-training" / "history.jsonl"
+    log.parent.mkdir()
+    line = {"step": 5, "steps": 30, "loss_per_token": 2.5, "bits_per_byte": 0.9, "tokens_per_second": 1234.0}
+    log.write_text(json.dumps({**line, "seconds": 10.0}) + '\n{"step": 6, "lo', "utf-8")  # a line under way
+    assert main(["status", "quickstart", "--runs", str(tmp_path)]) == 0
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert said[-2:] == [
+        "step 5 of 30, 50 s of steps to go",
+        "now loss 2.500, 0.900 bits per byte, 1,234 tokens/s",
     ]
 
 

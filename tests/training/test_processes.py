@@ -97,7 +97,8 @@ PAIRS = [
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
-    figures = [*FIGURES, "clipped_share"]
+    # The tiny weights are sampled whole, so their movement is that of one process as well.
+    figures = [*FIGURES, "clipped_share", "update_to_weight_rows", "new_tokens_seen_1", "new_tokens_seen_10"]
     return [{name: line[name] for name in figures if name in line} for line in Checkpoint(folder).history]
 
 
