@@ -61,6 +61,13 @@ class Engine:
         return [*self.objective.parameters(), *self.objective.buffers()]
 
 
+class _Alone(Processes):
+    """One process, which has nobody to agree with: tensors without memory could not say on what."""
+
+    def least(self, number: int) -> int:
+        return number
+
+
 def planned_step(case: Case) -> int:
     """Bytes of tensors that the plan expects of a step; evaluations are no part of it."""
     return total(always(case)) + max(moment.bytes for moment in moments(case) if moment.name != EVALUATION)
@@ -106,7 +113,7 @@ def make_engine(
     objective = Objective(model, settings.neftune, lengths)
     optimizer = make_optimizer(objective, rows, settings)
     backward: Callable[[Tensor], None] = torch.autograd.backward
-    alone = Processes(0, 1, device)
+    alone = _Alone(0, 1, device)
     passes = Passes(objective, share_out(settings, 1, None), 0, backward, alone, silent())
     passes.at_once = micro_batch
     batches = [_batch(shape.rows + new_rows, settings) for _ in range(settings.gradient_accumulation)]

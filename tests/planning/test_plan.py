@@ -109,6 +109,7 @@ def test_several_gpus_share_what_learns_and_what_is_frozen() -> None:
     assert total(four.always) < 0.3 * total(one.always)
     assert four.case.step_tokens == one.case.step_tokens
     assert "in each of 4" in shown(four)
+    assert not plan("24GB", "training.parallel=ddp", gpus=4).fits
 
 
 def test_all_parts_of_a_moment_are_counted_and_every_formula_gives_its_bytes() -> None:

@@ -19,7 +19,7 @@ def plan(
         str | None,
         typer.Option(metavar="GPU", help="Its memory (40GB) or name (a100-40); else the one here."),
     ] = None,
-    gpus: Annotated[int, typer.Option(min=1, help="GPUs that share weights and states (FSDP2).")] = 1,
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs that train together.")] = 1,
     json: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write all figures to this file."),

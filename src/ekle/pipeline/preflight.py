@@ -68,8 +68,9 @@ def _check_gpu(recipe: Recipe) -> None:
     if found is None:
         return
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
-    shape, gpus = shape_of(recipe), processes if recipe.training.parallel == "fsdp" else 1
-    shortage = shortage_of(as_it_stands(recipe, shape, sized_gpu(*found), gpus), recipe, shape)
+    shape = shape_of(recipe)
+    plan = as_it_stands(recipe, shape, sized_gpu(*found), processes)
+    shortage = shortage_of(plan, recipe, shape)
     if shortage is not None:
         raise TrainingError(shortage)
 

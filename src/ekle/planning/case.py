@@ -22,7 +22,7 @@ class Case:
         evaluation: windows of the evaluations during training.
         micro_batch: sequences that go through at once, of `training.batch_size`.
         device: where it runs. On a processor the products are made in float32.
-        gpus: devices that share weights and states between them (FSDP2).
+        gpus: devices that train together.
     """
 
     shape: Shape
@@ -42,6 +42,11 @@ class Case:
     def width(self) -> int:
         """Bytes of a frozen weight and of an activation."""
         return 2 if self.half else 4
+
+    @property
+    def shares(self) -> int:
+        """Devices that share weights, gradients and states between them."""
+        return self.gpus if self.training.parallel == "fsdp" else 1
 
     @property
     def masked(self) -> bool:

@@ -223,13 +223,13 @@ def _temporary(case: Case, numbers: int, width: int, name: str = "temporary valu
 
 def _shared(case: Case, name: str, numbers: int, width: int, what: str) -> Part:
     """Something of which every GPU has its part."""
-    among = f" / {case.gpus} GPUs" if case.gpus > 1 else ""
-    return Part(name, -(-numbers // case.gpus) * width, f"{what} x {width} bytes{among}")
+    among = f" / {case.shares} GPUs" if case.shares > 1 else ""
+    return Part(name, -(-numbers // case.shares) * width, f"{what} x {width} bytes{among}")
 
 
 def _gathered(case: Case) -> list[Part]:
     """What several GPUs put together for a pass, and the gradients of the rows before they are spread."""
-    if case.gpus == 1:
+    if case.shares == 1:
         return []
     shape = case.shape
     rows = shape.row_matrices * (shape.rows * shape.hidden * case.width + 2 * case.row_numbers * _FLOAT)

@@ -80,7 +80,7 @@ def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> P
         recipe: what is to be trained.
         shape: of its base.
         gpu: what it is to fit; None plans the whole batch at once.
-        gpus: how many of them share weights and states.
+        gpus: how many of them train together; whether they share weights and states, the recipe says.
     """
     for training in _variants(recipe.training):
         plan = as_it_stands(recipe.model_copy(update={"training": training}), shape, gpu, gpus)

@@ -39,9 +39,8 @@ def sequences_at_once(
             "training": settings.model_copy(update=shared),
         }
     )
-    gpus = processes if settings.parallel == "fsdp" else 1
     shape, gpu = replace(shape, rows=extended.first_new_id), sized_gpu(*found)
-    plan = as_it_stands(recipe, shape, gpu, gpus)
+    plan = as_it_stands(recipe, shape, gpu, processes)
     shortage = shortage_of(plan, recipe, shape)
     if shortage is not None:
         report.say(f"what a step needs, {plan.highest.name}, with single sequences:")
