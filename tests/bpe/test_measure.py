@@ -68,7 +68,8 @@ def test_drift_names_the_lines_whose_pieces_differ():
     drift = measure_drift(BASE, EXTENDED, ["ev", "evler", "el", "al le"])
     assert drift.changed == [1, 3]
     assert drift.share == 0.5
-    assert (drift.tokens_before, drift.tokens_after) == (1 + 4 + 2 + 5, 1 + 1 + 2 + 4)
+    assert drift.tokens_before.tolist() == [1, 4, 2, 5]
+    assert drift.tokens_after.tolist() == [1, 1, 2, 4]
 
 
 def test_drift_sees_another_cut_of_the_same_length():

@@ -94,6 +94,52 @@ def test_the_headline_comes_first_and_once():
     assert kinds(figures()).count("headline") == 1
 
 
+def test_roots_are_told_by_gold_and_by_the_lexicon_where_there_is_none():
+    def roots(before, now):
+        found = {"base": {"root_uncut": {"value": before}}, "extended": {"root_uncut": {"value": now}}}
+        return {"by_tokenizer": found}
+
+    found = figures() | {"morphology": {"lexicon": roots(0.5, 0.8)}}
+    assert "inside the root in 80.0 % of the inflected words that a lexicon knows; before it was 50" in said(
+        found
+    )
+    found["morphology"]["gold"] = {"boun": roots(0.44, 0.43)}
+    assert "in 43.0 % of the inflected words of boun" in said(found)
+    assert "bad" in kinds(found) and "lexicon" not in said(found)
+
+
+def test_speed_is_told_with_its_doubt():
+    def inference(low):
+        gain = {"value": 0.25, "low": low, "high": 0.5}
+        return {
+            "models": ["base", "trained"],
+            "generation": {"gain": gain},
+            "kv_cache": {"saved": {"value": 0.3}},
+        }
+
+    clearly, perhaps = (said(figures() | {"inference": inference(low)}) for low in (0.1, -0.1))
+    assert "trained model writes the same text 25.0 % faster with 30.0 % less memory" in clearly
+    assert "as fast, as far as can be told," in perhaps and "faster" not in perhaps
+
+
+def test_criteria_that_are_missed_are_named():
+    rows = [{"name": "Memory", "met": True}, {"name": "Final loss", "met": False}, {"name": "Unattended"}]
+    assert "2 were measured, and 1 is met; not met: Final loss." in said(figures() | {"criteria": rows})
+
+
+def test_text_that_was_learned_from_is_told_and_copies_are_bad_news():
+    def overlap(shared, copied):
+        return {
+            "wiki": {"overlapping": {"value": shared}, "mostly": {"value": copied}},
+            "short": {"documents": 0},
+        }
+
+    assert "No document measured on shares" in said(figures() | {"overlap": overlap(0.0, 0.0)})
+    formulas, copies = (figures() | {"overlap": overlap(0.1, share)} for share in (0.0, 0.05))
+    assert "learned from: 10.0 % of wiki." in said(formulas)
+    assert "bad" not in kinds(formulas) and "bad" in kinds(copies)
+
+
 def test_figures_are_worded_for_people():
     plain = [text.replace("\u00a0", " ") for text in map(percent, (0.3402, 0.0044, 0.00001, 0, -0.021))]
     assert plain == ["34.0 %", "0.44 %", "<0.01 %", "0 %", "−2.1 %"]

@@ -82,8 +82,9 @@ class Drift:
     lines: int
     changed: list[int]
     """Indices of the lines whose pieces differ."""
-    tokens_before: int
-    tokens_after: int
+    tokens_before: Counts
+    """Tokens of each line."""
+    tokens_after: Counts
 
     @property
     def share(self) -> float:
@@ -107,18 +108,16 @@ def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> 
     if not lines:
         raise TextError("there are no lines to compare")
     changed: list[int] = []
-    tokens_before = tokens_after = done = 0
+    tokens: list[tuple[int, int]] = []
     for batch in batches(lines):
         # Not encode_batch_fast: it leaves `tokens` empty.
         old = before.encode_batch(batch, add_special_tokens=False)
         new = after.encode_batch(batch, add_special_tokens=False)
-        for offset, (first, second) in enumerate(zip(old, new, strict=True)):
-            tokens_before += len(first)
-            tokens_after += len(second)
+        for first, second in zip(old, new, strict=True):
+            tokens.append((len(first), len(second)))
             if len(first) != len(second) or first.tokens != second.tokens:
-                changed.append(done + offset)
-        done += len(batch)
-    return Drift(len(lines), changed, tokens_before, tokens_after)
+                changed.append(len(tokens) - 1)
+    return Drift(len(lines), changed, *np.array(tokens, dtype=np.int64).T)
 
 
 def new_ids(before: Tokenizer, after: Tokenizer) -> frozenset[int]:

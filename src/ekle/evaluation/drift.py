@@ -5,7 +5,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.bpe.measure import measure_drift, new_ids, split_lines
-from ekle.evaluation.confidence import share
+from ekle.evaluation.confidence import change, share
 from ekle.evaluation.tokens import cut
 from ekle.recipe.evaluation import Evaluation
 
@@ -19,20 +19,22 @@ def measure_preservation(
     """How many lines of each text change, by name.
 
     Returns:
-        A text's `lines`, `changed`, `share` (with interval), `tokens` (relative change of their
-        number) and `examples` (changed lines `before` and `after`).
+        A text's `lines`, `changed`, `share` (with interval), `tokens` (relative change of their number; with
+        its interval over lines, `token_change`) and `examples` (changed lines `before` and `after`).
     """
     new = new_ids(base, extended)
     figures: dict[str, Any] = {}
     for name, documents in texts.items():
         lines = split_lines(documents)[: settings.drift_lines]
         drift = measure_drift(base, extended, lines)
+        tokens = change(drift.tokens_after, drift.tokens_before, settings.resamples, settings.seed)
         short = [place for place in drift.changed if len(lines[place]) <= _LONGEST]
         figures[name] = {
             "lines": drift.lines,
             "changed": len(drift.changed),
             "share": share(len(drift.changed), drift.lines),
-            "tokens": drift.tokens_after / drift.tokens_before - 1,
+            "tokens": tokens["value"],
+            "token_change": tokens,
             "examples": [
                 {"before": cut(base, lines[place], new), "after": cut(extended, lines[place], new)}
                 for place in short[:_EXAMPLES]

@@ -179,7 +179,8 @@ def _criteria(figures: dict[str, Any]) -> list[Sentence]:
     missed = [row["name"] for row in rows if not row["met"]]
     if not rows:
         return []
-    text = f"Of the guide's criteria {len(rows)} were measured, and {len(rows) - len(missed)} are met"
+    met = len(rows) - len(missed)
+    text = f"Of the guide's criteria {len(rows)} were measured, and {met} {'is' if met == 1 else 'are'} met"
     return [Sentence("plain", f"{text}{'; not met: ' + listed(missed) if missed else ''}.")]
 
 
