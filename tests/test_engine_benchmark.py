@@ -80,7 +80,10 @@ def test_all_differences_together_make_the_one_recipe_the_other() -> None:
 def test_a_change_from_either_end_is_that_change_alone() -> None:
     guide, recommended = (job.recipe for job in arms.ends(SIZE, 32)[:2])
     for difference, into, out_of in arms.changes(SIZE, 32):
-        assert set(arms.differences(guide, into.recipe)) <= {*difference.keys, "training.rows_learning_rate"}
+        found = arms.differences(guide, into.recipe)
+        # Rows without a rate of their own follow the adapters', and distilling is cut short.
+        follows = ("training.rows_learning_rate", "extension.distillation.")
+        assert {key for key in found if not key.startswith(follows)} <= {*difference.keys}
         assert arms.differences(recommended, out_of.recipe), difference.name
 
 

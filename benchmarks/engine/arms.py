@@ -55,6 +55,11 @@ DIFFERENCES = [
         "With rho 0.01 nearly every coordinate is clipped to its sign; 0.04 is the paper's.",
     ),
     Difference(
+        "rows",
+        ("extension.init", "extension.distillation.depth", "extension.distillation.tokens"),
+        "Rows that are distilled from the base start nearer to it than those of any rule.",
+    ),
+    Difference(
         "vocabulary",
         ("vocabulary.strategy",),
         "Quotas take tokens that save less than the best ones do.",
@@ -67,7 +72,6 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
     "rows slower": {"training.rows_learning_rate": 1.7e-4},
     "rows first": {"training.rows_first": 0.1},
     "rows by subword": {"extension.init": "subword"},
-    "rows by distilled": {"extension.init": "distilled"},
     "aligned": {"training.alignment.steps": 200},
     "merge dropout": {"training.merge_dropout": 0.1},
     "half the rank": {"training.dora.rank": 256, "training.dora.alpha": 32.0, "training.learning_rate": 6e-5},

@@ -3,6 +3,7 @@
 This is the one file that knows how `benchmarks.adaptation` makes and keeps them.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,8 +75,8 @@ class Ground:
 
     def extended(self, settings: Extension, vocabulary: Vocabulary) -> ExtendedModel:
         """The base with rows for the new tokens; made once, and the same for all seeds of an arm."""
-        name = f"{vocabulary.folder.name}-{settings.init}-{settings.output or 'same'}"
-        place = self.own / "extended" / name
+        made_by = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:10]
+        place = self.own / "extended" / f"{vocabulary.folder.name}-{settings.init}-{made_by}"
         if not place.exists():
             extend_model(
                 vocabulary.folder,
@@ -84,6 +85,7 @@ class Ground:
                 settings,
                 silent(),
                 lambda: read_documents(self.corpus.train),
+                replay=lambda: read_documents(self.corpus.replay),
             )
         return ExtendedModel(place)
 

@@ -27,6 +27,7 @@ class Size:
     english: int
     """Bytes of held-out English that are measured."""
     distilled_tokens: int
+    """As many a new token as the recommended recipe's, 150."""
     aligned_tokens: int
     """Tokens of an alignment step."""
     rates: dict[Optimizer, tuple[float, ...]]
@@ -53,7 +54,7 @@ _SIZES: dict[SizeName, Size] = {
         every=30,
         page=42_000,
         english=30_000,
-        distilled_tokens=40_000,
+        distilled_tokens=120_000,
         aligned_tokens=1_024,
         rates={
             "sophia": (1 / 3, 1.0, 3.0),

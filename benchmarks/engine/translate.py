@@ -72,11 +72,8 @@ def to_laboratory(recipe: Recipe, size: Size, width: int, reading: Reading = "by
     aligned = training.alignment.steps and max(1, round(share * training.alignment.steps))
     content["training"]["alignment"] |= {"steps": aligned, "batch_tokens": size.aligned_tokens}
     content["extension"] |= {"gradient_tokens": 0}
-    content["extension"]["distillation"] |= {
-        "tokens": size.distilled_tokens,
-        "batch_tokens": size.aligned_tokens,
-        "minutes": None,
-        "save_minutes": 60.0,
-    }
+    if recipe.extension.init == "distilled":
+        short = {"tokens": size.distilled_tokens, "batch_tokens": size.aligned_tokens, "save_minutes": 60.0}
+        content["extension"]["distillation"] |= short
     content["evaluation"] |= {"context": size.sequence, "batch_size": 16}
     return make_recipe(content)
