@@ -68,8 +68,8 @@ DIFFERENCES = [
 
 
 ALTERNATIVES: dict[str, dict[str, Any]] = {
-    "rows faster": {"training.rows_learning_rate": 1.5e-3},
-    "rows slower": {"training.rows_learning_rate": 1.7e-4},
+    "rows faster": {"training.rows_learning_rate": 5e-4},
+    "rows slower": {"training.rows_learning_rate": 6e-5},
     "rows first": {"training.rows_first": 0.1},
     "rows by subword": {"extension.init": "subword"},
     "aligned": {"training.alignment.steps": 200},

@@ -269,4 +269,4 @@ def _load(jobs: Sequence[Job], ground: Ground) -> list[Result]:
 
 
 def _shown(value: Any) -> str:
-    return "as the rest" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
