@@ -101,6 +101,8 @@ def _ends(ground: Ground, curves: Path) -> list[str]:
         lines.append(f"| {name} | " + " | ".join(_cells(results)) + f" | {len(results)} |")
     drawn = [_line(name, results) for name, results in found.items()]
     base = measure_base(ground)["turkish"]
+    if all(_end(result) > base for results in found.values() for result in results):
+        lines += ["", f"In so few steps neither comes back to the {base:.4f} of the unchanged base."]
     drawn.append(Line("unchanged base", [(0, base), (ground.size.steps, base)]))
     write_curves(curves / "recipes.svg", [Panel("Turkish, mean of the seeds", drawn, _AXIS)])
     return [*lines, "", f"![both recipes]({curves.name}/recipes.svg)"]
@@ -118,36 +120,27 @@ def _differences(ground: Ground, curves: Path) -> list[str]:
     lines += ["|---|---|---|---:|---:|---:|---:|"]
     below: list[str] = []
     for difference, into, out_of in arms.changes(ground.size, ground.width):
-        changed, without = _load([into], ground), _load([out_of], ground)
-        if not changed or not without:
-            continue
         values = [differing[key] for key in difference.keys]
         cells = [difference.name, *(", ".join(_shown(pair[side]) for pair in values) for side in (0, 1))]
-        cells += [f"{_end(changed[0]):.4f}", f"{_end(changed[0]) / _end(whole_guide) - 1:+.2%}"]
-        cells += [f"{_end(without[0]):.4f}", f"{_end(without[0]) / _end(whole_recommended) - 1:+.2%}"]
+        panels = []
+        for title, end, whole, job, word in (
+            ("from the guide", "guide", whole_guide, into, "with"),
+            ("from the recommended", "recommended", whole_recommended, out_of, "without"),
+        ):
+            results = _load([job], ground)
+            if not results:
+                cells += ["", ""]
+            else:
+                cells += [f"{_end(results[0]):.4f}", f"{_end(results[0]) / _end(whole) - 1:+.2%}"]
+                drawn = [_line(end, [whole]), _line(f"{word} {difference.name}", results)]
+                panels.append(Panel(title, drawn, _AXIS))
         lines.append("| " + " | ".join(cells) + " |")
-        file = f"{difference.name.replace(' ', '-')}.svg"
-        write_curves(
-            curves / file,
-            [
-                Panel(
-                    "from the guide",
-                    [_line("guide", [whole_guide]), _line(f"with {difference.name}", changed)],
-                    _AXIS,
-                ),
-                Panel(
-                    "from the recommended",
-                    [
-                        _line("recommended", [whole_recommended]),
-                        _line(f"without {difference.name}", without),
-                    ],
-                    _AXIS,
-                ),
-            ],
-        )
-        keys = ", ".join(f"`{key}`" for key in difference.keys)
-        below += ["", f"**{difference.name}** ({keys}). {difference.why}"]
-        below += ["", f"![{difference.name}]({curves.name}/{file})"]
+        if panels:
+            file = f"{difference.name.replace(' ', '-')}.svg"
+            write_curves(curves / file, panels)
+            keys = ", ".join(f"`{key}`" for key in difference.keys)
+            below += ["", f"**{difference.name}** ({keys}). {difference.why}"]
+            below += ["", f"![{difference.name}]({curves.name}/{file})"]
     return [*lines, *below] if below else []
 
 
