@@ -1,9 +1,11 @@
 """The plots of the evaluation's page."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from ekle.evaluation.history import Log, curve
-from ekle.evaluation.names import OURS, TOGETHER
+from ekle.evaluation.names import TOGETHER
+from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers
+from ekle.evaluation.page.training_plots import training
 from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around all of them
@@ -11,10 +13,15 @@ _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around
 
 def plots(figures: dict[str, Any]) -> dict[str, Plot]:
     """Every plot that `figures` (the content of report.json) has data for, by the name of its place."""
+    held_out = list(figures["texts"].get("held_out", {}))
+    held_out += [TOGETHER] if len(held_out) > 1 else []
     drawn = {
         "words": words(figures),
         "growth": growth(figures),
-        "likelihood": likelihood(figures),
+        "peers": savings(figures),
+        "kinds": kinds(figures),
+        "likelihood": likelihood(figures, held_out),
+        "forgetting": likelihood(figures, other_texts(figures)),
         **training(figures),
         **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
     }
@@ -99,13 +106,13 @@ def growth(figures: dict[str, Any]) -> Plot | None:
     )
 
 
-def likelihood(figures: dict[str, Any]) -> Plot | None:
-    """Bits per byte of each model on each text: a dot, and a line for the interval."""
-    models = figures.get("likelihood")
-    if not models:
+def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
+    """Bits per byte of each model on each of the texts `names`: a dot, and a line for the interval."""
+    models = figures.get("likelihood", {})
+    names = [name for name in names if name in models.get("base", {})]
+    if not names:
         return None
-    several = len(figures["texts"]["held_out"]) > 1
-    names = [name for name in next(iter(models.values())) if name != TOGETHER or several]
+    own = colours(figures)
     dots = []
     for model, by_text in models.items():
         values = [by_text[name]["bits_per_byte"] for name in names]
@@ -114,17 +121,10 @@ def likelihood(figures: dict[str, Any]) -> Plot | None:
                 "type": "scatter",
                 "mode": "markers",
                 "name": model,
-                "meta": model if model in OURS else "ink",
+                "meta": own[model],
                 "y": names,
                 "x": [value["value"] for value in values],
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [value.get("high", value["value"]) - value["value"] for value in values],
-                    "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
-                    "thickness": 1.5,
-                    "width": 0,
-                },
+                "error_x": _error(values),
                 "marker": {"size": 11},
                 "hovertemplate": "%{y}: %{x:.3f} bits per byte<extra>" + model + "</extra>",
             }
@@ -133,42 +133,87 @@ def likelihood(figures: dict[str, Any]) -> Plot | None:
         dots,
         height=_FRAME + int(1.5 * _ROW * len(names)),
         x={"title": {"text": "bits per byte, less is better"}},
-        y={"autorange": "reversed", "type": "category"},
+        y={"range": [len(names) - 0.5, -0.5], "type": "category"},  # dots keep off the edges
+        showlegend=True,
     )
 
 
-def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
-    """The curves of the training logs: bits per byte, and loss a token."""
-    logs = figures.get("training", {})
-    bits = [
-        _curve(logs, "extended", "bits_per_byte", "text trained on", "extended"),
-        _curve(logs, "extended", "held_out_bits_per_byte", "held-out text", "trained"),
-    ]
-    losses = [
-        _curve(logs, "base", "loss", "the base, before extension", "base"),
-        _curve(logs, "extended", "loss_per_token", "after extension", "trained"),
-    ]
-    return {"training-bits": _curves(bits, "bits per byte"), "training-loss": _curves(losses, "loss a token")}
-
-
-def _curve(logs: dict[str, Log], log: str, key: str, name: str, colour: str) -> dict[str, Any] | None:
-    """One line over the steps; None where the log holds fewer than two points."""
-    steps, values = curve(logs.get(log, []), key)
-    if len(steps) < 2:
+def savings(figures: dict[str, Any]) -> Plot | None:
+    """Tokens saved by each tokenizer, the best on top."""
+    own = colours(figures)
+    shown = sorted((row for row in peers(figures) if row["saved"]), key=lambda row: -row["saved"]["value"])
+    if not shown:
         return None
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(steps) > 30 else "lines+markers",
-        "name": name,
-        "meta": colour,
-        "x": steps,
-        "y": values,
-        "hovertemplate": "step %{x}: %{y:.3f}<extra>" + name + "</extra>",
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": row["name"],
+            "meta": own[row["name"]],
+            "y": [row["name"]],
+            "x": [row["saved"]["value"]],
+            "error_x": _error([row["saved"]]),
+            "hovertemplate": "%{y}: %{x:.1%} fewer tokens<extra></extra>",
+        }
+        for row in shown
+    ]
+    return figure(
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(bars)),
+        x={"title": {"text": "tokens saved"}, "tickformat": ".0%", "rangemode": "tozero"},
+        y={"autorange": "reversed", "type": "category"},
+        barmode="overlay",
+        bargap=0.4,
+        showlegend=False,
+    )
+
+
+def kinds(figures: dict[str, Any]) -> Plot | None:
+    """Of the tokens of words, how many are whole words, morphemes, chains of them, or neither."""
+    tokenizers = {
+        name: own["tokens"] for name, own in cuts_by(figures, "tokens")[1].items() if "tokens" in own
     }
-
-
-def _curves(lines: list[dict[str, Any] | None], title: str) -> Plot | None:
-    drawn = [line for line in lines if line is not None]
-    if not drawn:
+    if not tokenizers:
         return None
-    return figure(drawn, 320, x={"title": {"text": "step"}}, y={"title": {"text": title}}, showlegend=True)
+    names = list(tokenizers)
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": title,
+            "meta": own,
+            "y": names,
+            "x": [tokenizers[name][key]["value"] for name in names],
+            "hovertemplate": "%{y}: %{x:.1%} " + title + "<extra></extra>",
+        }
+        for key, title, own in _KINDS
+    ]
+    return figure(
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(names)),
+        x={"tickformat": ".0%", "range": [0, 1]},
+        y={"autorange": "reversed", "type": "category"},
+        barmode="stack",
+        bargap=0.35,
+        showlegend=True,
+    )
+
+
+_KINDS = (
+    ("whole", "whole word", "line-1"),
+    ("morphemes", "morpheme", "line-3"),
+    ("chains", "several morphemes", "line-4"),
+    ("neither", "neither", "base"),
+)
+
+
+def _error(values: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Intervals as error bars; of no length where they are not known."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [value.get("high", value["value"]) - value["value"] for value in values],
+        "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
+        "thickness": 1.5,
+        "width": 0,
+    }
