@@ -64,6 +64,11 @@ def complete() -> dict[str, Any]:
         },
         "generated": {name: _generated() for name in (*MODELS, "held_out")},
         "translation": {name: {way: _translated(name) for way in ("tr-en", "en-tr")} for name in MODELS},
+        "tasks": {
+            "sınav": _task("tr", "accuracy"),
+            "neden": _task("tr", "accuracy", "accuracy_bytes"),
+            "squad": _task("en", "exact_match", "f1"),
+        },
         "inference": {
             "models": ["base", "trained"],
             "passages": 12,
@@ -210,6 +215,16 @@ def _generated() -> dict[str, Any]:
     words = {"words": 300, "different": 200, "accepted": between(0.9), "judged": 90, "harmony": between(0.96)}
     rest = {key: between(0.02) for key in ("repeated", "turkish", "bits_per_byte")}
     return {"samples": 24, "characters": 2_000, "words": words, **rest}
+
+
+def _task(language: str, *scores: str) -> dict[str, Any]:
+    own = {score: between(0.6) for score in scores}
+    apart = {f"{score}_difference": between(-0.02) for score in scores}
+    models = {name: own | (apart if name != "base" else {}) for name in MODELS}
+    models["trained"]["cut"] = 3
+    chance = {} if "f1" in scores else {"chance": 0.25}
+    about = {"language": language, "examples": 80, "shots": 5, "harness": "0.4"}
+    return {**about, "format": "exam", **chance, "models": models}
 
 
 def _translated(model: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ekle.evaluation.names import TOGETHER
-from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers
+from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers, task_groups, task_score
 from ekle.evaluation.page.training_plots import training
 from ekle.page.plots import Plot, figure, trade_plots
 
@@ -21,6 +21,7 @@ def plots(figures: dict[str, Any]) -> dict[str, Plot]:
         "peers": savings(figures),
         "kinds": kinds(figures),
         "likelihood": likelihood(figures, held_out),
+        "tasks": tasks(figures),
         "forgetting": likelihood(figures, other_texts(figures)),
         **training(figures),
         **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
@@ -112,30 +113,32 @@ def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
     names = [name for name in names if name in models.get("base", {})]
     if not names:
         return None
-    own = colours(figures)
-    dots = []
-    for model, by_text in models.items():
-        values = [by_text[name]["bits_per_byte"] for name in names]
-        dots.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": model,
-                "meta": own[model],
-                "y": names,
-                "x": [value["value"] for value in values],
-                "error_x": _error(values),
-                "marker": {"size": 11},
-                "hovertemplate": "%{y}: %{x:.3f} bits per byte<extra>" + model + "</extra>",
-            }
-        )
-    return figure(
-        dots,
-        height=_FRAME + int(1.5 * _ROW * len(names)),
-        x={"title": {"text": "bits per byte, less is better"}},
-        y={"range": [len(names) - 0.5, -0.5], "type": "category"},  # dots keep off the edges
-        showlegend=True,
-    )
+    values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
+    dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
+    return _by_name(dots, names, {"title": {"text": "bits per byte, less is better"}})
+
+
+def tasks(figures: dict[str, Any]) -> Plot | None:
+    """The score of each model on each task, and what guessing gives."""
+    asked = {name: part for _, members in task_groups(figures) for name, part in members}
+    if not asked:
+        return None
+    models = next(iter(asked.values()))["models"]
+    values = {model: [part["models"][model][task_score(part)] for part in asked.values()] for model in models}
+    dots = _dots(figures, list(asked), values, "%{x:.1%}")
+    chances = {name: part["chance"] for name, part in asked.items() if "chance" in part}
+    guessing = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "guessing",
+        "meta": "ink",
+        "y": list(chances),
+        "x": list(chances.values()),
+        "marker": {"symbol": "line-ns-open", "size": 22, "line": {"width": 2}},
+        "hovertemplate": "%{y}: %{x:.1%}<extra>guessing</extra>",
+    }
+    axis = {"title": {"text": "score"}, "tickformat": ".0%", "rangemode": "tozero"}
+    return _by_name([*dots, guessing] if chances else dots, list(asked), axis)
 
 
 def savings(figures: dict[str, Any]) -> Plot | None:
@@ -205,6 +208,38 @@ _KINDS = (
     ("chains", "several morphemes", "line-4"),
     ("neither", "neither", "base"),
 )
+
+
+def _dots(
+    figures: dict[str, Any], names: Sequence[str], values: dict[str, list[dict[str, float]]], shown: str
+) -> list[dict[str, Any]]:
+    """A dot a model and name, with its interval; `shown` words the figure under the pointer."""
+    own = colours(figures)
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": model,
+            "meta": own[model],
+            "y": list(names),
+            "x": [value["value"] for value in found],
+            "error_x": _error(found),
+            "marker": {"size": 11},
+            "hovertemplate": "%{y}: " + shown + "<extra>" + model + "</extra>",
+        }
+        for model, found in values.items()
+    ]
+
+
+def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]) -> Plot:
+    """A line a name, the first on top; dots keep off the edges."""
+    return figure(
+        dots,
+        height=_FRAME + int(1.5 * _ROW * len(names)),
+        x=x,
+        y={"range": [len(names) - 0.5, -0.5], "type": "category"},
+        showlegend=True,
+    )
 
 
 def _error(values: Sequence[dict[str, float]]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def sections(figures: Figures) -> list[tuple[str, str]]:
         ("words", "Words", "tokens" in has),
         ("morphology", "Morphology", _cuts(figures) is not None),
         ("likelihood", "Turkish", bool(figures["texts"]["held_out"]) and "likelihood" in has),
+        ("tasks", "Tasks", bool(figures.get("tasks"))),
         ("training", "Training", bool(figures.get("training"))),
         ("forgetting", "What it cost the rest", "drift" in has),
         ("translation", "Translation", "translation" in has),
@@ -108,6 +109,22 @@ def roots_whole(figures: Figures) -> dict[str, dict[str, Any]]:
             if "root_uncut" in own:
                 found.setdefault(name, {})[source] = own["root_uncut"]
     return found
+
+
+def task_groups(figures: Figures) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """The tasks by language, Turkish first."""
+    tasks = figures.get("tasks", {})
+    languages = sorted({part["language"] for part in tasks.values()}, key=lambda name: (name != "tr", name))
+    return [
+        (language, [item for item in tasks.items() if item[1]["language"] == language])
+        for language in languages
+    ]
+
+
+def task_score(task: Mapping[str, Any]) -> str:
+    """The score of a task that is drawn: a byte where choices have lengths, F1 where answers are written."""
+    own = next(iter(task["models"].values()))
+    return next(score for score in ("accuracy_bytes", "accuracy", "f1", "exact_match") if score in own)
 
 
 def other_texts(figures: Figures) -> list[str]:

@@ -22,7 +22,7 @@ def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
     return {
         "training-bits": _curves(bits, "bits per byte"),
         "training-loss": _curves(losses, "loss a token"),
-        "training-gradient": _curves(gradient, "norm of the gradient", type="log"),
+        "training-gradient": _curves(gradient, "norm of the gradient", type="log", dtick="D2"),
         "training-shares": _curves(shares, "share", tickformat=".0%", range=[0, 1.02]),
     }
 

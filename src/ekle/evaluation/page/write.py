@@ -36,6 +36,7 @@ def render(figures: dict[str, Any]) -> str:
         roots_whole=tables.roots_whole(figures),
         kinds_by=tables.cuts_by(figures, "tokens")[0],
         most_overlapping=tables.most_overlapping(figures),
+        task_groups=tables.task_groups(figures),
         other_texts=tables.other_texts(figures),
         instruments=overview(figures.get("training", {}).get("extended", [])),
         colours=tables.colours(figures),
