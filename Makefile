@@ -1,11 +1,11 @@
-# make setup | run | test | check | clean        PYTHON=python3.12 make setup  picks another interpreter
+# make setup | run | test | check | browser | clean        PYTHON=python3.12 make setup  picks another interpreter
 PYTHON ?= python3
 BIN := .venv/bin
 # Passed to pytest, as in `make test TESTS="tests/bpe -x"`.
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test check clean
+.PHONY: setup run test check browser clean
 
 setup: .venv/.installed
 
@@ -31,6 +31,13 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The tests that look at the pages open them in Chromium; they are skipped, saying so, where there is none.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq -o Acquire::http::Timeout=20 update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu >/dev/null; } || \
+		echo "Chromium is not here and cannot be installed; nobody will look at the pages." >&2
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,6 +19,7 @@ from ekle.bpe.measure import (
 from ekle.bpe.spans import changed_words, count_words, token_spans
 from ekle.bpe.speed import decode_speeds, encode_speeds
 from ekle.evaluation.confidence import saved
+from ekle.evaluation.costly import explain
 from ekle.evaluation.texts import draw
 from ekle.recipe.evaluation import Evaluation
 
@@ -37,7 +38,7 @@ def measure_tokens(
         `by_text` and `together` (documents, bytes, words, `base`, `extended`, `saved`, `floor`),
         `new_tokens` (how many there are, how many the pipeline reaches, how many occur, and the share of
         the text's tokens that are new), `speed` of encoding and `decoding` in characters a second, `words`
-        (`common`, `gained`, `costly`) and `sentences` (one a genre).
+        (`common`, `gained`, and `costly` with what `costly.explain` says) and `sentences` (one a genre).
     """
     counts = {name: (count_tokens(base, text), count_tokens(extended, text)) for name, text in texts.items()}
     floors = {name: int(count_floor(base, text).sum()) for name, text in texts.items()}
@@ -65,7 +66,13 @@ def measure_tokens(
         **speeds_of(base, extended, everything, settings.seed),
         "words": {
             order: [asdict(word) for word in changed_words(base, extended, words, _WORDS, order)]
-            for order in ("common", "gained", "costly")
+            for order in ("common", "gained")
+        }
+        | {
+            "costly": [
+                asdict(word) | explain(extended, word)
+                for word in changed_words(base, extended, words, _WORDS, "costly")
+            ]
         },
         "sentences": [
             shown

@@ -1,4 +1,5 @@
-// Draws the plots in the colours of the style sheet, and again when the theme changes.
+// Unpacks Plotly, and draws the plots in the colours of the style sheet; again when the theme changes. A plot
+// in closed details has no width, so it waits until they are opened.
 (() => {
   "use strict";
   const plots = JSON.parse(document.getElementById("plots").textContent);
@@ -41,10 +42,36 @@
   const draw = () => {
     for (const [name, plot] of Object.entries(plots)) {
       const place = document.getElementById(`plot-${name}`);
-      Plotly.react(place, plot.data.map(paintTrace), paintLayout(plot.layout), config);
+      if (place.offsetWidth) Plotly.react(place, plot.data.map(paintTrace), paintLayout(plot.layout), config);
     }
   };
 
-  draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  const load = async () => {
+    const packed = atob(document.getElementById("plotly").textContent);
+    const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const library = document.createElement("script");
+    library.textContent = await new Response(stream).text();
+    document.head.append(library);
+  };
+
+  const begin = async () => {
+    if (!("DecompressionStream" in window)) {
+      for (const place of document.querySelectorAll(".plot")) {
+        place.textContent = "This plot needs a browser of 2023 or later; the tables hold the same figures.";
+      }
+      return;
+    }
+    await load();
+    draw();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    document.addEventListener("toggle", draw, true);
+    addEventListener("beforeprint", () => {
+      for (const closed of document.querySelectorAll("details")) closed.open = true;
+      draw();
+    });
+    document.documentElement.dataset.drawn = "yes"; // for those who wait for it
+  };
+
+  begin();
 })();

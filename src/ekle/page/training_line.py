@@ -15,11 +15,9 @@ def brief(line: Entry) -> str:
     """
     if "loss_per_token" not in line:
         return ""
-    parts = [
-        f"loss {line['loss_per_token']:.3f}",
-        f"{line['bits_per_byte']:.3f} bits per byte",
-        f"{line['tokens_per_second']:,.0f} tokens/s",
-    ]
+    parts = [f"loss {line['loss_per_token']:.3f}", f"{line['bits_per_byte']:.3f} bits per byte"]
+    if "tokens_per_second" in line:
+        parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
     if "learning_rate" in line:
         parts.append(f"lr {line['learning_rate']:.1e}")
     if "clipped_share" in line:

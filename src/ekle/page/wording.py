@@ -26,8 +26,16 @@ def span(figure: dict[str, float]) -> str:
     return f"{low.removesuffix(f'{SPACE}%')} to {high}"
 
 
+def number(value: float) -> str:
+    """3.14159 as "3.14", 1234.5 as "1,234", 0.00123 as "0.0012"; a minus sign that is one."""
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
+    if 0 < abs(value) < 0.01:
+        return f"{value:.2g}".replace("-", "−")
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
 def amount(number: float) -> str:
-    """1234567 as "1.2 million"; below 100,000 in full with commas."""
+    """1234567 as "1.2 million"; below a million in full with commas."""
     for size, name in ((1e9, "billion"), (1e6, "million")):
         if number >= size:
             return f"{number / size:.1f}{SPACE}{name}"

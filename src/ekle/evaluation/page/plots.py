@@ -1,9 +1,11 @@
 """The plots of the evaluation's page."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from ekle.evaluation.history import Log, curve
-from ekle.evaluation.names import OURS, TOGETHER
+from ekle.evaluation.names import TOGETHER
+from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers, task_groups, task_score
+from ekle.evaluation.page.training_plots import training
 from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around all of them
@@ -11,10 +13,16 @@ _ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around
 
 def plots(figures: dict[str, Any]) -> dict[str, Plot]:
     """Every plot that `figures` (the content of report.json) has data for, by the name of its place."""
+    held_out = list(figures["texts"].get("held_out", {}))
+    held_out += [TOGETHER] if len(held_out) > 1 else []
     drawn = {
         "words": words(figures),
         "growth": growth(figures),
-        "likelihood": likelihood(figures),
+        "peers": savings(figures),
+        "kinds": kinds(figures),
+        "likelihood": likelihood(figures, held_out),
+        "tasks": tasks(figures),
+        "forgetting": likelihood(figures, other_texts(figures)),
         **training(figures),
         **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
     }
@@ -99,76 +107,148 @@ def growth(figures: dict[str, Any]) -> Plot | None:
     )
 
 
-def likelihood(figures: dict[str, Any]) -> Plot | None:
-    """Bits per byte of each model on each text: a dot, and a line for the interval."""
-    models = figures.get("likelihood")
-    if not models:
+def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
+    """Bits per byte of each model on each of the texts `names`: a dot, and a line for the interval."""
+    models = figures.get("likelihood", {})
+    names = [name for name in names if name in models.get("base", {})]
+    if not names:
         return None
-    several = len(figures["texts"]["held_out"]) > 1
-    names = [name for name in next(iter(models.values())) if name != TOGETHER or several]
-    dots = []
-    for model, by_text in models.items():
-        values = [by_text[name]["bits_per_byte"] for name in names]
-        dots.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": model,
-                "meta": model if model in OURS else "ink",
-                "y": names,
-                "x": [value["value"] for value in values],
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [value.get("high", value["value"]) - value["value"] for value in values],
-                    "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
-                    "thickness": 1.5,
-                    "width": 0,
-                },
-                "marker": {"size": 11},
-                "hovertemplate": "%{y}: %{x:.3f} bits per byte<extra>" + model + "</extra>",
-            }
-        )
+    values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
+    dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
+    return _by_name(dots, names, {"title": {"text": "bits per byte, less is better"}})
+
+
+def tasks(figures: dict[str, Any]) -> Plot | None:
+    """The score of each model on each task, and what guessing gives."""
+    asked = {name: part for _, members in task_groups(figures) for name, part in members}
+    if not asked:
+        return None
+    models = next(iter(asked.values()))["models"]
+    values = {model: [part["models"][model][task_score(part)] for part in asked.values()] for model in models}
+    dots = _dots(figures, list(asked), values, "%{x:.1%}")
+    chances = {name: part["chance"] for name, part in asked.items() if "chance" in part}
+    guessing = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "guessing",
+        "meta": "ink",
+        "y": list(chances),
+        "x": list(chances.values()),
+        "marker": {"symbol": "line-ns-open", "size": 22, "line": {"width": 2}},
+        "hovertemplate": "%{y}: %{x:.1%}<extra>guessing</extra>",
+    }
+    axis = {"title": {"text": "score"}, "tickformat": ".0%", "rangemode": "tozero"}
+    return _by_name([*dots, guessing] if chances else dots, list(asked), axis)
+
+
+def savings(figures: dict[str, Any]) -> Plot | None:
+    """Tokens saved by each tokenizer, the best on top."""
+    own = colours(figures)
+    shown = sorted((row for row in peers(figures) if row["saved"]), key=lambda row: -row["saved"]["value"])
+    if not shown:
+        return None
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": row["name"],
+            "meta": own[row["name"]],
+            "y": [row["name"]],
+            "x": [row["saved"]["value"]],
+            "error_x": _error([row["saved"]]),
+            "hovertemplate": "%{y}: %{x:.1%} fewer tokens<extra></extra>",
+        }
+        for row in shown
+    ]
     return figure(
-        dots,
-        height=_FRAME + int(1.5 * _ROW * len(names)),
-        x={"title": {"text": "bits per byte, less is better"}},
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(bars)),
+        x={"title": {"text": "tokens saved"}, "tickformat": ".0%", "rangemode": "tozero"},
         y={"autorange": "reversed", "type": "category"},
+        barmode="overlay",
+        bargap=0.4,
+        showlegend=False,
     )
 
 
-def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
-    """The curves of the training logs: bits per byte, and loss a token."""
-    logs = figures.get("training", {})
-    bits = [
-        _curve(logs, "extended", "bits_per_byte", "text trained on", "extended"),
-        _curve(logs, "extended", "held_out_bits_per_byte", "held-out text", "trained"),
-    ]
-    losses = [
-        _curve(logs, "base", "loss", "the base, before extension", "base"),
-        _curve(logs, "extended", "loss_per_token", "after extension", "trained"),
-    ]
-    return {"training-bits": _curves(bits, "bits per byte"), "training-loss": _curves(losses, "loss a token")}
-
-
-def _curve(logs: dict[str, Log], log: str, key: str, name: str, colour: str) -> dict[str, Any] | None:
-    """One line over the steps; None where the log holds fewer than two points."""
-    steps, values = curve(logs.get(log, []), key)
-    if len(steps) < 2:
-        return None
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(steps) > 30 else "lines+markers",
-        "name": name,
-        "meta": colour,
-        "x": steps,
-        "y": values,
-        "hovertemplate": "step %{x}: %{y:.3f}<extra>" + name + "</extra>",
+def kinds(figures: dict[str, Any]) -> Plot | None:
+    """Of the tokens of words, how many are whole words, morphemes, chains of them, or neither."""
+    tokenizers = {
+        name: own["tokens"] for name, own in cuts_by(figures, "tokens")[1].items() if "tokens" in own
     }
-
-
-def _curves(lines: list[dict[str, Any] | None], title: str) -> Plot | None:
-    drawn = [line for line in lines if line is not None]
-    if not drawn:
+    if not tokenizers:
         return None
-    return figure(drawn, 320, x={"title": {"text": "step"}}, y={"title": {"text": title}}, showlegend=True)
+    names = list(tokenizers)
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": title,
+            "meta": own,
+            "y": names,
+            "x": [tokenizers[name][key]["value"] for name in names],
+            "hovertemplate": "%{y}: %{x:.1%} " + title + "<extra></extra>",
+        }
+        for key, title, own in _KINDS
+    ]
+    return figure(
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(names)),
+        x={"tickformat": ".0%", "range": [0, 1]},
+        y={"autorange": "reversed", "type": "category"},
+        barmode="stack",
+        bargap=0.35,
+        showlegend=True,
+    )
+
+
+_KINDS = (
+    ("whole", "whole word", "line-1"),
+    ("morphemes", "morpheme", "line-3"),
+    ("chains", "several morphemes", "line-4"),
+    ("neither", "neither", "base"),
+)
+
+
+def _dots(
+    figures: dict[str, Any], names: Sequence[str], values: dict[str, list[dict[str, float]]], shown: str
+) -> list[dict[str, Any]]:
+    """A dot a model and name, with its interval; `shown` words the figure under the pointer."""
+    own = colours(figures)
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": model,
+            "meta": own[model],
+            "y": list(names),
+            "x": [value["value"] for value in found],
+            "error_x": _error(found),
+            "marker": {"size": 11},
+            "hovertemplate": "%{y}: " + shown + "<extra>" + model + "</extra>",
+        }
+        for model, found in values.items()
+    ]
+
+
+def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]) -> Plot:
+    """A line a name, the first on top; dots keep off the edges."""
+    return figure(
+        dots,
+        height=_FRAME + int(1.5 * _ROW * len(names)),
+        x=x,
+        y={"range": [len(names) - 0.5, -0.5], "type": "category"},
+        showlegend=True,
+    )
+
+
+def _error(values: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Intervals as error bars; of no length where they are not known."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [value.get("high", value["value"]) - value["value"] for value in values],
+        "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
+        "thickness": 1.5,
+        "width": 0,
+    }

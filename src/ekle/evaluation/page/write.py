@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from ekle.evaluation.page import tables
 from ekle.evaluation.page.plots import plots
 from ekle.evaluation.verdict import is_toy
+from ekle.page.training_line import overview
 from ekle.page.write import render as fill
 from ekle.page.write import write_html
 
@@ -22,4 +24,21 @@ def write_page(figures: dict[str, Any], path: Path) -> None:
 
 def render(figures: dict[str, Any]) -> str:
     """The page as HTML; its scripts and styles are inside, so it needs no network."""
-    return fill(_TEMPLATE, plots(figures), figures=figures, toy=is_toy(figures))
+    return fill(
+        _TEMPLATE,
+        plots(figures),
+        figures=figures,
+        toy=is_toy(figures),
+        sections=tables.sections(figures),
+        peers=tables.peers(figures),
+        roots_by=tables.cuts_by(figures, "root_uncut")[0],
+        cuts_by=tables.cuts_by(figures, "no_wrong_cut")[0],
+        roots_whole=tables.roots_whole(figures),
+        kinds_by=tables.cuts_by(figures, "tokens")[0],
+        most_overlapping=tables.most_overlapping(figures),
+        task_groups=tables.task_groups(figures),
+        other_texts=tables.other_texts(figures),
+        instruments=overview(figures.get("training", {}).get("extended", [])),
+        colours=tables.colours(figures),
+        why=tables.why,
+    )

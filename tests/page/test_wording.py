@@ -1,0 +1,20 @@
+"""Figures as people read them."""
+
+import pytest
+
+from ekle.page.wording import number
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.00"),
+        (0.00123, "0.0012"),
+        (-0.5, "−0.50"),
+        (4.254, "4.25"),
+        (162.94, "162.9"),
+        (162_924.1, "162,924"),
+    ],
+)
+def test_a_number_keeps_the_digits_that_matter(value, shown):
+    assert number(value) == shown
