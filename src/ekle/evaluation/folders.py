@@ -67,6 +67,7 @@ def evaluate_folder(
     beside = beside or {}
     _check_names(beside)
     _check_place(out)
+    tasks = read_tasks(settings)
     sources = [*texts.values(), *(other or {}).values()]
     measured = _texts(texts, other or {})
     base = Path(against)
@@ -80,7 +81,6 @@ def evaluate_folder(
     for subject in subjects:
         subject.check()
     _check_files(settings)
-    tasks = read_tasks(settings)
     files = [Path(file) for file in settings.files]
     folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
     plan = Plan(
