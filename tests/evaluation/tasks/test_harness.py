@@ -1,11 +1,13 @@
 """Asking a model through lm-evaluation-harness: the same figures as by hand."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.errors import CheckpointError
@@ -13,6 +15,7 @@ from ekle.evaluation.folders import evaluate_folder
 from ekle.evaluation.tasks.compare import compare_tasks
 from ekle.evaluation.tasks.files import Task
 from ekle.evaluation.tasks.formats import Example
+from ekle.evaluation.terminal import scorecard_table
 from ekle.progress import silent
 from ekle.recipe.evaluation import Evaluation
 
@@ -157,6 +160,9 @@ def test_an_evaluation_reports_tasks_and_keeps_what_is_finished(
 
     first = measured()
     assert set(first["buz"]["models"]) == {"base", "extended"}
+    stream = io.StringIO()
+    Console(file=stream, width=160).print(scorecard_table({"tasks": first, "verdict": []}))
+    assert "extended less base" in stream.getvalue() and "accuracy_bytes" in stream.getvalue()
     assert "accuracy_difference" in first["buz"]["models"]["extended"]
     (out / "parts" / "task-buz-extended.json").unlink()
     names = []
