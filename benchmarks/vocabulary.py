@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
     arguments = parser.parse_args()
     data: Path = arguments.data
-    held_out = {genre: _read(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
-    others = {name: _read(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS}
+    held_out = {genre: read_texts(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
+    others = {name: read_texts(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS}
     base = load_base("qwen3")
     rows: list[str] = []
     for name, tokenizer, seconds in _candidates(base, data, arguments.size):
@@ -93,11 +93,11 @@ def _candidates(base: BaseTokenizer, data: Path, size: int) -> Iterator[Candidat
     yield from _strict(train, data / "other" / "en.txt", size)
     started = time.process_time()
     counts = count_documents((d.text for d in documents([train])), base, silent())
-    added = _add_tokens(base, counts, size)
+    added = add_tokens(base, counts, size)
     yield "add_tokens, most frequent words", added, time.process_time() - started
     for thousands in (32, 64):
         started = time.process_time()
-        trained = _from_scratch(base, train, thousands * 1000)
+        trained = from_scratch(base, train, thousands * 1000)
         yield f"{thousands}k trained from scratch, nothing of Qwen's", trained, time.process_time() - started
 
 
@@ -113,9 +113,15 @@ def _floor(base: BaseTokenizer, held_out: dict[str, list[str]]) -> str:
 
 
 def _learned(train: str, size: int) -> Iterator[Candidate]:
+    for name, (corpus, vocabulary) in recipes(train, size).items():
+        yield timed(name, corpus, vocabulary)
+
+
+def recipes(train: str, size: int) -> dict[str, tuple[Corpus, Settings]]:
+    """What ekle can be asked for, by name, and continued BPE as others do it."""
     plain = Settings(size=size, languages={}, min_count=1, contractions=True)
     text = Corpus(sources=[train])
-    settings: dict[str, tuple[Corpus, Settings]] = {
+    return {
         "continued BPE, plain": (Corpus(sources=[train], word_lists=[]), plain),
         "ekle, portable": (text, Settings(size=size)),
         "ekle, portable, not protecting": (text, Settings(size=size, languages={})),
@@ -129,20 +135,18 @@ def _learned(train: str, size: int) -> Iterator[Candidate]:
         ),
         "ekle, morphological": (text, Settings(size=size, profile="morphological")),
     }
-    for name, (corpus, vocabulary) in settings.items():
-        yield _timed(name, corpus, vocabulary)
 
 
 def _strict(train: str, english: Path, size: int) -> Iterator[Candidate]:
     """No change at all in the lines that the drift is measured on."""
     with TemporaryDirectory() as place:
         file = Path(place) / "en.txt"
-        file.write_text("\n".join(_read(english)[:DRIFT_LINES]), encoding="utf-8")
+        file.write_text("\n".join(read_texts(english)[:DRIFT_LINES]), encoding="utf-8")
         strict = Settings(size=size, protect=[str(file)], protect_strict=True)
-        yield _timed("ekle, portable, strict about those English lines", Corpus(sources=[train]), strict)
+        yield timed("ekle, portable, strict about those English lines", Corpus(sources=[train]), strict)
 
 
-def _timed(name: str, corpus: Corpus, vocabulary: Settings) -> Candidate:
+def timed(name: str, corpus: Corpus, vocabulary: Settings) -> Candidate:
     with TemporaryDirectory() as place:
         started = time.process_time()
         made: Vocabulary = learn_from_text(corpus, "qwen3", vocabulary, Path(place) / "v", silent())
@@ -150,7 +154,7 @@ def _timed(name: str, corpus: Corpus, vocabulary: Settings) -> Candidate:
         return name, Tokenizer.from_file(str(made.tokenizer / "tokenizer.json")), seconds
 
 
-def _from_scratch(base: BaseTokenizer, train: str, size: int) -> Tokenizer:
+def from_scratch(base: BaseTokenizer, train: str, size: int) -> Tokenizer:
     """Byte-level BPE with Qwen's pre-tokenizer, learned by the `tokenizers` library."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer, tokenizer.pre_tokenizer = (
@@ -164,7 +168,7 @@ def _from_scratch(base: BaseTokenizer, train: str, size: int) -> Tokenizer:
     return tokenizer
 
 
-def _add_tokens(base: BaseTokenizer, counts: Counts, size: int) -> Tokenizer:
+def add_tokens(base: BaseTokenizer, counts: Counts, size: int) -> Tokenizer:
     """The usual recipe: the most frequent words that are no token yet, through `add_tokens`."""
     tokenizer = open_tokenizer(base.spec)
     words: list[str] = []
@@ -178,7 +182,8 @@ def _add_tokens(base: BaseTokenizer, counts: Counts, size: int) -> Tokenizer:
     return tokenizer
 
 
-def _read(path: Path) -> list[str]:
+def read_texts(path: Path) -> list[str]:
+    """The lines of a file."""
     return [document.text for document in documents([str(path)])]
 
 

@@ -24,7 +24,18 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 Unit = Literal[
-    "", "bytes", "lines", "matrices", "merges", "prompts", "sequences", "steps", "tensors", "texts", "tokens"
+    "",
+    "bytes",
+    "answers",
+    "lines",
+    "matrices",
+    "merges",
+    "prompts",
+    "sequences",
+    "steps",
+    "tensors",
+    "texts",
+    "tokens",
 ]
 """What a task counts, in the plural; a type, so that no line says step/s where another says steps/s."""
 

@@ -43,6 +43,17 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="FILE", help="Turkish and English, tab between, for the models to translate."),
     ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Turkish questions with right answers (TurkishMMLU, ARC, XCOPA, Belebele, XQuAD).",
+        ),
+    ] = None,
+    english_task: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Such questions in English, to see what is forgotten."),
+    ] = None,
     trained_on: Annotated[
         list[Path] | None,
         typer.Option(
@@ -54,15 +65,24 @@ def evaluate(
 ) -> None:
     """Measure a model against its base, and others beside it.
 
-    Tokens, morphology, drift, bits per byte, forgetting, generated text, speed and
-    memory; the folder gets report.json and report.html. Of a run, both the extended
+    Tokens, morphology, drift, bits per byte, forgetting, generated text, tasks, speed
+    and memory; the folder gets report.json and report.html. Of a run, both the extended
     and the trained model are measured. A tokenizer without a model gets the figures
     about tokens alone.
     """
     from ekle.evaluation.terminal import scorecard_table
     from ekle.pipeline.steps import evaluate as measure
 
-    recipe = settings("evaluate", set_, evaluation={"gold": gold, "parallel": parallel})
+    recipe = settings(
+        "evaluate",
+        set_,
+        evaluation={
+            "gold": gold,
+            "parallel": parallel,
+            "tasks": _tasks("--task", task),
+            "english_tasks": _tasks("--english-task", english_task),
+        },
+    )
     scorecard = measure(
         folder,
         against,
@@ -77,6 +97,21 @@ def evaluate(
     console = terminal()
     console.print(scorecard_table(scorecard.figures))
     console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def _tasks(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """NAME=FILE by name."""
+    if given is None:
+        return None
+    files: dict[str, str] = {}
+    for item in given:
+        name, sign, file = item.partition("=")
+        if not sign:
+            raise InputError(f"{option} {item} names no file; give {option} NAME=FILE")
+        if name in files:
+            raise InputError(f"two tasks are called {name}; give {option} another NAME=FILE")
+        files[name] = file
+    return files
 
 
 def _beside(given: list[str]) -> dict[str, Path | str]:

@@ -13,6 +13,7 @@ from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
+from ekle.evaluation.tasks.files import read_tasks
 from ekle.evaluation.texts import Texts, file_texts
 from ekle.evaluation.translation import choose_pairs, read_pairs
 from ekle.evaluation.untouched import record_of
@@ -66,6 +67,7 @@ def evaluate_folder(
     beside = beside or {}
     _check_names(beside)
     _check_place(out)
+    tasks = read_tasks(settings)
     sources = [*texts.values(), *(other or {}).values()]
     measured = _texts(texts, other or {})
     base = Path(against)
@@ -79,7 +81,7 @@ def evaluate_folder(
     for subject in subjects:
         subject.check()
     _check_files(settings)
-    files = [Path(file) for file in (*settings.gold, *settings.parallel)]
+    files = [Path(file) for file in settings.files]
     folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
     plan = Plan(
         title=model.resolve().name,
@@ -90,6 +92,7 @@ def evaluate_folder(
         settings=settings,
         stamp=stamp_of(settings, [*folders, *sources, *files, *learned_from]),
         beside=tokenizers,
+        tasks=tasks,
         learned_from=list(learned_from),
         record=record_of(model),
         known=_vocabulary(model),

@@ -1,7 +1,9 @@
 """What is measured on each model in turn, and then on two of them together."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ekle.evaluation.coherence import measure_generated
@@ -20,6 +22,8 @@ from ekle.evaluation.names import last_of_ours
 from ekle.evaluation.parts import Parts
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.subjects import Subject
+from ekle.evaluation.tasks.compare import compare_tasks
+from ekle.evaluation.tasks.files import Task
 from ekle.evaluation.texts import draw
 from ekle.evaluation.translation import choose_pairs, read_pairs, score_translations, translate
 from ekle.model.bits_per_byte import measure_documents
@@ -32,8 +36,8 @@ def measure_models(plan: Plan, parts: Parts, report: Report) -> dict[str, Any]:
     """Everything that needs a model; one is in memory at a time, but for the comparison of speed.
 
     Returns:
-        `models`, `likelihood`, `divergence`, `generation`, `generated`, `translation`, by model, and
-        `inference`; what was not measured is absent.
+        `models`, `likelihood`, `divergence`, `generation`, `generated`, `translation`, by model,
+        `tasks`, by task, and `inference`; what was not measured is absent.
     """
     if not plan.subjects:
         return {}
@@ -72,6 +76,7 @@ class _Measured:
         self.greedy: dict[str, Samples] = {}
         self.samples: dict[str, Samples] = {}
         self.translations: dict[str, dict[str, list[str]]] = {}
+        self.tasks: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
 
     def one(self, subject: Subject) -> None:
         """Measure one model, which is loaded only if a part is missing."""
@@ -101,6 +106,8 @@ class _Measured:
                 f"translation-{name}",
                 lambda: translate(*subject.loaded, self._shown, self._pairs, settings, report),
             )
+        for task in self._plan.tasks:
+            self.tasks[task.name][name] = get(f"task-{task.name}-{name}", partial(self._ask, subject, task))
 
     def compared(self) -> dict[str, Any]:
         """The figures by model, held against the base's."""
@@ -117,7 +124,14 @@ class _Measured:
             "generation": self.greedy,
             "generated": measure_generated(self.samples, held_out, settings) if self.samples else {},
             "translation": score_translations(self.translations, self._pairs, settings),
+            "tasks": compare_tasks(plan.tasks, self.tasks, settings),
         }
+
+    def _ask(self, subject: Subject, task: Task) -> dict[str, Any]:
+        # The harness is an extra, and takes seconds to import.
+        from ekle.evaluation.tasks.harness import ask
+
+        return ask(*subject.loaded, task, self._plan.settings, self._report)
 
     def _divergence(self, subject: Subject) -> Divergences:
         assert self._reference is not None  # read where a part like this is missing

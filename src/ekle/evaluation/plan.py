@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.evaluation.subjects import Subject
+from ekle.evaluation.tasks.files import Task
 from ekle.evaluation.texts import Texts
 from ekle.recipe.evaluation import Evaluation
 
@@ -26,6 +27,8 @@ class Plan:
     stamp: str
     beside: Mapping[str, Tokenizer] = field(default_factory=dict)
     """Tokenizers of others, by name."""
+    tasks: Sequence[Task] = ()
+    """Questions with right answers, read and checked."""
     learned_from: Sequence[Path] = ()
     """Files and folders of text that vocabulary or training has seen."""
     record: Path | None = None

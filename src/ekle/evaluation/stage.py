@@ -10,6 +10,7 @@ from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject
+from ekle.evaluation.tasks.files import read_tasks
 from ekle.evaluation.texts import corpus_texts
 from ekle.evaluation.untouched import record_of
 from ekle.progress import Report
@@ -58,9 +59,10 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
                 inputs.extended.model,
                 inputs.checkpoint.adapter,
                 inputs.checkpoint.rows,
-                *map(Path, (*recipe.evaluation.gold, *recipe.evaluation.parallel)),
+                *map(Path, recipe.evaluation.files),
             ],
         ),
+        tasks=read_tasks(recipe.evaluation),
         learned_from=[file for file in (inputs.corpus.train, inputs.corpus.replay) if _holds_text(file)],
         record=record_of(inputs.extended.model),
         known={

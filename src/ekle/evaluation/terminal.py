@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ekle.bpe.spans import TokenSpan
 from ekle.evaluation.names import last_of_ours
-from ekle.page.wording import amount, counted, percent, signed
+from ekle.evaluation.tasks.compare import METRICS
+from ekle.page.wording import amount, counted, percent, signed, span
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
@@ -42,10 +43,10 @@ def _sign(character: str) -> str:
 def cut_line(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
     """A text with its tokens on alternating grounds; tokens in `new` stand on green."""
     line = Text()
-    for place, span in enumerate(spans):
-        ground = _NEW if span.id in new else _COLOURS[place % len(_COLOURS)]
-        line.append(visible(span.text), style=f"white {ground}")
-        if span.id in new and place + 1 < len(spans) and spans[place + 1].id in new:
+    for place, token in enumerate(spans):
+        ground = _NEW if token.id in new else _COLOURS[place % len(_COLOURS)]
+        line.append(visible(token.text), style=f"white {ground}")
+        if token.id in new and place + 1 < len(spans) and spans[place + 1].id in new:
             line.append("│", style="dim")  # two green neighbours would look like one token
     return line
 
@@ -137,6 +138,8 @@ def scorecard_table(figures: dict[str, Any]) -> Group:
             values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]
             table.add_row(name, *values, signed(part["change"]["value"]) if "change" in part else "")
         parts.append(table)
+    if "tasks" in figures:
+        parts.append(_tasks(figures["tasks"]))
     if "drift" in figures:
         table = _table("cut differently", "lines", "changed", "share")
         for name, part in figures["drift"].items():
@@ -144,6 +147,23 @@ def scorecard_table(figures: dict[str, Any]) -> Group:
         parts.append(table)
     parts += [table for table in (_beside(figures), _criteria(figures)) if table is not None]
     return _spaced([verdict_lines(figures), *parts])
+
+
+def _tasks(tasks: dict[str, Any]) -> Table:
+    """A line for each score of each task: what guessing gives, each model, and our last one less the base."""
+    models = list(next(iter(tasks.values()))["models"])
+    last = last_of_ours(models) or models[0]
+    table = _table("tasks", "score", "questions", "chance", *models, f"{last} less base", "interval")
+    for name, part in tasks.items():
+        for score in METRICS:
+            if score not in part["models"][last]:
+                continue
+            values = [percent(own[score]["value"]) for own in part["models"].values()]
+            apart = part["models"][last].get(f"{score}_difference", {})
+            cells = [signed(apart["value"]) if apart else "", span(apart)]
+            guessed = percent(part["chance"]) if "chance" in part else ""
+            table.add_row(name, score, f"{part['examples']:,}", guessed, *values, *cells)
+    return table
 
 
 def _beside(figures: dict[str, Any]) -> Table | None:

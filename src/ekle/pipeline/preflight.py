@@ -18,6 +18,7 @@ from ekle.errors import (
     TokenizerError,
     TrainingError,
 )
+from ekle.evaluation.tasks.files import read_tasks
 from ekle.files import read_json
 from ekle.pipeline.stages import Stage
 from ekle.planning.gpus import sized_gpu
@@ -34,7 +35,8 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     Raises:
         RecipeError: settings contradict each other.
         TextError: a data set of the hub is not to be had.
-        TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had.
+        TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had; a task file
+            has a fault.
         CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
         SpaceError: the copies of the model that will be written do not fit the disk.
         TrainingError: the GPU of this machine cannot hold what training needs.
@@ -46,6 +48,8 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     if "corpus" in stages:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
+    if "evaluation" in stages:
+        read_tasks(recipe.evaluation)
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
     if recipe.training.instruction_share and not base.chat_template:
         raise TokenizerError(

@@ -19,9 +19,14 @@ _TEXTS: dict[Stage, tuple[str, ...]] = {
         "corpus.other_files",
     ),
     "vocabulary": ("vocabulary.protect", "vocabulary.keep", "vocabulary.gold"),
-    "evaluation": ("evaluation.gold", "evaluation.parallel"),
+    "evaluation": (
+        "evaluation.gold",
+        "evaluation.parallel",
+        "evaluation.tasks",
+        "evaluation.english_tasks",
+    ),
 }
-"""The settings of each stage that name text."""
+"""The settings of each stage that name text: a list of it, or a table with a name for each file."""
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json")
 _WEIGHTS = "*.safetensors"
@@ -36,7 +41,8 @@ def input_files(stage: Stage, recipe: Recipe) -> dict[str, Path]:
     settings = flat_settings(recipe, SETTINGS[stage])
     files: dict[str, Path] = {}
     for key in _TEXTS.get(stage, ()):
-        for source in settings[key]:
+        named = [value for name, value in settings.items() if name.startswith(f"{key}.")]
+        for source in settings.get(key, named):
             for path in files_of([source]):
                 # `bundled:tr` must not depend on where ekle is installed, nor a folder on where it lies.
                 name = source if Path(source) == path else f"{source}/{path.name}"

@@ -51,7 +51,21 @@ class Evaluation(Section):
     """Pairs that are translated, in both directions."""
     shots: PositiveInt = 4
     """Pairs that are shown before each translation."""
+    tasks: dict[str, str] = {}
+    """Questions in Turkish with right answers, a name and a file each, in the formats of TurkishMMLU, ARC,
+    XCOPA, Belebele and XQuAD."""
+    english_tasks: dict[str, str] = {}
+    """The same in English, to see what is forgotten."""
+    task_examples: PositiveInt = 500
+    """Questions of each task that are asked."""
+    task_shots: NonNegativeInt = 2
+    """Questions that are shown with their answers before each."""
     resamples: PositiveInt = 1000
     """Bootstrap resamples behind each confidence interval."""
     seed: NonNegativeInt = 0
     """Draws the documents that the model reads, the resamples and the examples."""
+
+    @property
+    def files(self) -> list[str]:
+        """All files that these settings name."""
+        return [*self.gold, *self.parallel, *self.tasks.values(), *self.english_tasks.values()]

@@ -1,0 +1,180 @@
+"""Ours beside the other ways to a Turkish tokenizer: Qwen's own, `add_tokens`, continued BPE, from scratch.
+
+    python -m benchmarks.peers --data DIR --out docs/peers.md
+    python -m benchmarks.peers --data DIR --limit 20000000 --tokenizer another=FOLDER
+
+DIR holds tr/train.txt to learn from, tr/dev_*.txt to measure on, other/*.txt that should not change, and two
+treebanks in morphology/. `--limit` takes that many bytes from the beginning of tr/train.txt.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tokenizers import Tokenizer
+
+from benchmarks.vocabulary import DRIFT_LINES, HEADLINE, add_tokens, from_scratch, read_texts, recipes, timed
+from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift
+from ekle.bpe.speed import encode_speeds
+from ekle.counting import count_documents
+from ekle.evaluation.confidence import saved
+from ekle.evaluation.morphemes import root_uncut
+from ekle.progress import silent
+from ekle.text.read import documents
+from ekle.turkish.gold import RootedWord, read_treebank
+
+OURS = ("continued BPE, plain", "ekle, portable", "ekle, compact", "ekle, morphological")
+FROM_SCRATCH = (32_000, 128_000)
+OTHERS = {"English": "en", "code": "code", "German": "de", "French": "fr"}
+TREEBANKS = ("tr_boun-ud-dev.conllu", "tr_imst-ud-dev.conllu")
+SPEED_LINES, SPEED_ROUNDS = 300, 3  # lines of each genre
+RESAMPLES, SEED = 1_000, 0
+
+PROSE = """\
+# Ours beside others
+
+Written by `python -m benchmarks.peers`. {size:,} new tokens where Qwen3 is extended. Everything that is
+learned is learned from {text} and measured on {genres} together; of less
+text, a token needs in proportion fewer occurrences (100 of all of it). More ways, by genre, are in
+[vocabulary.md](vocabulary.md).
+
+- `saved`: the share of Qwen3's tokens that are not needed, with its 95 % interval (bootstrap over lines).
+- `changed`: the share of the first {drift:,} lines of `other/*.txt` whose tokens differ from Qwen3's; empty
+  where the ids are not Qwen3's, so that its weights are of no use.
+- `root uncut`: inflected words of {treebanks} inside whose root no token ends.
+- `encoding speed`: characters a second against Qwen3's, timed in turns.
+- From scratch: byte-level BPE of the `tokenizers` library behind Qwen3's pre-tokenizer.
+
+"""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every tokenizer is measured on."""
+
+    base: Tokenizer
+    before: TokenCounts
+    held_out: Sequence[str]
+    others: dict[str, list[str]]
+    words: Sequence[RootedWord]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=20_000)
+    parser.add_argument("--limit", type=int, help="bytes of tr/train.txt to learn from; all when absent")
+    parser.add_argument("--tokenizer", metavar="NAME=FOLDER", action="append", default=[])
+    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
+    arguments = parser.parse_args()
+    data: Path = arguments.data
+    whole = (data / "tr" / "train.txt").stat().st_size
+    learned = min(arguments.limit or whole, whole)
+    base = load_base("qwen3")
+    ground = _ground(base.tokenizer(), data)
+    peers: dict[str, Tokenizer] = {}
+    rows: dict[str, list[str]] = {}
+    for name, tokenizer in _peers(base, data, arguments.size, learned, whole, arguments.tokenizer):
+        peers[name], rows[name] = tokenizer, _row(ground, tokenizer)
+        print(name, *rows[name], sep=" | ", flush=True)
+    speeds = _speeds(peers, data)
+    text = _page(rows, speeds, arguments.size, learned, whole)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+def _ground(base: Tokenizer, data: Path) -> Ground:
+    held_out = [text for genre in HEADLINE for text in read_texts(data / "tr" / f"dev_{genre}.txt")]
+    return Ground(
+        base,
+        count_tokens(base, held_out),
+        held_out,
+        {name: read_texts(data / "other" / f"{file}.txt")[:DRIFT_LINES] for name, file in OTHERS.items()},
+        [word for name in TREEBANKS for word in read_treebank(data / "morphology" / name)],
+    )
+
+
+def _peers(
+    base: BaseTokenizer, data: Path, size: int, learned: int, whole: int, given: Sequence[str]
+) -> Iterator[tuple[str, Tokenizer]]:
+    yield "Qwen3", base.tokenizer()
+    with TemporaryDirectory() as place:
+        train = str(data / "tr" / "train.txt")
+        if learned < whole:
+            lines = [document.text for document in documents([train], max_bytes=learned)]
+            train = str(Path(place) / "train.txt")
+            Path(train).write_text("\n".join(lines), encoding="utf-8")
+        counts = count_documents((document.text for document in documents([train])), base, silent())
+        yield "`add_tokens`, most frequent words", add_tokens(base, counts, size)
+        known = recipes(train, size)
+        for name in OURS:
+            corpus, vocabulary = known[name]
+            # As often in a byte of text as with all of it.
+            least = max(round(vocabulary.min_count * learned / whole), 1)
+            made = timed(name, corpus, vocabulary.model_copy(update={"min_count": least}))
+            yield name, made[1]
+        for rows in FROM_SCRATCH:
+            yield f"{rows:,} tokens from scratch", from_scratch(base, train, rows)
+    for item in given:
+        name, _, folder = item.partition("=")
+        yield name, load_tokenizer(folder)
+
+
+def _row(ground: Ground, tokenizer: Tokenizer) -> list[str]:
+    """The cells behind the name, but for the speed."""
+    after = count_tokens(tokenizer, ground.held_out)
+    spared = saved(after.tokens, ground.before.tokens, RESAMPLES, SEED)
+    cells = [
+        f"{tokenizer.get_vocab_size():,}",
+        f"{after.bytes_per_token:.2f}",
+        f"{after.tokens_per_word:.2f}",
+        f"{spared['value']:.1%} ({spared['low']:.1%} to {spared['high']:.1%})",
+    ]
+    extends = tokenizer.get_vocab().items() >= ground.base.get_vocab().items()
+    cells += [
+        f"{measure_drift(ground.base, tokenizer, lines).share:.2%}" if extends else ""
+        for lines in ground.others.values()
+    ]
+    return [*cells, f"{root_uncut(tokenizer, ground.words):.1%}"]
+
+
+def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, float]:
+    """Characters encoded a second, as a multiple of the first one's."""
+    some = [
+        document.text
+        for genre in HEADLINE
+        for document in islice(documents([str(data / "tr" / f"dev_{genre}.txt")]), SPEED_LINES)
+    ]
+    found = encode_speeds(list(peers.values()), some, SPEED_ROUNDS)
+    return {name: speed / found[0] for name, speed in zip(peers, found, strict=True)}
+
+
+def _page(rows: dict[str, list[str]], speeds: dict[str, float], size: int, learned: int, whole: int) -> str:
+    head = [
+        *("tokenizer", "vocabulary", "bytes/token", "tokens/word", "saved"),
+        *(f"{name} changed" for name in OTHERS),
+        *("root uncut", "encoding speed"),
+    ]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    lines += [f"| {' | '.join([name, *cells, f'{speeds[name]:.2f}x'])} |" for name, cells in rows.items()]
+    text = PROSE.format(
+        size=size,
+        text=f"all of `tr/train.txt`, {whole / 1e6:.0f} MB,"
+        if learned == whole
+        else f"**the first {learned / 1e6:.0f} of the {whole / 1e6:.0f} MB** of `tr/train.txt`",
+        genres=", ".join(f"`dev_{genre}`" for genre in HEADLINE),
+        drift=DRIFT_LINES,
+        treebanks=" and ".join(f"`{name}`" for name in TREEBANKS),
+    )
+    return text + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tasks with right answers, asked through lm-evaluation-harness from files the user names."""

@@ -1,0 +1,73 @@
+"""What models score in tasks, with intervals, held against the first of them."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from statistics import fmean
+from typing import Any
+
+from ekle.evaluation.confidence import ratio, share
+from ekle.evaluation.tasks.files import Task
+from ekle.recipe.evaluation import Evaluation
+
+METRICS = ("accuracy", "accuracy_bytes", "exact_match", "f1")
+
+
+def compare_tasks(
+    tasks: Sequence[Task], scores: Mapping[str, Mapping[str, Mapping[str, Any]]], settings: Evaluation
+) -> dict[str, Any]:
+    """The figures of each task, by its name.
+
+    Args:
+        tasks: what was asked.
+        scores: by task, by model, what `harness.ask` returns; others are held against the first.
+        settings: for the intervals.
+
+    Returns:
+        By task: `language`, `format`, `examples`, `shots`, `harness` (its version); where answers are chosen
+        `chance`, the accuracy of guessing; and `models`, by model:
+        `accuracy`: the likeliest choice is the right one;
+        `accuracy_bytes`: likewise with ln p divided by the bytes of the choice, so that long choices have no
+        disadvantage, in whatever vocabulary; absent where choices are letters;
+        `exact_match`, `f1`: of written answers, see `answers.score_answer`;
+        each with `NAME_difference`, own less the first model's, drawn over the same examples; absent for the
+        first model; and `cut`, requests whose beginning the model had no room for, absent where none was cut.
+        Intervals of shares are Wilson's, the others the bootstrap over examples.
+    """
+    figures: dict[str, Any] = {}
+    for task in tasks:
+        models: dict[str, Any] = {}
+        first: Mapping[str, Any] | None = None
+        for model, own in scores[task.name].items():
+            first = first or own
+            models[model] = _figures(task, own, None if own is first else first, settings)
+        figures[task.name] = {
+            "language": task.language,
+            "format": task.format,
+            "examples": len(task.asked),
+            "shots": len(task.shown),
+            "harness": version("lm_eval"),
+            "models": models,
+        }
+        if task.format != "extraction":
+            figures[task.name]["chance"] = fmean(1 / len(one.choices) for one in task.asked)
+    return figures
+
+
+def _figures(
+    task: Task, own: Mapping[str, Any], first: Mapping[str, Any] | None, settings: Evaluation
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in METRICS:
+        if name not in own or (name == "accuracy_bytes" and task.lettered):
+            continue
+        values = own[name]
+        whole = name != "f1"
+        found[name] = share(round(sum(values)), len(values)) if whole else _mean(values, settings)
+        if first is not None:
+            apart = [now - before for now, before in zip(values, first[name], strict=True)]
+            found[f"{name}_difference"] = _mean(apart, settings)
+    return found | ({"cut": own["cut"]} if own["cut"] else {})
+
+
+def _mean(values: Sequence[float], settings: Evaluation) -> dict[str, float]:
+    return ratio(values, [1] * len(values), settings.resamples, settings.seed)
