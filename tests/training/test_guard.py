@@ -191,6 +191,12 @@ def test_before_the_window_is_full_no_loss_is_too_high() -> None:
     assert fresh.why_skip(3, math.nan, 1.0) == "its loss is nan"
 
 
+def test_the_first_step_after_going_back_to_the_start_is_skipped_like_any_other() -> None:
+    judge = guard(returns=2)
+    judge.go_back(7, "its loss is nan")
+    assert judge.why_skip(1, math.nan, 1.0) == "its loss is nan"
+
+
 def test_a_good_step_ends_the_row_of_bad_ones() -> None:
     judge = guard(bad_steps=2)
     for step, loss in ((1, 1.0), (2, math.nan), (3, 1.0), (4, math.nan)):

@@ -58,14 +58,14 @@ class Guard:
             norm: of the gradient.
 
         Raises:
-            TrainingError: the first step has no finite number.
+            TrainingError: the first step of a run has no finite number.
         """
         reason = self._fault(loss, norm)
         if reason is None:
             self.bad_steps = 0
             self._losses.append(loss)
             return None
-        if step == 1:
+        if step == 1 and self.returns == 0:
             raise TrainingError(
                 "the loss is not a finite number from the first step on: the weights of the extended model "
                 "are damaged, or training.precision is too low for them (try fp32)"
