@@ -113,7 +113,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
     with processes.main_first():
-        read_easy_first(sources, recipe, tokens, folder / "curriculum", cursor, report)
+        kept = folder / "curriculum"
+        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
     packed = pack(sources, length=sizes.length, cursor=cursor)
     with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
