@@ -23,7 +23,7 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),
     "extension": ("extension",),
-    "training": ("seed", "training", "evaluation.context", "evaluation.batch_size"),
+    "training": ("seed", "training", "evaluation.context"),
     "evaluation": ("name", "evaluation"),
     "release": ("name", "extension", "training", "release"),
 }

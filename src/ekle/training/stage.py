@@ -33,7 +33,7 @@ from ekle.training.parts import Parts
 from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
 from ekle.training.room import sequences_at_once
-from ekle.training.sharding import shard
+from ekle.training.sharding import is_sharded, shard
 from ekle.training.step_batch import share_out
 from ekle.training.trainer import ContinuedTraining
 
@@ -108,7 +108,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
-    held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
+    reading = recipe.evaluation
+    may_shrink = not is_sharded(objective)
+    held_out = HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink)
     tokens = sizes.sequences * sizes.length
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
@@ -207,7 +209,7 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     sections = {
         "seed": recipe.seed,
         "training": recipe.training.model_dump(mode="json", exclude=_FREE),
-        "evaluation": recipe.evaluation.model_dump(mode="json", include={"context", "batch_size"}),
+        "evaluation": recipe.evaluation.model_dump(mode="json", include={"context"}),
         "corpus": digest(inputs.corpus.folder / "corpus.json"),
         "extended": digest(inputs.extended.folder / "extension.json"),
     }
