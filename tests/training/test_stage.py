@@ -299,6 +299,7 @@ def test_other_settings_are_refused_and_every_changed_key_is_named(
         train(inputs, tmp_path, learning_rate=1e-3, dora={"rank": 4, "alpha": 2.0})
     assert "--redo training" in str(error.value)
     train(inputs, tmp_path, log_steps=1, checkpoint_steps=100, keep_checkpoints=5)  # nothing to the weights
+    train(inputs, tmp_path, tracker="tensorboard", memory_lines=3)
 
 
 def test_a_damaged_checkpoint_is_named(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:

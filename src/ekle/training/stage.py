@@ -18,6 +18,8 @@ from ekle.model.dora import attach
 from ekle.model.rows import NewRows, new_rows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
+from ekle.recipe.section import dotted
+from ekle.recipe.training import FREE
 from ekle.training.ahead import ahead
 from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
@@ -37,17 +39,6 @@ from ekle.training.sharding import is_sharded, shard
 from ekle.training.step_batch import share_out
 from ekle.training.trainer import ContinuedTraining
 
-_FREE = {
-    "checkpoint_minutes",
-    "checkpoint_steps",
-    "keep_checkpoints",
-    "log_steps",
-    "memory_lines",
-    "micro_batch_size",
-    "parallel",
-    "tracker",
-}
-"""Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for
 
 
@@ -208,19 +199,13 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     """Everything the weights depend on, by dotted name, as JSON gives it back."""
     sections = {
         "seed": recipe.seed,
-        "training": recipe.training.model_dump(mode="json", exclude=_FREE),
+        "training": recipe.training.model_dump(mode="json", exclude=set(FREE)),
         "evaluation": recipe.evaluation.model_dump(mode="json", include={"context"}),
         "corpus": digest(inputs.corpus.folder / "corpus.json"),
         "extended": digest(inputs.extended.folder / "extension.json"),
     }
-    flat: dict[str, Any] = json.loads(json.dumps(dict(_flat("", sections))))
+    flat: dict[str, Any] = json.loads(json.dumps(dict(dotted(sections))))
     return flat
-
-
-def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return [(prefix, value)]
-    return [leaf for key, inner in value.items() for leaf in _flat(f"{prefix}.{key}".lstrip("."), inner)]
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
