@@ -70,11 +70,20 @@ def test_settings_that_no_made_stage_reads_may_change(
     assert stand_ins.made == list(ORDER)
 
 
-def test_settings_that_change_no_result_may_change(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["log_steps=6", "memory_lines=9", "tracker=tensorboard", "parallel=ddp"])
+def test_settings_that_change_no_result_may_change(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, setting: str
+) -> None:
     run(recipe_with("training.log_steps=5"), tmp_path / "run")
     stand_ins.made.clear()
-    run(recipe_with("training.log_steps=6"), tmp_path / "run")
+    run(recipe_with(f"training.{setting}"), tmp_path / "run")
     assert stand_ins.made == []
+    stand_ins.before = _fail_at("training", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe_with(), tmp_path / "begun")
+    stand_ins.before = lambda stage, folder: None
+    run(recipe_with(f"training.{setting}"), tmp_path / "begun")
+    assert stand_ins.made[-1] == "release"
 
 
 def test_text_with_other_content_is_refused_by_name(

@@ -81,6 +81,27 @@ def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:
     assert step_of(last) == 1_000_000
 
 
+def test_what_is_written_after_going_back_is_newer_whatever_its_step(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, 3)
+    for step in (0, 4, 8):
+        kept.save(step, progress(None), 0, None)
+    assert kept.before(1) == tmp_path / "step-000004"
+    assert kept.before(9) == tmp_path / "step-000000"
+    kept.save(4, progress(None), 0, None, returns=2)
+    assert kept.last() == tmp_path / "step-000004-back-2"
+    assert names(tmp_path) == ["step-000000", "step-000004-back-2"]
+
+
+def test_a_folder_of_another_name_is_no_checkpoint(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, 1)
+    kept.save(1, progress(None), 0, None)
+    (tmp_path / "step-of-mine").mkdir()
+    (tmp_path / "best-of-all").mkdir()
+    kept.save(2, progress(None), 0, None)
+    assert kept.last() == tmp_path / "step-000002"
+    assert names(tmp_path) == ["best-of-all", "step-000002", "step-of-mine"]
+
+
 def test_too_little_room_is_seen_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,18 +70,18 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> set[int]:
 
 
 def test_a_spike_is_skipped_and_changes_nothing(inputs: Inputs, tmp_path: Path, nonsense: set[int]) -> None:
-    nonsense.add(6)
+    nonsense.add(12)  # the last, which alone is saved though it went wrong
     checkpoint = train(inputs, tmp_path, checkpoint_steps=1, keep_checkpoints=99)
     skipped = [line for line in checkpoint.history if "skipped" in line]
-    assert [line["step"] for line in skipped] == [6]
+    assert [line["step"] for line in skipped] == [12]
     assert "a spike above the usual" in skipped[0]["skipped"]
     before, after = (
-        load_file(tmp_path / f"checkpoints/step-00000{step}/optimizer.safetensors") for step in (5, 6)
+        load_file(tmp_path / f"checkpoints/step-{step:06}/optimizer.safetensors") for step in (11, 12)
     )
     assert all(torch.equal(before[name], after[name]) for name in before if "momentum" in name)
-    line = next(line for line in checkpoint.history if line["step"] == 6 and "tokens" in line)
+    line = next(line for line in checkpoint.history if line["step"] == 12 and "tokens" in line)
     assert "loss_per_token" not in line, "the loss of a skipped step is no loss of the run"
-    assert line["tokens"] == 6 * A_STEP, "its text is read all the same"
+    assert line["tokens"] == 12 * A_STEP, "its text is read all the same"
 
 
 def test_a_step_without_a_finite_gradient_is_skipped_and_logged(
@@ -108,11 +108,49 @@ def test_a_run_that_stumbles_goes_back_and_on_with_other_text_and_half_the_rate(
     assert [line["tokens"] // A_STEP for line in lines] == [1, 2, 3, 4, *range(9, 17)]
 
 
-@pytest.mark.parametrize("calls", [11, 17, 22, 31])
-def test_a_run_killed_around_its_way_back_ends_the_same(
-    inputs: Inputs, tmp_path: Path, nonsense: set[int], monkeypatch: pytest.MonkeyPatch, calls: int
+def test_weights_whose_steps_go_wrong_are_not_saved_to_go_back_to(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nonsense.update({7, 8})
+    spoil_gradients(monkeypatch, {7, 8, 9}, math.nan)
+    guarding = {**SETTINGS["guard"], "bad_steps": 3}
+    history = train(inputs, tmp_path, guard=guarding, evaluate_steps=8).history
+    back = [line for line in history if "went_back_from" in line]
+    assert [(line["step"], line["went_back_from"]) for line in back] == [(5, 9)]
+
+
+def test_a_checkpoint_that_falls_due_among_bad_steps_is_made_after_the_next_good_one(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_gradients(monkeypatch, {8}, math.nan)
+    train(inputs, tmp_path, keep_checkpoints=9)
+    made = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
+    assert made == ["step-000000", "step-000004", "step-000009", "step-000012"]
+
+
+def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
+    inputs: Inputs, tmp_path: Path, nonsense: set[int]
+) -> None:
+    nonsense.update({7, 8, 9, 10})
+    history = train(inputs, tmp_path, keep_checkpoints=9).history
+    back = [line for line in history if "went_back_from" in line]
+    assert [(line["step"], line["went_back_from"], line["rate_factor"]) for line in back] == [(1, 6, 0.25)]
+    made = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
+    assert made == ["step-000000", *(f"step-{step:06}-back-2" for step in (4, 8, 12))]
+
+
+@pytest.mark.parametrize(
+    ("bad", "calls"),
+    [({7, 8}, 11), ({7, 8}, 17), ({7, 8}, 22), ({7, 8}, 31), ({7, 8, 9, 10}, 21), ({7, 8, 9, 10}, 27)],
+)
+def test_a_run_killed_around_its_way_back_ends_the_same(
+    inputs: Inputs,
+    tmp_path: Path,
+    nonsense: set[int],
+    monkeypatch: pytest.MonkeyPatch,
+    bad: set[int],
+    calls: int,
+) -> None:
+    nonsense.update(bad)
     whole = train(inputs, tmp_path / "whole")
     original, made = Passes.learn, 0
 
@@ -189,6 +227,12 @@ def test_before_the_window_is_full_no_loss_is_too_high() -> None:
     fresh = guard()
     assert [fresh.why_skip(step, loss, 1.0) for step, loss in ((1, 1.0), (2, 50.0))] == [None, None]
     assert fresh.why_skip(3, math.nan, 1.0) == "its loss is nan"
+
+
+def test_the_first_step_after_going_back_to_the_start_is_skipped_like_any_other() -> None:
+    judge = guard(returns=2)
+    judge.go_back(7, "its loss is nan")
+    assert judge.why_skip(1, math.nan, 1.0) == "its loss is nan"
 
 
 def test_a_good_step_ends_the_row_of_bad_ones() -> None:

@@ -1,9 +1,12 @@
 """Memory in use, and whether it grows."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import torch
 
+from ekle.training import memory
 from ekle.training.memory import MemoryWatch, Read, Reading, read_memory
 
 CPU = torch.device("cpu")
@@ -39,6 +42,19 @@ def test_a_reading_knows_what_the_process_holds_and_what_is_left() -> None:
     assert after.peak >= after.in_use > 4 * block.numel()
     assert after.free is None or after.free > 0
     del more
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, which this system lacks")
+def test_what_a_container_keeps_of_files_is_not_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path)
+    (tmp_path / "memory.max").write_text("1000\n", "ascii")
+    (tmp_path / "memory.current").write_text("900\n", "ascii")
+    (tmp_path / "memory.stat").write_text("anon 200\nfile 700\ninactive_file 600\nactive_file 100\n", "ascii")
+    assert read_memory(CPU).free == 700
+    (tmp_path / "memory.max").write_text("max\n", "ascii")
+    assert (read_memory(CPU).free or 0) > 700, "without a limit, what the system has"
 
 
 def test_steady_growth_has_a_slope_and_an_end() -> None:

@@ -3,10 +3,13 @@
 import itertools
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
@@ -125,13 +128,36 @@ def test_a_curriculum_orders_each_entry_by_itself(
     found = sources(corpus, tiny_extended, curriculum=curriculum, **MIXED)
     before = {s.name: [s.documents.tokens(n).inputs for n in range(len(s.documents))] for s in found}
     recipe = make_recipe({"name": "t", "training": TRAINING | MIXED | {"curriculum": curriculum}})
-    read_easy_first(found, recipe, 4 * LENGTH, tmp_path / "kept", Cursor(), silent())
+    read_easy_first(found, recipe, 4 * LENGTH, tmp_path / "kept", Cursor(), True, silent())
     changed = []
     for source in found:
         after = [source.documents.tokens(n).inputs for n in range(len(source.documents))]
         assert all(inputs in before[source.name] for inputs in after)
         changed += [source.name] if after != before[source.name] else []
     assert changed == ["turkish-1", "turkish-2"]
+
+
+def test_all_other_processes_may_read_the_order_of_the_main_one_at_once(
+    corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ekle.training.curriculum.frequent_words", lambda counts: frozenset())
+    monkeypatch.setattr("ekle.training.curriculum.measure", lambda text, frequent: [float(len(text))] * 5)
+    recipe = make_recipe({"name": "t", "training": TRAINING | {"curriculum": {"pacing": "linear"}}})
+    both_write = threading.Barrier(2)
+
+    def read(writes: bool) -> list[list[int]]:
+        (own, *_) = found = sources(corpus, tiny_extended)
+        read_easy_first(found, recipe, 4 * LENGTH, tmp_path / "kept", Cursor(), writes, silent())
+        return [own.documents.tokens(number).inputs for number in range(len(own.documents))]
+
+    def save_together(*args: Any, **kwargs: Any) -> None:
+        save_file(*args, **kwargs)
+        both_write.wait(timeout=5)  # then one of two takes the temporary file away from the other
+
+    order = read(True)
+    monkeypatch.setattr("ekle.training.curriculum.save_file", save_together)
+    with ThreadPoolExecutor(2) as others:
+        assert list(others.map(read, [False, False])) == [order, order]
 
 
 def test_an_entry_without_documents_is_named(corpus: Corpus, tiny_extended: ExtendedModel) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import Qwen3ForCausalLM
+from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import CheckpointError, RecipeError, RunFolderError, SpaceError, TrainingError
@@ -299,6 +299,7 @@ def test_other_settings_are_refused_and_every_changed_key_is_named(
         train(inputs, tmp_path, learning_rate=1e-3, dora={"rank": 4, "alpha": 2.0})
     assert "--redo training" in str(error.value)
     train(inputs, tmp_path, log_steps=1, checkpoint_steps=100, keep_checkpoints=5)  # nothing to the weights
+    train(inputs, tmp_path, tracker="tensorboard", memory_lines=3)
 
 
 def test_a_damaged_checkpoint_is_named(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
@@ -418,6 +419,23 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts_with_the_same_result(
     largest = 0
     with pytest.raises(TrainingError, match=r"a single sequence of 40 tokens does not fit"):
         train(inputs, tmp_path / "none", **quiet)
+
+
+def test_an_evaluation_that_processes_share_is_not_made_smaller_by_one_of_them(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def small_device(model: Any, windows: list[Any]) -> list[float]:
+        sizes.append(len(windows))
+        raise torch.OutOfMemoryError("too small")
+
+    monkeypatch.setattr("ekle.model.bits_per_byte._losses", small_device)
+    model = Qwen3ForCausalLM.from_pretrained(tiny_base)
+    held_out = stage.HeldOut(["Evde.", "Okulda."], AutoTokenizer.from_pretrained(tiny_base), 16, 2, False)
+    with pytest.raises(TrainingError, match=r"lower evaluation\.batch_size \(2\)"):
+        held_out.figures(model, 0)
+    assert sizes == [2]
 
 
 def test_bf16_falls_back_to_fp32_on_a_cpu_and_says_so(inputs: Inputs, tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ Result = TypeVar("Result")
 
 
 def in_batches(
-    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Result]], cure: str
+    items: Sequence[Item],
+    size: int,
+    work: Callable[[Sequence[Item]], Sequence[Result]],
+    cure: str,
+    may_shrink: bool = True,
 ) -> Iterator[Result]:
     """The result of `work` for each of `items`, in order.
 
@@ -22,8 +26,10 @@ def in_batches(
             raised again, because what did not fit once will not fit later.
         work: gives one result an item.
         cure: what to lower where not even one item fits, such as "evaluation.context".
+        may_shrink: whether batches may become smaller; not where other processes take part in each.
 
     Raises:
+        torch.OutOfMemoryError: a batch that may not shrink does not fit.
         CheckpointError: not even one item fits the device's memory.
     """
     place = 0
@@ -32,6 +38,8 @@ def in_batches(
         try:
             results = work(batch)
         except torch.OutOfMemoryError as error:
+            if not may_shrink:
+                raise
             if size == 1:
                 raise CheckpointError(f"the device has no memory for this; lower {cure}") from error
             size = max(min(size, len(batch)) // 2, 1)

@@ -49,10 +49,17 @@ class Likelihood:
 
 
 def measure(
-    model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
+    model: Any,
+    tokenizer: Any,
+    documents: Sequence[str],
+    *,
+    context: int,
+    batch_size: int,
+    may_shrink: bool = True,
 ) -> Likelihood:
     """The likelihood of `documents` together; see `measure_documents`."""
-    return total(measure_documents(model, tokenizer, documents, context=context, batch_size=batch_size))
+    sizes = {"context": context, "batch_size": batch_size}
+    return total(measure_documents(model, tokenizer, documents, **sizes, may_shrink=may_shrink))
 
 
 def total(parts: Iterable[Likelihood]) -> Likelihood:
@@ -67,7 +74,13 @@ def total(parts: Iterable[Likelihood]) -> Likelihood:
 
 
 def measure_documents(
-    model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
+    model: Any,
+    tokenizer: Any,
+    documents: Sequence[str],
+    *,
+    context: int,
+    batch_size: int,
+    may_shrink: bool = True,
 ) -> list[Likelihood]:
     """Measure each document by itself.
 
@@ -82,8 +95,10 @@ def measure_documents(
         documents: texts, measured by their UTF-8 bytes as given.
         context: tokens the model sees at once, the start included; at least 2.
         batch_size: windows in one forward pass; halved for as long as the device lacks memory.
+        may_shrink: whether it is halved; see `in_batches`.
 
     Raises:
+        torch.OutOfMemoryError: windows that may not become fewer do not fit.
         InputError: `context` is below 2.
         TextError: the documents are empty.
         TokenizerError: the tokenizer has no token to start a document with.
@@ -110,7 +125,8 @@ def measure_documents(
     try:
         # Not inference mode: weights that FSDP2 gathers in it could not be trained on afterwards.
         with torch.no_grad():
-            losses = in_batches(windows, batch_size, partial(_losses, model), "evaluation.context")
+            work, cure = partial(_losses, model), "evaluation.context"
+            losses = in_batches(windows, batch_size, work, cure, may_shrink)
             for window, loss in zip(windows, losses, strict=True):
                 nats[window.document] += loss
     finally:

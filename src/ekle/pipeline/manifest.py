@@ -16,6 +16,7 @@ from typing import Any
 from ekle.errors import RunFolderError
 from ekle.files import digest, read_json, write_json
 from ekle.recipe import Recipe
+from ekle.recipe.section import dotted
 
 FILE = "manifest.json"
 _BEGUN = "begun.json"
@@ -131,22 +132,12 @@ def _versions() -> dict[str, str]:
 
 def flat_settings(recipe: Recipe, keys: tuple[str, ...], leave_out: Collection[str] = ()) -> dict[str, Any]:
     """The values below `keys`, which name sections or single settings, under their dotted names."""
-    flat = dict(_leaves("", recipe.model_dump(mode="json")))
+    flat = dict(dotted(recipe.model_dump(mode="json")))
     return {
         name: value
         for name, value in flat.items()
         if name not in leave_out and any(name == key or name.startswith(f"{key}.") for key in keys)
     }
-
-
-def _leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [
-            leaf
-            for key, inner in value.items()
-            for leaf in _leaves(f"{prefix}.{key}" if prefix else key, inner)
-        ]
-    return [(prefix, value)]
 
 
 def _shown(settings: dict[str, Any], key: str) -> str:

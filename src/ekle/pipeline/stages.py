@@ -6,7 +6,7 @@ from typing import Literal, assert_never, get_args
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Release, Scorecard, Vocabulary
 from ekle.progress import Report
-from ekle.recipe import Recipe
+from ekle.recipe import Recipe, training
 
 Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
 ORDER: tuple[Stage, ...] = get_args(Stage)
@@ -23,23 +23,14 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),
     "extension": ("extension",),
-    "training": ("seed", "training", "evaluation.context", "evaluation.batch_size"),
+    "training": ("seed", "training", "evaluation.context"),
     "evaluation": ("name", "evaluation"),
     "release": ("name", "extension", "training", "release"),
 }
 """The keys and sections of the recipe that a stage reads; a change to one puts the stage out of date."""
 
-FREE: frozenset[str] = frozenset(
-    {
-        "training.checkpoint_minutes",
-        "training.checkpoint_steps",
-        "training.keep_checkpoints",
-        "training.log_steps",
-        "training.micro_batch_size",
-        "training.parallel",
-    }
-)
-"""Settings of how a stage goes about its work; they change nothing about what it makes."""
+FREE: frozenset[str] = frozenset(f"training.{name}" for name in training.FREE)
+"""Settings of how a stage goes about its work; a finished one stays as it is when they change."""
 
 INPUTS: dict[Stage, tuple[Stage, ...]] = {
     "corpus": (),

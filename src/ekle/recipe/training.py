@@ -14,6 +14,21 @@ Tracker = Literal["none", "tensorboard", "trackio", "wandb", "mlflow", "swanlab"
 Learners = Literal["rows", "rows_and_adapters"]
 Precision = Literal["bf16", "fp32"]
 
+FREE: frozenset[str] = frozenset(
+    {
+        "checkpoint_minutes",
+        "checkpoint_steps",
+        "keep_checkpoints",
+        "log_steps",
+        "memory_lines",
+        "micro_batch_size",
+        "parallel",
+        "tracker",
+    }
+)
+"""Settings of how a training goes about its work, so one that is begun or done may get others. They change
+nothing about the weights, except that a run which goes back (`guard`) goes to what it saved last."""
+
 
 class Dora(Section):
     """Weight-decomposed low-rank adaptation (Liu et al. 2024) of the linear projections."""

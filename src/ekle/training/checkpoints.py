@@ -1,12 +1,17 @@
 """Checkpoint folders: each appears whole or not at all.
 
-    checkpoints/step-000500/    all that is needed to go on: weights, optimiser, random state, place
-    checkpoints/best-000250/    the weights of the best evaluation so far
+    checkpoints/step-000500/           all that is needed to go on: weights, optimiser, random state, place
+    checkpoints/step-000500-back-1/    the same of a run that had gone back once (`ekle.training.guard`)
+    checkpoints/best-000250/           the weights of the best evaluation so far
+
+A run that has gone back may come to the same step again. What it writes then is newer than all it wrote
+before, and gets a name of its own: until it is there, nothing that a killed run goes on from is touched.
 
 Everything is safetensors or JSON. Only names are trusted: a folder without its dot and `.partial` was
 renamed into place after its last file was written.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +30,7 @@ from ekle.model.spread import is_main_process, save_whole, spread_like
 Write = Callable[[Path], None]
 """Writes files into the folder it is given."""
 
+_NAME = re.compile(r"(?:step|best)-(?P<step>\d+)(?:-back-(?P<returns>\d+))?")
 _MARGIN = 64 * 2**20  # bytes left for everything else on the disk
 
 
@@ -45,8 +51,8 @@ class Checkpoints:
         for rest in self.folder.glob(".*.partial"):
             shutil.rmtree(rest, ignore_errors=True)
 
-    def save(self, step: int, write: Write, size: int, best_step: int | None) -> None:
-        """Write the checkpoint of `step`, then remove the oldest beyond `keep`.
+    def save(self, step: int, write: Write, size: int, best_step: int | None, returns: int = 0) -> None:
+        """Write the checkpoint of `step`, then remove the oldest beyond `keep`, and those it has overtaken.
 
         For all processes (`ekle.model.spread`): all of them call `write`, and the main one alone writes.
 
@@ -58,16 +64,20 @@ class Checkpoints:
             write: fills the folder.
             size: bytes it will take; checked against the disk before anything is written.
             best_step: the evaluation whose weights are the best so far; None before the first.
+            returns: times the run has gone back.
 
         Raises:
             SpaceError: the disk has no room for it; the earlier checkpoints stay.
         """
-        self._write(self.folder / f"step-{step:06}", write, size)
+        name = f"step-{step:06}-back-{returns}" if returns else f"step-{step:06}"
+        self._write(self.folder / name, write, size)
         if not is_main_process():
             return
-        for old in self._found("step")[: -self.keep]:
-            _remove(old)
-        kept = map(load_progress, self._found("step"))
+        stay = self._to_go_on_from()[-self.keep :]
+        for old in self._found("step"):
+            if old not in stay:
+                _remove(old)
+        kept = map(load_progress, stay)
         named = {progress["watch"]["best_step"] for progress in kept} | {best_step}
         for old in self._found("best"):
             if step_of(old) not in named:
@@ -79,7 +89,12 @@ class Checkpoints:
 
     def last(self) -> Path | None:
         """The newest checkpoint to go on from; None where there is none."""
-        return next(reversed(self._found("step")), None)
+        return next(reversed(self._to_go_on_from()), None)
+
+    def before(self, depth: int) -> Path:
+        """The checkpoint made `depth` before the newest, or the oldest that is kept; there must be one."""
+        found = self._to_go_on_from()
+        return found[max(len(found) - 1 - depth, 0)]
 
     def best(self, step: int) -> Path:
         """The weights of the evaluation at `step`, which was the best.
@@ -109,8 +124,19 @@ class Checkpoints:
             write(temporary)
             flush(temporary)
 
+    def _to_go_on_from(self) -> list[Path]:
+        """Checkpoints in the order they were made, without those that the run has gone back behind since."""
+        found = self._found("step")
+        return [
+            path
+            for place, path in enumerate(found, start=1)
+            if all(step_of(path) < step_of(later) for later in found[place:])
+        ]
+
     def _found(self, kind: str) -> list[Path]:
-        return sorted((path for path in self.folder.glob(f"{kind}-*") if path.is_dir()), key=step_of)
+        """Folders of this kind in the order they were made; whatever else lies there is not ours."""
+        found = (path for path in self.folder.glob(f"{kind}-*") if _NAME.fullmatch(path.name))
+        return sorted((path for path in found if path.is_dir()), key=_age)
 
 
 def _remove(checkpoint: Path) -> None:
@@ -122,7 +148,19 @@ def _remove(checkpoint: Path) -> None:
 
 def step_of(checkpoint: Path) -> int:
     """Steps that were done when a checkpoint was written."""
-    return int(checkpoint.name.rpartition("-")[2])
+    return _age(checkpoint)[1]
+
+
+def returns_of(checkpoint: Path) -> int:
+    """Times the run had gone back when a checkpoint was written."""
+    return _age(checkpoint)[0]
+
+
+def _age(checkpoint: Path) -> tuple[int, int]:
+    """Times the run had gone back, and steps; it rises from one checkpoint to the next."""
+    found = _NAME.fullmatch(checkpoint.name)
+    assert found is not None, f"{checkpoint} is no checkpoint"
+    return int(found["returns"] or 0), int(found["step"])
 
 
 def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:

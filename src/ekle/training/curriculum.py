@@ -62,8 +62,8 @@ def easy_first(
         settings: how it grows; not "off".
         seed: fixes what is drawn.
         folder: keeps measures and order.
-        begun: whether the run goes on with the order that it began with; a run that is resumed by another
-            number of processes has another `tokens`.
+        begun: whether the order in `folder` is that of this run, by which its place in the text counts: it
+            is taken as it is. An order that an earlier attempt left may be of another curriculum.
         report: hears of the progress.
 
     Raises:

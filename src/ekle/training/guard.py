@@ -4,8 +4,9 @@ A step is bad if its loss or its gradient is no finite number, or if its loss st
 steps before (a spike). Bad steps change nothing: their gradients are dropped. As many in a row that the
 weights themselves must be at fault send the run back to its last checkpoint, from where it goes on with a
 lower learning rate and with the text that comes next, not with the text it stumbled over (Chowdhery et al.
-2022, "PaLM", section 5.1: restart before the spike, skip its batches). Nothing here depends on chance or on
-the clock, so an interrupted run decides as an uninterrupted one does.
+2022, "PaLM", section 5.1: restart before the spike, skip its batches). Judging depends on losses alone, so an
+interrupted run decides as an uninterrupted one does. Which checkpoint is the last depends on the clock as
+well, where `training.checkpoint_minutes` has one made.
 """
 
 import math
@@ -58,14 +59,14 @@ class Guard:
             norm: of the gradient.
 
         Raises:
-            TrainingError: the first step has no finite number.
+            TrainingError: the first step of a run has no finite number.
         """
         reason = self._fault(loss, norm)
         if reason is None:
             self.bad_steps = 0
             self._losses.append(loss)
             return None
-        if step == 1:
+        if step == 1 and self.returns == 0:
             raise TrainingError(
                 "the loss is not a finite number from the first step on: the weights of the extended model "
                 "are damaged, or training.precision is too low for them (try fp32)"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ekle.artifacts import Corpus, read_documents
 from ekle.errors import CheckpointError, TrainingError
 from ekle.model.bits_per_byte import Likelihood, measure
@@ -18,20 +20,33 @@ class HeldOut:
     context: int
     """Tokens the model sees at once."""
     batch_size: int
+    """Windows that go through at once."""
+    may_shrink: bool = True
+    """Whether they become fewer where memory runs out. Where the weights are spread over processes, one that
+    makes more passes than the others would wait for ever."""
 
     def measure(self, model: Any) -> Likelihood:
-        """The likelihood of all documents together."""
-        with uncompiled():
-            return measure(
-                model, self.tokenizer, self.documents, context=self.context, batch_size=self.batch_size
-            )
+        """The likelihood of all documents together.
+
+        Raises:
+            TrainingError: the windows do not fit, and may not become fewer.
+        """
+        sizes = {"context": self.context, "batch_size": self.batch_size}
+        try:
+            with uncompiled():
+                return measure(model, self.tokenizer, self.documents, **sizes, may_shrink=self.may_shrink)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                "an evaluation does not fit into the GPU's memory, and one process that shares the weights "
+                f"cannot make it smaller alone; lower evaluation.batch_size ({self.batch_size}) and run again"
+            ) from error
 
     def figures(self, model: Any, step: int) -> dict[str, float]:
         """What the training log says of an evaluation after `step` steps.
 
         Raises:
             CheckpointError: the model gave no number from the start.
-            TrainingError: training has spoilt it since.
+            TrainingError: training has spoilt it since, or as `measure`.
         """
         try:
             found = self.measure(model)

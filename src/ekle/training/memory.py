@@ -18,7 +18,7 @@ from ekle.progress import Report
 
 _SURE = 0.9  # share of the pairs that must rise before growth counts as a leak
 _STATUS, _SYSTEM = Path("/proc/self/statm"), Path("/proc/meminfo")
-_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+_CONTAINER = Path("/sys/fs/cgroup")  # where control groups (version 2) say what a container has
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,12 @@ def _free() -> int:
     """Bytes that the system, or the container, still has for this process."""
     lines = dict(line.split(":", 1) for line in _SYSTEM.read_text("ascii").splitlines())
     free = int(lines["MemAvailable"].split()[0]) * 1024
-    if _LIMIT.exists() and (limit := _LIMIT.read_text("ascii").strip()).isdigit():
-        free = min(free, int(limit) - int(_USED.read_text("ascii")))
+    most = _CONTAINER / "memory.max"
+    if most.exists() and (limit := most.read_text("ascii").strip()).isdigit():
+        used = int((_CONTAINER / "memory.current").read_text("ascii"))
+        # Pages of files that were read or written count as used, and are given up when they are needed.
+        kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
+        free = min(free, int(limit) - used + int(kinds["inactive_file"]))
     return max(free, 0)
 
 

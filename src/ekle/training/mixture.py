@@ -61,7 +61,13 @@ def make_sources(
 
 
 def read_easy_first(
-    sources: Sequence[Source], recipe: Recipe, tokens: int, folder: Path, cursor: Cursor, report: Report
+    sources: Sequence[Source],
+    recipe: Recipe,
+    tokens: int,
+    folder: Path,
+    cursor: Cursor,
+    writes: bool,
+    report: Report,
 ) -> None:
     """Put what is in the language to learn into the order of the recipe's curriculum, if it has one.
 
@@ -71,6 +77,7 @@ def read_easy_first(
         tokens: of a step.
         folder: keeps measures and orders.
         cursor: where the run goes on.
+        writes: whether this process may make an order; the others read the one that it has made.
         report: hears of the progress.
 
     Raises:
@@ -83,7 +90,8 @@ def read_easy_first(
         documents = source.documents
         if isinstance(documents, Documents) and source.name.startswith(_TURKISH):
             length = curriculum.share * recipe.training.steps * tokens * source.share
-            begun, kept = cursor.documents.get(source.name, 0) > 0, folder / str(place)
+            begun = not writes or cursor.documents.get(source.name, 0) > 0
+            kept = folder / str(place)
             documents.reorder(easy_first(documents, length, curriculum, recipe.seed, kept, begun, report))
 
 

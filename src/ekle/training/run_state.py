@@ -24,6 +24,7 @@ from ekle.training.checkpoints import (
     load_optimizer,
     load_progress,
     load_random_state,
+    returns_of,
     save_optimizer,
     save_random_state,
 )
@@ -127,6 +128,10 @@ class RunState:
     def go_back(self, reason: str) -> int:
         """Take everything from the last checkpoint but the place in the text and the time that has passed.
 
+        Where the run has made no checkpoint since it went back before, the one that it went back to may hold
+        the fault: the one before that is taken, as far as they are kept. How far follows from the names of
+        the checkpoints, so a run that is killed on the way comes to the same one.
+
         Returns:
             The step that the run was at.
 
@@ -134,9 +139,11 @@ class RunState:
             TrainingError: the run has gone back too often already.
             CheckpointError: as `read`.
         """
+        checkpoints, before = self.parts.checkpoints, self.guard.returns
         self.guard.go_back(self.step, reason)
-        folder = self.parts.checkpoints.last()
-        assert folder is not None, "a run saves before its first step"
+        last = checkpoints.last()
+        assert last is not None, "a run saves before its first step"
+        folder = checkpoints.before(before - returns_of(last))
         step, cursor, seconds = self.step, self.cursor, self.meter.all_seconds
         returns = self.guard.returns
         self.read(folder)

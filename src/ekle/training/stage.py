@@ -18,6 +18,8 @@ from ekle.model.dora import attach
 from ekle.model.rows import NewRows, new_rows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
+from ekle.recipe.section import dotted
+from ekle.recipe.training import FREE
 from ekle.training.ahead import ahead
 from ekle.training.aligning import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
@@ -33,21 +35,10 @@ from ekle.training.parts import Parts
 from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
 from ekle.training.room import sequences_at_once
-from ekle.training.sharding import shard
+from ekle.training.sharding import is_sharded, shard
 from ekle.training.step_batch import share_out
 from ekle.training.trainer import ContinuedTraining
 
-_FREE = {
-    "checkpoint_minutes",
-    "checkpoint_steps",
-    "keep_checkpoints",
-    "log_steps",
-    "memory_lines",
-    "micro_batch_size",
-    "parallel",
-    "tracker",
-}
-"""Settings that change nothing about the weights, so an interrupted run may go on with others."""
 _AHEAD = 4  # batches that are made before they are asked for
 
 
@@ -108,12 +99,15 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
     if not documents:
         report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
-    held_out = HeldOut(documents, tokenizer, recipe.evaluation.context, recipe.evaluation.batch_size)
+    reading = recipe.evaluation
+    may_shrink = not is_sharded(objective)
+    held_out = HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink)
     tokens = sizes.sequences * sizes.length
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
     cursor = Cursor(**progress["cursor"])
     with processes.main_first():
-        read_easy_first(sources, recipe, tokens, folder / "curriculum", cursor, report)
+        kept = folder / "curriculum"
+        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
     packed = pack(sources, length=sizes.length, cursor=cursor)
     with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
@@ -205,19 +199,13 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     """Everything the weights depend on, by dotted name, as JSON gives it back."""
     sections = {
         "seed": recipe.seed,
-        "training": recipe.training.model_dump(mode="json", exclude=_FREE),
-        "evaluation": recipe.evaluation.model_dump(mode="json", include={"context", "batch_size"}),
+        "training": recipe.training.model_dump(mode="json", exclude=set(FREE)),
+        "evaluation": recipe.evaluation.model_dump(mode="json", include={"context"}),
         "corpus": digest(inputs.corpus.folder / "corpus.json"),
         "extended": digest(inputs.extended.folder / "extension.json"),
     }
-    flat: dict[str, Any] = json.loads(json.dumps(dict(_flat("", sections))))
+    flat: dict[str, Any] = json.loads(json.dumps(dict(dotted(sections))))
     return flat
-
-
-def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return [(prefix, value)]
-    return [leaf for key, inner in value.items() for leaf in _flat(f"{prefix}.{key}".lstrip("."), inner)]
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

@@ -62,6 +62,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         self._resume: Path | None = None
         self._task: Task | None = None
         self._saved = time.monotonic()
+        self._save_due = False
 
     def run(self, resume: Path | None) -> None:
         """Train until the last step, or until a better evaluation has been waited for long enough.
@@ -147,8 +148,9 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         self.control.should_evaluate = False
         state, watch = self.run_state, self.run_state.watch
         figures, better = evaluate(state, self.processes)
-        if better:
-            self.control.should_save = state.step > 0
+        if better and state.step > 0:
+            self._save_due = True
+            self.control.should_save |= state.guard.bad_steps == 0
         if watch.is_over and not self.control.should_training_stop:
             self.parts.report.say(f"none of the last {watch.waited} evaluations was better: stopping")
             self.control.should_training_stop = self.control.should_save = True
@@ -179,21 +181,25 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         if state.step != self.state.global_step:
             self.state.global_step = state.step
             self.control.should_training_stop = False  # the Trainer may have seen the last step
+            self._save_due = False
             return
         last = state.step >= settings.steps
         if self.parts.held_out is not None:
             self.control.should_evaluate = last or state.step % settings.evaluate_steps == 0
-        due = self.processes.any(time.monotonic() - self._saved > 60 * settings.checkpoint_minutes)
-        self.control.should_save = last or due or state.step % settings.checkpoint_steps == 0
-        if self._steps.leak:
+        late = self.processes.any(time.monotonic() - self._saved > 60 * settings.checkpoint_minutes)
+        self._save_due |= late or state.step % settings.checkpoint_steps == 0
+        # Weights whose steps go wrong are none to go back to: what is due waits for a good step.
+        good = state.guard.bad_steps == 0
+        self.control.should_save = last or (good and self._save_due)
+        if self._steps.leak and good:
             self.control.should_save = self.control.should_training_stop = True
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self._saved, state = time.monotonic(), self.run_state
+        self._saved, self._save_due, state = time.monotonic(), False, self.run_state
         state.gather(self.processes.sum)
         state.finished = bool(self.control.should_training_stop) and not self._steps.leak
         size, best = state.weights_bytes + state.state_bytes, state.watch.best_step
-        self.parts.checkpoints.save(state.step, state.write, size, best)
+        self.parts.checkpoints.save(state.step, state.write, size, best, state.guard.returns)
 
 
 class _Hooks(TrainerCallback):  # type: ignore[misc] # transformers ships no types
