@@ -52,7 +52,7 @@ def test_it_writes_a_page_with_both_bases_and_their_arms_and_does_nothing_twice(
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.md").read_text("utf-8")
     first = [row.split(" | ")[0] for row in rows_of(tmp_path / "page.md")]
-    assert first.count("| unchanged tokenizer") == first.count("| subword") == 2
+    assert first.count("| unchanged tokenizer, rate x 2") == first.count("| subword") == 2
     assert first.count("| distilled, aligned") == 1  # over the base that knows Turkish alone
     assert "Not there yet" not in page
     assert str(tmp_path) not in page

@@ -5,7 +5,8 @@
     python -m benchmarks.adaptation --data DIR --out look.md --seeds 1 --arms subword distilled
 
 DIR holds tr/train.txt, tr/dev_*.txt and other/en.txt. Everything that is done lies in --work and is not done
-again; the page is written anew after each arm, from what lies there. The control is always among the arms.
+again; the page is written anew after each arm, from what lies there. The control is always among the
+arms, at all its rates.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from ekle.progress import silent
 from ekle.recipe.corpus import Corpus
 from ekle.recipe.vocabulary import Vocabulary as Settings
 
-from .arms import CONTROL, all_arms, arms_over
+from .arms import CONTROLS, all_arms, arms_over
 from .bases import device
 from .jobs import run_jobs
 from .page import write_page
@@ -68,7 +69,7 @@ def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
     jobs = [Job(name, None, 0) for name in names]
     for seed in range(seeds):
         for name in names:
-            arms = [arm for arm in arms_over(name) if arm is CONTROL or not wanted or arm.name in wanted]
+            arms = [arm for arm in arms_over(name) if arm in CONTROLS or not wanted or arm.name in wanted]
             jobs += [Job(name, arm, seed) for arm in arms if seed == 0 or (arm.seeds and name == "knows")]
     return jobs
 

@@ -31,37 +31,44 @@ class Arm:
         return self.name.replace(", ", "-").replace(" ", "-")
 
 
-CONTROL = Arm("unchanged tokenizer", None, seeds=True)
+CONTROL = Arm("unchanged tokenizer", None)
 CONTROLS = [
+    Arm("unchanged tokenizer, rate x 8", None, rate=8),
+    Arm("unchanged tokenizer, rate x 4", None, rate=4, seeds=True),
+    Arm("unchanged tokenizer, rate x 2", None, rate=2, seeds=True),
     CONTROL,
-    *(Arm(f"unchanged tokenizer, rate x {times:g}", None, rate=times) for times in (8, 4, 2, 0.5, 0.25)),
+    Arm("unchanged tokenizer, rate x 0.5", None, rate=0.5),
 ]
 
 
 def all_arms() -> list[Arm]:
-    """The control, each rule for rows by itself, and what can be done beside on top of two of them."""
+    """The control at several rates, each rule for rows by itself, and what can be done beside."""
     rules: list[Heuristic] = list(get_args(Heuristic))
     rules.remove("subword")
     return [
         *CONTROLS,
-        Arm("distilled", "distilled", seeds=True),
         Arm("subword", "subword", seeds=True),
-        Arm("subword, rate x 2", "subword", rate=2),
+        Arm("subword, rate x 2", "subword", rate=2, seeds=True),
+        Arm("distilled", "distilled", seeds=True),
         Arm("distilled, rate x 2", "distilled", rate=2),
         Arm("distilled, rate x 0.5", "distilled", rate=0.5),
-        Arm("distilled, rate x 0.5, rows x 2", "distilled", rate=0.5, rows_rate=2),
-        Arm("distilled, aligned", "distilled", aligned=True, seeds=True),
-        Arm("distilled, rows first", "distilled", rows_first=True, seeds=True),
-        Arm("distilled, merge dropout", "distilled", merge_dropout=True, seeds=True),
-        *(Arm(rule, rule) for rule in reversed(rules)),
+        Arm("distilled, merge dropout", "distilled", merge_dropout=True),
+        Arm("distilled, rows first", "distilled", rows_first=True),
+        Arm("distilled, aligned", "distilled", aligned=True),
         Arm("subword, all at one rate", "subword", rows_rate=0),
+        *(Arm(rule, rule) for rule in rules),
     ]
+
+
+_OVER_HARDLY = (
+    "unchanged tokenizer, rate x 2",
+    "unchanged tokenizer, rate x 4",
+    "subword",
+    "subword, rate x 2",
+    "distilled",
+)
 
 
 def arms_over(base: BaseName) -> list[Arm]:
-    """Those of `base`: over the one that hardly knows Turkish a few, with rates that teach it fast."""
-    if base == "knows":
-        return all_arms()
-    return [arm for arm in CONTROLS if arm.rate >= 1] + [
-        arm for arm in all_arms() if arm.name in ("subword", "distilled")
-    ]
+    """Those of `base`: all, or over the one that hardly knows Turkish a few, at rates that teach it fast."""
+    return [arm for arm in all_arms() if base == "knows" or arm.name in _OVER_HARDLY]
