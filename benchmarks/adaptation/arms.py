@@ -50,7 +50,7 @@ def all_arms() -> list[Arm]:
         Arm("subword", "subword", seeds=True),
         Arm("subword, rate x 2", "subword", rate=2, seeds=True),
         Arm("distilled", "distilled", seeds=True),
-        Arm("distilled, rate x 2", "distilled", rate=2),
+        Arm("distilled, rate x 2", "distilled", rate=2, seeds=True),
         Arm("distilled, rate x 0.5", "distilled", rate=0.5),
         Arm("distilled, merge dropout", "distilled", merge_dropout=True),
         Arm("distilled, rows first", "distilled", rows_first=True),
