@@ -48,6 +48,7 @@ class Browser:
 
     def look(self, page: Path, *, width: int, dark: bool) -> None:
         """Open `page` in a window of that width, in a light or dark theme, and wait until plots are drawn."""
+        self.theme(dark)
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -55,10 +56,13 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[theme])
         self.call("Page.navigate", url=page.as_uri())
         self.wait("document.documentElement?.dataset.drawn === 'yes'")
+
+    def theme(self, dark: bool) -> None:
+        """What the reader's system prefers from now on."""
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[theme])
 
     def wait(self, condition: str) -> None:
         """Wait until a condition in JavaScript holds."""

@@ -1,6 +1,5 @@
 """The page as a reader's browser sees it."""
 
-import itertools
 import json
 import re
 from html import unescape
@@ -38,12 +37,12 @@ def test_the_page_opens_in_a_browser_on_a_desk_and_a_phone_by_day_and_by_night(f
     """Once with what was measured and once with every figure there can be."""
     papers = set()
     with chromium(tmp_path) as browser:
-        for name, content in (("measured", figures), ("complete", complete())):
-            page = tmp_path / f"{name}.html"
+        for content, letters in ((figures, "Ağaçların altında"), (complete(), LETTERS)):
+            page = tmp_path / "page.html"
             write_page(content, page)
             drawn = plots(content)
-            for width, dark in itertools.product((1280, 390), (False, True)):
-                browser.look(page, width=width, dark=dark)
+            for width in (1280, 390):
+                browser.look(page, width=width, dark=False)
                 browser.ask("document.querySelectorAll('details').forEach((part) => (part.open = true))")
                 for place in drawn:
                     browser.wait(f"document.querySelector('#plot-{place} .main-svg') !== null")
@@ -51,15 +50,22 @@ def test_the_page_opens_in_a_browser_on_a_desk_and_a_phone_by_day_and_by_night(f
                 assert browser.ask("document.documentElement.scrollWidth") <= width
                 assert browser.ask(_WIDEST_PLOT) <= width
                 assert browser.ask("document.querySelectorAll('#plot-words .bars path').length") == 6
-                papers.add(browser.ask("getComputedStyle(document.body).backgroundColor"))
-                assert browser.ask(_CONTRAST) > 4.5
-            text = browser.ask("document.body.innerText")
-            assert ("Ağaçların altında" if content is figures else LETTERS) in text
+                for dark in (False, True):
+                    browser.theme(dark)
+                    browser.wait(_INK_IN_PLOTS)
+                    assert browser.ask(_CONTRAST) > 4.5
+                    papers.add(browser.ask("getComputedStyle(document.body).backgroundColor"))
+            assert letters in browser.ask("document.body.innerText")
         assert browser.said == []
         assert {address.partition(":")[0] for address in browser.fetched} <= {"file", "data"}
     assert len(papers) == 2, "light and dark are not the same"
 
 
+# Plots are drawn again in the colours of the theme.
+_INK_IN_PLOTS = """
+getComputedStyle(document.querySelector("#plot-words .xtick text")).fill ===
+  getComputedStyle(document.body).color
+"""
 _WIDEST_PLOT = """
 Math.max(...[...document.querySelectorAll(".main-svg")].map((plot) => plot.getBoundingClientRect().right))
 """
@@ -76,6 +82,21 @@ _CONTRAST = """
   return (lighter + 0.05) / (darker + 0.05);
 })()
 """
+
+
+def test_the_browser_hears_a_page_that_complains_fetches_or_is_too_wide(tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<html data-drawn=yes><div style='width: 2000px'>ğ</div><img src='https://example.invalid/a.png'>"
+        "<script>console.warn('said'); nothing.here;</script></html>",
+        "utf-8",
+    )
+    with chromium(tmp_path) as browser:
+        browser.look(page, width=390, dark=False)
+        assert browser.ask("document.documentElement.scrollWidth") > 390
+        assert any("said" in message for message in browser.said)
+        assert any("ReferenceError" in message for message in browser.said)
+        assert "https://example.invalid/a.png" in browser.fetched
 
 
 def test_every_figure_of_a_complete_report_is_on_the_page():
@@ -104,7 +125,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
         "96.2 % of 520 running words", "15 new tokens",
         "30.0 % (29.0 to 31.0 %) of its documents, 15.0 % of them mostly copied",
         "all 25 tensors and the first 400 rows", "0.10 nats a token where they moved most",
-        "sınav accuracy, 80 questions 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
+        "sınav accuracy, 80 questions, 5 shown 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
         "skipped", "90.0 % seen", "285,714 characters", "Turkish to English, 100 sentences", "−2.0",
         "−35.0 % −36.0 to −34.0 %", "people",
     ):  # fmt: skip
