@@ -39,6 +39,8 @@ from ekle.training.sharding import is_sharded, shard
 from ekle.training.step_batch import share_out
 from ekle.training.trainer import ContinuedTraining
 
+_ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
+"""Keys, or their beginnings, of what the alignment phase depends on."""
 _AHEAD = 4  # batches that are made before they are asked for
 
 
@@ -89,7 +91,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
     new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device)
     if settings.alignment.steps and not resume:
-        _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
+        _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, report)
     use_kernels(objective.language_model, settings, device)
     if processes.count > 1 and settings.parallel == "fsdp":
         shard(objective, device)
@@ -156,6 +158,7 @@ def _align(
     inputs: Inputs,
     objective: Objective,
     rows: NewRows,
+    record: dict[str, Any],
     folder: Path,
     processes: Processes,
     report: Report,
@@ -165,7 +168,8 @@ def _align(
     objective.train()  # or activation checkpointing rests
     with processes.main_first():
         model, settings = objective.language_model, recipe.training.alignment
-        align_once(inputs.extended, model, rows, text.text, settings, folder, report)
+        of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
+        align_once(inputs.extended, model, rows, text.text, settings, of_it, folder, report)
 
 
 def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:
