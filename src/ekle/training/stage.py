@@ -1,6 +1,7 @@
 """Stage 3: continued training of the extended model."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,13 @@ from ekle.training.kernels import Attention, check_liger, choose_attention, floa
 from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.packing import Batches, Cursor, pack
+from ekle.training.packing import Batches, Cursor, Packed, pack
 from ekle.training.parts import Parts
 from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
 from ekle.training.room import sequences_at_once
 from ekle.training.sharding import is_sharded, shard
-from ekle.training.step_batch import share_out
+from ekle.training.step_batch import StepBatch, share_out
 from ekle.training.trainer import ContinuedTraining
 
 _ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
@@ -98,19 +99,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
         rows = new_rows(objective.language_model)
     else:
         objective.to(device)
-    documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
-    if not documents:
-        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
-    reading = recipe.evaluation
-    may_shrink = not is_sharded(objective)
-    held_out = HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink)
-    tokens = sizes.sequences * sizes.length
-    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
+    held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), report)
     cursor = Cursor(**progress["cursor"])
-    with processes.main_first():
-        kept = folder / "curriculum"
-        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
-    packed = pack(sources, length=sizes.length, cursor=cursor)
+    packed = _packed(recipe, inputs, tokenizer, sizes, cursor, folder / "curriculum", processes, report)
     with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
             Parts(
@@ -118,7 +109,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
                 rows=rows,
                 new_tokens=new_tokens,
                 batches=Batches(sequences, sizes.batch_size, processes.number, processes.count),
-                held_out=held_out if documents else None,
+                held_out=held_out,
                 settings=settings,
                 sizes=sizes,
                 seed=recipe.seed,
@@ -170,6 +161,36 @@ def _align(
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
         align_once(inputs.extended, model, rows, text.text, settings, of_it, folder, report)
+
+
+def _held_out(
+    recipe: Recipe, corpus: Corpus, tokenizer: Any, is_sharded: bool, report: Report
+) -> HeldOut | None:
+    """What the training is watched on; None where the corpus holds nothing out."""
+    documents = held_out_documents(corpus, recipe.training.evaluate_bytes)
+    if not documents:
+        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
+        return None
+    reading = recipe.evaluation
+    return HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink=not is_sharded)
+
+
+def _packed(
+    recipe: Recipe,
+    inputs: Inputs,
+    tokenizer: Any,
+    sizes: StepBatch,
+    cursor: Cursor,
+    kept: Path,
+    processes: Processes,
+    report: Report,
+) -> Iterator[Packed]:
+    """All sources in sequences, from `cursor` on; the order of a curriculum is kept in the folder `kept`."""
+    tokens = sizes.sequences * sizes.length
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
+    with processes.main_first():
+        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
+    return pack(sources, length=sizes.length, cursor=cursor)
 
 
 def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:
