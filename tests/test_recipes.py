@@ -1,5 +1,7 @@
 """The recipes that come with ekle: each is valid, and the guide's is the guide's."""
 
+import ast
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -137,3 +139,16 @@ def test_an_unknown_recipe_is_refused_with_the_names_there_are() -> None:
 
 def test_settings_on_the_command_line_have_the_last_word() -> None:
     assert load_recipe("quickstart", ["training.steps=7"]).training.steps == 7
+
+
+def test_every_setting_of_the_training_has_a_line_that_says_what_it_is() -> None:
+    tree = ast.parse((ROOT / "src/ekle/recipe/training.py").read_text("utf-8"))
+    sections = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    names = {section.name for section in sections}
+    bare = []
+    for section in sections:
+        for field, after in itertools.pairwise([*section.body, ast.Pass()]):
+            if isinstance(field, ast.AnnAssign) and ast.unparse(field.annotation) not in names:
+                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                bare += [] if said else [f"{section.name}.{ast.unparse(field.target)}"]
+    assert bare == []

@@ -44,10 +44,10 @@ class Engine:
         """Curvature where it is due, all batches, clipping, the optimiser, the norms."""
         self.objective.train()
         if isinstance(self.optimizer, Sophia) and self.steps % self.settings.sophia.hessian_every == 0:
-            self.passes.estimate_curvature(self.objective, self.batches[0], self.optimizer)
+            self.passes.estimate_curvature(self.batches[0], self.optimizer)
         meter = Meter(self.device)
         for place in range(len(self.batches)):
-            self.passes.learn(self.objective, self.batches, place, meter)
+            self.passes.learn(self.batches, place, meter)
         self.passes.finish()
         clip_gradients(self.objective.parameters(), self.settings.gradient_clip)
         self.optimizer.step()

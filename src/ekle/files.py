@@ -12,8 +12,6 @@ from typing import Any
 
 from ekle.errors import InputError, RunFolderError, SpaceError
 
-_NO_SPACE = 28  # errno.ENOSPC, spelled out because Windows lacks the name
-
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -78,7 +76,7 @@ def flush(folder: Path) -> None:
 
 def raise_if_full(error: OSError, path: Path) -> None:
     """Turn "no space left on device" into a SpaceError that names `path`; other errors pass."""
-    if error.errno == _NO_SPACE:
+    if error.errno == errno.ENOSPC:
         raise SpaceError(
             f"no space left on the disk while writing {path}; free some and run again"
         ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rows_in_memory import RowsInMemory
 
 from ekle.artifacts import Vocabulary
 from ekle.errors import InputError
@@ -13,7 +14,6 @@ from ekle.extension.extend import extend_model
 from ekle.extension.rules.focus import focus_mixture, sparsemax
 from ekle.extension.rules.mixture import mix
 from ekle.extension.static_vectors import StaticVectors, static_vectors
-from ekle.model.row_matrix import RowsInMemory
 from ekle.progress import silent
 from ekle.recipe.extension import Extension
 

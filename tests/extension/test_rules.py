@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
+from rows_in_memory import RowsInMemory
 from safetensors.torch import load_file
 from tiny import TURKISH
 from tokenizers import Tokenizer
@@ -16,7 +17,7 @@ from ekle.bpe.two_cuts import Cutter
 from ekle.extension.extend import extend_model
 from ekle.extension.initialise import End, Known, new_rows
 from ekle.files import read_json
-from ekle.model.row_matrix import RowsInMemory, RowsOnDisk, parts
+from ekle.model.row_matrix import RowsOnDisk, parts
 from ekle.model.weights import INPUT_ROWS, open_weights
 from ekle.progress import silent
 from ekle.recipe.extension import Extension, Focus, Heuristic, Hybrid, Initialiser, Similarity

@@ -34,9 +34,10 @@ def test_a_damaged_output_is_found(tmp_path: Path) -> None:
     assert manifest.damage(tmp_path) == ["rows"]
 
 
-def test_what_a_stage_keeps_to_go_on_from_is_no_output(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints" / "step-000010").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "step-000010" / "optimizer").write_bytes(b"1234")
+@pytest.mark.parametrize("scratch", ["checkpoints/step-000010", "aligned", "curriculum/0", "tensorboard"])
+def test_what_a_stage_keeps_to_go_on_from_is_no_output(tmp_path: Path, scratch: str) -> None:
+    (tmp_path / scratch).mkdir(parents=True)
+    (tmp_path / scratch / "file").write_bytes(b"1234")
     (tmp_path / "rows").write_bytes(b"1234")
     assert list(write_manifest(tmp_path, "training", {}, {}, 1.5).outputs) == ["rows"]
 

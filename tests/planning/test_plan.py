@@ -154,6 +154,12 @@ def test_a_checkpoint_on_the_disk_is_what_learns_and_its_state() -> None:
     assert checkpoints.bytes == 3 * made.case.learning * (4 + 2 + 2)
 
 
+def test_an_alignment_leaves_its_weights_on_the_disk() -> None:
+    without, made = plan(None, "training.alignment.steps=0"), plan(None, "training.alignment.steps=9")
+    more = sum(part.bytes for part in made.disk) - sum(part.bytes for part in without.disk)
+    assert more == 4 * made.case.learning
+
+
 def test_the_page_begins_with_the_verdict_and_shows_every_part() -> None:
     page = shown(plan())
     assert page.startswith("fits 40\u00a0GB: ")

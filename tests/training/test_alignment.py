@@ -264,3 +264,18 @@ def test_adapters_that_are_off_change_nothing(tiny_extended: ExtendedModel) -> N
                 assert torch.equal(layer(given), functional.linear(given, plain[f"{name}.weight"]))
             assert not torch.equal(layer(given), functional.linear(given, plain[f"{name}.weight"]))
         assert model(ids).logits.isfinite().all()
+
+
+def test_an_alignment_that_was_made_from_other_settings_is_made_anew(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage, "use_kernels", _killed)  # after the phase, before the first checkpoint
+        train(tiny_corpus, tiny_extended, tmp_path, steps=1)
+    kept = tmp_path / "aligned" / "alignment.json"
+    before = read_json(kept)
+    train(tiny_corpus, tiny_extended, tmp_path, steps=2)
+    after = read_json(kept)
+    assert before["record"]["training.alignment.steps"] == 1
+    assert after["record"]["training.alignment.steps"] == 2
+    assert after["tokens"] > before["tokens"]

@@ -127,6 +127,13 @@ def test_a_checkpoint_that_falls_due_among_bad_steps_is_made_after_the_next_good
     assert made == ["step-000000", "step-000004", "step-000009", "step-000012"]
 
 
+def test_a_checkpoint_is_made_whenever_the_last_is_too_old(inputs: Inputs, tmp_path: Path) -> None:
+    often = {"checkpoint_minutes": 1e-9, "checkpoint_steps": 999, "keep_checkpoints": 99}
+    train(inputs, tmp_path, steps=3, evaluate_steps=99, **often)
+    made = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
+    assert made == [f"step-{step:06}" for step in range(4)]
+
+
 def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
     inputs: Inputs, tmp_path: Path, nonsense: set[int]
 ) -> None:
@@ -196,12 +203,12 @@ def spoil_gradients(monkeypatch: pytest.MonkeyPatch, steps: set[int], value: flo
     """Put `value` into the gradients of these steps, counted from 1 over all that are made."""
     original, made = Passes.learn, 0
 
-    def spoilt(self: Passes, model: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def spoilt(self: Passes, *args: Any, **kwargs: Any) -> torch.Tensor:
         nonlocal made
         made += 1
-        loss = original(self, model, *args, **kwargs)
+        loss = original(self, *args, **kwargs)
         if math.ceil(made / ACCUMULATION) in steps:
-            next(p for p in model.parameters() if p.grad is not None).grad.fill_(value)
+            next(p for p in self._objective.parameters() if p.grad is not None).grad.fill_(value)
         return loss
 
     monkeypatch.setattr(Passes, "learn", spoilt)

@@ -86,7 +86,7 @@ def learn(objective: Objective, made: Passes, batches: list[Batch]) -> tuple[dic
     """Gradients, loss and sums of a whole step."""
     meter = Meter(CPU)
     meter.begin_step()
-    losses = [made.learn(objective, batches, place, meter) for place in range(len(batches))]
+    losses = [made.learn(batches, place, meter) for place in range(len(batches))]
     return gradients(objective), float(sum(losses)), meter
 
 
@@ -200,7 +200,7 @@ def curvature(objective: Objective, made: Passes) -> dict[str, Tensor]:
     """What the estimate leaves in a new optimiser."""
     named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
     sophia = Sophia(list(named.values()), lr=1e-3)
-    made.estimate_curvature(objective, step_batches()[0], sophia)
+    made.estimate_curvature(step_batches()[0], sophia)
     assert all(parameter.grad is None for parameter in named.values())
     return {name: sophia.state[p]["curvature"] for name, p in named.items() if p in sophia.state}
 
@@ -256,7 +256,7 @@ def test_a_sequence_that_does_not_fit_is_an_error_that_names_the_cure(
     small_forward(objective, 0, monkeypatch)
     cure = r"a single sequence of 10 tokens does not fit into memory; lower training\.sequence_length"
     with pytest.raises(TrainingError, match=cure):
-        passes(objective).learn(objective, step_batches(), 0, Meter(CPU))
+        passes(objective).learn(step_batches(), 0, Meter(CPU))
     with pytest.raises(TrainingError, match=cure):
         passes(objective).probe(later=0)
     assert not gradients(objective)

@@ -70,9 +70,9 @@ def test_the_adapters_get_an_estimate_before_their_first_step(
     estimated: list[int] = []
     original = Passes.estimate_curvature
 
-    def seen(self: Passes, model: Any, batch: Any, *rest: Any) -> None:
+    def seen(self: Passes, batch: Any, *rest: Any) -> None:
         estimated.append(batch["numbers"][0] // SEQUENCES)
-        original(self, model, batch, *rest)
+        original(self, batch, *rest)
 
     monkeypatch.setattr(Passes, "estimate_curvature", seen)
     train(inputs, tmp_path, optimizer="sophia")
@@ -110,10 +110,10 @@ def test_a_run_killed_in_the_phase_goes_on_exactly(
     train(inputs, tmp_path / "whole", optimizer=optimizer)
     original = Passes.learn
 
-    def until_the_third(self: Passes, model: Any, batches: Any, *rest: Any) -> torch.Tensor:
+    def until_the_third(self: Passes, batches: Any, *rest: Any) -> torch.Tensor:
         if batches[0]["numbers"][0] == 2 * SEQUENCES:
             raise Killed
-        return original(self, model, batches, *rest)
+        return original(self, batches, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(Passes, "learn", until_the_third)

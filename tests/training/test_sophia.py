@@ -1,7 +1,6 @@
 """Sophia-G against its algorithm written out, and its estimate against the true curvature."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def test_no_coordinate_moves_further_than_the_learning_rate() -> None:
     parameter.grad = torch.tensor([1e9, -1e-3], dtype=torch.float64)
     sophia.step()
     assert parameter.tolist() == [-0.01, 0.01]
-    assert sophia.clipped.item() == 1.0
+    assert sophia.counts.tolist() == [2, 2]
 
 
 def test_the_clipped_share_counts_coordinates() -> None:
@@ -78,7 +77,7 @@ def test_the_clipped_share_counts_coordinates() -> None:
     sophia.update_curvature(1)  # curvature 1, so that a gradient below 1 is not clipped
     parameter.grad = torch.tensor([0.5, 2.0, -0.5, 0.25], dtype=torch.float64)
     sophia.step()
-    assert sophia.clipped.item() == 0.25
+    assert sophia.counts.tolist() == [1, 4]
     assert parameter.tolist() == pytest.approx([-0.05, -0.1, 0.05, -0.025])
 
 
@@ -174,7 +173,6 @@ def test_state_survives_its_dictionary() -> None:
     third.load_state_dict(second.state_dict())
     steps(third, rest, [0.3, 0.4])
     assert torch.equal(whole, rest)
-    assert math.isfinite(third.clipped.item())
 
 
 def test_a_state_in_half_precision_follows_small_changes() -> None:

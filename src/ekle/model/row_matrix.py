@@ -1,4 +1,4 @@
-"""A matrix of rows as the initialisers read it: chosen rows in float32, from a file or from memory.
+"""A matrix of rows as the initialisers read it: chosen rows in float32.
 
 The matrix of an 8B model is 1.2 GB. A rule for new rows needs a few thousand of its rows at a time,
 so it gets those, and nobody holds the whole.
@@ -41,18 +41,6 @@ class RowsOnDisk:
         """See `RowMatrix`."""
         wanted, places = torch.unique(ids, return_inverse=True)
         return self._weights.take(self._name, wanted.tolist()).float()[places]
-
-
-class RowsInMemory:
-    """A row matrix that is at hand as a tensor (count, width) of any precision."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self._rows = rows
-        self.count, self.width = rows.shape
-
-    def take(self, ids: Tensor) -> Tensor:
-        """See `RowMatrix`."""
-        return self._rows[ids].float()
 
 
 def parts(rows: RowMatrix, ids: Tensor) -> Iterator[Tensor]:

@@ -201,11 +201,6 @@ def write_weights(
     return digests
 
 
-def digest_tensor(tensor: Tensor) -> str:
-    """SHA-256 of a tensor's bytes as they lie in memory, row by row."""
-    return hashlib.sha256(raw_bytes(tensor)).hexdigest()
-
-
 def check_space(folder: Path, needed: int) -> None:
     """Raise SpaceError unless the disk under `folder` takes `needed` bytes more."""
     free = shutil.disk_usage(folder).free

@@ -20,8 +20,9 @@ from ekle.recipe.section import dotted
 
 FILE = "manifest.json"
 _BEGUN = "begun.json"
-# What a stage keeps to go on from after an interruption; nobody else reads it, and it may be removed.
-_SCRATCH = ("checkpoints", "parts")
+# What a stage keeps to go on from after an interruption, or to be looked at while it is under way; no other
+# stage reads it, and it may be removed.
+_SCRATCH = ("aligned", "checkpoints", "curriculum", "parts", "tensorboard")
 _LIBRARIES = ("ekle", "torch", "transformers", "tokenizers")
 _ABSENT = object()
 

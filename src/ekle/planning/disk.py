@@ -17,7 +17,9 @@ def on_disk(case: Case) -> list[Part]:
     kept = case.training.keep_checkpoints + 1  # a new one is whole before the oldest goes
     rows = case.shape.row_matrices * case.row_numbers
     model = (case.shape.numbers + rows) * _BASE
+    aligned = [Part("alignment", weights, f"{case.learning:,} numbers x {_FLOAT} bytes, kept as they were")]
     return [
+        *(aligned if case.training.alignment.steps else []),
         Part("checkpoints", kept * whole, f"({kept - 1} kept + 1 being written) x {whole:,} bytes"),
         Part("best weights", 2 * weights, f"2 x {weights:,} bytes: the best, and the one before until then"),
         Part("result", weights, f"{case.learning:,} numbers x {_FLOAT} bytes"),

@@ -11,7 +11,7 @@ from ekle.planning.case import Case
 from ekle.planning.gpus import Gpu
 
 SHARE_OF_PEAK = 0.4
-"""Assumed share of the maker's figure that a step reaches; benchmarks/throughput.py measures it."""
+"""Assumed share of the maker's figure that a step reaches; benchmarks/steps/throughput.py measures it."""
 BYTES_A_TOKEN = 4.9
 """Assumed bytes of Turkish text a token: Qwen3's 3.2, and 54 % more with 20,000 new tokens."""
 

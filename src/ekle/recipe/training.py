@@ -34,7 +34,9 @@ class Dora(Section):
     """Weight-decomposed low-rank adaptation (Liu et al. 2024) of the linear projections."""
 
     rank: PositiveInt = 64
+    """Inner width of A and B: what an adapter can learn, and what it weighs."""
     alpha: float = Field(default=64.0, gt=0)
+    """Strength of the adapters, as a multiple of the scale that `rslora` gives."""
     rslora: bool = True
     """Scale by alpha / sqrt(rank) (Kalajdzievski 2023) instead of alpha / rank."""
     targets: Annotated[list[Projection], Field(min_length=1)] = [
@@ -46,6 +48,7 @@ class Dora(Section):
         "up_proj",
         "down_proj",
     ]
+    """Projections of every decoder layer that get an adapter."""
 
 
 class Neftune(Section):
@@ -61,25 +64,33 @@ class Sophia(Section):
     """Sophia-G (Liu et al. 2023), the second-order optimiser with a clipped update."""
 
     betas: tuple[float, float] = (0.965, 0.99)
+    """Decay a step of the average gradient, and decay an estimate of the average curvature."""
     rho: float = Field(default=0.04, gt=0)
+    """Weight of the curvature; a smaller one clips more of the update."""
     hessian_every: PositiveInt = 10
+    """Steps from one estimate of the curvature to the next."""
     bias_correction: bool = True
     """Correct the Hessian average for its start at zero; the original does not."""
     epsilon: float = Field(default=1e-12, gt=0)
+    """Least curvature times rho, by which the gradient is divided."""
 
 
 class AdamW(Section):
     """AdamW (Loshchilov and Hutter 2019); with `optimizer = "muon"`, for magnitudes and new rows."""
 
     betas: tuple[float, float] = (0.9, 0.999)
+    """Decay a step of the averages of the gradient and of its square."""
     epsilon: float = Field(default=1e-8, gt=0)
+    """Added to the root of the average square, by which the gradient is divided."""
 
 
 class Muon(Section):
     """Muon (Jordan et al. 2024) for the factors of the adapters."""
 
     momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Decay a step of the sum of gradients that an update is made of."""
     nesterov: bool = True
+    """Look one step of the momentum ahead."""
     iterations: PositiveInt = 5
     """Newton-Schulz steps that make an update orthogonal."""
 
@@ -142,6 +153,7 @@ class Training(Section):
     """Everything that `ekle train` needs to know."""
 
     steps: PositiveInt = 1000
+    """Steps of the optimiser, unless training stops early."""
     batch_size: PositiveInt = 8
     """Sequences a device in one batch; what a step learns from is this times the accumulation and devices."""
     micro_batch_size: PositiveInt | Literal["auto"] = "auto"
@@ -154,7 +166,9 @@ class Training(Section):
     sequence_length: PositiveInt = 2048
     """Tokens a sequence, after packing."""
     optimizer: Optimizer = "sophia"
+    """Turns gradients into updates; each has a section of its own."""
     learning_rate: float = Field(default=1e-4, gt=0)
+    """Of the adapters, at its highest."""
     rows_learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the new rows; None means the same as the adapters'."""
     rows_first: float = Field(default=0.0, ge=0, lt=1)
@@ -162,14 +176,19 @@ class Training(Section):
     merge_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability with which a new token is read as its base pieces; the model then keeps both readings."""
     schedule: Schedule = "cosine"
+    """How the learning rate goes on after the warm-up: down to 0 in one of two shapes, or as it is."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.1, ge=0)
+    """Share of a weight that a step takes away, times the learning rate; of A and B alone."""
     gradient_clip: float = Field(default=1.0, gt=0)
+    """Greatest norm of the gradient of a step; a longer one is shortened to it."""
     precision: Precision = "bf16"
+    """Of frozen weights and products on a GPU; what learns is always float32."""
     state_precision: Precision = "fp32"
     """Of the two averages that Sophia keeps for each number that learns; bf16 takes half the memory."""
     activation_checkpointing: bool = True
+    """Compute the inside of a layer again in the backward pass instead of keeping it: slower, far smaller."""
     attention: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
     """`auto` takes FlashAttention 2 on a GPU where it is installed, otherwise PyTorch's own attention."""
     tf32: bool = True
@@ -188,14 +207,19 @@ class Training(Section):
     """How much of the other tokens comes from each entry of `corpus.sources`, which are then read apart;
     without weights they are one text, and each has the share of its size."""
     checkpoint_minutes: float = Field(default=30.0, gt=0)
+    """Longest time from one checkpoint to the next."""
     checkpoint_steps: PositiveInt = 500
+    """A checkpoint is made whenever the number of steps is a multiple of this."""
     keep_checkpoints: PositiveInt = 2
+    """Newest checkpoints that stay on the disk, besides the best weights."""
     evaluate_steps: PositiveInt = 250
+    """Steps from one evaluation on held-out text to the next."""
     patience: NonNegativeInt = 4
     """Evaluations without a better held-out bits per byte before training stops; 0 never stops."""
     evaluate_bytes: PositiveInt = 200_000
     """Bytes of held-out text that each evaluation during training reads."""
     log_steps: PositiveInt = 10
+    """Steps from one line of the log to the next."""
     tracker: Tracker = "none"
     """A program that draws the log while it grows; its package must be installed."""
     memory_lines: NonNegativeInt = 30

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +98,14 @@ def align_once(
     rows: NewRows,
     text: Callable[[int], str],
     settings: Alignment,
+    record: dict[str, Any],
     folder: Path,
     report: Report,
 ) -> None:
     """Run the phase, or take what a run before it left in `folder`, and put it into `model` and `rows`.
 
-    An interrupted phase begins anew and ends with the same weights.
+    An interrupted phase begins anew and ends with the same weights. What was made from something else is
+    made anew: no step of the training has built on it, or the training would have been refused.
 
     Args:
         extended: names the tokenizers.
@@ -110,6 +113,7 @@ def align_once(
         rows: as for `align`.
         text: gives document number n, for any n.
         settings: as for `align`.
+        record: everything that the result depends on, kept with it.
         folder: where the result is kept, whole or not at all.
         report: hears of the progress.
 
@@ -117,7 +121,9 @@ def align_once(
         InputError: the tokenizer of the base is no longer where it was.
         TrainingError: as `align`.
     """
-    if not folder.exists():
+    about = folder / "alignment.json"
+    if not about.exists() or read_json(about).get("record") != record:
+        shutil.rmtree(folder, ignore_errors=True)
         cutter = Cutter(_base_tokenizer(extended), _tokenizer(extended.model))
         named = cutter.base.token_to_id(_OPENING)
         documents = (text(number) for number in itertools.count())
@@ -127,7 +133,9 @@ def align_once(
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
                 save_adapter(model, made / "adapter")
-            write_json(made / "alignment.json", {"tokens": done.tokens, "curve": done.curve})
+            write_json(
+                made / "alignment.json", {"record": record, "tokens": done.tokens, "curve": done.curve}
+            )
     rows.load(folder / "new_rows.safetensors")
     if (folder / "adapter").exists():
         load_adapter(model, folder / "adapter")

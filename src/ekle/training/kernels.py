@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ekle.errors import TrainingError
 from ekle.recipe.training import Training
+from ekle.training.packing import document_starts
 
 Attention = Literal["sdpa", "flash_attention_2"]
 
@@ -50,8 +51,7 @@ def packed_bounds(model: Any, position_ids: Tensor) -> dict[str, Any]:
     """
     if not str(model.config._attn_implementation).startswith("flash_attention"):
         return {}
-    starts = position_ids == 0
-    starts[:, 0] = True
+    starts = document_starts(position_ids)
     bounds = functional.pad(starts.flatten().nonzero()[:, 0], (0, 1), value=starts.numel()).to(torch.int32)
     longest = int(bounds.diff().max())
     return {

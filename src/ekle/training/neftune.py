@@ -12,16 +12,12 @@ import torch
 from torch import Tensor
 
 from ekle.recipe.training import Neftune
+from ekle.training.packing import document_starts
 
 
 def sequence_lengths(position_ids: Tensor) -> Tensor:
-    """For each token of packed sequences (B, T), how many tokens its own sequence has there.
-
-    A sequence starts where the position is 0, and at the start of each row.
-    """
-    starts = position_ids == 0
-    starts[:, 0] = True  # a row that goes on with the text of the one before starts anew as well
-    number = starts.flatten().cumsum(0) - 1
+    """For each token of packed sequences (B, T), how many tokens its own sequence has there."""
+    number = document_starts(position_ids).flatten().cumsum(0) - 1
     lengths = torch.bincount(number)
     return lengths[number].view(position_ids.shape)
 

@@ -138,6 +138,16 @@ class Batches(IterableDataset[dict[str, Any]]):
             }
 
 
+def document_starts(position_ids: Tensor) -> Tensor:
+    """Which tokens of packed sequences (B, T) begin a document: those at position 0, and each row's first.
+
+    A row that goes on with the document of the one before starts anew as well.
+    """
+    starts = position_ids == 0
+    starts[:, 0] = True
+    return starts
+
+
 def check_enough(texts: Sequence[Readable], needed: int) -> None:
     """Raise TrainingError unless one pass over `texts` gives `needed` tokens."""
     tokens = 0

@@ -68,9 +68,7 @@ def trainer_arguments(parts: Parts, device: torch.device) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
-        ignore_data_skip=True,  # our batches go on at the place that the checkpoint names
         logging_nan_inf_filter=False,
-        ddp_find_unused_parameters=False,
     )
     chosen._n_gpu = min(chosen.n_gpu, 1)  # a process drives one GPU; torchrun starts one for each
     return chosen

@@ -30,7 +30,7 @@ class Passes:
     """Adds gradients to the parameters of an objective.
 
     Args:
-        objective: what is trained; called through the `model` that wraps it for several processes.
+        objective: what is trained.
         sizes: how a step is shared out.
         seed: part of every random draw.
         backward: takes the backward pass of a loss.
@@ -53,7 +53,7 @@ class Passes:
         self._backward, self._processes, self._report = backward, processes, report
         self._device = processes.device
 
-    def learn(self, model: Any, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
+    def learn(self, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
         """Add the gradient of batch number `place` of the step's `batches`; those before have been through.
 
         When memory runs out, half of a backward pass may have been added already: then the gradients
@@ -68,7 +68,7 @@ class Passes:
         def attempt() -> None:
             nonlocal loss
             for number in todo:
-                loss = self._learn_one(model, batches[number], tokens, meter)
+                loss = self._learn_one(batches[number], tokens, meter)
 
         while not self._fits(attempt):
             meter.forget_step()
@@ -83,9 +83,7 @@ class Passes:
         if not is_sharded(self._objective):
             self._processes.average(p.grad for p in self._objective.parameters() if p.grad is not None)
 
-    def estimate_curvature(
-        self, model: Any, batch: Batch, sophia: Sophia, resting: Iterable[nn.Parameter] = ()
-    ) -> None:
+    def estimate_curvature(self, batch: Batch, sophia: Sophia, resting: Iterable[nn.Parameter] = ()) -> None:
         """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels that the model would give.
 
         Of the sequences that all processes have in it, `StepBatch.curvature` take part. No gradient is left
@@ -100,7 +98,7 @@ class Passes:
         def attempt() -> None:
             for inputs, numbers in self._parts(batch, max(own, 1)):
                 sample = self._generators("sample", numbers)
-                self._backward(model(**inputs, tokens=tokens, sample=sample)[0])
+                self._backward(self._objective(**inputs, tokens=tokens, sample=sample)[0])
 
         while not self._fits(attempt):
             pass
@@ -139,11 +137,12 @@ class Passes:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _learn_one(self, model: Any, batch: Batch, tokens: float, meter: Meter) -> Tensor:
+    def _learn_one(self, batch: Batch, tokens: float, meter: Meter) -> Tensor:
         """The batch's share of the step's mean loss."""
         total = torch.zeros((), device=self._device)
         for inputs, numbers in self._parts(batch, self._sizes.batch_size):
-            loss, tally = model(**inputs, tokens=tokens, noise=self._generators("noise", numbers))
+            noise = self._generators("noise", numbers)
+            loss, tally = self._objective(**inputs, tokens=tokens, noise=noise)
             self._backward(loss)
             total += loss.detach()
             meter.add(tally)

@@ -70,11 +70,6 @@ class Sophia(torch.optim.Optimizer):
         self.counts = torch.zeros(2)
         self._state_dtype = state_dtype
 
-    @property
-    def clipped(self) -> Tensor:
-        """Share of the own coordinates that the last step clipped; NaN before the first."""
-        return self.counts[0] / self.counts[1]
-
     @torch.no_grad()
     def update_curvature(self, tokens: int) -> None:
         """Take the gradients that are there, of the mean loss of `tokens` sampled labels, as an estimate.

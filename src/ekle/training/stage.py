@@ -1,6 +1,7 @@
 """Stage 3: continued training of the extended model."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,17 @@ from ekle.training.kernels import Attention, check_liger, choose_attention, floa
 from ekle.training.mixture import make_sources, read_easy_first
 from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.packing import Batches, Cursor, pack
+from ekle.training.packing import Batches, Cursor, Packed, pack
 from ekle.training.parts import Parts
 from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
 from ekle.training.room import sequences_at_once
 from ekle.training.sharding import is_sharded, shard
-from ekle.training.step_batch import share_out
+from ekle.training.step_batch import StepBatch, share_out
 from ekle.training.trainer import ContinuedTraining
 
+_ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
+"""Keys, or their beginnings, of what the alignment phase depends on."""
 _AHEAD = 4  # batches that are made before they are asked for
 
 
@@ -89,26 +92,16 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
     new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device)
     if settings.alignment.steps and not resume:
-        _align(recipe, inputs, objective.to(device), rows, folder / "aligned", processes, report)
+        _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, report)
     use_kernels(objective.language_model, settings, device)
     if processes.count > 1 and settings.parallel == "fsdp":
         shard(objective, device)
         rows = new_rows(objective.language_model)
     else:
         objective.to(device)
-    documents = held_out_documents(inputs.corpus, settings.evaluate_bytes)
-    if not documents:
-        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
-    reading = recipe.evaluation
-    may_shrink = not is_sharded(objective)
-    held_out = HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink)
-    tokens = sizes.sequences * sizes.length
-    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
+    held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), report)
     cursor = Cursor(**progress["cursor"])
-    with processes.main_first():
-        kept = folder / "curriculum"
-        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
-    packed = pack(sources, length=sizes.length, cursor=cursor)
+    packed = _packed(recipe, inputs, tokenizer, sizes, cursor, folder / "curriculum", processes, report)
     with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
             Parts(
@@ -116,7 +109,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
                 rows=rows,
                 new_tokens=new_tokens,
                 batches=Batches(sequences, sizes.batch_size, processes.number, processes.count),
-                held_out=held_out if documents else None,
+                held_out=held_out,
                 settings=settings,
                 sizes=sizes,
                 seed=recipe.seed,
@@ -156,6 +149,7 @@ def _align(
     inputs: Inputs,
     objective: Objective,
     rows: NewRows,
+    record: dict[str, Any],
     folder: Path,
     processes: Processes,
     report: Report,
@@ -165,7 +159,38 @@ def _align(
     objective.train()  # or activation checkpointing rests
     with processes.main_first():
         model, settings = objective.language_model, recipe.training.alignment
-        align_once(inputs.extended, model, rows, text.text, settings, folder, report)
+        of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
+        align_once(inputs.extended, model, rows, text.text, settings, of_it, folder, report)
+
+
+def _held_out(
+    recipe: Recipe, corpus: Corpus, tokenizer: Any, is_sharded: bool, report: Report
+) -> HeldOut | None:
+    """What the training is watched on; None where the corpus holds nothing out."""
+    documents = held_out_documents(corpus, recipe.training.evaluate_bytes)
+    if not documents:
+        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
+        return None
+    reading = recipe.evaluation
+    return HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink=not is_sharded)
+
+
+def _packed(
+    recipe: Recipe,
+    inputs: Inputs,
+    tokenizer: Any,
+    sizes: StepBatch,
+    cursor: Cursor,
+    kept: Path,
+    processes: Processes,
+    report: Report,
+) -> Iterator[Packed]:
+    """All sources in sequences, from `cursor` on; the order of a curriculum is kept in the folder `kept`."""
+    tokens = sizes.sequences * sizes.length
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
+    with processes.main_first():
+        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
+    return pack(sources, length=sizes.length, cursor=cursor)
 
 
 def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:

@@ -30,15 +30,15 @@ class Steps:
         self._line = LogLine(state, processes.sum)
         self._fault: str | None = None
 
-    def begin(self, model: Any, batch: Batch) -> None:
+    def begin(self, batch: Batch) -> None:
         """Start the clock; every k-th step, and when the adapters begin, estimate the curvature first."""
         state, every = self._state, self._parts.settings.sophia.hessian_every
         state.meter.begin_step()
         self._line.begin_step()
         is_due = state.step % every == 0 or state.step == self._rows_alone
         if isinstance(state.optimizer, Sophia) and is_due:
-            model.train()
-            state.passes.estimate_curvature(model, batch, state.optimizer, self._resting())
+            self._parts.objective.train()
+            state.passes.estimate_curvature(batch, state.optimizer, self._resting())
 
     def clip(self) -> Tensor:
         """Clip the gradients, and drop those of a step that the guard would not have; their norm before."""

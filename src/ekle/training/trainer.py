@@ -141,7 +141,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
         model.train()
         self._place += 1
         state = self.run_state
-        return state.passes.learn(model, self._samples, self._place - 1, state.meter)
+        return state.passes.learn(self._samples, self._place - 1, state.meter)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Held-out bits per byte; keeps the best weights and decides whether to stop."""
@@ -167,7 +167,7 @@ class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no 
     def begin_step(self) -> None:
         """A step of the optimiser begins."""
         self._place = 0
-        self._steps.begin(self.model_wrapped, self._samples[0])
+        self._steps.begin(self._samples[0])
 
     def _clip_grad_norm(self, model: Any) -> Tensor:
         return self._steps.clip()
