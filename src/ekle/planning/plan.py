@@ -100,6 +100,11 @@ def as_it_stands(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -
     return plan
 
 
+def with_new_rows(recipe: Recipe, count: int) -> Recipe:
+    """The recipe as if its vocabulary had `count` tokens: that of a model which has so many already."""
+    return recipe.model_copy(update={"vocabulary": recipe.vocabulary.model_copy(update={"size": count})})
+
+
 def remedies(plan: Plan) -> Iterator[str]:
     """What would make a plan fit that does not, each by itself, as --set takes it; then a larger GPU."""
     case, settings = plan.case, plan.case.training

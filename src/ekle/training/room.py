@@ -7,7 +7,7 @@ from ekle.errors import TrainingError
 from ekle.model.gpu import gpu_here
 from ekle.page.wording import size
 from ekle.planning.gpus import sized_gpu
-from ekle.planning.plan import as_it_stands, shortage_of
+from ekle.planning.plan import as_it_stands, shortage_of, with_new_rows
 from ekle.planning.shapes import read_shape
 from ekle.progress import Report
 from ekle.recipe import Recipe
@@ -31,14 +31,9 @@ def sequences_at_once(
     if found is None:
         return sizes.batch_size if allowed == "auto" else min(allowed, sizes.batch_size)
     shape = read_shape(extended.model / "config.json")
-    new_rows = {"size": shape.rows - extended.first_new_id}
     shared = {"batch_size": sizes.batch_size, "gradient_accumulation": sizes.accumulation}
-    recipe = recipe.model_copy(
-        update={
-            "vocabulary": recipe.vocabulary.model_copy(update=new_rows),
-            "training": settings.model_copy(update=shared),
-        }
-    )
+    recipe = recipe.model_copy(update={"training": settings.model_copy(update=shared)})
+    recipe = with_new_rows(recipe, shape.rows - extended.first_new_id)
     shape, gpu = replace(shape, rows=extended.first_new_id), sized_gpu(*found)
     plan = as_it_stands(recipe, shape, gpu, processes)
     shortage = shortage_of(plan, recipe, shape)
