@@ -70,7 +70,9 @@ def train_base(about: Pretraining, ground: Ground, base: BaseTokenizer, text: Te
     if (folder / "base.json").exists():
         return
     model = new_model(ground, base, seed=0).to(device())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=ground.rate, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=ground.rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+    )
     state: dict[str, Any] = {"step": 0, "cursor": {}, "curve": [], "seconds": 0.0}
     if (folder / "state.safetensors").exists():
         state = _load(folder / "state.safetensors", model, optimizer)

@@ -95,7 +95,7 @@ def _optimizer(
     groups += [{"params": new}] if new else []
     rate = size.rate * arm.rate
     rates = [rate, size.rows_rate * arm.rows_rate if arm.rows_rate else rate]
-    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     return optimizer, rates[: len(groups)]
 
 
