@@ -1,7 +1,7 @@
 """One training step with LoRA, PEFT's DoRA and ours: time and peak memory.
 
-    python benchmarks/dora.py --out docs/dora.md    layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
-    python benchmarks/dora.py --shape tiny          narrower ones, in some minutes
+    python -m benchmarks.dora --out docs/dora.md    layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
+    python -m benchmarks.dora --shape tiny          narrower ones, in some minutes
 
 A step is `--accumulation` forward and backward passes with activation checkpointing, one step of
 AdamW, and for ours the refresh of the norms. Every kind runs in a process of its own, so that its peak
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from benchmarks.device import device_name
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.recipe.training import Dora, Training
@@ -76,13 +77,11 @@ def main() -> None:
 
 def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -> str:
     """The table; its ratios are of the least seconds, which other work on the machine disturbs least."""
-    cuda = options.device == "cuda"
-    device = torch.cuda.get_device_name() if cuda else f"{_processor()}, {torch.get_num_threads()} threads"
     lines = [
         "# A training step with LoRA, PEFT's DoRA and ours",
         "",
-        f"Written by `python benchmarks/dora.py` on {device}, PyTorch {torch.__version__}: Qwen3 with the "
-        f"width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
+        f"Written by `python -m benchmarks.dora` on {device_name()}, PyTorch {torch.__version__}: Qwen3 with "
+        f"the width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
         f"{options.accumulation} a step, activation checkpointing, {options.dtype}; the least and the median "
         f"of {options.rounds * options.steps} steps in {options.rounds} rounds. The first step of a process "
         "holds what compiling takes.",
@@ -108,15 +107,6 @@ def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -
 
 def _least(found: dict[tuple[int, Kind], Figures], rank: int, kind: Kind) -> float | None:
     return min(found[rank, kind].seconds) if (rank, kind) in found else None
-
-
-def _processor() -> str:
-    """The name of the processor as Linux gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "a CPU")
 
 
 def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
@@ -213,7 +203,7 @@ def _forward_and_backward(model: Any, ids: Tensor, options: argparse.Namespace) 
 
 def _in_own_process(kind: str, rank: int) -> Figures:
     mine = ["--kind", kind, "--ranks", str(rank)]  # the last word counts
-    command = [sys.executable, str(Path(__file__)), *sys.argv[1:], *mine]
+    command = [sys.executable, "-m", "benchmarks.dora", *sys.argv[1:], *mine]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)

@@ -34,15 +34,21 @@ def write_page(out: Path, places: Places, jobs: Sequence[Job], vocabulary: Vocab
         drawn = out.with_suffix(".svg")
         write_curves(drawn, panels)
         lines += ["", f"![Held-out Turkish by compute, mean of the seeds]({drawn.name})"]
-    done = [places.result(job) for job in jobs if places.result(job).exists()]
-    seconds = sum(float(read_json(path)["seconds"]) for path in done)
-    lines += [
-        "",
-        f"{len(done)} of {len(jobs)} bases and arms are done. They took {seconds:,.0f} seconds of one core "
-        f"or GPU: {seconds / 60 / cores:.0f} minutes on {cores} cores with nothing else to do.",
-    ]
+    lines += ["", _times(jobs, places, cores)]
     with whole_file(out) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _times(jobs: Sequence[Job], places: Places, cores: int) -> str:
+    """What all that is done took, and what it takes with one seed."""
+    done = [job for job in jobs if places.result(job).exists()]
+    seconds = {job: float(read_json(places.result(job))["seconds"]) for job in done}
+    whole, first = sum(seconds.values()), sum(seconds[job] for job in done if job.seed == 0)
+    return (
+        f"{len(done)} of {len(jobs)} bases and arms are done. They took {whole:,.0f} seconds of one core "
+        f"or GPU: {whole / 60 / cores:.0f} minutes on {cores} cores with nothing else to do; the bases and "
+        f"one seed of each arm {first / 60 / cores:.0f}."
+    )
 
 
 def _head(places: Places, vocabulary: Vocabulary) -> list[str]:

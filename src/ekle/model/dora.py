@@ -14,8 +14,8 @@ An automatic cache would have to notice every kind of in-place change; optimiser
 
     ||W + s B A||^2 = ||W||^2 + 2 s rowsum((W A^T) * B) + s^2 rowsum((B A A^T) * B)
 
-keeps nothing of the size of W either, but once a step it costs more: r (in r + out r + in out) products
-where the rows themselves take r in out. At rank 512 it was 1.2 to 5 times slower, and no more exact.
+keeps nothing of the size of W either, but multiplies more: r (in r + out r + in out) where the rows
+themselves take r in out. docs/dora-norm.md times both; decision 0009 says why it is the rows.
 """
 
 import math
