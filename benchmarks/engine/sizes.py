@@ -57,9 +57,9 @@ _SIZES: dict[SizeName, Size] = {
         distilled_tokens=120_000,
         aligned_tokens=1_024,
         rates={
-            "sophia": (1 / 3, 1.0, 3.0),
-            "adamw": (1.0, 3.0, 9.0),  # Sophia's clipped step is the rate, AdamW's mostly a part of it
-            "muon": (1.0, 3.0, 9.0),
+            "sophia": (1 / 9, 1 / 3, 1.0),  # its clipped step is the rate, AdamW's mostly a part of it
+            "adamw": (1 / 3, 1.0, 3.0),
+            "muon": (1 / 3, 1.0, 3.0, 9.0),
         },
         seeds=3,
     ),
