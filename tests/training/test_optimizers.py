@@ -80,6 +80,27 @@ def test_a_matrix_whose_gradient_is_zero_only_decays() -> None:
     assert vector.tolist() == [1.0] * 3
 
 
+def test_muon_makes_more_of_the_last_bit_of_a_gradient_than_adamw_does() -> None:
+    """Its Newton-Schulz steps are made in bfloat16, to which a gradient is rounded before them."""
+
+    def steps(gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Of Muon and of AdamW, from zero."""
+        matrix, same = nn.Parameter(torch.zeros(128, 2048)), nn.Parameter(torch.zeros(128, 2048))
+        matrix.grad = same.grad = gradient
+        muon_over(matrix, nn.Parameter(torch.zeros(1))).step()
+        torch.optim.AdamW([same], lr=RATE).step()
+        return matrix.detach(), same.detach()
+
+    ((gradient,),) = gradients(1, (128, 2048))
+    others = steps(torch.nextafter(gradient, torch.tensor(torch.inf)))
+    muon, adamw = (
+        ((one - other).norm() / one.norm()).item()
+        for one, other in zip(steps(gradient), others, strict=True)
+    )
+    assert adamw < 1e-6
+    assert 1e-4 < muon < 1e-2
+
+
 @pytest.fixture
 def learning(tiny_extended: ExtendedModel) -> tuple[Qwen3ForCausalLM, NewRows]:
     model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)

@@ -6,6 +6,10 @@ where the size of a change is its spectral norm. `torch.optim.Muon` does that. I
 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, "Muon is Scalable for LLM Training", arXiv:2502.16982), so that
 a coordinate moves about 0.2 times the learning rate, as it does under AdamW: rates that suit AdamW suit it.
 
+Before the five steps a gradient is rounded to bfloat16. One that differs in its last bit, as that of several
+processes does from that of one, may fall on the other side there: the steps then differ by some thousandths
+of their length, where those of AdamW differ by 1e-7.
+
 What it suits here:
 
 - A (r, in) and B (out, r), each by itself. The change of B A is dB A + B dA, whose spectral norm is at most
