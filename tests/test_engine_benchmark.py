@@ -2,7 +2,6 @@
 
 import sys
 import xml.etree.ElementTree as ElementTree
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,36 +20,23 @@ from ekle.recipe.load import load_recipe
 SIZE = size_named("smoke")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of text like the one it asks for, from the text that comes with ekle."""
-    folder = tmp_path_factory.mktemp("data")
-    bundled = resources.files("ekle.text") / "data"
-    texts = {
-        language: "\n".join(
-            path.read_text("utf-8")
-            for path in sorted(bundled.iterdir(), key=lambda path: path.name)
-            if path.name.startswith(language) and path.name.endswith(".txt")
-        )
-        for language in ("tr", "en")
-    }
-    (folder / "tr").mkdir()
-    (folder / "other").mkdir()
-    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
-    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
-        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-2000:], "utf-8")
-    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
-    return folder
-
-
 def test_it_writes_a_page_with_curves_and_does_nothing_twice(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plain_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def compare(out: Path) -> list[str]:
         """The jobs that were done for both recipes."""
-        words = ["--data", str(data), "--out", str(out), "--work", str(tmp_path / "work"), "--size", "smoke"]
-        threads = ["--threads", str(torch.get_num_threads())]
-        monkeypatch.setattr(sys, "argv", ["benchmarks.engine", *words, *threads, "--only", "ends"])
+        words = [
+            "--data",
+            str(plain_text),
+            "--out",
+            str(out),
+            "--work",
+            str(tmp_path / "work"),
+            "--size",
+            "smoke",
+        ]
+        words += ["--size", "smoke", "--threads", str(torch.get_num_threads()), "--only", "ends"]
+        monkeypatch.setattr(sys, "argv", ["benchmarks.engine", *words])
         main()
         return [line for line in capsys.readouterr().out.splitlines() if ", seed " in line]
 

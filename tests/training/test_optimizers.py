@@ -94,8 +94,7 @@ def test_muon_makes_more_of_the_last_bit_of_a_gradient_than_adamw_does() -> None
     ((gradient,),) = gradients(1, (128, 2048))
     others = steps(torch.nextafter(gradient, torch.tensor(torch.inf)))
     muon, adamw = (
-        ((one - other).norm() / one.norm()).item()
-        for one, other in zip(steps(gradient), others, strict=True)
+        ((one - other).norm() / one.norm()).item() for one, other in zip(steps(gradient), others, strict=True)
     )
     assert adamw < 1e-6
     assert 1e-4 < muon < 1e-2
