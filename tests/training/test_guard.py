@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from interrupted import killed_at
 from safetensors.torch import load_file
 
-from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.artifacts import Checkpoint
 from ekle.errors import TrainingError
 from ekle.progress import silent
 from ekle.recipe import make_recipe
@@ -40,11 +41,6 @@ SETTINGS: dict[str, Any] = {
     "neftune": {"alpha": 0},  # in so small a model the noise alone moves the loss by a tenth of a nat
     "guard": {"window": 3, "bad_steps": 2, "spike_nats": 0.5, "spike_deviations": 3.0},
 }
-
-
-@pytest.fixture
-def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
-    return Inputs(tiny_corpus, tiny_extended)
 
 
 def train(inputs: Inputs, folder: Path, **changes: Any) -> Checkpoint:
@@ -153,23 +149,12 @@ def test_a_run_killed_around_its_way_back_ends_the_same(
     inputs: Inputs,
     tmp_path: Path,
     nonsense: set[int],
-    monkeypatch: pytest.MonkeyPatch,
     bad: set[int],
     calls: int,
 ) -> None:
     nonsense.update(bad)
     whole = train(inputs, tmp_path / "whole")
-    original, made = Passes.learn, 0
-
-    def killed(self: Passes, *args: Any, **kwargs: Any) -> torch.Tensor:
-        nonlocal made
-        made += 1
-        if made == calls:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    monkeypatch.setattr(Passes, "learn", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_at(calls):
         train(inputs, tmp_path / "killed")
     again = train(inputs, tmp_path / "killed")
     for name in ("input", "output"):

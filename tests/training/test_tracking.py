@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupted import killed_at
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
-from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.artifacts import Checkpoint
 from ekle.errors import InputError
 from ekle.pipeline.preflight import preflight
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
 
 SETTINGS: dict[str, Any] = {
@@ -29,33 +29,17 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
-    return Inputs(tiny_corpus, tiny_extended)
-
-
 def train(inputs: Inputs, folder: Path, tracker: str) -> Checkpoint:
     recipe = make_recipe({"name": "test", "training": {**SETTINGS, "tracker": tracker}})
     return run(recipe, inputs, folder, silent())
 
 
 def test_tensorboard_shows_the_log_and_goes_on_where_a_killed_run_goes_on(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, tmp_path: Path
 ) -> None:
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    original, made = Passes.learn, 0
-
-    def stopping(self: Passes, *args: Any, **kwargs: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made == 4:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Passes, "learn", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            train(inputs, tmp_path, "tensorboard")
+    with killed_at(4):
+        train(inputs, tmp_path, "tensorboard")
     history = train(inputs, tmp_path, "tensorboard").history
     shown = events.EventAccumulator(str(tmp_path / "tensorboard"))
     shown.Reload()
