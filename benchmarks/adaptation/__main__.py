@@ -11,31 +11,24 @@ arms, at all its rates.
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
 
-from ekle.artifacts import Vocabulary, read_documents
-from ekle.bpe.base import load_base
+from ekle.artifacts import Vocabulary
 from ekle.errors import EkleError
-from ekle.files import whole_folder
-from ekle.pipeline.vocab import learn_from_text
-from ekle.progress import silent
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.vocabulary import Vocabulary as Settings
 
 from .arms import CONTROLS, all_arms, arms_over
 from .bases import device
 from .jobs import run_jobs
 from .page import write_page
 from .places import Job, Places
-from .sizes import BaseName, Size, SizeName, size_named
+from .sizes import BaseName, SizeName, size_named
 from .starting import Bench
-from .text import Text, prepare_text
-from .trimmed import trimmed_qwen
+from .text import prepare_text
+from .vocabulary import prepare_vocabulary
 
 
 def main() -> None:
@@ -44,7 +37,7 @@ def main() -> None:
     places = Places(options.work, options.size, size)
     console = Console(width=120, highlight=False)
     text = prepare_text(options.data, size.ground, places.text)
-    _prepare_vocabulary(text, size, places)
+    prepare_vocabulary(text, size, places)
     vocabulary = Vocabulary(places.vocabulary)
     jobs = _jobs(options.arms, options.seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -72,29 +65,6 @@ def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
             arms = [arm for arm in arms_over(name) if arm in CONTROLS or not wanted or arm.name in wanted]
             jobs += [Job(name, arm, seed) for arm in arms if seed == 0 or (arm.seeds and name == "knows")]
     return jobs
-
-
-def _prepare_vocabulary(text: Text, size: Size, places: Places) -> None:
-    """The base's tokenizer, and the vocabulary learned on top of it with ekle's own code."""
-    if not places.tokenizer.exists():
-        documents = [
-            *read_documents(text.english),
-            *list(read_documents(text.base_turkish))[:: size.ground.pieces_every],
-        ]
-        base = trimmed_qwen(documents, size.ground.pieces)
-        with whole_folder(places.tokenizer) as made:
-            base.save(made)
-    if not places.vocabulary.exists():
-        corpus = Corpus(sources=[str(text.arm_turkish)], word_lists=[])
-        settings = Settings(size=size.new_tokens, min_count=size.least_count, any_language=True)
-        tokenizer = load_base(str(places.tokenizer))
-        assert tokenizer.rows > size.ground.pieces // 2
-        places.arms.mkdir(exist_ok=True)
-        try:
-            learn_from_text(corpus, tokenizer.name, settings, places.vocabulary, silent())
-        except BaseException:
-            shutil.rmtree(places.vocabulary, ignore_errors=True)
-            raise
 
 
 def _options() -> argparse.Namespace:
