@@ -11,17 +11,15 @@ arms, at all its rates.
 
 import argparse
 import os
-import sys
-from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
 
 from ekle.artifacts import Vocabulary
-from ekle.errors import EkleError
 
 from .arms import CONTROLS, all_arms, arms_over
 from .bases import device
+from .command import options_of, run
 from .jobs import run_jobs
 from .page import write_page
 from .places import Job, Places
@@ -68,26 +66,12 @@ def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.adaptation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of text")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write")
-    parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
+    parser = options_of("benchmarks.adaptation", __doc__, get_args(SizeName))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in all_arms()], help="some arms only")
-    parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="where what is done lies")
     parser.add_argument("--processes", type=int, help="jobs at once; one a core if not given")
-    parser.add_argument("--page-only", action="store_true", help="write the page from what there is")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        main()
-    except EkleError as error:
-        sys.exit(f"error: {error}")
+    run(main)
