@@ -96,6 +96,17 @@ class Checkpoints:
         found = self._to_go_on_from()
         return found[max(len(found) - 1 - depth, 0)]
 
+    def at(self, step: int) -> Path:
+        """The checkpoint of `step`; of a run that came to it twice, the newer one.
+
+        Raises:
+            CheckpointError: none was made there, or it is not kept.
+        """
+        found = next((path for path in self._to_go_on_from() if step_of(path) == step), None)
+        if found is None:
+            raise CheckpointError(f"{self.folder} holds no checkpoint of step {step:,}")
+        return found
+
     def best(self, step: int) -> Path:
         """The weights of the evaluation at `step`, which was the best.
 
