@@ -7,7 +7,7 @@ import torch
 
 from ekle.artifacts import Corpus, read_documents
 from ekle.errors import CheckpointError, TrainingError
-from ekle.model.bits_per_byte import Likelihood, measure
+from ekle.model.bits_per_byte import Likelihood, measure_documents, total
 from ekle.training.kernels import uncompiled
 
 
@@ -31,15 +31,22 @@ class HeldOut:
         Raises:
             TrainingError: the windows do not fit, and may not become fewer.
         """
-        sizes = {"context": self.context, "batch_size": self.batch_size}
         try:
             with uncompiled():
-                return measure(model, self.tokenizer, self.documents, **sizes, may_shrink=self.may_shrink)
+                parts = measure_documents(
+                    model,
+                    self.tokenizer,
+                    self.documents,
+                    context=self.context,
+                    batch_size=self.batch_size,
+                    may_shrink=self.may_shrink,
+                )
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 "an evaluation does not fit into the GPU's memory, and one process that shares the weights "
                 f"cannot make it smaller alone; lower evaluation.batch_size ({self.batch_size}) and run again"
             ) from error
+        return total(parts)
 
     def figures(self, model: Any, step: int) -> dict[str, float]:
         """What the training log says of an evaluation after `step` steps.
