@@ -121,18 +121,10 @@ def _model() -> float:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     from ekle.model.loss import chunk_size, chunked_cross_entropy
+    from ekle.planning.shapes import shape_of
     from ekle.recipe.load import load_recipe
 
-    shape = load_recipe("quickstart").base.tiny
-    config = Qwen3Config(
-        vocab_size=151_936,
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim,
-        intermediate_size=shape.intermediate_size,
-    )
+    config = Qwen3Config(**shape_of(load_recipe("quickstart")).config)
     model = Qwen3ForCausalLM(config)
     model.lm_head.requires_grad_(False)  # as in training, where base rows are frozen
     ids = torch.randint(0, config.vocab_size, (BATCH, 128))

@@ -4,7 +4,7 @@ What is left out is what stands around a step: text, evaluations, checkpoints, t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -75,17 +75,8 @@ def planned_step(case: Case) -> int:
 
 def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
     """A Qwen3 with random weights and `new_rows` rows more than its base."""
-    config = Qwen3Config(
-        vocab_size=shape.rows + new_rows,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim,
-        max_position_embeddings=40960,
-        tie_word_embeddings=shape.tied,
-    )
+    extended = replace(shape, rows=shape.rows + new_rows)
+    config = Qwen3Config(**extended.config, max_position_embeddings=40960)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
