@@ -3,7 +3,6 @@
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from benchmarks.engine.compute import step_cost
 from benchmarks.engine.sizes import size_named
 from benchmarks.engine.translate import WIDTH, to_laboratory
 from ekle.model.dora import scale_of
+from ekle.planning.shapes import Shape
 from ekle.recipe.load import load_recipe
 
 SIZE = size_named("smoke")
@@ -91,17 +91,12 @@ def test_a_rate_may_be_taken_as_it_stands(reading: str) -> None:
 
 
 def test_sophia_pays_for_its_curvature_and_muon_for_its_iterations() -> None:
-    config = SimpleNamespace(
-        hidden_size=64,
-        intermediate_size=192,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
+    shape = Shape(
+        layers=2, hidden=64, heads=2, key_value_heads=1, head_dim=32, intermediate=192, rows=500, tied=False
     )
     cost = {
         optimizer: step_cost(
-            config, arms.optimised(optimizer, 1.0, 0, SIZE, 64).recipe.training, base=500, new=20
+            shape, arms.optimised(optimizer, 1.0, 0, SIZE, 64).recipe.training, base=500, new=20
         )
         for optimizer in ("adamw", "sophia", "muon")
     }
