@@ -84,14 +84,11 @@ def _measure(kind: Kind, folder: Path) -> float:
 
     from ekle.training.ahead import ahead
     from ekle.training.conversations import Conversations, template
-    from ekle.training.documents import Documents, Lines, Readable
+    from ekle.training.documents import Documents, Lines, Readable, encoder
     from ekle.training.packing import Batches, Cursor, Source, pack
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
+    encode = encoder(tokenizer)
     documents: Readable
     if kind == "conversations":
         how = template(AutoTokenizer.from_pretrained(folder))

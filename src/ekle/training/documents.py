@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from ekle.errors import TextError
 
@@ -143,6 +144,15 @@ class Documents:
         """See `Readable`."""
         ids = self.ids(number)
         return Tokens([self._start, *ids], [*ids, self._start])
+
+
+def encoder(tokenizer: Tokenizer) -> Encode:
+    """The ids of texts as they stand, without special tokens before or after."""
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    return encode
 
 
 def shuffled(size: int, seed: int) -> Order:

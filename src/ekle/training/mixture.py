@@ -14,7 +14,7 @@ from ekle.progress import Report
 from ekle.recipe import Recipe
 from ekle.training.conversations import Conversations, template
 from ekle.training.curriculum import easy_first
-from ekle.training.documents import Documents, Encode, Lines, Present
+from ekle.training.documents import Documents, Encode, Lines, Present, encoder
 from ekle.training.merge_dropout import MergeDropout
 from ekle.training.packing import Cursor, Source, check_enough
 
@@ -42,7 +42,7 @@ def make_sources(
     """
     settings = recipe.training
     fast = Tokenizer.from_file(str(extended.model / "tokenizer.json"))
-    encode, start, seed = _encoder(fast), fast.token_to_id(_START), recipe.seed
+    encode, start, seed = encoder(fast), fast.token_to_id(_START), recipe.seed
     if start is None:
         raise TrainingError(f"the tokenizer of {extended.model} has no {_START} to part documents with")
     present = _dropout(recipe, extended)
@@ -134,10 +134,3 @@ def _dropout(recipe: Recipe, extended: ExtendedModel) -> Present | None:
         return None
     pieces = base_pieces(read_json(extended.model / "tokenizer.json"), extended.first_new_id)
     return MergeDropout(pieces, recipe.training.merge_dropout, recipe.seed).present
-
-
-def _encoder(tokenizer: Tokenizer) -> Encode:
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-    return encode
