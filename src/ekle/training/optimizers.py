@@ -1,15 +1,12 @@
 """The optimiser over adapters and new rows."""
 
-from collections.abc import Iterable
 from typing import Any, assert_never
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch import nn
 
 from ekle.model.dora import adapted_layers
 from ekle.model.rows import NewRows
-from ekle.model.spread import whole
 from ekle.recipe.training import Training
 from ekle.training.muon import MuonAndAdamW
 from ekle.training.sophia import Sophia
@@ -55,22 +52,3 @@ def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """The learning rates that the next step uses, by their names in the training log."""
     rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
     return {"learning_rate": rates["matrices"], "rows_learning_rate": rates["rows"]}
-
-
-def drop_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Forget the gradients; an optimiser leaves a parameter without one alone."""
-    for parameter in parameters:
-        parameter.grad = None
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Length of all gradients together, a scalar; for all processes (`ekle.model.spread`)."""
-    return whole(get_total_norm([p.grad for p in parameters if p.grad is not None]))
-
-
-def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
-    """Shorten all gradients together to `longest` where they are longer; returns what they were."""
-    learning = [parameter for parameter in parameters if parameter.grad is not None]
-    norm = gradient_norm(learning)
-    clip_grads_with_norm_(learning, longest, norm)
-    return norm

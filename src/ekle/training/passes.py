@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ekle.errors import TrainingError
 from ekle.progress import Report
+from ekle.training.gradients import drop_gradients, gradient_norm
 from ekle.training.meter import Meter
 from ekle.training.objective import Objective
-from ekle.training.optimizers import drop_gradients, gradient_norm
 from ekle.training.processes import Processes
 from ekle.training.sharding import is_sharded
 from ekle.training.sophia import Sophia

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ekle.model.dora import adapted_layers
 from ekle.page.training_line import brief
+from ekle.training.gradients import clip_gradients, drop_gradients
 from ekle.training.log_line import LogLine
-from ekle.training.optimizers import clip_gradients, drop_gradients
 from ekle.training.packing import Cursor
 from ekle.training.passes import Batch
 from ekle.training.processes import Processes
