@@ -82,10 +82,10 @@ def _measure(kind: Kind, folder: Path) -> float:
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    from ekle.training.ahead import ahead
-    from ekle.training.conversations import Conversations, template
-    from ekle.training.documents import Documents, Lines, Readable, encoder
-    from ekle.training.packing import Batches, Cursor, Source, pack
+    from ekle.training.text.ahead import ahead
+    from ekle.training.text.conversations import Conversations, template
+    from ekle.training.text.documents import Documents, Lines, Readable, encoder
+    from ekle.training.text.packing import Batches, Cursor, Source, pack
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     encode = encoder(tokenizer)

@@ -17,9 +17,9 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.files import whole_file, whole_folder, write_json
 from ekle.model.bits_per_byte import measure
 from ekle.model.loss import chunk_size, chunked_cross_entropy
-from ekle.training.documents import Documents, Lines, encoder
-from ekle.training.packing import Batches, Cursor, Source, pack
-from ekle.training.schedule import rate_factor
+from ekle.training.optimizers.schedule import rate_factor
+from ekle.training.text.documents import Documents, Lines, encoder
+from ekle.training.text.packing import Batches, Cursor, Source, pack
 
 from .sizes import Ground, Pretraining
 from .text import Language, Purpose, Text

@@ -19,7 +19,7 @@ from ekle.planning.shapes import Shape, read_shape
 from ekle.progress import silent
 from ekle.recipe.extension import Distillation, Extension
 from ekle.recipe.training import Alignment
-from ekle.training.aligning import align, cut_passages
+from ekle.training.alignment.align import align, cut_passages
 
 from .arms import Arm
 from .bases import device, load_base_model

@@ -11,10 +11,10 @@ from transformers import AutoTokenizer
 from ekle.bpe.unmerge import base_pieces
 from ekle.files import read_json, write_json
 from ekle.model.rows import NewRows
-from ekle.training.merge_dropout import MergeDropout
 from ekle.training.objective import byte_lengths
-from ekle.training.packing import Batches, Cursor
-from ekle.training.schedule import rate_factor
+from ekle.training.optimizers.schedule import rate_factor
+from ekle.training.text.merge_dropout import MergeDropout
+from ekle.training.text.packing import Batches, Cursor
 
 from .arms import CONTROL, Arm
 from .bases import bits, clock, device, held_out, learn, text_batches

@@ -19,14 +19,14 @@ from ekle.planning.parts import total
 from ekle.planning.shapes import Shape
 from ekle.progress import silent
 from ekle.recipe.training import Training
-from ekle.training.gradients import clip_gradients, drop_gradients
-from ekle.training.meter import Meter
+from ekle.training.devices.processes import Processes
 from ekle.training.objective import Objective
-from ekle.training.optimizers import make_optimizer
+from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
+from ekle.training.optimizers.make import make_optimizer
+from ekle.training.optimizers.sophia import Sophia
 from ekle.training.passes import Passes
-from ekle.training.processes import Processes
-from ekle.training.sophia import Sophia
 from ekle.training.step_batch import share_out
+from ekle.training.watching.meter import Meter
 
 
 @dataclass

@@ -17,10 +17,10 @@ from ekle.cli import main
 from ekle.errors import TrainingError
 from ekle.progress import Report, silent
 from ekle.recipe import make_recipe
-from ekle.training import memory
-from ekle.training.memory import Reading
-from ekle.training.packing import Batches
 from ekle.training.stage import Inputs, run
+from ekle.training.text.packing import Batches
+from ekle.training.watching import memory
+from ekle.training.watching.memory import Reading
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,

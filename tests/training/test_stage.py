@@ -20,9 +20,9 @@ from ekle.model.trained import load_trained
 from ekle.progress import silent
 from ekle.recipe import Recipe, make_recipe
 from ekle.training import checkpoints, stage
-from ekle.training.held_out import held_out_documents
 from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
+from ekle.training.watching.held_out import held_out_documents
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,
@@ -340,7 +340,7 @@ def test_weights_that_training_has_spoilt_are_named_as_such(
         return found
 
     monkeypatch.setattr(stage.HeldOut, "measure", spoil)
-    monkeypatch.setattr("ekle.training.guard.Guard.why_skip", lambda *_: None)
+    monkeypatch.setattr("ekle.training.watching.guard.Guard.why_skip", lambda *_: None)
     with pytest.raises(TrainingError, match=r"went wrong before step 3: .*training\.learning_rate"):
         train(inputs, tmp_path)
 

@@ -1,7 +1,7 @@
 """Checkpoint folders: each appears whole or not at all.
 
     checkpoints/step-000500/           all that is needed to go on: weights, optimiser, random state, place
-    checkpoints/step-000500-back-1/    the same of a run that had gone back once (`ekle.training.guard`)
+    checkpoints/step-000500-back-1/    the same of a run that went back once (`ekle.training.watching.guard`)
     checkpoints/best-000250/           the weights of the best evaluation so far
 
 A run that has gone back may come to the same step again. What it writes then is newer than all it wrote
