@@ -31,7 +31,7 @@ from benchmarks.device import device_name
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.recipe.training import Dora, Training
-from ekle.training.kernels import use_kernels
+from ekle.training.devices.kernels import use_kernels
 
 Kind = Literal["LoRA (PEFT)", "DoRA (PEFT)", "DoRA (ekle)", "DoRA (ekle), compiled"]
 

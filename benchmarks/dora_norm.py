@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -49,7 +50,7 @@ def main() -> None:
             layer = _layer(inputs, outputs, rank, device, dtype)
             squares = layer.linear.weight.float().square().sum(1)
             row_wise, factored = _times(
-                [lambda each=layer: each.refresh_norm(), lambda e=layer, s=squares: factored_norm(e, s)],
+                [layer.refresh_norm, partial(factored_norm, layer, squares)],
                 options.rounds,
                 device,
             )
@@ -116,7 +117,8 @@ def _times(ways: list[Callable[[], object]], rounds: int, device: torch.device) 
 
 def _exact_norm(layer: DoraLinear) -> Tensor:
     a, b = layer.lora_a.detach().double(), layer.lora_b.detach().double()
-    return (layer.linear.weight.double() + layer.scale * (b @ a)).norm(dim=1)
+    norm: Tensor = (layer.linear.weight.double() + layer.scale * (b @ a)).norm(dim=1)
+    return norm
 
 
 def _error(norm: Tensor, exact: Tensor) -> float:

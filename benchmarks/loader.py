@@ -82,16 +82,13 @@ def _measure(kind: Kind, folder: Path) -> float:
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    from ekle.training.ahead import ahead
-    from ekle.training.conversations import Conversations, template
-    from ekle.training.documents import Documents, Lines, Readable
-    from ekle.training.packing import Batches, Cursor, Source, pack
+    from ekle.training.text.ahead import ahead
+    from ekle.training.text.conversations import Conversations, template
+    from ekle.training.text.documents import Documents, Lines, Readable, encoder
+    from ekle.training.text.packing import Batches, Cursor, Source, pack
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
+    encode = encoder(tokenizer)
     documents: Readable
     if kind == "conversations":
         how = template(AutoTokenizer.from_pretrained(folder))
@@ -121,18 +118,10 @@ def _model() -> float:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     from ekle.model.loss import chunk_size, chunked_cross_entropy
+    from ekle.planning.shapes import shape_of
     from ekle.recipe.load import load_recipe
 
-    shape = load_recipe("quickstart").base.tiny
-    config = Qwen3Config(
-        vocab_size=151_936,
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim,
-        intermediate_size=shape.intermediate_size,
-    )
+    config = Qwen3Config(**shape_of(load_recipe("quickstart")).config)
     model = Qwen3ForCausalLM(config)
     model.lm_head.requires_grad_(False)  # as in training, where base rows are frozen
     ids = torch.randint(0, config.vocab_size, (BATCH, 128))

@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny import write_base, write_base_artifact, write_corpus, write_extended, write_vocabulary
+from tiny import (
+    write_base,
+    write_base_artifact,
+    write_corpus,
+    write_extended,
+    write_plain_text,
+    write_vocabulary,
+)
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
@@ -37,6 +44,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data to measure with in {folder}; set EKLE_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def plain_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `--data` of the laboratories asks for, of the text that comes with ekle."""
+    return write_plain_text(tmp_path_factory.mktemp("plain-text"))
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ _LONGEST_WAIT = 60.0  # seconds without news after which a child counts as stuck
 # What a child announces: the function, and the module that calls it.
 _MOMENTS = (
     ("learn", "ekle.training.passes", "Passes.learn"),
-    ("measure", "ekle.training.held_out", "HeldOut.measure"),
-    ("log", "ekle.training.history", "History.append"),
+    ("measure", "ekle.training.watching.held_out", "HeldOut.measure"),
+    ("log", "ekle.training.watching.history", "History.append"),
     ("save adapter", "ekle.training.run_state", "save_adapter"),
     ("save optimizer", "ekle.training.run_state", "save_optimizer"),
     ("save random state", "ekle.training.run_state", "save_random_state"),

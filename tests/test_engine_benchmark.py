@@ -2,9 +2,7 @@
 
 import sys
 import xml.etree.ElementTree as ElementTree
-from importlib import resources
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,41 +14,29 @@ from benchmarks.engine.compute import step_cost
 from benchmarks.engine.sizes import size_named
 from benchmarks.engine.translate import WIDTH, to_laboratory
 from ekle.model.dora import scale_of
+from ekle.planning.shapes import Shape
 from ekle.recipe.load import load_recipe
 
 SIZE = size_named("smoke")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of text like the one it asks for, from the text that comes with ekle."""
-    folder = tmp_path_factory.mktemp("data")
-    bundled = resources.files("ekle.text") / "data"
-    texts = {
-        language: "\n".join(
-            path.read_text("utf-8")
-            for path in sorted(bundled.iterdir(), key=lambda path: path.name)
-            if path.name.startswith(language) and path.name.endswith(".txt")
-        )
-        for language in ("tr", "en")
-    }
-    (folder / "tr").mkdir()
-    (folder / "other").mkdir()
-    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
-    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
-        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-2000:], "utf-8")
-    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
-    return folder
-
-
 def test_it_writes_a_page_with_curves_and_does_nothing_twice(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plain_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def compare(out: Path) -> list[str]:
         """The jobs that were done for both recipes."""
-        words = ["--data", str(data), "--out", str(out), "--work", str(tmp_path / "work"), "--size", "smoke"]
-        threads = ["--threads", str(torch.get_num_threads())]
-        monkeypatch.setattr(sys, "argv", ["benchmarks.engine", *words, *threads, "--only", "ends"])
+        words = [
+            "--data",
+            str(plain_text),
+            "--out",
+            str(out),
+            "--work",
+            str(tmp_path / "work"),
+            "--size",
+            "smoke",
+        ]
+        words += ["--size", "smoke", "--threads", str(torch.get_num_threads()), "--only", "ends"]
+        monkeypatch.setattr(sys, "argv", ["benchmarks.engine", *words])
         main()
         return [line for line in capsys.readouterr().out.splitlines() if ", seed " in line]
 
@@ -105,17 +91,12 @@ def test_a_rate_may_be_taken_as_it_stands(reading: str) -> None:
 
 
 def test_sophia_pays_for_its_curvature_and_muon_for_its_iterations() -> None:
-    config = SimpleNamespace(
-        hidden_size=64,
-        intermediate_size=192,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
+    shape = Shape(
+        layers=2, hidden=64, heads=2, key_value_heads=1, head_dim=32, intermediate=192, rows=500, tied=False
     )
     cost = {
         optimizer: step_cost(
-            config, arms.optimised(optimizer, 1.0, 0, SIZE, 64).recipe.training, base=500, new=20
+            shape, arms.optimised(optimizer, 1.0, 0, SIZE, 64).recipe.training, base=500, new=20
         )
         for optimizer in ("adamw", "sophia", "muon")
     }

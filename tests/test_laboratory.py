@@ -3,33 +3,9 @@
 import os
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
-import pytest
 from project import ROOT
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of text like the one it asks for, from the text that comes with ekle."""
-    folder = tmp_path_factory.mktemp("data")
-    bundled = resources.files("ekle.text") / "data"
-    texts = {
-        language: "\n".join(
-            path.read_text("utf-8")
-            for path in sorted(bundled.iterdir(), key=lambda path: path.name)
-            if path.name.startswith(language) and path.name.endswith(".txt")
-        )
-        for language in ("tr", "en")
-    }
-    (folder / "tr").mkdir()
-    (folder / "other").mkdir()
-    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
-    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
-        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-4_000:], "utf-8")
-    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
-    return folder
 
 
 def laboratory(data: Path, work: Path, out: Path) -> subprocess.CompletedProcess[str]:
@@ -46,9 +22,9 @@ def laboratory(data: Path, work: Path, out: Path) -> subprocess.CompletedProcess
 
 
 def test_it_writes_a_page_with_both_bases_and_their_arms_and_does_nothing_twice(
-    data: Path, tmp_path: Path
+    plain_text: Path, tmp_path: Path
 ) -> None:
-    done = laboratory(data, tmp_path / "work", tmp_path / "page.md")
+    done = laboratory(plain_text, tmp_path / "work", tmp_path / "page.md")
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.md").read_text("utf-8")
     first = [row.split(" | ")[0] for row in rows_of(tmp_path / "page.md")]
@@ -60,7 +36,7 @@ def test_it_writes_a_page_with_both_bases_and_their_arms_and_does_nothing_twice(
     assert (tmp_path / "page.svg").read_text("utf-8").count("<polyline") >= 4
     lost = next((tmp_path / "work").rglob("subword-0.json"))
     lost.unlink()
-    again = laboratory(data, tmp_path / "work", tmp_path / "again.md")
+    again = laboratory(plain_text, tmp_path / "work", tmp_path / "again.md")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("subword, seed 0") == 1
     assert "distilled" not in again.stdout.replace("again.md", "")

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,26 @@ def write_base_artifact(folder: Path, model: Path) -> BaseModel:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "base.json").write_text(json.dumps({"model": str(model), "name": "tiny test model"}), "utf-8")
     return BaseModel(folder, "tiny test model")
+
+
+def write_plain_text(folder: Path) -> Path:
+    """Bundled text, a paragraph a line: Turkish, its last 4,000 letters as each genre, and English."""
+    bundled = sorted((resources.files("ekle.text") / "data").iterdir(), key=lambda path: path.name)
+    texts = {
+        language: "\n".join(
+            path.read_text("utf-8")
+            for path in bundled
+            if path.name.startswith(language) and path.name.endswith(".txt")
+        )
+        for language in ("tr", "en")
+    }
+    (folder / "tr").mkdir()
+    (folder / "other").mkdir()
+    (folder / "tr" / "train.txt").write_text(texts["tr"], "utf-8")
+    for genre in ("wiki", "qa", "spoken", "legal", "review", "ud"):
+        (folder / "tr" / f"dev_{genre}.txt").write_text(texts["tr"][-4_000:], "utf-8")
+    (folder / "other" / "en.txt").write_text(texts["en"], "utf-8")
+    return folder
 
 
 def write_corpus(folder: Path) -> Corpus:

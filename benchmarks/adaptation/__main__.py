@@ -11,31 +11,22 @@ arms, at all its rates.
 
 import argparse
 import os
-import shutil
-import sys
-from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
 
-from ekle.artifacts import Vocabulary, read_documents
-from ekle.bpe.base import load_base
-from ekle.errors import EkleError
-from ekle.files import whole_folder
-from ekle.pipeline.vocab import learn_from_text
-from ekle.progress import silent
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.artifacts import Vocabulary
 
 from .arms import CONTROLS, all_arms, arms_over
 from .bases import device
+from .command import options_of, run
 from .jobs import run_jobs
 from .page import write_page
 from .places import Job, Places
-from .sizes import BaseName, Size, SizeName, size_named
+from .sizes import BaseName, SizeName, size_named
 from .starting import Bench
-from .text import Text, prepare_text
-from .trimmed import trimmed_qwen
+from .text import prepare_text
+from .vocabulary import prepare_vocabulary
 
 
 def main() -> None:
@@ -44,7 +35,7 @@ def main() -> None:
     places = Places(options.work, options.size, size)
     console = Console(width=120, highlight=False)
     text = prepare_text(options.data, size.ground, places.text)
-    _prepare_vocabulary(text, size, places)
+    prepare_vocabulary(text, size, places)
     vocabulary = Vocabulary(places.vocabulary)
     jobs = _jobs(options.arms, options.seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -74,50 +65,13 @@ def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
     return jobs
 
 
-def _prepare_vocabulary(text: Text, size: Size, places: Places) -> None:
-    """The base's tokenizer, and the vocabulary learned on top of it with ekle's own code."""
-    if not places.tokenizer.exists():
-        documents = [
-            *read_documents(text.english),
-            *list(read_documents(text.base_turkish))[:: size.ground.pieces_every],
-        ]
-        base = trimmed_qwen(documents, size.ground.pieces)
-        with whole_folder(places.tokenizer) as made:
-            base.save(made)
-    if not places.vocabulary.exists():
-        corpus = Corpus(sources=[str(text.arm_turkish)], word_lists=[])
-        settings = Settings(size=size.new_tokens, min_count=size.least_count, any_language=True)
-        tokenizer = load_base(str(places.tokenizer))
-        assert tokenizer.rows > size.ground.pieces // 2
-        places.arms.mkdir(exist_ok=True)
-        try:
-            learn_from_text(corpus, tokenizer.name, settings, places.vocabulary, silent())
-        except BaseException:
-            shutil.rmtree(places.vocabulary, ignore_errors=True)
-            raise
-
-
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.adaptation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of text")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write")
-    parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
+    parser = options_of("benchmarks.adaptation", __doc__, get_args(SizeName))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in all_arms()], help="some arms only")
-    parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="where what is done lies")
     parser.add_argument("--processes", type=int, help="jobs at once; one a core if not given")
-    parser.add_argument("--page-only", action="store_true", help="write the page from what there is")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        main()
-    except EkleError as error:
-        sys.exit(f"error: {error}")
+    run(main)

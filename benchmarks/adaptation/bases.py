@@ -17,9 +17,9 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.files import whole_file, whole_folder, write_json
 from ekle.model.bits_per_byte import measure
 from ekle.model.loss import chunk_size, chunked_cross_entropy
-from ekle.training.documents import Documents, Lines
-from ekle.training.packing import Batches, Cursor, Source, pack
-from ekle.training.schedule import rate_factor
+from ekle.training.optimizers.schedule import rate_factor
+from ekle.training.text.documents import Documents, Lines, encoder
+from ekle.training.text.packing import Batches, Cursor, Source, pack
 
 from .sizes import Ground, Pretraining
 from .text import Language, Purpose, Text
@@ -121,15 +121,11 @@ def text_batches(
     present: Any = None,
 ) -> Batches:
     """Packed sequences of Turkish with its share of English."""
-
-    def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
     start = tokenizer.token_to_id("<|endoftext|>")
     assert start is not None, "the trimmed tokenizer keeps it"
     shares = {"turkish": (turkish, 1 - replay_share), "replay": (text.english, replay_share)}
     sources = [
-        Source(name, share, Documents(Lines(path, seed), encode, start, present))
+        Source(name, share, Documents(Lines(path, seed), encoder(tokenizer), start, present))
         for name, (path, share) in shares.items()
     ]
     return Batches(pack(sources, length=length, cursor=cursor), batch)

@@ -2,11 +2,13 @@
 
 A product with a matrix of n numbers costs 2 n a token forwards, 2 n for the gradient of what went in, and 2 n
 for that of the matrix; attention is added for the mean distance it looks back. Norms, rotations and the
-softmax are left out, as is usual.
+softmax are left out, as is usual. `ekle.planning.work` counts for hours and not for a fair budget: there
+attention is the whole square that a kernel fills, and what a pass makes anew is added.
 """
 
 from dataclasses import dataclass
-from typing import Any
+
+from ekle.planning.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,7 @@ class Cost:
         return teacher + 2 * self.layers + (3 * (base + new) + new) * self.row
 
 
-def cost_of(config: Any, sequence: int) -> Cost:
-    """Of a Qwen3 configuration, read in sequences of so many tokens."""
-    width, head = config.hidden_size, config.head_dim
-    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
-    numbers = width * (2 * queries + 2 * keys) + 3 * width * config.intermediate_size
-    looking_back = 2 * queries * sequence / 2  # scores and mixtures, half of the sequence on average
-    return Cost(2 * config.num_hidden_layers * (numbers + looking_back), 2 * width)
+def cost_of(shape: Shape, sequence: int) -> Cost:
+    """Of a model that is read in sequences of so many tokens."""
+    looking_back = 2 * shape.queries * sequence / 2  # scores and mixtures, half of the sequence on average
+    return Cost(2 * (shape.linear_numbers + shape.layers * looking_back), 2 * shape.hidden)

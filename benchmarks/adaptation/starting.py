@@ -15,10 +15,11 @@ from ekle.bpe.two_cuts import Cutter
 from ekle.extension.extend import extend_model
 from ekle.files import read_json
 from ekle.model.rows import NewRows, split_rows
+from ekle.planning.shapes import Shape, read_shape
 from ekle.progress import silent
 from ekle.recipe.extension import Distillation, Extension
 from ekle.recipe.training import Alignment
-from ekle.training.aligning import align, cut_passages
+from ekle.training.alignment.align import align, cut_passages
 
 from .arms import Arm
 from .bases import device, load_base_model
@@ -38,6 +39,11 @@ class Bench:
     vocabulary: Vocabulary
     base: Path
     """Folder of the base, with `model`."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of the base."""
+        return read_shape(self.base / "model" / "config.json")
 
 
 def start(arm: Arm, seed: int, bench: Bench) -> tuple[Any, NewRows | None, float]:
@@ -72,7 +78,7 @@ def start(arm: Arm, seed: int, bench: Bench) -> tuple[Any, NewRows | None, float
         model = AutoModelForCausalLM.from_pretrained(extended.model, dtype=torch.float32)
         about = read_json(extended.folder / "extension.json")
     base, new = vocabulary.first_new_id, vocabulary.size
-    cost, ratio = cost_of(model.config, size.ground.sequence), _base_tokens_a_token(vocabulary)
+    cost, ratio = cost_of(bench.shape, size.ground.sequence), _base_tokens_a_token(vocabulary)
     rows = split_rows(model.requires_grad_(False), base)
     spent = 0.0
     if arm.init == "distilled":

@@ -6,7 +6,6 @@ second, and from the end of the third, which nobody learns from. It is two texts
 one, and the page tells of the other.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ekle.artifacts import read_documents
 from ekle.errors import InputError
 from ekle.files import whole_folder
 
+from .documents import documents_in, gathered, save_documents, up_to
 from .sizes import Ground
 
 Purpose = Literal["choose", "page"]
@@ -54,7 +54,7 @@ class Text:
 
     def save_held_out(self, language: Language, purpose: Purpose, documents: list[str]) -> None:
         """Keep them."""
-        _save(self._held_out(language, purpose), documents)
+        save_documents(self._held_out(language, purpose), documents)
 
     def _held_out(self, language: Language, purpose: Purpose) -> Path:
         return self.folder / f"{purpose}-{language}.jsonl"
@@ -68,71 +68,44 @@ def prepare_text(data: Path, ground: Ground, folder: Path) -> Text:
     """
     if not folder.exists():
         train, english = data / "tr" / "train.txt", data / "other" / "en.txt"
-        held_out = [data / "tr" / f"dev_{genre}.txt" for genre in _GENRES]
-        for path in (train, english, *held_out):
+        for path in (train, english, *_held_out_files(data)):
             if not path.is_file():
                 raise InputError(
                     f"there is no {path}; --data needs tr/train.txt, tr/dev_*.txt and other/en.txt"
                 )
         with whole_folder(folder) as made:
-            _write(Text(made), train, english, held_out, ground)
+            _write(Text(made), train, english, held_out_turkish(data), ground)
     return Text(folder)
 
 
-def _write(text: Text, train: Path, english: Path, held_out: list[Path], ground: Ground) -> None:
-    documents = list(_documents(train, _DOCUMENT))
+def held_out_turkish(data: Path) -> list[Iterator[str]]:
+    """For each genre the documents that nobody learns from, in their order."""
+    return [documents_in(path, _SHORT) for path in _held_out_files(data)]
+
+
+def _held_out_files(data: Path) -> list[Path]:
+    return [data / "tr" / f"dev_{genre}.txt" for genre in _GENRES]
+
+
+def _write(text: Text, train: Path, english: Path, held_out: list[Iterator[str]], ground: Ground) -> None:
+    documents = list(documents_in(train, _DOCUMENT))
     # Spread over the whole file, because it holds one source after the other.
     step = max(1, train.stat().st_size // (ground.base_text + ground.arm_text))
     chosen = documents[::step]
     share = ground.base_text / (ground.base_text + ground.arm_text)
     for_bases = [int(place * share) != int((place + 1) * share) for place in range(len(chosen))]
-    _save(text.base_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if base])
-    _save(text.arm_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if not base])
-    english_documents = list(_documents(english, _DOCUMENT))
+    save_documents(text.base_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if base])
+    save_documents(text.arm_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if not base])
+    english_documents = list(documents_in(english, _DOCUMENT))
     measured = max(1, 2 * ground.choose // _DOCUMENT)
-    _save(text.english, english_documents[:-measured])
+    save_documents(text.english, english_documents[:-measured])
     tail = "\n".join(english_documents[-measured:]).splitlines()
     sources: dict[Language, list[Iterator[str]]] = {
-        "turkish": [_documents(path, _SHORT) for path in held_out],
-        "english": [_gathered(iter(tail), _SHORT)],
+        "turkish": held_out,
+        "english": [gathered(iter(tail), _SHORT)],
     }
     purposes: dict[Purpose, int] = {"choose": ground.choose, "page": ground.page}
     for language, parts in sources.items():
         for purpose, size in purposes.items():  # each goes on where the one before stopped
-            taken = [_up_to(part, size // len(parts)) for part in parts]
+            taken = [up_to(part, size // len(parts)) for part in parts]
             text.save_held_out(language, purpose, [one for part in taken for one in part])
-
-
-def _documents(path: Path, least: int) -> Iterator[str]:
-    with path.open(encoding="utf-8") as handle:
-        yield from _gathered(handle, least)
-
-
-def _gathered(lines: Iterator[str], least: int) -> Iterator[str]:
-    """Lines joined until a document has `least` bytes."""
-    held: list[str] = []
-    length = 0
-    for line in lines:
-        if stripped := line.strip():
-            held.append(stripped)
-            length += len(stripped.encode()) + 1
-        if length >= least:
-            yield "\n".join(held)
-            held, length = [], 0
-    if held:
-        yield "\n".join(held)
-
-
-def _up_to(documents: Iterator[str], size: int) -> list[str]:
-    kept = []
-    for one in documents:
-        kept.append(one)
-        size -= len(one.encode())
-        if size <= 0:
-            break
-    return kept
-
-
-def _save(path: Path, documents: list[str]) -> None:
-    lines = (json.dumps({"text": one}, ensure_ascii=False) + "\n" for one in documents)
-    path.write_text("".join(lines), encoding="utf-8")

@@ -11,10 +11,10 @@ from transformers import AutoTokenizer
 from ekle.bpe.unmerge import base_pieces
 from ekle.files import read_json, write_json
 from ekle.model.rows import NewRows
-from ekle.training.merge_dropout import MergeDropout
 from ekle.training.objective import byte_lengths
-from ekle.training.packing import Batches, Cursor
-from ekle.training.schedule import rate_factor
+from ekle.training.optimizers.schedule import rate_factor
+from ekle.training.text.merge_dropout import MergeDropout
+from ekle.training.text.packing import Batches, Cursor
 
 from .arms import CONTROL, Arm
 from .bases import bits, clock, device, held_out, learn, text_batches
@@ -41,7 +41,7 @@ def run_arm(arm: Arm, seed: int, bench: Bench, result: Path) -> None:
     context, text = size.ground.sequence, bench.text
     tokenizer = AutoTokenizer.from_pretrained(_folder(arm, bench))
     ids, tokens = model.config.vocab_size, context * size.batch
-    cost = cost_of(model.config, context)
+    cost = cost_of(bench.shape, context)
     step_cost, budget = tokens * cost.training(ids), size.steps * tokens * cost.training(_base_rows(bench))
     compute_steps = max(1, math.floor((budget - spent) / step_cost))
     bytes_steps = size.steps if rows is None else _steps_to(_bytes_of_control(seed, bench), arm, seed, bench)

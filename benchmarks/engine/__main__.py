@@ -9,17 +9,14 @@ arm goes on. The page is written anew after each, from what lies there, with its
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from rich.console import Console
 from transformers.utils import logging
 
-from ekle.errors import EkleError
+from benchmarks.adaptation.command import options_of, run
 from ekle.recipe.training import Optimizer
 
 from .arms import alternatives, changes, curriculum, ends, readings
@@ -75,27 +72,11 @@ def _jobs(ground: Ground, parts: tuple[Part, ...]) -> Iterator[Job]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.engine",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of text")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write; curves go beside it")
-    parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
+    parser = options_of("benchmarks.engine", __doc__, get_args(SizeName))
     parser.add_argument("--only", nargs="+", choices=get_args(Part), help="some parts only")
-    parser.add_argument(
-        "--work", type=Path, default=Path("runs/adaptation"), help="where the laboratory and this one work"
-    )
     parser.add_argument("--threads", type=int, default=1, help="cores of a run")
-    parser.add_argument("--page-only", action="store_true", help="write the page from what there is")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        main()
-    except EkleError as error:
-        sys.exit(f"error: {error}")
+    run(main)

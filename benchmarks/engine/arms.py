@@ -10,6 +10,7 @@ from typing import Any, get_args
 from ekle.recipe import Recipe
 from ekle.recipe.load import load_recipe
 from ekle.recipe.recipe import make_recipe
+from ekle.recipe.section import dotted
 from ekle.recipe.training import Optimizer
 
 from .measuring import Job
@@ -90,14 +91,14 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """Every setting that differs, by its dotted name; the names of the recipes do not count."""
-    left, right = (_flat(recipe.model_dump(mode="json")) for recipe in (one, other))
+    left, right = (dict(dotted(recipe.model_dump(mode="json"))) for recipe in (one, other))
     found = {key: (left.get(key), right.get(key)) for key in {*left, *right} - {"name"}}
     return {key: values for key, values in sorted(found.items()) if values[0] != values[1]}
 
 
 def with_settings(recipe: Recipe, other: Recipe, keys: tuple[str, ...]) -> Recipe:
     """`recipe` with the settings `keys` as `other` has them."""
-    given = _flat(other.model_dump(mode="json"))
+    given = dict(dotted(other.model_dump(mode="json")))
     return _changed(recipe, {key: given[key] for key in keys})
 
 
@@ -198,11 +199,3 @@ def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
             place = place[step]
         place[last] = value
     return make_recipe(content)
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return found

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.adaptation.__main__ import _prepare_vocabulary
+from benchmarks.adaptation.documents import save_documents, up_to
 from benchmarks.adaptation.jobs import run_jobs
 from benchmarks.adaptation.places import Job, Places
 from benchmarks.adaptation.sizes import size_named as laboratory_size
 from benchmarks.adaptation.starting import Bench
-from benchmarks.adaptation.text import _GENRES, _SHORT, Text, _documents, _save, _up_to, prepare_text
+from benchmarks.adaptation.text import Text, held_out_turkish, prepare_text
+from benchmarks.adaptation.vocabulary import prepare_vocabulary
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
 from ekle.extension.extend import extend_model
 from ekle.files import read_json, whole_folder, write_json
@@ -99,7 +100,7 @@ def prepare(data: Path, work: Path, name: SizeName) -> Ground:
     size, about = size_named(name), laboratory_size(name)
     places = Places(work, name, about)
     text = prepare_text(data, about.ground, places.text)
-    _prepare_vocabulary(text, about, places)
+    prepare_vocabulary(text, about, places)
     vocabulary = Vocabulary(places.vocabulary)
     run_jobs(
         [Job("knows", None, 0)],
@@ -120,23 +121,22 @@ def _write_text(ground: Ground, text: Text, data: Path, chosen_on: int) -> None:
             (made / "held-out").mkdir()
             shutil.copyfile(text.arm_turkish, made / "train.jsonl")
             shutil.copyfile(text.english, made / "replay.jsonl")
-            _save(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "choose"))
+            save_documents(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "choose"))
             write_json(made / "corpus.json", {"text": "benchmarks.adaptation"})
     place = ground.own / "page"
     if not place.exists():
-        sources = [_documents(data / "tr" / f"dev_{genre}.txt", _SHORT) for genre in _GENRES]
+        turkish = _further(held_out_turkish(data), chosen_on, ground.size.page)
+        english = up_to(iter(text.held_out("english", "choose")), ground.size.english)
         with whole_folder(place) as made:
-            _save(made / "turkish.jsonl", list(_further(sources, chosen_on, ground.size.page)))
-            _save(
-                made / "english.jsonl", _up_to(iter(text.held_out("english", "choose")), ground.size.english)
-            )
+            save_documents(made / "turkish.jsonl", list(turkish))
+            save_documents(made / "english.jsonl", english)
 
 
 def _further(sources: list[Iterator[str]], skipped: int, size: int) -> Iterator[str]:
     """Behind `skipped` bytes, which are spread over the sources evenly, `size` bytes spread alike."""
     for source in sources:
-        _up_to(source, skipped // len(sources))
-        yield from _up_to(source, size // len(sources))
+        up_to(source, skipped // len(sources))
+        yield from up_to(source, size // len(sources))
 
 
 def _quotas(settings: Settings, size: int) -> Quotas:

@@ -17,6 +17,7 @@ from ekle.model.trained import load_trained
 from ekle.progress import silent
 from ekle.recipe import Recipe
 from ekle.training import stage
+from ekle.training.checkpoints import Checkpoints
 
 from .ground import Ground
 
@@ -64,11 +65,11 @@ def run_job(job: Job, ground: Ground) -> None:
         (ground.own / measures).parent.mkdir(exist_ok=True)
         shutil.copyfile(run / measures, ground.own / measures)
     steps = recipe.training.steps
+    checkpoints = Checkpoints(run / "checkpoints", recipe.training.keep_checkpoints)
     found = {0: _measured(None, extended, ground, ("turkish", "english"))}
     for step in _probes(ground, steps):
         languages = ("turkish", "english") if step in (steps, _middle(ground)) else ("turkish",)
-        checkpoint = Checkpoint(run / "checkpoints" / f"step-{step:06}")
-        found[step] = _measured(checkpoint, extended, ground, languages)
+        found[step] = _measured(Checkpoint(checkpoints.at(step)), extended, ground, languages)
     log = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
     clipped = [entry["clipped_share"] for entry in log if "clipped_share" in entry]
     chosen_on = [entry["held_out_bits_per_byte"] for entry in log if "held_out_bits_per_byte" in entry]

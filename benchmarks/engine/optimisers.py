@@ -3,8 +3,7 @@
 import json
 from typing import get_args
 
-from transformers import AutoConfig
-
+from ekle.planning.shapes import read_shape
 from ekle.recipe.load import load_recipe
 from ekle.recipe.recipe import make_recipe
 from ekle.recipe.training import Optimizer
@@ -46,8 +45,8 @@ def cost_of_step(optimizer: Optimizer, ground: Ground) -> float:
     """Operations of one step."""
     training = arms.optimised(optimizer, 1.0, 0, ground.size, ground.width).recipe.training
     vocabulary = ground.vocabulary(load_recipe(arms.RECOMMENDED).vocabulary)
-    config = AutoConfig.from_pretrained(ground.base)
-    return step_cost(config, training, vocabulary.first_new_id, vocabulary.size)
+    shape = read_shape(ground.base / "config.json")
+    return step_cost(shape, training, vocabulary.first_new_id, vocabulary.size)
 
 
 def _job(optimizer: Optimizer, multiple: float, seed: int, ground: Ground) -> Job:

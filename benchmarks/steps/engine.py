@@ -4,7 +4,7 @@ What is left out is what stands around a step: text, evaluations, checkpoints, t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,13 +19,14 @@ from ekle.planning.parts import total
 from ekle.planning.shapes import Shape
 from ekle.progress import silent
 from ekle.recipe.training import Training
-from ekle.training.meter import Meter
+from ekle.training.devices.processes import Processes
 from ekle.training.objective import Objective
-from ekle.training.optimizers import clip_gradients, drop_gradients, make_optimizer
+from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
+from ekle.training.optimizers.make import make_optimizer
+from ekle.training.optimizers.sophia import Sophia
 from ekle.training.passes import Passes
-from ekle.training.processes import Processes
-from ekle.training.sophia import Sophia
 from ekle.training.step_batch import share_out
+from ekle.training.watching.meter import Meter
 
 
 @dataclass
@@ -75,17 +76,8 @@ def planned_step(case: Case) -> int:
 
 def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
     """A Qwen3 with random weights and `new_rows` rows more than its base."""
-    config = Qwen3Config(
-        vocab_size=shape.rows + new_rows,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim,
-        max_position_embeddings=40960,
-        tie_word_embeddings=shape.tied,
-    )
+    extended = replace(shape, rows=shape.rows + new_rows)
+    config = Qwen3Config(**extended.config, max_position_embeddings=40960)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

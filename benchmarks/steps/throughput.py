@@ -32,7 +32,7 @@ from ekle.planning.plan import make_plan
 from ekle.planning.shapes import Shape, shape_of
 from ekle.planning.work import learning_operations
 from ekle.recipe.load import load_recipe, shipped_recipes
-from ekle.training.sophia import Sophia
+from ekle.training.optimizers.sophia import Sophia
 
 from .engine import make_engine, make_model, planned_step
 from .tensors import TensorBytes

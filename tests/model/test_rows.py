@@ -14,7 +14,7 @@ from ekle.model.dora import attach
 from ekle.model.rows import NewRows, read_rows, split_rows
 from ekle.recipe.training import Dora, Neftune, Training
 from ekle.training.objective import Objective
-from ekle.training.optimizers import make_optimizer
+from ekle.training.optimizers.make import make_optimizer
 
 both_heads = pytest.mark.parametrize("tied", [False, True])
 

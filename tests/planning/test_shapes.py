@@ -51,6 +51,12 @@ def test_the_tiny_model_has_the_shape_of_its_recipe() -> None:
     assert (found.layers, found.hidden, found.rows, found.tied) == (2, 64, 151_936, False)
 
 
+def test_what_a_shape_says_in_the_words_of_a_config_is_read_as_that_shape(tmp_path: Path) -> None:
+    whole = shape("Qwen/Qwen3-4B")
+    (tmp_path / "config.json").write_text(json.dumps(whole.config), "utf-8")
+    assert read_shape(tmp_path / "config.json") == whole
+
+
 def test_a_config_without_head_dim_means_equal_heads(tmp_path: Path) -> None:
     config = {
         "hidden_size": 64,

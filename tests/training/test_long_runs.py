@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from interrupted import assert_same, killed_at
 from safetensors.torch import load_file
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
@@ -16,11 +17,10 @@ from ekle.cli import main
 from ekle.errors import TrainingError
 from ekle.progress import Report, silent
 from ekle.recipe import make_recipe
-from ekle.training import memory
-from ekle.training.memory import Reading
-from ekle.training.packing import Batches
-from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
+from ekle.training.text.packing import Batches
+from ekle.training.watching import memory
+from ekle.training.watching.memory import Reading
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,
@@ -49,50 +49,17 @@ EVERY_SWITCH: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
-    return Inputs(tiny_corpus, tiny_extended)
-
-
 def train(inputs: Inputs, folder: Path, report: Report | None = None, **changes: Any) -> Checkpoint:
     folder.mkdir(exist_ok=True)
     recipe = make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
     return run(recipe, inputs, folder, report or silent())
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors that a training folder hands over, and those of its checkpoints."""
-    paths = sorted(folder.rglob("*.safetensors"))
-    return {f"{p.relative_to(folder)}:{k}": v for p in paths for k, v in load_file(p).items()}
-
-
-def assert_same(first: Path, second: Path) -> None:
-    ours, theirs = weights(first), weights(second)
-    assert ours.keys() == theirs.keys()
-    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
-
-
-def interrupt(patch: pytest.MonkeyPatch, calls: int) -> None:
-    """Stop the run at its forward pass number `calls`."""
-    original, made = Passes.learn, 0
-
-    def stopping(self: Passes, *args: Any, **kwargs: Any) -> torch.Tensor:
-        nonlocal made
-        made += 1
-        if made == calls:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    patch.setattr(Passes, "learn", stopping)
-
-
 def test_with_every_switch_on_a_run_goes_on_exactly(inputs: Inputs, tmp_path: Path) -> None:
     train(inputs, tmp_path / "whole", **EVERY_SWITCH)
     for calls in (2, 7, 9):  # in the phase of the rows, and twice after an odd step
-        with pytest.MonkeyPatch.context() as patch:
-            interrupt(patch, calls)
-            with pytest.raises(KeyboardInterrupt):
-                train(inputs, tmp_path / "killed", **EVERY_SWITCH)
+        with killed_at(calls):
+            train(inputs, tmp_path / "killed", **EVERY_SWITCH)
     train(inputs, tmp_path / "killed", **EVERY_SWITCH)
     assert_same(tmp_path / "killed", tmp_path / "whole")
     lists = [(tmp_path / name / "new_tokens.jsonl").read_bytes() for name in ("killed", "whole")]
@@ -165,10 +132,8 @@ def half_way(
 ) -> Path:
     """A run that was stopped at its last step but one."""
     folder = tmp_path_factory.mktemp("half-way")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, 4)
-        with pytest.raises(KeyboardInterrupt):
-            train(Inputs(tiny_corpus, _extended_models[False]), folder, steps=2, evaluate_steps=1)
+    with killed_at(4):
+        train(Inputs(tiny_corpus, _extended_models[False]), folder, steps=2, evaluate_steps=1)
     return folder
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupted import killed_at
 from torch import OutOfMemoryError, Tensor
 
-from ekle.artifacts import Corpus, ExtendedModel
 from ekle.progress import Report, silent
 from ekle.recipe import make_recipe
 from ekle.training.objective import Objective
-from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
 
 SETTINGS: dict[str, Any] = {
@@ -27,10 +26,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class Killed(BaseException):
-    """Like a Ctrl-C."""
-
-
 def small_device(patch: pytest.MonkeyPatch, sequences: int) -> None:
     """Memory runs out in every pass of more than so many sequences."""
     original = Objective.forward
@@ -43,19 +38,6 @@ def small_device(patch: pytest.MonkeyPatch, sequences: int) -> None:
     patch.setattr(Objective, "forward", forward)
 
 
-def kill_after(patch: pytest.MonkeyPatch, batches: int) -> None:
-    original, calls = Passes.learn, 0
-
-    def learn(self: Passes, *args: Any, **kwargs: Any) -> Tensor:
-        nonlocal calls
-        calls += 1
-        if calls > batches:
-            raise Killed
-        return original(self, *args, **kwargs)
-
-    patch.setattr(Passes, "learn", learn)
-
-
 def train(inputs: Inputs, folder: Path, report: Report | None = None, **changes: Any) -> list[bytes]:
     folder.mkdir(exist_ok=True)
     recipe = make_recipe({"name": "t", "training": SETTINGS | changes})
@@ -63,15 +45,12 @@ def train(inputs: Inputs, folder: Path, report: Report | None = None, **changes:
     return [made.rows.read_bytes(), (made.adapter / "adapter_model.safetensors").read_bytes()]
 
 
-def test_a_resumed_run_does_not_ask_for_more_than_fitted(
-    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
-) -> None:
-    inputs, events = Inputs(tiny_corpus, tiny_extended), tmp_path / "events.jsonl"
+def test_a_resumed_run_does_not_ask_for_more_than_fitted(inputs: Inputs, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         small_device(patch, 2)
         whole = train(inputs, tmp_path / "whole")
-        kill_after(patch, 9)
-        with pytest.raises(Killed):
+        with killed_at(10):
             train(inputs, tmp_path / "again")
     progress = json.loads((tmp_path / "again/checkpoints/step-000004/progress.json").read_text("utf-8"))
     assert progress["at_once"] == 2
@@ -80,14 +59,9 @@ def test_a_resumed_run_does_not_ask_for_more_than_fitted(
     assert "out of memory" not in events.read_text("utf-8")
 
 
-def test_how_many_go_through_at_once_may_change_between_two_attempts(
-    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
-) -> None:
-    inputs = Inputs(tiny_corpus, tiny_extended)
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 9)
-        with pytest.raises(Killed):
-            train(inputs, tmp_path / "run")
+def test_how_many_go_through_at_once_may_change_between_two_attempts(inputs: Inputs, tmp_path: Path) -> None:
+    with killed_at(10):
+        train(inputs, tmp_path / "run")
     train(inputs, tmp_path / "run", micro_batch_size=1)
     last = tmp_path / "run/checkpoints/step-000006/progress.json"
     assert json.loads(last.read_text("utf-8"))["at_once"] == 1

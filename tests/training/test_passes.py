@@ -18,12 +18,12 @@ from ekle.model.loss import IGNORED
 from ekle.model.rows import split_rows
 from ekle.progress import Report, silent
 from ekle.recipe.training import Dora, Neftune, Training
-from ekle.training.meter import Meter
+from ekle.training.devices.processes import Processes
 from ekle.training.objective import Objective, byte_lengths
+from ekle.training.optimizers.sophia import Sophia
 from ekle.training.passes import Batch, Passes
-from ekle.training.processes import Processes
-from ekle.training.sophia import Sophia
 from ekle.training.step_batch import share_out
+from ekle.training.watching.meter import Meter
 
 CPU = torch.device("cpu")
 SEQUENCES, LENGTH = 6, 10

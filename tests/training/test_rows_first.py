@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from interrupted import killed_at
 from safetensors.torch import load_file
 
-from ekle.artifacts import Corpus, ExtendedModel
 from ekle.progress import silent
 from ekle.recipe import make_recipe
 from ekle.training.passes import Passes
@@ -31,11 +31,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 SEQUENCES = 2  # a step
-
-
-@pytest.fixture
-def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
-    return Inputs(tiny_corpus, tiny_extended)
 
 
 def train(inputs: Inputs, folder: Path, **changes: Any) -> None:
@@ -101,24 +96,10 @@ def test_their_first_estimate_is_that_of_a_run_without_the_phase(inputs: Inputs,
 
 
 @pytest.mark.parametrize("optimizer", ["sophia", "muon"])
-def test_a_run_killed_in_the_phase_goes_on_exactly(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
-) -> None:
-    class Killed(BaseException):
-        pass
-
+def test_a_run_killed_in_the_phase_goes_on_exactly(inputs: Inputs, tmp_path: Path, optimizer: str) -> None:
     train(inputs, tmp_path / "whole", optimizer=optimizer)
-    original = Passes.learn
-
-    def until_the_third(self: Passes, batches: Any, *rest: Any) -> torch.Tensor:
-        if batches[0]["numbers"][0] == 2 * SEQUENCES:
-            raise Killed
-        return original(self, batches, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Passes, "learn", until_the_third)
-        with pytest.raises(Killed):
-            train(inputs, tmp_path / "killed", optimizer=optimizer)
+    with killed_at(3):  # one batch a step
+        train(inputs, tmp_path / "killed", optimizer=optimizer)
     train(inputs, tmp_path / "killed", optimizer=optimizer)
     ours, theirs = optimizer_at(tmp_path / "killed", 8), optimizer_at(tmp_path / "whole", 8)
     assert ours[1] == theirs[1]

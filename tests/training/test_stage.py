@@ -3,12 +3,12 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from interrupted import assert_same, killed_at
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, Qwen3ForCausalLM
@@ -20,9 +20,9 @@ from ekle.model.trained import load_trained
 from ekle.progress import silent
 from ekle.recipe import Recipe, make_recipe
 from ekle.training import checkpoints, stage
-from ekle.training.held_out import held_out_documents
 from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
+from ekle.training.watching.held_out import held_out_documents
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,
@@ -44,30 +44,9 @@ def recipe(**changes: Any) -> Recipe:
     return make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
 
 
-@pytest.fixture
-def inputs(tiny_corpus: Corpus, tiny_extended: ExtendedModel) -> Inputs:
-    return Inputs(tiny_corpus, tiny_extended)
-
-
 def train(inputs: Inputs, folder: Path, **changes: Any) -> Checkpoint:
     folder.mkdir(exist_ok=True)
     return run(recipe(**changes), inputs, folder, silent())
-
-
-def everything(folder: Path) -> dict[str, torch.Tensor]:
-    """All tensors that a training folder holds."""
-    return {
-        f"{path.relative_to(folder)}:{name}": tensor
-        for path in sorted(folder.rglob("*.safetensors"))
-        for name, tensor in load_file(path).items()
-    }
-
-
-def assert_same(first: Path, second: Path) -> None:
-    ours, theirs = everything(first), everything(second)
-    assert ours.keys() == theirs.keys()
-    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
-    assert not different
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -153,10 +132,8 @@ def test_other_optimisers_and_a_state_in_half_precision_go_on_exactly_too(
     inputs: Inputs, tmp_path: Path, other: dict[str, str]
 ) -> None:
     train(inputs, tmp_path / "whole", **other)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Passes, "learn", after(11, Passes.learn))
-        with pytest.raises(Killed):
-            train(inputs, tmp_path / "killed", **other)
+    with killed_at(12):
+        train(inputs, tmp_path / "killed", **other)
     train(inputs, tmp_path / "killed", **other)
     assert_same(tmp_path / "killed", tmp_path / "whole")
 
@@ -165,10 +142,8 @@ def test_a_run_with_a_curriculum_goes_on_exactly(inputs: Inputs, tmp_path: Path)
     easy = {"curriculum": {"pacing": "root", "start": 0.2, "share": 0.7}}
     train(inputs, tmp_path / "whole", **easy)
     train(inputs, tmp_path / "plain")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Passes, "learn", after(11, Passes.learn))
-        with pytest.raises(Killed):
-            train(inputs, tmp_path / "killed", **easy)
+    with killed_at(12):
+        train(inputs, tmp_path / "killed", **easy)
     train(inputs, tmp_path / "killed", **easy)
     assert_same(tmp_path / "killed", tmp_path / "whole")
     rows = [load_file(tmp_path / name / "new_rows.safetensors")["input"] for name in ("whole", "plain")]
@@ -202,24 +177,6 @@ def test_activation_checkpointing_and_smaller_parts_change_nothing_but_memory(
     assert torch.equal(load_file(with_it.rows)["input"], load_file(without.rows)["input"])
 
 
-class Killed(BaseException):
-    """Like a Ctrl-C, at a moment of our choosing."""
-
-
-def after(times: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which kills the run when it is called once more than `times`."""
-    calls = 0
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > times:
-            raise Killed
-        return function(*args, **kwargs)
-
-    return counted
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(
     tmp_path_factory: pytest.TempPathFactory,
@@ -232,32 +189,29 @@ def uninterrupted(
 
 
 @pytest.mark.parametrize(
-    ("place", "times"),
+    ("place", "call"),
     [
-        ("learn", 0),  # before the first checkpoint
-        ("learn", 7),  # between two batches of a step, after the best weights of step 3
-        ("learn", 11),
-        ("save_random_state", 0),  # half a checkpoint written
-        ("save_random_state", 3),
-        ("save_adapter", 3),  # the best weights half written
-        ("measure", 2),  # in the middle of an evaluation
-        ("write_results", 0),  # all steps done, nothing handed over
+        ("learn", 1),  # before the first checkpoint
+        ("learn", 8),  # between two batches of a step, after the best weights of step 3
+        ("learn", 12),
+        ("save_random_state", 1),  # half a checkpoint written
+        ("save_random_state", 4),
+        ("save_adapter", 4),  # the best weights half written
+        ("measure", 3),  # in the middle of an evaluation
+        ("write_results", 1),  # all steps done, nothing handed over
     ],
 )
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     inputs: Inputs,
     tmp_path: Path,
     uninterrupted: Path,
-    monkeypatch: pytest.MonkeyPatch,
     place: str,
-    times: int,
+    call: int,
 ) -> None:
     owners = {"learn": Passes, "write_results": stage, "measure": stage.HeldOut}
     owner = owners.get(place, sys.modules["ekle.training.run_state"])
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, place, after(times, getattr(owner, place)))
-        with pytest.raises(Killed):
-            train(inputs, tmp_path)
+    with killed_at(call, owner, place):
+        train(inputs, tmp_path)
     assert not (tmp_path / "training.json").exists()
     assert not list(tmp_path.rglob(".*.partial"))
     train(inputs, tmp_path)
@@ -284,7 +238,7 @@ def test_a_finished_run_is_handed_over_again_without_training(
     inputs: Inputs, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(Passes, "learn", after(0, Passes.learn))
+    monkeypatch.delattr(Passes, "learn")
     train(inputs, tmp_path)
     assert_same(tmp_path, uninterrupted)
 
@@ -386,7 +340,7 @@ def test_weights_that_training_has_spoilt_are_named_as_such(
         return found
 
     monkeypatch.setattr(stage.HeldOut, "measure", spoil)
-    monkeypatch.setattr("ekle.training.guard.Guard.why_skip", lambda *_: None)
+    monkeypatch.setattr("ekle.training.watching.guard.Guard.why_skip", lambda *_: None)
     with pytest.raises(TrainingError, match=r"went wrong before step 3: .*training\.learning_rate"):
         train(inputs, tmp_path)
 

@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.errors import TextError
+from ekle.planning.shapes import tiny_shape
 from ekle.progress import Report
 from ekle.recipe.base import TinyModel
 
@@ -63,15 +64,8 @@ def _stream(base: BaseTokenizer, texts: Sequence[str]) -> Tensor:
 
 def _config(shape: TinyModel, base: BaseTokenizer, rows: int) -> Qwen3Config:
     return Qwen3Config(
-        vocab_size=rows,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim,
+        **tiny_shape(shape, rows).config,
         max_position_embeddings=4096,
-        tie_word_embeddings=shape.tied,
         bos_token_id=None,
         eos_token_id=base.added.get(_STOP) if rows == base.rows else None,
         pad_token_id=None,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
+from ekle.bpe.batches import batches
 from ekle.bpe.byte_alphabet import decode_token
-from ekle.bpe.measure import batches, new_ids
+from ekle.bpe.measure import new_ids
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,19 @@ between white space, so that figures do not depend on any tokenizer's idea of a 
 a document, because intervals are drawn over documents.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer, models
 
+from ekle.bpe.batches import batches
 from ekle.errors import TextError
 
 Counts = NDArray[np.int64]
 """One whole number a document, shape (documents,)."""
 
-_BATCH_DOCUMENTS = 2_000
-_BATCH_CHARACTERS = 2_000_000  # encodings of a batch are in memory at once
 _NEVER_MERGED = "Q"  # no Turkish letter; what follows it is no part of any suffix
 
 
@@ -205,17 +204,3 @@ def _per_document(
     for batch in batches(documents):
         figures.extend(map(figure, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
     return np.array(figures, dtype=np.int64)
-
-
-def batches(documents: Sequence[str]) -> Iterator[list[str]]:
-    """Slices of `documents` that are small enough to hold their encodings."""
-    batch: list[str] = []
-    characters = 0
-    for text in documents:
-        batch.append(text)
-        characters += len(text)
-        if len(batch) == _BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tokenizers import Tokenizer
 
-from ekle.bpe.measure import batches
+from ekle.bpe.batches import batches
 from ekle.errors import TextError
 
 _ROUNDS = 5

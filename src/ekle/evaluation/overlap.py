@@ -6,13 +6,14 @@ memory grows with the measured text alone. Words are letters and digits in lower
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ekle.bpe.batches import batches
 from ekle.evaluation.confidence import share
 from ekle.progress import Report
 from ekle.text.read import documents
@@ -23,7 +24,6 @@ GRAM = 8
 _STOP = "\x00"  # between texts: a word of its own, which no text has
 _WORD = re.compile(rf"\w+|{_STOP}")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no run of words is lost; digits of the golden ratio
-_BATCH = 4_000_000  # characters of learned text at once
 
 Hashes = NDArray[np.uint64]
 
@@ -52,7 +52,7 @@ def measure_overlap(
     wanted = np.unique(np.concatenate(every)) if every else np.empty(0, np.uint64)
     seen = np.zeros(len(wanted), dtype=bool)
     with report.task("overlap", None, "texts") as task:
-        for batch in _batches(document.text for document in documents([str(path) for path in learned])):
+        for batch in batches(document.text for document in documents([str(path) for path in learned])):
             if not len(wanted):
                 break
             found = np.concatenate(runs_of(batch))
@@ -86,16 +86,3 @@ def _figures(hits: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
         figures["mostly"] = share(sum(bool(hit.mean() >= 0.5) for hit in judged), len(judged))
         figures["runs"] = float(np.concatenate(judged).mean())
     return figures
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
-        if characters >= _BATCH:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

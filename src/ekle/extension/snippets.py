@@ -1,15 +1,14 @@
 """Passages of the user's text in which the new tokens occur, each token a few times."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
+from ekle.bpe.batches import batches
 from ekle.bpe.two_cuts import Cutter, TwoCuts
 from ekle.progress import Report
 from ekle.recipe.extension import Distillation
 from ekle.text.passages import passages
-
-_AT_ONCE = 2_000
 
 
 def snippets(
@@ -33,7 +32,7 @@ def snippets(
     left = settings.text_bytes
     with report.task("looking for the new tokens", count, "tokens") as task:
         parts = (part for text in documents for part in passages(text, settings.snippet_characters))
-        for texts in _batches(parts):
+        for texts in batches(parts):
             chosen: list[str] = []
             for text, ids in zip(texts, cutter.new_ids(texts), strict=True):
                 new = np.unique(np.array(ids, dtype=np.int64)) - first
@@ -69,14 +68,3 @@ def plain_passages(documents: Iterable[str], cutter: Cutter, tokens: int, charac
         tokens -= sum(len(passage.new) for passage in cut)
         kept += cut
     return kept
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == _AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

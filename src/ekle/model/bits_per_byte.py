@@ -49,17 +49,10 @@ class Likelihood:
 
 
 def measure(
-    model: Any,
-    tokenizer: Any,
-    documents: Sequence[str],
-    *,
-    context: int,
-    batch_size: int,
-    may_shrink: bool = True,
+    model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
 ) -> Likelihood:
     """The likelihood of `documents` together; see `measure_documents`."""
-    sizes = {"context": context, "batch_size": batch_size}
-    return total(measure_documents(model, tokenizer, documents, **sizes, may_shrink=may_shrink))
+    return total(measure_documents(model, tokenizer, documents, context=context, batch_size=batch_size))
 
 
 def total(parts: Iterable[Likelihood]) -> Likelihood:

@@ -26,7 +26,7 @@ def follows() -> bool:
 
 def follow(recipe: Recipe, folder: Path) -> None:
     """As another process: wait for the main one, train along where it trains, and leave."""
-    from ekle.training.processes import join
+    from ekle.training.devices.processes import join
 
     processes = join()
     if processes.any(False):
@@ -51,7 +51,7 @@ def shared(stage: Stage) -> Iterator[None]:
     if stage != "training" or not _several():
         yield
         return
-    from ekle.training.processes import join
+    from ekle.training.devices.processes import join
 
     processes = join()
     processes.any(True)
@@ -62,7 +62,7 @@ def shared(stage: Stage) -> Iterator[None]:
 def dismiss(stage: Stage) -> None:
     """As the main process: send the others, if there are any, home when the training turns out to be kept."""
     if stage == "training" and _several():
-        from ekle.training.processes import join
+        from ekle.training.devices.processes import join
 
         processes = join()
         processes.any(False)

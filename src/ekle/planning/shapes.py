@@ -12,6 +12,7 @@ from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
 from ekle.planning.tables import rows
 from ekle.recipe import Recipe
+from ekle.recipe.base import TinyModel
 
 _OWNER = "Qwen/"
 
@@ -70,6 +71,20 @@ class Shape:
         norms = self.layers * (2 * self.hidden + 2 * self.head_dim) + self.hidden
         return self.row_matrices * self.rows * self.hidden + self.linear_numbers + norms
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The same in the words of a config.json."""
+        return {
+            "num_hidden_layers": self.layers,
+            "hidden_size": self.hidden,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.key_value_heads,
+            "head_dim": self.head_dim,
+            "intermediate_size": self.intermediate,
+            "vocab_size": self.rows,
+            "tie_word_embeddings": self.tied,
+        }
+
 
 def shape_of(recipe: Recipe) -> Shape:
     """The shape of the recipe's base.
@@ -84,21 +99,25 @@ def shape_of(recipe: Recipe) -> Shape:
     """
     name = recipe.base.model
     if name == "tiny":
-        tiny = recipe.base.tiny
-        return Shape(
-            tiny.layers,
-            tiny.hidden_size,
-            tiny.heads,
-            tiny.key_value_heads,
-            tiny.head_dim,
-            tiny.intermediate_size,
-            _rows_of(recipe),
-            tiny.tied,
-        )
+        return tiny_shape(recipe.base.tiny, _rows_of(recipe))
     if Path(name).is_dir():
         return read_shape(Path(name) / "config.json")
     known = dict(_known())
     return known[name] if name in known else read_shape(_from_hub(name, recipe.base.revision))
+
+
+def tiny_shape(tiny: TinyModel, rows: int) -> Shape:
+    """The shape of the stand-in that a recipe describes, over a tokenizer with so many rows."""
+    return Shape(
+        tiny.layers,
+        tiny.hidden_size,
+        tiny.heads,
+        tiny.key_value_heads,
+        tiny.head_dim,
+        tiny.intermediate_size,
+        rows,
+        tiny.tied,
+    )
 
 
 def read_shape(path: Path) -> Shape:

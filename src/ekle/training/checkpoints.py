@@ -1,7 +1,7 @@
 """Checkpoint folders: each appears whole or not at all.
 
     checkpoints/step-000500/           all that is needed to go on: weights, optimiser, random state, place
-    checkpoints/step-000500-back-1/    the same of a run that had gone back once (`ekle.training.guard`)
+    checkpoints/step-000500-back-1/    the same of a run that went back once (`ekle.training.watching.guard`)
     checkpoints/best-000250/           the weights of the best evaluation so far
 
 A run that has gone back may come to the same step again. What it writes then is newer than all it wrote
@@ -95,6 +95,17 @@ class Checkpoints:
         """The checkpoint made `depth` before the newest, or the oldest that is kept; there must be one."""
         found = self._to_go_on_from()
         return found[max(len(found) - 1 - depth, 0)]
+
+    def at(self, step: int) -> Path:
+        """The checkpoint of `step`; of a run that came to it twice, the newer one.
+
+        Raises:
+            CheckpointError: none was made there, or it is not kept.
+        """
+        found = next((path for path in self._to_go_on_from() if step_of(path) == step), None)
+        if found is None:
+            raise CheckpointError(f"{self.folder} holds no checkpoint of step {step:,}")
+        return found
 
     def best(self, step: int) -> Path:
         """The weights of the evaluation at `step`, which was the best.

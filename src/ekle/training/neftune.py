@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ekle.recipe.training import Neftune
-from ekle.training.packing import document_starts
+from ekle.training.text.packing import document_starts
 
 
 def sequence_lengths(position_ids: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ekle.model.loss import IGNORED, chunk_size, row_blocks, sample_labels, weighted_cross_entropy
 from ekle.recipe.training import Neftune
-from ekle.training.kernels import packed_bounds
+from ekle.training.devices.kernels import packed_bounds
 from ekle.training.neftune import add_noise
 
 Found = TypeVar("Found")
@@ -97,7 +97,7 @@ class Objective(nn.Module):
         """What `measure` finds of the language model.
 
         A forward pass of another kind: where the weights are spread over processes, each has those that
-        lie outside the layers whole until it ends (`ekle.training.sharding`).
+        lie outside the layers whole until it ends (`ekle.training.devices.sharding`).
         """
         return measure(self.language_model)
 

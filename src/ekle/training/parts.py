@@ -10,12 +10,12 @@ from ekle.model.rows import NewRows
 from ekle.progress import Report
 from ekle.recipe.training import Training
 from ekle.training.checkpoints import Checkpoints
-from ekle.training.held_out import HeldOut
-from ekle.training.history import History
-from ekle.training.new_tokens import NewTokens
 from ekle.training.objective import Objective
-from ekle.training.packing import Batches
 from ekle.training.step_batch import StepBatch
+from ekle.training.text.packing import Batches
+from ekle.training.watching.held_out import HeldOut
+from ekle.training.watching.history import History
+from ekle.training.watching.new_tokens import NewTokens
 
 
 @dataclass(frozen=True)

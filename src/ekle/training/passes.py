@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from ekle.errors import TrainingError
 from ekle.progress import Report
-from ekle.training.meter import Meter
+from ekle.training.devices.processes import Processes
+from ekle.training.devices.sharding import is_sharded
 from ekle.training.objective import Objective
-from ekle.training.optimizers import drop_gradients, gradient_norm
-from ekle.training.processes import Processes
-from ekle.training.sharding import is_sharded
-from ekle.training.sophia import Sophia
+from ekle.training.optimizers.gradients import drop_gradients, gradient_norm
+from ekle.training.optimizers.sophia import Sophia
 from ekle.training.step_batch import StepBatch
+from ekle.training.watching.meter import Meter
 
 Batch = dict[str, Any]
-"""What `ekle.training.packing.Batches` gives."""
+"""What `ekle.training.text.packing.Batches` gives."""
 
 
 class Passes:

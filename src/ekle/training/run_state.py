@@ -28,14 +28,14 @@ from ekle.training.checkpoints import (
     save_optimizer,
     save_random_state,
 )
-from ekle.training.guard import Guard
-from ekle.training.memory import MemoryWatch
-from ekle.training.meter import Meter, Reduce
-from ekle.training.packing import Cursor
+from ekle.training.optimizers.schedule import rate_factor
 from ekle.training.parts import Parts
 from ekle.training.passes import Passes
-from ekle.training.schedule import rate_factor
-from ekle.training.watch import Watch
+from ekle.training.text.packing import Cursor
+from ekle.training.watching.guard import Guard
+from ekle.training.watching.memory import MemoryWatch
+from ekle.training.watching.meter import Meter, Reduce
+from ekle.training.watching.patience import Watch
 
 
 @dataclass

@@ -21,24 +21,30 @@ from ekle.progress import Report, silent
 from ekle.recipe import Recipe
 from ekle.recipe.section import dotted
 from ekle.recipe.training import FREE
-from ekle.training.ahead import ahead
-from ekle.training.aligning import align_once
+from ekle.training.alignment.align import align_once
 from ekle.training.checkpoints import Checkpoints, load_progress
-from ekle.training.documents import Lines
-from ekle.training.held_out import HeldOut, held_out_documents
-from ekle.training.history import History
-from ekle.training.kernels import Attention, check_liger, choose_attention, float32_products, use_kernels
-from ekle.training.mixture import make_sources, read_easy_first
-from ekle.training.new_tokens import NewTokens
+from ekle.training.devices.kernels import (
+    Attention,
+    check_liger,
+    choose_attention,
+    float32_products,
+    use_kernels,
+)
+from ekle.training.devices.processes import Processes, join
+from ekle.training.devices.room import sequences_at_once
+from ekle.training.devices.sharding import is_sharded, shard
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.packing import Batches, Cursor, Packed, pack
 from ekle.training.parts import Parts
-from ekle.training.processes import Processes, join
 from ekle.training.results import write_results
-from ekle.training.room import sequences_at_once
-from ekle.training.sharding import is_sharded, shard
 from ekle.training.step_batch import StepBatch, share_out
+from ekle.training.text.ahead import ahead
+from ekle.training.text.documents import Lines
+from ekle.training.text.mixture import make_sources, read_easy_first
+from ekle.training.text.packing import Batches, Cursor, Packed, pack
 from ekle.training.trainer import ContinuedTraining
+from ekle.training.watching.held_out import HeldOut, held_out_documents
+from ekle.training.watching.history import History
+from ekle.training.watching.new_tokens import NewTokens
 
 _ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
 """Keys, or their beginnings, of what the alignment phase depends on."""

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from ekle.model.dora import adapted_layers
 from ekle.page.training_line import brief
-from ekle.training.log_line import LogLine
-from ekle.training.optimizers import clip_gradients, drop_gradients
-from ekle.training.packing import Cursor
+from ekle.training.devices.processes import Processes
+from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
+from ekle.training.optimizers.sophia import Sophia
 from ekle.training.passes import Batch
-from ekle.training.processes import Processes
 from ekle.training.run_state import RunState
-from ekle.training.sophia import Sophia
+from ekle.training.text.packing import Cursor
+from ekle.training.watching.log_line import LogLine
 
 
 class Steps:

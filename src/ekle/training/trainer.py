@@ -18,19 +18,19 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from ekle.errors import TrainingError
 from ekle.model.dora import refresh_norms
 from ekle.progress import Task
-from ekle.training.evaluating import evaluate
-from ekle.training.guard import Guard
-from ekle.training.memory import MemoryWatch
-from ekle.training.meter import Meter
-from ekle.training.optimizers import make_optimizer
+from ekle.training.devices.processes import Processes
+from ekle.training.devices.sharding import is_sharded
+from ekle.training.optimizers.make import make_optimizer
 from ekle.training.parts import Parts, trainer_arguments
 from ekle.training.passes import Passes
-from ekle.training.processes import Processes
 from ekle.training.run_state import RunState
-from ekle.training.sharding import is_sharded
 from ekle.training.steps import Steps
-from ekle.training.tracking import trackers
-from ekle.training.watch import Watch
+from ekle.training.watching.evaluating import evaluate
+from ekle.training.watching.guard import Guard
+from ekle.training.watching.memory import MemoryWatch
+from ekle.training.watching.meter import Meter
+from ekle.training.watching.patience import Watch
+from ekle.training.watching.tracking import trackers
 
 
 class ContinuedTraining(Trainer):  # type: ignore[misc] # transformers ships no types

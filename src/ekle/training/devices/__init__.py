@@ -1,0 +1,1 @@
+"""What a training runs on: its kernels, its memory, its processes."""

@@ -1,0 +1,1 @@
+"""Sophia, AdamW and Muon over adapters and new rows; the learning rate; the gradients."""

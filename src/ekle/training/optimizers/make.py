@@ -1,0 +1,54 @@
+"""The optimiser over adapters and new rows."""
+
+from typing import Any, assert_never
+
+import torch
+from torch import nn
+
+from ekle.model.dora import adapted_layers
+from ekle.model.rows import NewRows
+from ekle.recipe.training import Training
+from ekle.training.optimizers.muon import MuonAndAdamW
+from ekle.training.optimizers.sophia import Sophia
+
+
+def make_optimizer(model: nn.Module, rows: NewRows, settings: Training) -> torch.optim.Optimizer:
+    """Sophia, AdamW or Muon over three groups, named in their `name`.
+
+    `matrices` are A and B; only they decay. `magnitudes` start at the norms of the base and have no
+    reason to shrink. `rows` have a learning rate of their own; decay would pull a row towards zero in
+    the many steps that do not see its token.
+    """
+    layers = [layer for _, layer in adapted_layers(model)]
+    matrices = [matrix for layer in layers for matrix in (layer.lora_a, layer.lora_b)]
+    rate, rows_rate = settings.learning_rate, settings.rows_learning_rate or settings.learning_rate
+    groups: list[dict[str, Any]] = [
+        {"name": "matrices", "params": matrices, "lr": rate, "weight_decay": settings.weight_decay},
+        {"name": "magnitudes", "params": [layer.magnitude for layer in layers], "lr": rate},
+        {"name": "rows", "params": list(rows.parameters()), "lr": rows_rate},
+    ]
+    match settings.optimizer:
+        case "sophia":
+            groups[-1]["sparse"] = True
+            return Sophia(
+                groups,
+                lr=rate,
+                betas=settings.sophia.betas,
+                rho=settings.sophia.rho,
+                epsilon=settings.sophia.epsilon,
+                bias_correction=settings.sophia.bias_correction,
+                state_dtype=torch.bfloat16 if settings.state_precision == "bf16" else None,
+            )
+        case "adamw":
+            adamw = settings.adamw
+            return torch.optim.AdamW(groups, betas=adamw.betas, eps=adamw.epsilon, weight_decay=0.0)
+        case "muon":
+            return MuonAndAdamW(groups[0], groups[1:], settings.muon, settings.adamw)
+        case _:
+            assert_never(settings.optimizer)
+
+
+def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The learning rates that the next step uses, by their names in the training log."""
+    rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+    return {"learning_rate": rates["matrices"], "rows_learning_rate": rates["rows"]}

@@ -1,0 +1,1 @@
+"""What training reads: documents of several sources, mixed and packed into sequences."""

@@ -1,0 +1,90 @@
+"""The held-out text that training is watched on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ekle.artifacts import Corpus, read_documents
+from ekle.errors import CheckpointError, TrainingError
+from ekle.model.bits_per_byte import Likelihood, measure_documents, total
+from ekle.training.devices.kernels import uncompiled
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Documents, and how they are read."""
+
+    documents: list[str]
+    tokenizer: Any
+    context: int
+    """Tokens the model sees at once."""
+    batch_size: int
+    """Windows that go through at once."""
+    may_shrink: bool = True
+    """Whether they become fewer where memory runs out. Where the weights are spread over processes, one that
+    makes more passes than the others would wait for ever."""
+
+    def measure(self, model: Any) -> Likelihood:
+        """The likelihood of all documents together.
+
+        Raises:
+            TrainingError: the windows do not fit, and may not become fewer.
+        """
+        try:
+            with uncompiled():
+                parts = measure_documents(
+                    model,
+                    self.tokenizer,
+                    self.documents,
+                    context=self.context,
+                    batch_size=self.batch_size,
+                    may_shrink=self.may_shrink,
+                )
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                "an evaluation does not fit into the GPU's memory, and one process that shares the weights "
+                f"cannot make it smaller alone; lower evaluation.batch_size ({self.batch_size}) and run again"
+            ) from error
+        return total(parts)
+
+    def figures(self, model: Any, step: int) -> dict[str, float]:
+        """What the training log says of an evaluation after `step` steps.
+
+        Raises:
+            CheckpointError: the model gave no number from the start.
+            TrainingError: training has spoilt it since, or as `measure`.
+        """
+        try:
+            found = self.measure(model)
+        except CheckpointError as error:
+            if step == 0:
+                raise
+            raise TrainingError(
+                f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
+                "and start over with --redo training"
+            ) from error
+        return {
+            "held_out_bits_per_byte": found.bits_per_byte,
+            "held_out_loss_per_token": found.loss_per_token,
+            "held_out_tokens": found.tokens,
+            "held_out_bytes": found.bytes,
+        }
+
+
+def held_out_documents(corpus: Corpus, limit: int) -> list[str]:
+    """The first documents of each genre, about `limit` bytes in all and as many of each genre.
+
+    The document that reaches a genre's share is cut there, so that one long text does not outweigh all.
+    """
+    chosen = []
+    for path in corpus.held_out.values():
+        left = max(limit // len(corpus.held_out), 1)
+        for text in read_documents(path):
+            part = text.encode()[:left].decode(errors="ignore")
+            if part:
+                chosen.append(part)
+            left -= len(text.encode())
+            if left <= 0:
+                break
+    return chosen
