@@ -173,7 +173,7 @@ def try_(
     from rich.table import Table
     from rich.text import Text
 
-    from ekle.bpe.compare import load_tokenizer
+    from ekle.bpe.load import load_tokenizer
     from ekle.bpe.measure import new_ids
     from ekle.bpe.spans import token_spans
     from ekle.evaluation.terminal import cut_line, visible

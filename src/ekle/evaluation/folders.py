@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.artifacts import Scorecard
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
 from ekle.evaluation.names import OURS
 from ekle.evaluation.parts import stamp_of

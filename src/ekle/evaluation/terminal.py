@@ -11,7 +11,7 @@ from rich.text import Text
 from ekle.bpe.spans import TokenSpan
 from ekle.evaluation.names import last_of_ours
 from ekle.evaluation.tasks.compare import METRICS
-from ekle.page.wording import amount, counted, percent, signed, span
+from ekle.page.wording import amount, counted, percent, signed, span, times, times_span
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
@@ -65,10 +65,7 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
                 f"{figures['tokens']:,}",
                 f"{figures['bytes_per_token']:.2f}",
                 f"{figures['tokens_per_word']:.2f}",
-                *(
-                    percent(figures[key]) if key in figures else ""
-                    for key in ("tokens_saved", "lines_changed")
-                ),
+                *(_share(figures.get(key)) for key in ("tokens_saved", "lines_changed")),
                 percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
             )
         tables.append(table)
@@ -79,9 +76,9 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
             row["name"],
             f"{row['tokens']:,}",
             amount(row["characters_per_second"]),
-            f"{row['speed']:.2f}x" if "speed" in row else "",
+            _quotient(row.get("speed")),
             amount(row["decoded_characters_per_second"]),
-            f"{row['decoding_speed']:.2f}x" if "speed" in row else "",
+            _quotient(row.get("decoding_speed")),
         )
     return _spaced([*tables, speeds])
 
@@ -96,7 +93,7 @@ def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
                 parts.append(Text(f"{heading}: no list, because the two spell their tokens differently"))
                 continue
             changes = figures["changes"]
-            lines = f"{percent(figures['lines_changed'])} of {figures['lines']:,} lines change"
+            lines = f"{percent(figures['lines_changed']['value'])} of {figures['lines']:,} lines change"
             if not changes:
                 parts.append(Text(f"{heading}: {lines}"))
                 continue
@@ -196,6 +193,19 @@ def _criteria(figures: dict[str, Any]) -> Table | None:
         met = Text(said, style="green" if row["met"] else "red")
         table.add_row(row["name"], row["target"], number, met, row.get("note", ""))
     return table
+
+
+def _share(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(percent(figure["value"]), span(figure))
+
+
+def _quotient(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(times(figure), times_span(figure))
+
+
+def _with(value: str, limits: str) -> str:
+    """A figure with its interval, where it has one."""
+    return f"{value} ({limits})" if limits else value
 
 
 def _spaced(parts: Sequence[RenderableType]) -> Group:

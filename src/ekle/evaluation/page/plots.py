@@ -194,7 +194,7 @@ def kinds(figures: dict[str, Any]) -> Plot | None:
     return figure(
         bars,
         height=_FRAME + int(1.2 * _ROW * len(names)),
-        x={"tickformat": ".0%", "range": [0, 1]},
+        x={"tickformat": ".0%", "range": [0, 1], "dtick": 0.25},
         y={"autorange": "reversed", "type": "category"},
         barmode="stack",
         bargap=0.35,
