@@ -76,7 +76,7 @@ def test_models_beside_are_measured_as_ours_and_tokenizers_as_tokenizers(
     assert "twin" not in " ".join(sentence["text"] for sentence in figures["verdict"])
 
 
-@pytest.mark.parametrize("name", ["trained", "a/b", "", " x"])
+@pytest.mark.parametrize("name", ["trained", "held_out", "a/b", "", " x"])
 def test_a_name_that_the_report_cannot_use_is_refused(
     name: str, tiny_base: Path, texts: dict[str, Path], settings: Evaluation, tmp_path: Path
 ) -> None:

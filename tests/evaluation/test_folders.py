@@ -67,6 +67,9 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(
     out = tmp_path / "out"
     with pytest.raises(InputError, match="at least one text"):
         evaluate_folder(tiny_extended.model, tiny_base, {}, settings, out, silent())
+    with pytest.raises(InputError, match="another name"):
+        named = {"together": texts["metin"]}
+        evaluate_folder(tiny_extended.model, tiny_base, named, settings, out, silent())
     with pytest.raises(InputError, match="no folder"):
         evaluate_folder(tmp_path / "nowhere", tiny_base, texts, settings, out, silent())
     with pytest.raises(TextError, match="absent"):

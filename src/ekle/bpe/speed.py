@@ -7,6 +7,7 @@ left of the noise, and of the difference between one text and another, shows in 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +43,7 @@ def time_encoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
     parts = _parts(documents)
 
     def encode(tokenizer: Tokenizer) -> list[Callable[[], object]]:
-        return [
-            lambda part=part: tokenizer.encode_batch_fast(part, add_special_tokens=False) for part in parts
-        ]
+        return [partial(tokenizer.encode_batch_fast, part, add_special_tokens=False) for part in parts]
 
     return _timed([encode(tokenizer) for tokenizer in tokenizers], parts, rounds)
 
@@ -62,7 +61,7 @@ def time_decoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
             [encoding.ids for encoding in tokenizer.encode_batch_fast(part, add_special_tokens=False)]
             for part in parts
         ]
-        return [lambda part=part: tokenizer.decode_batch(part, skip_special_tokens=False) for part in ids]
+        return [partial(tokenizer.decode_batch, part, skip_special_tokens=False) for part in ids]
 
     return _timed([decode(tokenizer) for tokenizer in tokenizers], parts, rounds)
 

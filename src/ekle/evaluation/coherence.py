@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from ekle.evaluation.confidence import clustered, share
+from ekle.evaluation.names import PEOPLE
 from ekle.evaluation.turkish_words import measure_words, words_of
 from ekle.recipe.evaluation import Evaluation
 
@@ -39,7 +40,7 @@ def measure_generated(
         for at in range(0, max(len(words) - length + 1, 1), length)
     ]
     if pieces:
-        figures["held_out"] = _figures(pieces, [words_of(piece) for piece in pieces], settings)
+        figures[PEOPLE] = _figures(pieces, [words_of(piece) for piece in pieces], settings)
     return figures
 
 

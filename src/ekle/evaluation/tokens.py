@@ -100,7 +100,7 @@ def speeds_of(
     for key, measure in (("speed", time_encoding), ("decoding", time_decoding)):
         timed = measure([base, extended], sample)
         first, second = timed.rates
-        quotient = ratio(*timed.seconds, settings.resamples, settings.seed)
+        quotient = ratio(timed.seconds[0], timed.seconds[1], settings.resamples, settings.seed)
         figures[key] = {"base": first, "extended": second, "ratio": quotient}
     return figures
 
