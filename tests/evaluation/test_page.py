@@ -176,6 +176,8 @@ def test_a_model_keeps_its_colour_wherever_it_is_shown():
     assert {name: found[name] for name in OURS} == {name: name for name in OURS}
     assert found["another"] != found["rival"]
     dots = {trace["name"]: trace["meta"] for trace in plots(figures)["likelihood"]["data"]}
+    low, high = plots(figures)["likelihood"]["layout"]["xaxis"]["range"]
+    assert 0.9 < low < 1.04 and 1.21 < high < 1.3  # 1.05 to 1.2, with 0.01 to each side
     assert dots == {name: found[name] for name in dots} and "rival" in dots
     page = render(figures)
     assert f"--swatch: var(--{found['rival']})" in page and f"--swatch: var(--{found['another']})" in page

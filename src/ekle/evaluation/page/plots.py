@@ -115,7 +115,12 @@ def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
         return None
     values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
     dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
-    return _by_name(dots, names, {"title": {"text": "bits per byte, less is better"}})
+    # Said outright: dots that keep out of each other's way would otherwise have an axis from 0.
+    low = min(value.get("low", value["value"]) for found in values.values() for value in found)
+    high = max(value.get("high", value["value"]) for found in values.values() for value in found)
+    edge = 0.06 * (high - low or high)
+    axis = {"title": {"text": "bits per byte, less is better"}, "range": [low - edge, high + edge]}
+    return _by_name(dots, names, axis)
 
 
 def tasks(figures: dict[str, Any]) -> Plot | None:

@@ -22,7 +22,13 @@ def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
     return {
         "training-bits": _curves(bits, "bits per byte"),
         "training-loss": _curves(losses, "loss a token"),
-        "training-gradient": _curves(gradient, "norm of the gradient", type="log", tickvals=_NORMS, ticktext=[f"{tick:g}" for tick in _NORMS]),
+        "training-gradient": _curves(
+            gradient,
+            "norm of the gradient",
+            type="log",
+            tickvals=_NORMS,
+            ticktext=[f"{tick:g}" for tick in _NORMS],
+        ),
         "training-shares": _curves(shares, "share", tickformat=".0%", range=[0, 1.02]),
     }
 
