@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.bpe.measure import count_tokens, measure_drift
-from ekle.bpe.speed import encode_speeds
+from ekle.bpe.speed import time_encoding
 from ekle.corpus.count import count_sources
 from ekle.counting import Counts
 from ekle.evaluation.morphemes import agreement, root_uncut
@@ -173,7 +173,7 @@ def _about(place: Path) -> dict[str, str]:
 
 def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: Measured) -> str:
     plain = count_tokens(texts.base, texts.together)
-    reference, speed = encode_speeds([texts.base, tokenizer], texts.some, SPEED_ROUNDS)
+    reference, speed = time_encoding([texts.base, tokenizer], texts.some, SPEED_ROUNDS).rates
     agreements = [agreement(tokenizer, words) for words in texts.lists]
     cells = [name, f"{count_tokens(tokenizer, texts.together).saved(plain):.2%}"]
     cells += [f"{root_uncut(tokenizer, words):.1%}" for words in texts.treebanks]

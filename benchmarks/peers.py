@@ -18,11 +18,11 @@ from tokenizers import Tokenizer
 
 from benchmarks.vocabulary import DRIFT_LINES, HEADLINE, add_tokens, from_scratch, read_texts, recipes, timed
 from ekle.bpe.base import BaseTokenizer, load_base
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift
-from ekle.bpe.speed import encode_speeds
+from ekle.bpe.speed import time_encoding
 from ekle.counting import count_documents
-from ekle.evaluation.confidence import saved
+from ekle.evaluation.confidence import ratio, saved
 from ekle.evaluation.morphemes import root_uncut
 from ekle.progress import silent
 from ekle.text.read import documents
@@ -47,7 +47,8 @@ text, a token needs in proportion fewer occurrences (100 of all of it). More way
 - `changed`: the share of the first {drift:,} lines of `other/*.txt` whose tokens differ from Qwen3's; empty
   where the ids are not Qwen3's, so that its weights are of no use.
 - `root uncut`: inflected words of {treebanks} inside whose root no token ends.
-- `encoding speed`: characters a second against Qwen3's, timed in turns.
+- `encoding speed`: characters a second against Qwen3's, timed in turns, with its 95 %
+  interval over parts of the text.
 - From scratch: byte-level BPE of the `tokenizers` library behind Qwen3's pre-tokenizer.
 
 """
@@ -145,25 +146,27 @@ def _row(ground: Ground, tokenizer: Tokenizer) -> list[str]:
     return [*cells, f"{root_uncut(tokenizer, ground.words):.1%}"]
 
 
-def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, float]:
-    """Characters encoded a second, as a multiple of the first one's."""
+def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, dict[str, float]]:
+    """Characters encoded a second, as a multiple of the first one's, with the interval."""
     some = [
         document.text
         for genre in HEADLINE
         for document in islice(documents([str(data / "tr" / f"dev_{genre}.txt")]), SPEED_LINES)
     ]
-    found = encode_speeds(list(peers.values()), some, SPEED_ROUNDS)
-    return {name: speed / found[0] for name, speed in zip(peers, found, strict=True)}
+    seconds = time_encoding(list(peers.values()), some, SPEED_ROUNDS).seconds
+    return {name: ratio(seconds[0], own, RESAMPLES, SEED) for name, own in zip(peers, seconds, strict=True)}
 
 
-def _page(rows: dict[str, list[str]], speeds: dict[str, float], size: int, learned: int, whole: int) -> str:
+def _page(
+    rows: dict[str, list[str]], speeds: dict[str, dict[str, float]], size: int, learned: int, whole: int
+) -> str:
     head = [
         *("tokenizer", "vocabulary", "bytes/token", "tokens/word", "saved"),
         *(f"{name} changed" for name in OTHERS),
         *("root uncut", "encoding speed"),
     ]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    lines += [f"| {' | '.join([name, *cells, f'{speeds[name]:.2f}x'])} |" for name, cells in rows.items()]
+    lines += [f"| {' | '.join([name, *cells, _times(speeds[name])])} |" for name, cells in rows.items()]
     text = PROSE.format(
         size=size,
         text=f"all of `tr/train.txt`, {whole / 1e6:.0f} MB,"
@@ -174,6 +177,11 @@ def _page(rows: dict[str, list[str]], speeds: dict[str, float], size: int, learn
         treebanks=" and ".join(f"`{name}`" for name in TREEBANKS),
     )
     return text + "\n".join(lines) + "\n"
+
+
+def _times(quotient: dict[str, float]) -> str:
+    limits = f" ({quotient['low']:.2f} to {quotient['high']:.2f})" if "low" in quotient else ""
+    return f"{quotient['value']:.2f}x{limits}"
 
 
 if __name__ == "__main__":

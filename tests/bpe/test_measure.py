@@ -1,10 +1,14 @@
 """Token figures, on a tokenizer small enough to count by hand."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 from tiny import byte_level
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
-from ekle.bpe.compare import compare_tokenizers, load_tokenizer
+from ekle.bpe import speed
+from ekle.bpe.load import load_tokenizer
 from ekle.bpe.measure import (
     count_floor,
     count_tokens,
@@ -15,7 +19,7 @@ from ekle.bpe.measure import (
     split_lines,
 )
 from ekle.bpe.spans import changed_words, count_words, token_spans
-from ekle.bpe.speed import decode_speeds, encode_speeds
+from ekle.bpe.speed import time_decoding, time_encoding
 from ekle.errors import TextError, TokenizerError
 
 BASE = byte_level("e v")
@@ -49,7 +53,7 @@ def test_text_without_words_is_refused():
     with pytest.raises(TextError, match="no lines"):
         measure_drift(BASE, EXTENDED, [])
     with pytest.raises(TextError, match="no text"):
-        encode_speeds([BASE], [""])
+        time_encoding([BASE], [""])
 
 
 def test_the_floor_is_one_token_a_pre_token():
@@ -115,16 +119,33 @@ def test_speeds_come_in_the_order_of_the_tokenizers():
     slow.pre_tokenizer = pre_tokenizers.Sequence(
         [*[pre_tokenizers.ByteLevel(add_prefix_space=False)], *[pre_tokenizers.Split("q", "isolated")] * 40]
     )
-    speeds = encode_speeds([slow, BASE], ["evler ev " * 2_000], rounds=3)
+    speeds = time_encoding([slow, BASE], ["evler ev " * 2_000], rounds=3).rates
     assert 0 < speeds[0] < speeds[1]
 
 
 def test_decoding_is_timed_on_the_same_text():
     text = ["evler ev " * 2_000]
-    base, extended = decode_speeds([BASE, EXTENDED], text, rounds=3)
+    base, extended = time_decoding([BASE, EXTENDED], text, rounds=3).rates
     assert 0 < base < extended  # half as many tokens to look up
     with pytest.raises(TextError, match="no text"):
-        decode_speeds([BASE], [""])
+        time_decoding([BASE], [""])
+
+
+def test_a_text_is_timed_in_parts_that_hold_all_of_it(monkeypatch):
+    # A clock that moves a second at every look: each timed part takes one, and the best of both rounds too.
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=count().__next__))
+    timed = time_encoding([BASE, EXTENDED], ["evler ev\n" * 30, "ev\n" * 30], rounds=2)
+    assert timed.characters == 30 * 9 + 30 * 3
+    assert timed.seconds.shape == (2, 20) and (timed.seconds == 1).all()
+    assert timed.rates == [360 / 20, 360 / 20]
+    assert time_encoding([BASE], ["ev"], rounds=1).seconds.shape == (1, 1)
+
+
+def test_the_best_round_of_each_part_counts(monkeypatch):
+    # Two parts: a round that is not counted and looks at the clock once each, then two rounds that are.
+    clock = iter([0, 0, *(0, 4), *(0, 7), *(0, 5), *(0, 6)])
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=clock.__next__))
+    assert time_decoding([BASE], ["ev\nev\n"], rounds=2).seconds.tolist() == [[4, 6]]
 
 
 def test_a_token_that_the_pre_tokenizer_cuts_is_not_reached():
@@ -179,20 +200,6 @@ def test_changed_words_come_in_the_order_asked_for():
     assert gained[0].after == [" ", "evler"]
     costly = changed_words(BASE, EXTENDED, words, 1, "costly")
     assert [word.word for word in costly] == ["aaaaaaaaa"]
-
-
-def test_compared_tokenizers_are_held_against_the_first(tmp_path):
-    for name, tokenizer in (("base", BASE), ("extended", EXTENDED)):
-        (tmp_path / name).mkdir()
-        tokenizer.save(str(tmp_path / name / "tokenizer.json"))
-    first, second = compare_tokenizers(
-        {"base": tmp_path / "base", "extended": tmp_path / "extended" / "tokenizer.json"}, {"tr": TEXT}
-    )
-    assert first["texts"]["tr"]["tokens"] == 8
-    assert "tokens_saved" not in first["texts"]["tr"] and "speed" not in first
-    assert second["texts"]["tr"]["tokens_saved"] == pytest.approx(3 / 8)
-    assert second["texts"]["tr"]["lines_changed"] == pytest.approx(1 / 2)
-    assert second["speed"] > 0
 
 
 def test_a_file_that_is_no_tokenizer_is_named(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ekle.evaluation.confidence import change, clear, ratio, saved, share
+from ekle.evaluation.confidence import change, clear, clustered, ratio, saved, share
 
 
 def test_a_ratio_of_sums_is_no_mean_of_ratios():
@@ -69,3 +69,11 @@ def test_a_share_has_wilsons_interval():
         pytest.approx(0.0552, abs=1e-4),
         pytest.approx(0.1744, abs=1e-4),
     )
+
+
+def test_a_share_over_documents_is_never_certain_of_none_or_all():
+    # Twelve documents of three items: Wilson's limits of 0 of 12 and 12 of 12, not of 36.
+    assert clustered([0] * 12, [3] * 12, 50, seed=0) == share(0, 12)
+    assert clustered([3] * 12 + [0], [3] * 12 + [0], 50, seed=0) == share(12, 12)
+    assert clustered([0, 3] * 6, [3] * 12, 50, seed=0) == ratio([0, 3] * 6, [3] * 12, 50, seed=0)
+    assert clustered([0] * 9, [3] * 9, 50, seed=0) == {"value": 0.0}

@@ -19,6 +19,7 @@ def said(text):
     ("word", "expected"),
     [
         ("evler", {"why": "suffixes", "root": "ev", "suffixes": ["ler"]}),
+        ("Evler", {"why": "capital", "root": "ev", "suffixes": ["ler"]}),
         ("Kitaplar", {"why": "root", "root": "kitap", "suffixes": ["lar"]}),
         ("kitap", {"why": "root", "root": "kitap", "suffixes": []}),
         ("Blorgazk", {"why": "unknown"}),

@@ -62,8 +62,26 @@ def test_a_good_model_meets_all_that_can_be_met() -> None:
         "unattended",
     }
     assert all(row["definition"] and row["target"] for row in table.values())
-    assert "51.0\u00a0%" in table["fewer_tokens"]["note"]
     assert table["knowledge"]["note"].startswith("code")
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        (0.48, "cannot be reached with"),
+        (0.51, "70 % cannot be reached with"),
+        (0.71, "one token for each piece"),
+    ],
+)
+def test_a_saving_beyond_the_floor_says_that_it_cannot_be_reached(floor: float, said: str) -> None:
+    found = figures(tokens={"together": {"saved": share(0.34), "floor": {"saved": floor}}})
+    note = rows(found)["fewer_tokens"]["note"]
+    assert note.startswith(said) and f"{100 * floor:.1f}\u00a0%" in note
+
+
+def test_one_skipped_step_is_one_step() -> None:
+    log = [*LOG, {"step": 2001, "skipped": "the gradient norm is nan"}]
+    assert rows(figures(training={"extended": log}))["gradients"]["note"] == "1 step skipped"
 
 
 def test_bytes_a_token_follow_from_tokens_saved() -> None:

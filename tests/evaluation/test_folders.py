@@ -4,11 +4,13 @@ import io
 
 import pytest
 from rich.console import Console
+from tiny import byte_level
 
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.bpe.spans import token_spans
 from ekle.errors import InputError, RunFolderError, TextError
 from ekle.evaluation.comparison import compare_tokenizers
+from ekle.evaluation.confidence import share
 from ekle.evaluation.folders import evaluate_folder
 from ekle.evaluation.terminal import comparison_table, cut_line, scorecard_table
 from ekle.progress import Report, silent
@@ -65,6 +67,9 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(
     out = tmp_path / "out"
     with pytest.raises(InputError, match="at least one text"):
         evaluate_folder(tiny_extended.model, tiny_base, {}, settings, out, silent())
+    with pytest.raises(InputError, match="another name"):
+        named = {"together": texts["metin"]}
+        evaluate_folder(tiny_extended.model, tiny_base, named, settings, out, silent())
     with pytest.raises(InputError, match="no folder"):
         evaluate_folder(tmp_path / "nowhere", tiny_base, texts, settings, out, silent())
     with pytest.raises(TextError, match="absent"):
@@ -80,11 +85,37 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         evaluate_folder(tiny_extended.model, tiny_base, texts, settings, tmp_path, silent())
 
 
+def test_compared_tokenizers_are_held_against_the_first_with_intervals(tmp_path):
+    for name, tokenizer in {
+        "base": byte_level("e v"),
+        "ours": byte_level("e v", "l e", "le r", "ev ler"),
+    }.items():
+        (tmp_path / name).mkdir()
+        tokenizer.save(str(tmp_path / name / "tokenizer.json"))
+    # base: ev l e r, space, ev | e l; ours: evler, space, ev | e l; ten documents of each
+    (tmp_path / "tr.txt").write_text("evler ev\nel\n" * 10, "utf-8")
+    folders = {name: tmp_path / name for name in ("base", "ours")}
+    first, second = compare_tokenizers(folders, {"tr": tmp_path / "tr.txt"}, changes=True)
+    assert first["texts"]["tr"]["tokens"] == 80
+    assert (
+        not {"tokens_saved", "lines_changed", "changes"} & set(first["texts"]["tr"]) and "speed" not in first
+    )
+    own = second["texts"]["tr"]
+    assert own["tokens_saved"]["value"] == pytest.approx(3 / 8)
+    assert own["tokens_saved"]["low"] < 3 / 8 < own["tokens_saved"]["high"] < 1 / 2 + 1e-9
+    assert (own["lines"], own["lines_changed"]) == (20, share(10, 20))
+    assert own["changes"][0]["count"] == 10
+    for key in ("speed", "decoding_speed"):
+        assert 0 < second[key]["low"] <= second[key]["high"]
+
+
 def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary, texts):
     rows = compare_tokenizers({"base": tiny_base, "ours": tiny_vocabulary.folder}, texts)
-    assert rows[1]["texts"]["metin"]["tokens_saved"] > 0
+    assert rows[1]["texts"]["metin"]["tokens_saved"]["value"] > 0
+    rows[1] |= {"speed": {"value": 0.9, "low": 0.8, "high": 1.1}, "decoding_speed": {"value": 1.2}}
     shown = printed(comparison_table(rows))
     assert "ours" in shown and "tokens saved" in shown and "characters/s" in shown
+    assert "0.90× (0.80 to 1.10)" in shown and "1.20×" in shown
 
 
 def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):

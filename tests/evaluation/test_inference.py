@@ -8,7 +8,7 @@ import torch
 from tiny import TURKISH
 
 from ekle.artifacts import ExtendedModel
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.evaluation import inference
 from ekle.evaluation.inference import cache_bytes, measure_memory, measure_speeds
 from ekle.evaluation.subjects import Subject

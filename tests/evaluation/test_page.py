@@ -121,7 +121,8 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
     assert set(plots(complete())) == set(re.findall(r'id="plot-([a-z-]+)"', page))
     text = plain(page)
     for shown in (
-        "rival", "32,000 tokens", "0.90×", "90.0 % en", "bank.conllu", "list.tsv",
+        "rival", "32,000 tokens", "0.90× 0.89 to 0.91", "1.00× (0.99 to 1.01) what the base does",
+        "90.0 % en", "bank.conllu", "list.tsv",
         "96.2 % of 520 running words", "15 new tokens",
         "30.0 % (29.0 to 31.0 %) of its documents, 15.0 % of them mostly copied",
         "all 25 tensors and the first 400 rows", "0.10 nats a token where they moved most",
@@ -164,6 +165,7 @@ def test_the_worst_words_say_why():
     page = plain(render(complete()))
     assert "cut into Nücûmü | 'z before any vocabulary is asked" in page
     assert "no word of the lexicon" in page
+    assert "its root mihrap is one token in lower case, but not as it stands here" in page
     assert "its root inkılap has no token of its own, and 2 suffixes stand (-lar-ı) behind it" in page
     assert "the root ev is one token, and one suffix stands (-ler) behind it" in page
 
@@ -174,6 +176,8 @@ def test_a_model_keeps_its_colour_wherever_it_is_shown():
     assert {name: found[name] for name in OURS} == {name: name for name in OURS}
     assert found["another"] != found["rival"]
     dots = {trace["name"]: trace["meta"] for trace in plots(figures)["likelihood"]["data"]}
+    low, high = plots(figures)["likelihood"]["layout"]["xaxis"]["range"]
+    assert 0.9 < low < 1.04 and 1.21 < high < 1.3  # 1.05 to 1.2, with 0.01 to each side
     assert dots == {name: found[name] for name in dots} and "rival" in dots
     page = render(figures)
     assert f"--swatch: var(--{found['rival']})" in page and f"--swatch: var(--{found['another']})" in page

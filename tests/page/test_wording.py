@@ -2,7 +2,7 @@
 
 import pytest
 
-from ekle.page.wording import number
+from ekle.page.wording import number, times, times_span
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,9 @@ from ekle.page.wording import number
 )
 def test_a_number_keeps_the_digits_that_matter(value, shown):
     assert number(value) == shown
+
+
+def test_a_quotient_has_its_interval_where_there_is_one():
+    assert times({"value": 1.024}) == "1.02×"
+    assert times_span({"value": 1.024}) == ""
+    assert times_span({"value": 1.024, "low": 0.987, "high": 1.05}) == "0.99 to 1.05"

@@ -85,8 +85,8 @@ def changed_words(
     """Words that the two tokenizers cut differently, at most `limit` of them.
 
     `common` starts with the most frequent words, `gained` with those that lose most tokens, `costly`
-    with those that still take most tokens, changed or not. The last two leave out words that occur
-    once, because the longest of those are slips of the keyboard.
+    with those that still take most tokens, changed or not, of more than one. The last two leave out words
+    that occur once, because the longest of those are slips of the keyboard.
     """
     ranked = words.most_common()
     spelled = [f" {word}" for word, _ in ranked]
@@ -103,7 +103,8 @@ def changed_words(
             chosen = [place for place in repeated if new[place] < old[place]]
             chosen.sort(key=lambda place: new[place] - old[place])
         case "costly":
-            chosen = sorted(repeated, key=lambda place: -new[place])
+            chosen = [place for place in repeated if new[place] > 1]
+            chosen.sort(key=lambda place: -new[place])
         case _:
             assert_never(order)
     return [

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ekle.cli.options import Out, Set, Texts, live_report, named, settings, terminal
+from ekle.cli.options import Out, Set, live_report, named, settings, terminal
 from ekle.errors import InputError
 
 
@@ -131,9 +131,16 @@ def _beside(given: list[str]) -> dict[str, Path | str]:
 def compare(
     tokenizers: Annotated[
         list[str],
-        typer.Argument(metavar="TOKENIZER", help="qwen3, folders or hub ids; the first is the yardstick."),
+        typer.Argument(
+            metavar="TOKENIZER|REPORT",
+            help="qwen3, folders or hub ids; without --text, results of ekle evaluate. "
+            "The first is the yardstick.",
+        ),
     ],
-    text: Texts,
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Text to measure tokenizers on; may be given again."),
+    ] = None,
     changes: Annotated[
         bool, typer.Option("--changes", help="List what each cuts differently from the first.")
     ] = False,
@@ -143,13 +150,22 @@ def compare(
     ] = None,
     set_: Set = None,
 ) -> None:
-    """Put tokenizers side by side: bytes a token, tokens a word, changed lines, speed."""
+    """Put tokenizers side by side on a text, or evaluations that were made before.
+
+    Of tokenizers: bytes a token, tokens a word, changed lines, speed. Of evaluations:
+    every figure that both have, and whether their intervals lie apart.
+    """
     from ekle.evaluation.terminal import changes_table, comparison_table
     from ekle.files import write_json
     from ekle.pipeline.steps import compare as measure
 
     settings("compare", set_)
     folders = named([Path(name) for name in tokenizers])
+    if not text:
+        if changes:
+            raise InputError("changes are found in a text; name one with --text FILE")
+        _compare_reports(folders, json)
+        return
     everything = changes or json is not None
     rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text), changes=everything)
     console = terminal()
@@ -159,6 +175,23 @@ def compare(
     if json:
         write_json(json, rows)
         console.print(f"All figures and changes are in {json}", soft_wrap=True)
+
+
+def _compare_reports(folders: dict[str, Path], json: Path | None) -> None:
+    """Evaluations side by side."""
+    from ekle.evaluation.reports import compare_reports, read_report
+    from ekle.evaluation.terminal import reports_table
+    from ekle.files import write_json
+    from ekle.pipeline.lookup import find_report
+
+    if len(folders) < 2:
+        raise InputError("one report has nothing to be compared with; name another")
+    compared = compare_reports({name: read_report(find_report(place)) for name, place in folders.items()})
+    console = terminal()
+    console.print(reports_table(compared))
+    if json:
+        write_json(json, compared)
+        console.print(f"All figures are in {json}", soft_wrap=True)
 
 
 def try_(
@@ -173,7 +206,7 @@ def try_(
     from rich.table import Table
     from rich.text import Text
 
-    from ekle.bpe.compare import load_tokenizer
+    from ekle.bpe.load import load_tokenizer
     from ekle.bpe.measure import new_ids
     from ekle.bpe.spans import token_spans
     from ekle.evaluation.terminal import cut_line, visible

@@ -21,9 +21,6 @@ Set = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(help="The folder in which runs live.")]
 Out = Annotated[Path, typer.Option(help="A new folder for the result.")]
-Texts = Annotated[
-    list[Path], typer.Option("--text", metavar="FILE|DIR", help="Text to measure on; may be given again.")
-]
 
 
 def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str, Any]) -> "Recipe":

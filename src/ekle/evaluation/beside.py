@@ -51,7 +51,7 @@ def _savings(
     return {
         "by_text": {name: against(before[name], after[name]) for name in before},
         "together": against(joined(list(before.values())), joined(list(after.values()))),
-        **speeds_of(base, tokenizer, everything, settings.seed),
+        **speeds_of(base, tokenizer, everything, settings),
     }
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ekle.evaluation.confidence import ratio
+from ekle.evaluation.confidence import clustered, share
+from ekle.evaluation.names import PEOPLE
 from ekle.evaluation.turkish_words import measure_words, words_of
 from ekle.recipe.evaluation import Evaluation
 
@@ -39,7 +40,7 @@ def measure_generated(
         for at in range(0, max(len(words) - length + 1, 1), length)
     ]
     if pieces:
-        figures["held_out"] = _figures(pieces, [words_of(piece) for piece in pieces], settings)
+        figures[PEOPLE] = _figures(pieces, [words_of(piece) for piece in pieces], settings)
     return figures
 
 
@@ -66,11 +67,10 @@ def _figures(texts: Sequence[str], words: Sequence[Sequence[str]], settings: Eva
     }
     repeated, grams = zip(*map(repeated_grams, texts), strict=True) if texts else ((), ())
     if sum(grams):
-        figures["repeated"] = ratio(repeated, grams, settings.resamples, settings.seed)
+        figures["repeated"] = clustered(repeated, grams, settings.resamples, settings.seed)
     languages = [language for language in map(language_of, texts) if language is not None]
     if languages:
-        turkish = [language == "tr" for language in languages]
-        figures["turkish"] = ratio(turkish, [1] * len(turkish), settings.resamples, settings.seed)
+        figures["turkish"] = share(languages.count("tr"), len(languages))
     return figures
 
 

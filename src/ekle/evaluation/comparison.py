@@ -1,11 +1,23 @@
 """`ekle compare`: tokenizers side by side on text files. Needs no model and no tensor library."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ekle.bpe import compare
+from tokenizers import Tokenizer
+
+from ekle.bpe.changes import added_tokens, list_changes
+from ekle.bpe.load import load_tokenizer
+from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, measure_drift, split_lines
+from ekle.bpe.spans import is_byte_level
+from ekle.bpe.speed import time_decoding, time_encoding
+from ekle.evaluation.confidence import ratio, saved, share
 from ekle.evaluation.texts import file_texts
+from ekle.recipe.evaluation import Evaluation
+
+_SPEED_CHARACTERS = 400_000
+_SETTINGS = Evaluation()  # of the intervals: compare has no recipe
 
 
 def compare_tokenizers(
@@ -19,11 +31,84 @@ def compare_tokenizers(
         changes: whether to list what each cuts differently from the first.
 
     Returns:
-        What `ekle.bpe.compare.compare_tokenizers` returns.
+        One entry a tokenizer: `name`, `tokens` (vocabulary size), `texts` (by name: tokens,
+        bytes_per_token, tokens_per_word, floor, lines, tokens_saved, lines_changed, changes) and
+        `characters_per_second`, `speed` (against the first), for decoding
+        `decoded_characters_per_second`, `decoding_speed`. `tokens_saved`, `lines_changed` and both speeds
+        against the first are objects with `value` and their interval. `lines_changed` and `changes` (a
+        `Change` each, all of them) are absent where the two spell their tokens differently; the first has no
+        figures against itself.
 
     Raises:
-        TextError: a text cannot be read.
+        TextError: a text cannot be read, or holds no words.
         TokenizerError, InputError: a tokenizer cannot be opened.
     """
-    read: dict[str, Sequence[str]] = dict(file_texts(texts, {}).held_out)
-    return compare.compare_tokenizers(tokenizers, read, changes=changes)
+    read = file_texts(texts, {}).held_out
+    opened = {name: load_tokenizer(where) for name, where in tokenizers.items()}
+    first, *others = opened.values()
+    before = {title: count_tokens(first, documents) for title, documents in read.items()}
+    rows: list[dict[str, Any]] = []
+    for name, tokenizer in opened.items():
+        alike = tokenizer is not first and is_byte_level(first) and is_byte_level(tokenizer)
+        added = added_tokens(first, tokenizer) if alike and changes else None
+        figures = {}
+        for title, documents in read.items():
+            if tokenizer is first:
+                figures[title] = _counted(first, documents, before[title])
+                continue
+            counts = count_tokens(tokenizer, documents)
+            figures[title] = _counted(tokenizer, documents, counts) | {
+                "tokens_saved": saved(
+                    counts.tokens, before[title].tokens, _SETTINGS.resamples, _SETTINGS.seed
+                ),
+                **(_changed(first, tokenizer, documents, added) if alike else {}),
+            }
+        rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})
+    some, every = _some(read), [first, *others]
+    for rate, against, timed in (
+        ("characters_per_second", "speed", time_encoding(every, some)),
+        ("decoded_characters_per_second", "decoding_speed", time_decoding(every, some)),
+    ):
+        for place, row in enumerate(rows):
+            row[rate] = timed.rates[place]
+            if place:
+                row[against] = ratio(
+                    timed.seconds[0], timed.seconds[place], _SETTINGS.resamples, _SETTINGS.seed
+                )
+    return rows
+
+
+def _counted(tokenizer: Tokenizer, documents: Sequence[str], counts: TokenCounts) -> dict[str, Any]:
+    return {
+        "tokens": int(counts.tokens.sum()),
+        "bytes_per_token": counts.bytes_per_token,
+        "tokens_per_word": counts.tokens_per_word,
+        "floor": int(count_floor(tokenizer, documents).sum()),
+    }
+
+
+def _changed(
+    first: Tokenizer, tokenizer: Tokenizer, documents: Sequence[str], added: frozenset[bytes] | None
+) -> dict[str, Any]:
+    """The lines that are cut differently, and where `added` are the new tokens, what is in them."""
+    lines = split_lines(documents)
+    drift = measure_drift(first, tokenizer, lines)
+    figures: dict[str, Any] = {"lines": drift.lines, "lines_changed": share(len(drift.changed), drift.lines)}
+    if added is not None:
+        changed = [lines[place] for place in drift.changed]
+        listed = list_changes(first, tokenizer, changed, added)
+        figures["changes"] = [asdict(change) for change in listed]
+    return figures
+
+
+def _some(texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """An equal part of each text, together enough to time an encoder."""
+    chosen: list[str] = []
+    for documents in texts.values():
+        characters = 0
+        for text in documents:
+            if characters >= _SPEED_CHARACTERS // len(texts):
+                break
+            chosen.append(text)
+            characters += len(text)
+    return chosen

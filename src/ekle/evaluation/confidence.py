@@ -78,6 +78,23 @@ def share(hits: int, size: int) -> dict[str, float]:
     return {"value": hits / size, "low": max(middle - half, 0.0), "high": min(middle + half, 1.0)}
 
 
+def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
+    """The share of items that are hits, the items of a document drawn together.
+
+    Where all items are hits, or none is, the bootstrap would claim certainty; then the limits are Wilson's
+    with each document counted as one item.
+
+    Args:
+        hits, sizes: hits and items, one entry a document.
+        resamples, seed: of the draw.
+    """
+    figure = ratio(hits, sizes, resamples, seed)
+    if "low" in figure and figure["value"] in (0.0, 1.0):
+        documents = int(np.count_nonzero(np.asarray(sizes)))
+        return share(documents if figure["value"] else 0, documents)
+    return figure
+
+
 def clear(figure: dict[str, Any]) -> bool:
     """Whether a change is told apart from none: its interval is known and leaves 0 out."""
     return "low" in figure and (figure["low"] > 0 or figure["high"] < 0)

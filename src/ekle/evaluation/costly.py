@@ -15,8 +15,8 @@ def explain(extended: Tokenizer, word: ChangedWord) -> dict[str, Any]:
     Returns:
         `why`, which is `pre_tokenizer` (it cuts the word in `pieces`, and no token crosses such a cut);
         `unknown` (the lexicon has no reading: a name, a foreign word, a slip); `root` (the `root` has no
-        token of its own); or `suffixes` (it has one; the `suffixes` behind it take the rest). Empty for a
-        word that is one token.
+        token of its own); `capital` (it has one in lower case, but none as it is written here); or
+        `suffixes` (it has one; the `suffixes` behind it take the rest). Empty for a word that is one token.
     """
     if len(word.after) < 2:
         return {}
@@ -27,11 +27,11 @@ def explain(extended: Tokenizer, word: ChangedWord) -> dict[str, Any]:
     if not found:
         return {"why": "unknown"}
     # The longest root that is one token explains the most; where none is, the longest there is.
-    own = [reading for reading in found if _is_token(extended, reading.root)]
-    best = max(own or found, key=lambda reading: len(reading.root))
-    if not own:
-        return {"why": "root", "root": best.root, **_suffixes(best)}
-    return {"why": "suffixes", "root": best.root, **_suffixes(best)}
+    written = [reading for reading in found if _is_token(extended, word.word[: len(reading.root)])]
+    lower = [reading for reading in found if _is_token(extended, reading.root)]
+    best = max(written or lower or found, key=lambda reading: len(reading.root))
+    why = "suffixes" if written else "capital" if lower else "root"
+    return {"why": why, "root": best.root, **_suffixes(best)}
 
 
 def _suffixes(reading: Reading) -> dict[str, list[str]]:

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from ekle.evaluation.history import Log, curve
 from ekle.evaluation.names import TOGETHER, last_of_ours
-from ekle.page.wording import amount, percent
+from ekle.page.wording import amount, counted, percent
 
 Figures = Mapping[str, Any]
 
 _IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
 """Keys of the rows whose value is a number in the unit of the definition; all others are shares."""
 
+_SAVED = (0.5, 0.7)
 _STEPS, _HOURS = 2_000, 12
 _SETTLED, _LOST = 0.01, 0.01  # relative changes of bits per byte
 _REPEATED = 0.05
@@ -93,7 +94,6 @@ def _tokens(figures: Figures) -> Iterator[Criterion]:
         above=0.4,
         why=why,
     )
-    floor = percent(whole["floor"]["saved"]) if whole else ""
     yield Criterion(
         "fewer_tokens",
         "technical",
@@ -101,11 +101,20 @@ def _tokens(figures: Figures) -> Iterator[Criterion]:
         "50 to 70 %",
         "tokens less than with the base's tokenizer, all held-out text together",
         saved,
-        above=0.5,
+        above=_SAVED[0],
         why=why,
-        note=f"one token for each piece of the base's pre-tokenizer, which no vocabulary beats, saves {floor}"
-        if whole
-        else "",
+        note=_reachable(whole["floor"]["saved"]) if whole else "",
+    )
+
+
+def _reachable(floor: float) -> str:
+    """What of 50 to 70 % can be had at all, `floor` being what the floor saves."""
+    if floor > _SAVED[1]:
+        return f"one token for each piece of the base's pre-tokenizer saves {percent(floor)} of this text"
+    part = "" if floor <= _SAVED[0] else f"{100 * _SAVED[1]:g} % "
+    return (
+        f"{part}cannot be reached with the base's pre-tokenizer: one token for each of its pieces saves "
+        f"{percent(floor)} of this text"
     )
 
 
@@ -117,7 +126,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         yield Criterion(
             key,
             "technical",
-            "Final loss" if key == "final_loss" else "Final loss, stretch",
+            "Final loss" if key == "final_loss" else "Final loss (stretch)",
             f"< {limit:g}",
             "nats a token of the text trained on, last line of the log",
             losses[-1] if losses else None,
@@ -140,7 +149,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         below=_SETTLED,
         also=bool(steps) and steps[-1] <= _STEPS,
         why=why or "held-out text was measured too seldom in training",
-        note=f"{steps[-1]:,.0f} steps" if steps else "",
+        note=counted(int(steps[-1]), "step") if steps else "",
     )
     _, norms = curve(log, "grad_norm")
     skipped = sum("skipped" in entry for entry in log)
@@ -156,7 +165,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         below=_SPREAD,
         also=not skipped,
         why=why,
-        note=f"{skipped:,} steps skipped" if skipped else "",
+        note=f"{counted(skipped, 'step')} skipped" if skipped else "",
     )
     _, seconds = curve(log, "seconds")
     yield Criterion(

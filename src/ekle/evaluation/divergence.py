@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ekle.errors import CheckpointError
-from ekle.evaluation.confidence import ratio
+from ekle.evaluation.confidence import clustered, ratio
 from ekle.evaluation.texts import draw
 from ekle.model.batches import in_batches
 from ekle.model.bits_per_byte import encode, start_id
@@ -117,8 +117,12 @@ def compare_divergence(found: Mapping[str, Divergences], settings: Evaluation) -
             if not sums["places"]:
                 continue
             figures[model][name] = {
-                key: ratio(sums[column], sums["places"], settings.resamples, settings.seed)
-                for key, column in (("kl", "kl"), ("new_mass", "new_mass"), ("same_choice", "same"))
+                key: measure(sums[column], sums["places"], settings.resamples, settings.seed)
+                for key, column, measure in (
+                    ("kl", "kl", ratio),
+                    ("new_mass", "new_mass", ratio),
+                    ("same_choice", "same", clustered),
+                )
             } | {
                 "tokens": sum(sums["places"]),
                 "documents": len(sums["places"]),

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ekle.artifacts import Scorecard
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
-from ekle.evaluation.names import OURS
+from ekle.evaluation.names import OURS, PEOPLE, TOGETHER
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
@@ -62,6 +62,10 @@ def evaluate_folder(
     """
     if not texts and not other:
         raise InputError("name at least one text to measure on, with --text FILE")
+    if TOGETHER in texts:
+        raise InputError(
+            f"{TOGETHER} is what the texts as one are called; give {texts[TOGETHER]} another name"
+        )
     if not model.exists():
         raise InputError(f"there is no folder {model}")
     beside = beside or {}
@@ -124,8 +128,10 @@ def _check_files(settings: Evaluation) -> None:
 
 def _check_names(beside: Mapping[str, Path | str]) -> None:
     for name in beside:
-        if name in OURS:
-            raise InputError(f"{name} is the name of one of ours; give --beside another NAME=FOLDER")
+        if name in (*OURS, PEOPLE):
+            raise InputError(
+                f"{name} is a name that the report needs itself; give --beside another NAME=FOLDER"
+            )
         if not _NAME.fullmatch(name):
             raise InputError(f"{name!r} is no name for a report; give --beside NAME=FOLDER a plain one")
 

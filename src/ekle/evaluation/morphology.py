@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.measure import new_ids
 from ekle.bpe.spans import is_byte_level
-from ekle.evaluation.confidence import ratio
+from ekle.evaluation.confidence import clustered
 from ekle.evaluation.morphemes import Cuts, count_cuts, roots_uncut
 from ekle.evaluation.texts import draw
 from ekle.evaluation.turkish_words import measure_harmony, measure_words, read_words, words_of
@@ -81,7 +81,7 @@ def _gold(
             by_tokenizer[name] = shares_of(count_cuts(tokenizer, segmented), settings)
         else:
             uncut = roots_uncut(tokenizer, rooted)
-            share = ratio(uncut, np.ones(len(uncut)), settings.resamples, settings.seed)
+            share = clustered(uncut, np.ones(len(uncut)), settings.resamples, settings.seed)
             by_tokenizer[name] = {"root_uncut": share}
     kind = "segmented" if segmented else "rooted"
     return {"kind": kind, "words": len(words), "by_tokenizer": by_tokenizer}
@@ -110,7 +110,7 @@ def shares_of(cuts: Cuts, settings: Evaluation) -> dict[str, Any]:
     columns = cuts._asdict()
 
     def quotient(above: Any, below: Any) -> dict[str, float]:
-        return ratio(above, below, settings.resamples, settings.seed)
+        return clustered(above, below, settings.resamples, settings.seed)
 
     figures: dict[str, Any] = {
         name: quotient(columns[above], columns[below])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ekle.errors import InputError
+from ekle.evaluation.names import FORMAT
 from ekle.files import read_json, write_json
 from ekle.recipe.evaluation import Evaluation
 
@@ -50,11 +51,12 @@ class Parts:
 
 
 def stamp_of(settings: Evaluation, inputs: Iterable[Path]) -> str:
-    """A digest of the settings, of ekle's version, and of the names, sizes and times of all input files.
+    """A digest of the settings, of ekle's version and its report's, and of all input files.
 
-    Reading a model of many gigabytes to know that it has not changed would take longer than most parts.
+    Of a file its name, size and time count. Reading a model of many gigabytes to know that it has not
+    changed would take longer than most parts.
     """
-    total = hashlib.sha256(json.dumps([version("ekle"), settings.model_dump()]).encode())
+    total = hashlib.sha256(json.dumps([version("ekle"), FORMAT, settings.model_dump()]).encode())
     for place in inputs:
         for file in sorted(item for item in (place, *place.rglob("*")) if item.is_file()):
             facts = file.stat()

@@ -14,6 +14,7 @@ from ekle.evaluation.criteria import criteria
 from ekle.evaluation.drift import measure_preservation
 from ekle.evaluation.models import measure_models
 from ekle.evaluation.morphology import measure_morphology
+from ekle.evaluation.names import FORMAT
 from ekle.evaluation.overlap import measure_overlap
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
@@ -23,8 +24,6 @@ from ekle.evaluation.untouched import recheck
 from ekle.evaluation.verdict import verdict
 from ekle.files import write_json
 from ekle.progress import Report
-
-FORMAT = 1
 
 
 def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.evaluation.history import training_logs
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan

@@ -9,7 +9,7 @@ import torch
 from transformers.utils import logging
 
 from ekle.artifacts import Checkpoint
-from ekle.bpe.compare import load_tokenizer
+from ekle.bpe.load import load_tokenizer
 from ekle.errors import CheckpointError
 from ekle.model.trained import load_trained
 from ekle.model.weights import INPUT_ROWS, open_weights

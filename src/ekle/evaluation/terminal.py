@@ -11,7 +11,7 @@ from rich.text import Text
 from ekle.bpe.spans import TokenSpan
 from ekle.evaluation.names import last_of_ours
 from ekle.evaluation.tasks.compare import METRICS
-from ekle.page.wording import amount, counted, percent, signed, span
+from ekle.page.wording import amount, counted, number, percent, signed, span, times, times_span
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
@@ -65,10 +65,7 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
                 f"{figures['tokens']:,}",
                 f"{figures['bytes_per_token']:.2f}",
                 f"{figures['tokens_per_word']:.2f}",
-                *(
-                    percent(figures[key]) if key in figures else ""
-                    for key in ("tokens_saved", "lines_changed")
-                ),
+                *(_share(figures.get(key)) for key in ("tokens_saved", "lines_changed")),
                 percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
             )
         tables.append(table)
@@ -79,11 +76,37 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
             row["name"],
             f"{row['tokens']:,}",
             amount(row["characters_per_second"]),
-            f"{row['speed']:.2f}x" if "speed" in row else "",
+            _quotient(row.get("speed")),
             amount(row["decoded_characters_per_second"]),
-            f"{row['decoding_speed']:.2f}x" if "speed" in row else "",
+            _quotient(row.get("decoding_speed")),
         )
     return _spaced([*tables, speeds])
+
+
+_NUMBERS = frozenset({"bits_per_byte", "kl", "bleu", "chrf", "bleu_change", "chrf_change"})
+"""Figures that are numbers; the others are shares, or quotients where they are called `ratio`."""
+
+
+def reports_table(compared: dict[str, Any]) -> Group:
+    """A table a section of what `reports.compare_reports` returns, and what was not measured alike."""
+    tables: list[RenderableType] = []
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for row in compared["figures"]:
+        sections.setdefault(row["figure"][0], []).append(row)
+    names = list(dict.fromkeys(name for row in compared["figures"] for name in row["values"]))
+    for section, rows in sections.items():
+        table = _table(section, *names, "apart")
+        for row in rows:
+            show = _number if row["figure"][-1] in _NUMBERS else _share
+            show = _quotient if row["figure"][-1] == "ratio" else show
+            told = ["yes" if apart else "no" for apart in row["apart"].values()]
+            cells = [show(row["values"].get(name)) for name in names]
+            table.add_row(" ".join(row["figure"][1:]), *cells, ", ".join(told))
+        tables.append(table)
+    for kind, members in compared["different"].items():
+        if members:
+            tables.append(Text(f"Not the same in all reports: the {kind} {', '.join(members)}", style="red"))
+    return _spaced(tables)
 
 
 def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
@@ -96,7 +119,7 @@ def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
                 parts.append(Text(f"{heading}: no list, because the two spell their tokens differently"))
                 continue
             changes = figures["changes"]
-            lines = f"{percent(figures['lines_changed'])} of {figures['lines']:,} lines change"
+            lines = f"{percent(figures['lines_changed']['value'])} of {figures['lines']:,} lines change"
             if not changes:
                 parts.append(Text(f"{heading}: {lines}"))
                 continue
@@ -196,6 +219,26 @@ def _criteria(figures: dict[str, Any]) -> Table | None:
         met = Text(said, style="green" if row["met"] else "red")
         table.add_row(row["name"], row["target"], number, met, row.get("note", ""))
     return table
+
+
+def _share(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(percent(figure["value"]), span(figure))
+
+
+def _number(figure: dict[str, float] | None) -> str:
+    if figure is None:
+        return ""
+    limits = f"{number(figure['low'])} to {number(figure['high'])}" if "low" in figure else ""
+    return _with(number(figure["value"]), limits)
+
+
+def _quotient(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(times(figure), times_span(figure))
+
+
+def _with(value: str, limits: str) -> str:
+    """A figure with its interval, where it has one."""
+    return f"{value} ({limits})" if limits else value
 
 
 def _spaced(parts: Sequence[RenderableType]) -> Group:

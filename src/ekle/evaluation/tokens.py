@@ -17,8 +17,8 @@ from ekle.bpe.measure import (
     new_ids,
 )
 from ekle.bpe.spans import changed_words, count_words, token_spans
-from ekle.bpe.speed import decode_speeds, encode_speeds
-from ekle.evaluation.confidence import saved
+from ekle.bpe.speed import time_decoding, time_encoding
+from ekle.evaluation.confidence import ratio, saved
 from ekle.evaluation.costly import explain
 from ekle.evaluation.texts import draw
 from ekle.recipe.evaluation import Evaluation
@@ -63,7 +63,7 @@ def measure_tokens(
             "used": use.used,
             "share_of_tokens": use.new / use.tokens,
         },
-        **speeds_of(base, extended, everything, settings.seed),
+        **speeds_of(base, extended, everything, settings),
         "words": {
             order: [asdict(word) for word in changed_words(base, extended, words, _WORDS, order)]
             for order in ("common", "gained")
@@ -91,14 +91,17 @@ def cut(tokenizer: Tokenizer, text: str, new: frozenset[int]) -> list[dict[str, 
 
 
 def speeds_of(
-    base: Tokenizer, extended: Tokenizer, documents: Sequence[str], seed: int
-) -> dict[str, dict[str, float]]:
-    """`speed` of encoding and `decoding` of both in characters a second, and the `ratio` to the base's."""
-    sample = draw(documents, _SPEED_BYTES, seed)
-    figures = {}
-    for key, measure in (("speed", encode_speeds), ("decoding", decode_speeds)):
-        first, second = measure([base, extended], sample)
-        figures[key] = {"base": first, "extended": second, "ratio": second / first}
+    base: Tokenizer, extended: Tokenizer, documents: Sequence[str], settings: Evaluation
+) -> dict[str, dict[str, Any]]:
+    """`speed` of encoding and `decoding` of both in characters a second, and the `ratio` to the base's with
+    its interval over parts of the text."""
+    sample = draw(documents, _SPEED_BYTES, settings.seed)
+    figures: dict[str, dict[str, Any]] = {}
+    for key, measure in (("speed", time_encoding), ("decoding", time_decoding)):
+        timed = measure([base, extended], sample)
+        first, second = timed.rates
+        quotient = ratio(timed.seconds[0], timed.seconds[1], settings.resamples, settings.seed)
+        figures[key] = {"base": first, "extended": second, "ratio": quotient}
     return figures
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ekle.evaluation.confidence import ratio, share
+from ekle.evaluation.confidence import clustered, share
 from ekle.turkish import casing
 from ekle.turkish.alphabet import HIGH, VOWELS, is_turkish_word, vowels
 from ekle.turkish.analysis import stem_of
@@ -91,9 +91,9 @@ def measure_words(texts: Sequence[Sequence[str]], resamples: int, seed: int) -> 
     return {
         "words": sum(sizes),
         "different": len({casing.lower(word) for words in texts for word in words}),
-        **({"accepted": ratio(accepted, sizes, resamples, seed)} if sum(sizes) else {}),
+        **({"accepted": clustered(accepted, sizes, resamples, seed)} if sum(sizes) else {}),
         "judged": sum(judged),
-        **({"harmony": ratio(obeying, judged, resamples, seed)} if sum(judged) else {}),
+        **({"harmony": clustered(obeying, judged, resamples, seed)} if sum(judged) else {}),
     }
 
 

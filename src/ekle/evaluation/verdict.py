@@ -135,7 +135,7 @@ def _drift(figures: dict[str, Any]) -> list[Sentence]:
     shares = [f"{percent(drift[name]['share']['value'])} of {name}" for name in touched[:4]]
     others = len(drift) - len(shares)
     least = "less" if len(touched) > len(shares) else "none"
-    more = f", {least} of {others} other{'s' if others > 1 else ''}" if others else ""
+    more = f", {least} of the {'other text' if others == 1 else f'{others} others'}" if others else ""
     return [Sentence("plain", f"Lines that are cut differently than before: {listed(shares)}{more}.")]
 
 

@@ -11,7 +11,8 @@
     const own = colour(trace.meta);
     const painted = { ...trace, marker: { ...trace.marker, color: own }, line: { width: 2.5, ...trace.line, color: own } };
     if (trace.marker?.line) painted.marker.line = { ...trace.marker.line, color: own };
-    if (trace.error_x) painted.error_x = { ...trace.error_x, color: own };
+    // The half of an interval that lies on its own bar would not be seen in the bar's colour.
+    if (trace.error_x) painted.error_x = { ...trace.error_x, color: trace.type === "bar" ? colour("ink") : own };
     if (trace.type === "bar") delete painted.line;
     return painted;
   };

@@ -1,4 +1,4 @@
-"""The training log in a few words: for the bar, and for `ekle status`. Knows no tensor library."""
+"""The training log in a few words: for the bar, `ekle status` and the report. Knows no tensor library."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,17 +13,21 @@ def brief(line: Entry) -> str:
 
     What the line does not hold is left out; empty where every step since the line before was skipped.
     """
+    return _said(line, "tokens/s", "lr", "clipped", "")
+
+
+def _said(line: Entry, a_second: str, rate: str, clipped: str, of_memory: str) -> str:
     if "loss_per_token" not in line:
         return ""
     parts = [f"loss {line['loss_per_token']:.3f}", f"{line['bits_per_byte']:.3f} bits per byte"]
     if "tokens_per_second" in line:
-        parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
+        parts.append(f"{line['tokens_per_second']:,.0f} {a_second}")
     if "learning_rate" in line:
-        parts.append(f"lr {line['learning_rate']:.1e}")
+        parts.append(f"{rate} {line['learning_rate']:.1e}")
     if "clipped_share" in line:
-        parts.append(f"{percent(line['clipped_share'], 0)} clipped")
+        parts.append(f"{percent(line['clipped_share'], 0)} {clipped}")
     if "memory_in_use" in line:
-        parts.append(size(line["memory_in_use"]))
+        parts.append(f"{size(line['memory_in_use'])}{of_memory}")
     return ", ".join(parts)
 
 
@@ -43,13 +47,15 @@ def overview(history: Sequence[Entry]) -> dict[str, str]:
     if steps:
         last = steps[-1]
         said["step"] = f"{last['step']:,}{_of(steps)}"
-        said["now"] = brief(last)
+        said["last line"] = _said(
+            last, "tokens a second", "learning rate", "of updates clipped", " of memory"
+        )
         if "memory_slope" in last:
             said["memory"] = f"{last['memory_slope'] / 1e6:+,.2f} MB a step"
     if measured:
         best = min(measured, key=lambda entry: float(entry["held_out_bits_per_byte"]))
         first, newest = (measured[at]["held_out_bits_per_byte"] for at in (0, -1))
-        said["held out"] = f"{first:.4f} -> {newest:.4f} bits per byte, best at step {best['step']:,}"
+        said["held out"] = f"from {first:.4f} to {newest:.4f} bits per byte, best at step {best['step']:,}"
     if steps and "new_tokens_seen_1" in steps[-1]:
         said["new tokens"] = _new_tokens(steps[-1])
     if trouble := _trouble(history):

@@ -26,6 +26,16 @@ def span(figure: dict[str, float]) -> str:
     return f"{low.removesuffix(f'{SPACE}%')} to {high}"
 
 
+def times(figure: dict[str, float]) -> str:
+    """The value of a quotient as "1.02×"."""
+    return f"{figure['value']:.2f}×"
+
+
+def times_span(figure: dict[str, float]) -> str:
+    """The interval of a quotient as "0.99 to 1.05"; empty where there is none."""
+    return f"{figure['low']:.2f} to {figure['high']:.2f}" if "low" in figure else ""
+
+
 def number(value: float) -> str:
     """3.14159 as "3.14", 1234.5 as "1,234", 0.00123 as "0.0012"; a minus sign that is one."""
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2

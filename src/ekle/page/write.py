@@ -39,6 +39,8 @@ def render(template: Path, drawn: Mapping[str, Plot], **content: Any) -> str:
         "percent": wording.percent,
         "signed": wording.signed,
         "span": wording.span,
+        "times": wording.times,
+        "times_span": wording.times_span,
         "amount": wording.amount,
         "size": wording.size,
         "listed": wording.listed,

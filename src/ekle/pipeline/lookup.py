@@ -50,6 +50,18 @@ def learned_by(folder: Path) -> list[Path]:
     return [file for file in files if file.is_file() and file.stat().st_size]
 
 
+def find_report(place: Path) -> Path:
+    """Where the evaluation lies that `place` means: a run's own, or `place` itself.
+
+    Raises:
+        InputError: there is nothing of that name.
+    """
+    if not place.exists():
+        raise InputError(f"there is no report {place}; to compare tokenizers name a text with --text")
+    own = RunFolder(place).place("evaluation")
+    return own if own.is_dir() else place
+
+
 def held_out_of(run: Path) -> dict[str, Path]:
     """The texts that a run kept for measuring, by genre.
 

@@ -236,9 +236,7 @@ def compare(
         changes: whether to list everything that each cuts differently from the first.
 
     Returns:
-        One entry a tokenizer: `name`, `tokens`, `texts` (by name: tokens, bytes_per_token,
-        tokens_per_word, floor, tokens_saved, lines, lines_changed, changes), `characters_per_second` and
-        `speed`.
+        What `ekle.evaluation.comparison.compare_tokenizers` returns.
 
     Raises:
         TextError, TokenizerError: a text or a tokenizer cannot be read.

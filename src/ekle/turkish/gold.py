@@ -12,6 +12,10 @@ from ekle.errors import TextError
 from ekle.turkish import casing
 from ekle.turkish.alphabet import SOFTENED, VOWELS, is_turkish_word
 
+_FORMS = (
+    "a line holds a word, a tab and its morphemes; treebanks end in .conllu, text tagged as TrMor in .gold"
+)
+
 _NARROWED = frozenset("ıiuü")  # başla + -Iyor = başlıyor
 
 
@@ -71,11 +75,11 @@ def read_segmentations(path: Path) -> list[SegmentedWord]:
             continue
         word, *fields = line.split("\t")
         if not fields:
-            raise TextError(f"{path}:{number}: there is no tab between a word and its morphemes")
+            raise TextError(f"{path}:{number}: there is no tab between a word and its morphemes; {_FORMS}")
         readings = _fields_of_readings(fields)
         for morphemes in readings:
             if "".join(morphemes) != word:
-                raise TextError(f"{path}:{number}: {' '.join(morphemes)!r} does not spell {word!r}")
+                raise TextError(f"{path}:{number}: {' '.join(morphemes)!r} does not spell {word!r}; {_FORMS}")
         words.append(SegmentedWord(word, tuple(dict.fromkeys(_places(one) for one in readings))))
     return words
 

@@ -8,7 +8,7 @@ from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers, ta
 from ekle.evaluation.page.training_plots import training
 from ekle.page.plots import Plot, figure, trade_plots
 
-_ROW, _FRAME = 30, 96  # pixels: a bar or dot, and title, axis and legend around all of them
+_ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and legend around all of them
 
 
 def plots(figures: dict[str, Any]) -> dict[str, Plot]:
@@ -115,7 +115,12 @@ def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
         return None
     values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
     dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
-    return _by_name(dots, names, {"title": {"text": "bits per byte, less is better"}})
+    # Said outright: dots that keep out of each other's way would otherwise have an axis from 0.
+    low = min(value.get("low", value["value"]) for found in values.values() for value in found)
+    high = max(value.get("high", value["value"]) for found in values.values() for value in found)
+    edge = 0.06 * (high - low or high)
+    axis = {"title": {"text": "bits per byte, less is better"}, "range": [low - edge, high + edge]}
+    return _by_name(dots, names, axis)
 
 
 def tasks(figures: dict[str, Any]) -> Plot | None:
@@ -130,11 +135,12 @@ def tasks(figures: dict[str, Any]) -> Plot | None:
     guessing = {
         "type": "scatter",
         "mode": "markers",
+        "orientation": "h",
         "name": "guessing",
         "meta": "ink",
         "y": list(chances),
         "x": list(chances.values()),
-        "marker": {"symbol": "line-ns-open", "size": 22, "line": {"width": 2}},
+        "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2}},
         "hovertemplate": "%{y}: %{x:.1%}<extra>guessing</extra>",
     }
     axis = {"title": {"text": "score"}, "tickformat": ".0%", "rangemode": "tozero"}
@@ -194,7 +200,7 @@ def kinds(figures: dict[str, Any]) -> Plot | None:
     return figure(
         bars,
         height=_FRAME + int(1.2 * _ROW * len(names)),
-        x={"tickformat": ".0%", "range": [0, 1]},
+        x={"tickformat": ".0%", "range": [0, 1], "dtick": 0.25},
         y={"autorange": "reversed", "type": "category"},
         barmode="stack",
         bargap=0.35,
@@ -219,12 +225,13 @@ def _dots(
         {
             "type": "scatter",
             "mode": "markers",
+            "orientation": "h",
             "name": model,
             "meta": own[model],
             "y": list(names),
             "x": [value["value"] for value in found],
             "error_x": _error(found),
-            "marker": {"size": 11},
+            "marker": {"size": 10},
             "hovertemplate": "%{y}: " + shown + "<extra>" + model + "</extra>",
         }
         for model, found in values.items()
@@ -232,13 +239,15 @@ def _dots(
 
 
 def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]) -> Plot:
-    """A line a name, the first on top; dots keep off the edges."""
+    """A strip a name, the first on top, in which each model's dot has a height of its own."""
     return figure(
         dots,
-        height=_FRAME + int(1.5 * _ROW * len(names)),
+        height=_FRAME + len(names) * (_ROW // 2 + _DOT * len(dots)),
         x=x,
         y={"range": [len(names) - 0.5, -0.5], "type": "category"},
         showlegend=True,
+        scattermode="group",
+        scattergap=0.35,
     )
 
 

@@ -65,7 +65,7 @@ def peers(figures: Figures) -> list[dict[str, Any]]:
     elif tokens:
         ours["extended"]["size"] = f"{tokens['new_tokens']['available']:,} new tokens"
     if tokens:
-        ours["base"] |= {"counts": tokens[TOGETHER]["base"], "speed": 1.0}
+        ours["base"] |= {"counts": tokens[TOGETHER]["base"], "speed": None}
         ours["extended"] |= {
             "counts": tokens[TOGETHER]["extended"],
             "saved": tokens[TOGETHER]["saved"],
@@ -150,8 +150,11 @@ def why(word: Mapping[str, Any]) -> str:
         case "unknown":
             return "no word of the lexicon: a name, a foreign word or a slip"
         case "root":
-            more = f", and {_behind(word)} behind it" if word["suffixes"] else ""
-            return f"its root {word['root']} has no token of its own{more}"
+            return f"its root {word['root']} has no token of its own{_more(word)}"
+        case "capital":
+            return (
+                f"its root {word['root']} is one token in lower case, but not as it stands here{_more(word)}"
+            )
         case "suffixes":
             return f"the root {word['root']} is one token, and {_behind(word)} behind it"
     return ""
@@ -161,6 +164,10 @@ _BY_NAME = ("beside", "models", "likelihood", "generation", "translation")
 _OTHERS = ("line-3", "line-5", "line-4", "line-6")
 _PEER = ("size", "counts", "saved", "drift", "speed")
 _SHARES = ("root_uncut", "no_wrong_cut")
+
+
+def _more(word: Mapping[str, Any]) -> str:
+    return f", and {_behind(word)} behind it" if word["suffixes"] else ""
 
 
 def _behind(word: Mapping[str, Any]) -> str:

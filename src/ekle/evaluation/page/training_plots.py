@@ -22,10 +22,18 @@ def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
     return {
         "training-bits": _curves(bits, "bits per byte"),
         "training-loss": _curves(losses, "loss a token"),
-        "training-gradient": _curves(gradient, "norm of the gradient", type="log", dtick="D2"),
+        "training-gradient": _curves(
+            gradient,
+            "norm of the gradient",
+            type="log",
+            tickvals=_NORMS,
+            ticktext=[f"{tick:g}" for tick in _NORMS],
+        ),
         "training-shares": _curves(shares, "share", tickformat=".0%", range=[0, 1.02]),
     }
 
+
+_NORMS = [part * 10.0**power for power in range(-4, 5) for part in (1, 2, 5)]
 
 _SHARES = (
     ("new_tokens_seen_1", "seen", "line-1"),
