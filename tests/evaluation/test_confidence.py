@@ -77,3 +77,8 @@ def test_a_share_over_documents_is_never_certain_of_none_or_all():
     assert clustered([3] * 12 + [0], [3] * 12 + [0], 50, seed=0) == share(12, 12)
     assert clustered([0, 3] * 6, [3] * 12, 50, seed=0) == ratio([0, 3] * 6, [3] * 12, 50, seed=0)
     assert clustered([0] * 9, [3] * 9, 50, seed=0) == {"value": 0.0}
+
+
+def test_limits_of_none_and_all_are_exact():
+    for size in range(1, 300):
+        assert share(0, size)["low"] == 0.0 and share(size, size)["high"] == 1.0

@@ -124,7 +124,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
         "rival", "32,000 tokens", "0.90× 0.89 to 0.91", "1.00× (0.99 to 1.01) what the base does",
         "90.0 % en", "bank.conllu", "list.tsv",
         "96.2 % of 520 running words", "15 new tokens",
-        "30.0 % (29.0 to 31.0 %) of its documents, 15.0 % of them mostly copied",
+        "30.0 % (29.0 to 31.0 %) of its documents overlap, and 15.0 % of all are mostly copied",
         "all 25 tensors and the first 400 rows", "0.10 nats a token where they moved most",
         "sınav accuracy, 80 questions, 5 shown 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
         "skipped", "90.0 % seen", "285,714 characters", "Turkish to English, 100 sentences", "−2.0",

@@ -75,7 +75,8 @@ def share(hits: int, size: int) -> dict[str, float]:
     """
     middle = (hits + _NORMAL**2 / 2) / (size + _NORMAL**2)
     half = _NORMAL / (size + _NORMAL**2) * math.sqrt(hits * (size - hits) / size + _NORMAL**2 / 4)
-    return {"value": hits / size, "low": max(middle - half, 0.0), "high": min(middle + half, 1.0)}
+    low = max(middle - half, 0.0) if hits else 0.0  # rounding must not put a limit beside what is certain
+    return {"value": hits / size, "low": low, "high": min(middle + half, 1.0) if hits < size else 1.0}
 
 
 def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
