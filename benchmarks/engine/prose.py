@@ -24,11 +24,11 @@ BOTH_WAYS = (
     "changed hardly shows; for all but rate and scale the second is the one to look at."
 )
 OPTIMISERS = (
-    "The recommended recipe with each optimiser. The budget is that of AdamW's steps in "
-    "floating-point operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations "
-    "are paid from it, so they take fewer steps. Each has three rates (of the adapters, in the terms "
-    "of this model; the rows' rate moves along). The best on the text to choose on is taken, seed 0, "
-    "and then run with all seeds."
+    "The recommended recipe with each optimiser. The budget is what its own steps cost in floating-point "
+    "operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid from it, and "
+    "AdamW, which has neither, takes more steps. Each has several rates (of the adapters, in the terms of "
+    "this model; the rows' rate moves along). The best on the text to choose on is taken, seed 0, and then "
+    "run with all seeds."
 )
 CURRICULUM = (
     "The recommended recipe with its text in random order, and with `training.curriculum.pacing = "

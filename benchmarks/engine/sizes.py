@@ -41,7 +41,7 @@ class Size:
 
 
 def size_named(name: SizeName) -> Size:
-    """`cpu` takes some forty minutes of one core, `smoke` a few seconds."""
+    """`cpu` takes about an hour of one core, `smoke` a few seconds."""
     return _SIZES[name]
 
 
