@@ -12,7 +12,7 @@ SCALING = [
     "their own would ask for the square root alone, so the truth for 8B lies between the first two "
     "rows, and nothing here says where. All else on this page is by width, in both directions.",
     "",
-    "What does not carry over: the guide's step has 64 times as many tokens, and its run ten times as "
+    "What does not carry over: the guide's step has 32 times as many tokens, and its run ten times as "
     "many steps, so Sophia's curvature is the mean of more and of better estimates. NEFTune's noise "
     "is as strong as the paper scales it, but rows have another length here than Qwen3's, and "
     "sequences are shorter. Everything is in 32 bits. And this base has seen a few million tokens, "
@@ -25,8 +25,7 @@ BOTH_WAYS = (
 )
 OPTIMISERS = (
     "The recommended recipe with each optimiser. The budget is what its own steps cost in floating-point "
-    "operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid from it, and "
-    "AdamW, which has neither, takes more steps. Each has several rates (of the adapters, in the terms of "
+    "operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid from it. Each has several rates (of the adapters, in the terms of "
     "this model; the rows' rate moves along). The best on the text to choose on is taken, seed 0, and then "
     "run with all seeds."
 )
