@@ -25,9 +25,9 @@ BOTH_WAYS = (
 )
 OPTIMISERS = (
     "The recommended recipe with each optimiser. The budget is what its own steps cost in floating-point "
-    "operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid from it. Each has several rates (of the adapters, in the terms of "
-    "this model; the rows' rate moves along). The best on the text to choose on is taken, seed 0, and then "
-    "run with all seeds."
+    "operations; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid from it. "
+    "Each has several rates (of the adapters, in the terms of this model; the rows' rate moves along). The "
+    "best on the text to choose on is taken, seed 0, and then run with all seeds."
 )
 CURRICULUM = (
     "The recommended recipe with its text in random order, and with `training.curriculum.pacing = "
