@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks.device import device_name
+from benchmarks.device import device_name, wait_for
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.recipe.training import Dora, Training
@@ -77,10 +77,11 @@ def main() -> None:
 
 def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -> str:
     """The table; its ratios are of the least seconds, which other work on the machine disturbs least."""
+    device = device_name(torch.device(options.device))
     lines = [
         "# A training step with LoRA, PEFT's DoRA and ours",
         "",
-        f"Written by `python -m benchmarks.dora` on {device_name()}, PyTorch {torch.__version__}: Qwen3 with "
+        f"Written by `python -m benchmarks.dora` on {device}, PyTorch {torch.__version__}: Qwen3 with "
         f"the width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
         f"{options.accumulation} a step, activation checkpointing, {options.dtype}; the least and the median "
         f"of {options.rounds * options.steps} steps in {options.rounds} rounds. The first step of a process "
@@ -120,14 +121,14 @@ def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
     optimizer = torch.optim.AdamW(learning, lr=1e-3)
     seconds, loss = [], float("nan")
     for _ in range(options.steps + 1):
-        _wait(device)
+        wait_for(device)
         started = time.perf_counter()
         for _ in range(options.accumulation):
             loss = _forward_and_backward(model, batch, options)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         refresh()
-        _wait(device)
+        wait_for(device)
         seconds.append(time.perf_counter() - started)
     peak = (
         torch.cuda.max_memory_allocated()
@@ -208,11 +209,6 @@ def _in_own_process(kind: str, rank: int) -> Figures:
     if done.returncode:
         sys.exit(done.stderr)
     return Figures(**json.loads(done.stdout.splitlines()[-1]))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _options() -> argparse.Namespace:

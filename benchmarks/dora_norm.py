@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.device import device_name
+from benchmarks.device import device_name, wait_for
 from ekle.model.dora import DoraLinear
 from ekle.recipe.training import Dora
 
@@ -66,7 +66,7 @@ def main() -> None:
             print(lines[-1], flush=True)
     if options.out:
         head = PROSE.format(
-            device=device_name(),
+            device=device_name(device),
             version=torch.__version__,
             dtype="bfloat16" if dtype == torch.bfloat16 else "float32",
             rounds=options.rounds,
@@ -106,10 +106,10 @@ def _times(ways: list[Callable[[], object]], rounds: int, device: torch.device) 
     found: list[list[float]] = [[] for _ in ways]
     for turn in range(rounds + 1):
         for way, times in zip(ways, found, strict=True):
-            _wait(device)
+            wait_for(device)
             started = time.perf_counter()
             way()
-            _wait(device)
+            wait_for(device)
             if turn:
                 times.append(1000 * (time.perf_counter() - started))
     return found
@@ -129,11 +129,6 @@ def _shown(times: list[float]) -> str:
     return f"{min(times):.1f} ({statistics.median(times):.1f})"
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def _options() -> argparse.Namespace:
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(
@@ -143,7 +138,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ranks", type=int, nargs="+", default=[16, 64, 256, 512])
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if cuda else "cpu")
-    parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
+    parser.add_argument("--out", type=Path, help="a Markdown file; the rows are printed either way")
     return parser.parse_args()
 
 

@@ -24,6 +24,7 @@ from ekle.bpe.speed import time_encoding
 from ekle.counting import count_documents
 from ekle.evaluation.confidence import ratio, saved
 from ekle.evaluation.morphemes import root_uncut
+from ekle.page.wording import times_span
 from ekle.progress import silent
 from ekle.text.read import documents
 from ekle.turkish.gold import RootedWord, read_treebank
@@ -180,8 +181,8 @@ def _page(
 
 
 def _times(quotient: dict[str, float]) -> str:
-    limits = f" ({quotient['low']:.2f} to {quotient['high']:.2f})" if "low" in quotient else ""
-    return f"{quotient['value']:.2f}x{limits}"
+    value, limits = f"{quotient['value']:.2f}x", times_span(quotient)
+    return f"{value} ({limits})" if limits else value
 
 
 if __name__ == "__main__":
