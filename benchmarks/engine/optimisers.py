@@ -1,8 +1,11 @@
 """Three optimisers at equal compute, each at the best of its rates."""
 
 import json
+from functools import cache
+from pathlib import Path
 from typing import get_args
 
+from ekle.artifacts import Vocabulary
 from ekle.planning.shapes import read_shape
 from ekle.recipe.load import load_recipe
 from ekle.recipe.recipe import make_recipe
@@ -46,7 +49,14 @@ def cost_of_step(optimizer: Optimizer, ground: Ground) -> float:
     training = arms.optimised(optimizer, 1.0, 0, ground.size, ground.width).recipe.training
     vocabulary = ground.vocabulary(load_recipe(arms.RECOMMENDED).vocabulary)
     shape = read_shape(ground.base / "config.json")
-    return step_cost(shape, training, vocabulary.first_new_id, vocabulary.size)
+    return step_cost(shape, training, *_rows(vocabulary.folder))
+
+
+@cache
+def _rows(vocabulary: Path) -> tuple[int, int]:
+    """Rows of the base and new rows. Every job asks, and the report that says it is long: it is read once."""
+    read = Vocabulary(vocabulary)
+    return read.first_new_id, read.size
 
 
 def _job(optimizer: Optimizer, multiple: float, seed: int, ground: Ground) -> Job:
