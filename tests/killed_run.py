@@ -18,7 +18,7 @@ from ekle.artifacts import Corpus, ExtendedModel
 from ekle.progress import silent
 from ekle.recipe import Recipe
 
-_LONGEST_WAIT = 60.0  # seconds without news after which a child counts as stuck
+_LONGEST_WAIT = 300.0  # seconds without news after which a child counts as stuck
 
 # What a child announces: the function, and the module that calls it.
 _MOMENTS = (

@@ -11,7 +11,7 @@ from ekle.files import read_json, whole_file
 
 from .arms import CONTROLS, Arm
 from .places import Job, Places
-from .results import ENGLISH, START, Results, Value, at, at_equal_bytes, end, english, results_over
+from .results import ENGLISH, FLAT, START, Results, Value, at, at_equal_bytes, end, english, results_over
 from .sizes import BaseName, Size
 
 _TITLES: dict[BaseName, str] = {
@@ -19,7 +19,7 @@ _TITLES: dict[BaseName, str] = {
     "hardly": "A base that hardly knows Turkish",
 }
 _COLUMNS = (50, 500)  # steps on the way that the table shows; the curves have more
-_DRAWN = ("subword", "distilled")  # beside the control and the best arm
+_DRAWN = ("subword, rate x 2", "distilled, rate x 2")  # beside the control and the best arm
 
 
 def write_page(out: Path, places: Places, jobs: Sequence[Job], vocabulary: Vocabulary, cores: int) -> None:
@@ -93,22 +93,27 @@ def _panel(title: str, results: Results) -> Panel:
 def _base(base: BaseName, results: Results, places: Places) -> list[str]:
     if not (places.base(base) / "base.json").exists():
         return ["Not there yet."]
-    lines = [_about(read_json(places.base(base) / "base.json"), base, places.size)]
+    about = read_json(places.base(base) / "base.json")
+    lines = [_about(about, base, places.size)]
     if not _measured(results):
         return lines
     lines += ["", *_table(results, places.size), "", *_rates(results, places.size)]
-    return [*lines, "", *_targets(results)]
+    return [*lines, "", *_targets(results, _last_fifth(about["curve"]) if base == "knows" else None)]
+
+
+def _last_fifth(curve: Sequence[dict[str, float]]) -> float:
+    """Share by which the last fifth of a base's training lowered Turkish."""
+    return 1 - curve[-1]["turkish"] / curve[-1 - max(1, len(curve) // 5)]["turkish"]
 
 
 def _about(about: dict[str, Any], base: BaseName, size: Size) -> str:
     curve, training = about["curve"], size.ground.bases[base]
-    last, before = curve[-1], curve[-1 - max(1, len(curve) // 5)]
-    half = curve[len(curve) // 2 - 1]
+    last, half = curve[-1], curve[len(curve) // 2 - 1]
     return (
         f"{training.steps:,} steps of {size.ground.batch * size.ground.sequence:,} tokens, "
         f"{training.turkish_share:.0%} of them Turkish, {about['seconds']:,.0f} seconds. On the text to "
         f"choose on, Turkish is {last['turkish']:.3f} bits per byte ({half['turkish']:.3f} at half of the "
-        f"steps; the last fifth lowered it by {1 - last['turkish'] / before['turkish']:.1%}, with a rate "
+        f"steps; the last fifth lowered it by {_last_fifth(curve):.1%}, with a rate "
         f"that fell to 0), English {last['english']:.3f}."
     )
 
@@ -157,8 +162,8 @@ def _rates(results: Results, size: Size) -> list[str]:
     return lines
 
 
-def _targets(results: Results) -> list[str]:
-    """What should be shown, and whether it is."""
+def _targets(results: Results, last_fifth: float | None) -> list[str]:
+    """What should be shown, and whether it is; with `last_fifth`, also whether the base was at its end."""
     first, best = results.first(), results.best()
     if first is None or best is None:
         return []
@@ -174,6 +179,18 @@ def _targets(results: Results) -> list[str]:
             english_change[0] <= ENGLISH,
         ),
     ]
+    rows += (
+        [
+            (
+                f"the base is flat: the last fifth of its training lowers Turkish by at most {FLAT:.1%}",
+                results.control,
+                f"{last_fifth:.1%}; {_changes(results.gain())} more by the same text as the arms",
+                last_fifth <= FLAT,
+            )
+        ]
+        if last_fifth is not None
+        else []
+    )
     lines = ["| target | arm | found | |", "|---|---|---:|---|"]
     lines += [
         f"| {what} | {arm.name} | {value} | {'met' if met else '**missed**'} |"

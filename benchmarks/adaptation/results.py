@@ -15,8 +15,9 @@ from .sizes import BaseName
 Result = dict[str, Any]
 Value = Callable[[Result], float]
 
-START, ENGLISH = 1.10, 0.01
-"""Targets: at most so much of the base before training; English at most so much worse than the control's."""
+START, ENGLISH, FLAT = 1.10, 0.01, 0.005
+"""Targets: at most so much of the base before training; English at most so much worse than the control's; the
+last fifth of the base's own training lowers Turkish by at most so much."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Results:
             for result in self.found[arm]
             if result["seed"] in of_control
         ]
+        return statistics.fmean(changes), changes
+
+    def gain(self) -> tuple[float, list[float]]:
+        """What the control's training changes about the base: the mean over seeds, and each."""
+        changes = [end(result) / at(0)(result) - 1 for result in self.found[self.control]]
         return statistics.fmean(changes), changes
 
     def curve(self, arm: Arm) -> list[tuple[float, float]]:

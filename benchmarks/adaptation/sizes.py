@@ -86,7 +86,8 @@ class Size:
     """Steps at which held-out Turkish is measured on the way."""
     distilled_tokens: int
     distilled_depth: float
-    """Share of the layers after which hidden states are compared; three layers have no deep third."""
+    """Share of the layers after which hidden states are compared in arms that are `deep`; the others take the
+    recipe's."""
     aligned_steps: int
     aligned_tokens: int
     """Tokens of an alignment step."""

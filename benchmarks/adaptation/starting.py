@@ -51,19 +51,13 @@ def start(arm: Arm, seed: int, bench: Bench) -> tuple[Any, NewRows | None, float
     if arm.init is None:
         return load_base_model(bench.base), None, 0.0
     size, vocabulary = bench.size, bench.vocabulary
+    distillation = Distillation(
+        tokens=size.distilled_tokens, replay_share=size.replay_share, batch_tokens=1024, save_minutes=60
+    )
+    if arm.deep:
+        distillation = distillation.model_copy(update={"depth": size.distilled_depth})
     settings = Extension(
-        init=arm.init,
-        output=arm.output,
-        seed=seed,
-        gradient_tokens=0,
-        distillation=Distillation(
-            start="edges",
-            depth=size.distilled_depth,
-            tokens=size.distilled_tokens,
-            replay_share=size.replay_share,
-            batch_tokens=1024,
-            save_minutes=60,
-        ),
+        init=arm.init, output=arm.output, seed=seed, gradient_tokens=0, distillation=distillation
     )
     with TemporaryDirectory() as scratch:
         extended = extend_model(
