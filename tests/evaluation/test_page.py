@@ -146,6 +146,16 @@ def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents
         assert page.count("<section id=") == page.count('<a href="#') == 13, key
 
 
+def test_without_held_out_text_no_plot_is_left_without_a_place():
+    """One that has none would keep the browser from drawing any."""
+    figures = complete()
+    del figures["tokens"]
+    figures["texts"]["held_out"] = {}
+    places = re.findall(r'id="plot-([a-z-]+)"', render(figures))
+    assert set(plots(figures)) == set(places) and "forgetting" in places
+    assert "growth" not in places and not [name for name in places if name.startswith("trade-")]
+
+
 def test_each_criterion_says_what_was_measured_or_why_it_was_not():
     figures = complete()
     page = plain(render(figures))

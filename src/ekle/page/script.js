@@ -43,7 +43,7 @@
   const draw = () => {
     for (const [name, plot] of Object.entries(plots)) {
       const place = document.getElementById(`plot-${name}`);
-      if (place.offsetWidth) Plotly.react(place, plot.data.map(paintTrace), paintLayout(plot.layout), config);
+      if (place?.offsetWidth) Plotly.react(place, plot.data.map(paintTrace), paintLayout(plot.layout), config);
     }
   };
 

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ekle.evaluation.names import TOGETHER
-from ekle.evaluation.page.tables import colours, cuts_by, other_texts, peers, task_groups, task_score
+from ekle.evaluation.page.tables import (
+    colours,
+    cuts_by,
+    other_texts,
+    peers,
+    sections,
+    task_groups,
+    task_score,
+)
 from ekle.evaluation.page.training_plots import training
 from ekle.page.plots import Plot, figure, trade_plots
 
@@ -12,21 +20,33 @@ _ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and leg
 
 
 def plots(figures: dict[str, Any]) -> dict[str, Plot]:
-    """Every plot that `figures` (the content of report.json) has data for, by the name of its place."""
+    """Every plot that `figures` (the content of report.json) has data for, by the name of its place.
+
+    A section that the page leaves out has no place for its plots, so they are left out, too.
+    """
     held_out = list(figures["texts"].get("held_out", {}))
     held_out += [TOGETHER] if len(held_out) > 1 else []
-    drawn = {
-        "words": words(figures),
-        "growth": growth(figures),
-        "peers": savings(figures),
-        "kinds": kinds(figures),
-        "likelihood": likelihood(figures, held_out),
-        "tasks": tasks(figures),
-        "forgetting": likelihood(figures, other_texts(figures)),
-        **training(figures),
-        **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
+    drawn: dict[str, dict[str, Plot | None]] = {
+        "tokens": {
+            "words": words(figures),
+            "growth": growth(figures),
+            **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
+        },
+        "peers": {"peers": savings(figures)},
+        "morphology": {"kinds": kinds(figures)},
+        "likelihood": {"likelihood": likelihood(figures, held_out)},
+        "tasks": {"tasks": tasks(figures)},
+        "training": training(figures),
+        "forgetting": {"forgetting": likelihood(figures, other_texts(figures))},
     }
-    return {name: plot for name, plot in drawn.items() if plot is not None}
+    there = {name for name, _ in sections(figures)}
+    return {
+        name: plot
+        for section, members in drawn.items()
+        if section in there
+        for name, plot in members.items()
+        if plot is not None
+    }
 
 
 def words(figures: dict[str, Any]) -> Plot | None:
