@@ -1,5 +1,6 @@
 """The sentences say what the figures say, good or bad, and nothing that was not measured."""
 
+from ekle.evaluation.criteria import criteria
 from ekle.evaluation.verdict import verdict
 from ekle.page.wording import amount, listed, percent, signed, size, span
 
@@ -13,7 +14,10 @@ def figures(saved=0.34, change=None, base_parameters=4_000_000_000):
         "saved": {"value": saved, "low": saved - 0.01, "high": saved + 0.01},
         "floor": {"saved": 0.518},
     }
-    found = {"tokens": {"together": whole, "by_text": {"wiki": whole}}}
+    found = {
+        "texts": {"held_out": {"wiki": {}}, "other": {"en": {}}},
+        "tokens": {"together": whole, "by_text": {"wiki": whole}},
+    }
     if change is not None:
         found |= {
             "models": {"base": {"parameters": base_parameters, "row_parameters": 1_000_000}},
@@ -70,6 +74,16 @@ def test_forgetting_is_bad_news():
     found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
     assert "Other text costs the trained model more bits than the base: en 5.0 %." in said(found)
     assert "bad" in kinds(found)
+
+
+def test_other_text_that_shares_its_name_with_held_out_text_is_told_and_judged_by_itself():
+    found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
+    found["texts"] = {"held_out": {"wiki": {}}, "other": {"wiki": {}}}
+    lost, won = ({"value": one, "low": one - 0.01, "high": one + 0.01} for one in (0.3, -0.1))
+    found["likelihood"]["trained"] |= {"wiki": {"change": won}, "other: wiki": {"change": lost}}
+    assert "more bits than the base: wiki 30.0 %." in said(found)
+    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
+    assert row["value"] == lost and not row["met"]
 
 
 def test_changed_lines_are_named_and_none_is_said_to_be_none():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ekle.evaluation.history import Log, curve
-from ekle.evaluation.names import TOGETHER, last_of_ours
+from ekle.evaluation.names import TOGETHER, last_of_ours, other_names
 from ekle.page.wording import amount, counted, percent
 
 Figures = Mapping[str, Any]
@@ -245,13 +245,9 @@ def _language(figures: Figures) -> Iterator[Criterion]:
 def _knowledge(figures: Figures) -> Iterator[Criterion]:
     likelihood = figures.get("likelihood", {})
     last = last_of_ours(likelihood)
-    others = figures.get("texts", {}).get("other", {})
+    own = likelihood[last] if last else {}
     changes = {
-        name: part["change"]
-        for name, part in (likelihood[last] if last else {}).items()
-        if "change" in part
-        and name.removeprefix("other: ") in others
-        and name not in figures["texts"]["held_out"]
+        name: own[key]["change"] for name, key in other_names(figures).items() if "change" in own.get(key, {})
     }
     worst = max(changes, key=lambda name: changes[name]["value"], default=None)
     yield Criterion(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import Corpus, read_documents
+from ekle.evaluation.names import other_name
 from ekle.text.read import documents as read_source
 
 
@@ -18,10 +19,8 @@ class Texts:
 
     @property
     def all(self) -> dict[str, list[str]]:
-        """Both kinds; a name that stands in both is told apart by "other: "."""
-        return self.held_out | {
-            (f"other: {name}" if name in self.held_out else name): text for name, text in self.other.items()
-        }
+        """Both kinds, each by a name of its own; see `names.other_name`."""
+        return self.held_out | {other_name(name, self.held_out): text for name, text in self.other.items()}
 
 
 def corpus_texts(corpus: Corpus) -> Texts:

@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from ekle.evaluation.confidence import clear
-from ekle.evaluation.names import OURS, TOGETHER
+from ekle.evaluation.names import OURS, TOGETHER, other_names
 from ekle.page.wording import SPACE, amount, listed, percent, size, span
 
 TOY_PARAMETERS = 50_000_000
@@ -145,7 +145,9 @@ def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
     if last is None:
         return []
     own = figures["likelihood"][last]
-    changes = {name: own[name]["change"] for name in figures.get("drift", {}) if name in own}
+    changes = {
+        name: own[key]["change"] for name, key in other_names(figures).items() if "change" in own.get(key, {})
+    }
     worse = [
         f"{name} {percent(item['value'])}"
         for name, item in changes.items()
@@ -155,7 +157,7 @@ def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
         text = f"Other text costs the {last} model more bits than the base: {listed(worse)}."
         return [Sentence("bad", text)]
     if changes and all("low" in item for item in changes.values()):
-        text = f"For {listed(list(changes))} the {last} model does not clearly need more bits than the base."
+        text = f"Other text does not clearly cost the {last} model more bits than the base: {listed([*changes])}."
         return [Sentence("good", text)]
     return []
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ekle.evaluation.names import TOGETHER
+from ekle.evaluation.names import TOGETHER, other_names
 from ekle.evaluation.page.tables import (
     colours,
     cuts_by,
-    other_texts,
     peers,
     sections,
     task_groups,
@@ -37,7 +36,7 @@ def plots(figures: dict[str, Any]) -> dict[str, Plot]:
         "likelihood": {"likelihood": likelihood(figures, held_out)},
         "tasks": {"tasks": tasks(figures)},
         "training": training(figures),
-        "forgetting": {"forgetting": likelihood(figures, other_texts(figures))},
+        "forgetting": {"forgetting": likelihood(figures, list(other_names(figures).values()))},
     }
     there = {name for name, _ in sections(figures)}
     return {

@@ -127,12 +127,6 @@ def task_score(task: Mapping[str, Any]) -> str:
     return next(score for score in ("accuracy_bytes", "accuracy", "f1", "exact_match") if score in own)
 
 
-def other_texts(figures: Figures) -> list[str]:
-    """What the models' figures call the texts in other languages and the code."""
-    held_out, other = figures["texts"].get("held_out", {}), figures["texts"].get("other", {})
-    return [f"other: {name}" if name in held_out else name for name in other]
-
-
 def colours(figures: Figures) -> dict[str, str]:
     """The colour of each model and tokenizer, the same in every plot and table."""
     measured = [name for key in _BY_NAME for name in figures.get(key, {})]

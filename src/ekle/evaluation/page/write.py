@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ekle.evaluation.names import other_names
 from ekle.evaluation.page import tables
 from ekle.evaluation.page.plots import plots
 from ekle.evaluation.verdict import is_toy
@@ -32,12 +33,12 @@ def render(figures: dict[str, Any]) -> str:
         sections=tables.sections(figures),
         peers=tables.peers(figures),
         roots_by=tables.cuts_by(figures, "root_uncut")[0],
+        other_names=other_names(figures),
         cuts_by=tables.cuts_by(figures, "no_wrong_cut")[0],
         roots_whole=tables.roots_whole(figures),
         kinds_by=tables.cuts_by(figures, "tokens")[0],
         most_overlapping=tables.most_overlapping(figures),
         task_groups=tables.task_groups(figures),
-        other_texts=tables.other_texts(figures),
         instruments=overview(figures.get("training", {}).get("extended", [])),
         colours=tables.colours(figures),
         why=tables.why,
