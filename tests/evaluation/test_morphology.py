@@ -33,6 +33,10 @@ def test_each_file_of_gold_gets_what_it_can_say(gold: Evaluation) -> None:
         "text.gold": ("rooted", 1),
     }
     assert set(found["bank.conllu"]["by_tokenizer"]["base"]) == {"root_uncut"}
+    assert set(found["text.gold"]["by_tokenizer"]["extended"]) == {"root_uncut", "root_uncut_difference"}
+    by = found["words.tsv"]["by_tokenizer"]
+    assert by["extended"]["root_uncut_difference"] == {"value": 0}  # too few words for an interval
+    assert "root_uncut_difference" not in by["base"]
     own = found["words.tsv"]["by_tokenizer"]["extended"]
     # evler: ' ev' 'ler'; evde: ' ev' 'd' 'e', whose second cut is wrong.
     assert own["no_wrong_cut"]["value"] == 1 / 2
@@ -41,6 +45,20 @@ def test_each_file_of_gold_gets_what_it_can_say(gold: Evaluation) -> None:
     assert own["f1"]["value"] == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
     kinds = {kind: share["value"] for kind, share in own["tokens"].items()}
     assert kinds == pytest.approx({"whole": 0, "morphemes": 3 / 5, "chains": 0, "neither": 2 / 5})
+
+
+def test_whole_roots_are_compared_word_by_word(tmp_path: Path) -> None:
+    """Two shares whose intervals overlap widely are told apart where no word gets worse."""
+    nouns = ["ev"] * 40 + ["at"] * 9
+    (tmp_path / "words.tsv").write_text("".join(f"{noun}ler\t{noun} ler\n" for noun in nouns), "utf-8")
+    settings = Evaluation(gold=[str(tmp_path / "words.tsv")], resamples=200)
+    before = byte_level("e v", "Ġ ev")
+    after = byte_level("e v", "Ġ ev", "a t", "Ġ at")
+    found = measure_morphology({"base": before, "extended": after}, {}, settings)["gold"]["words.tsv"]
+    base, extended = (found["by_tokenizer"][name] for name in ("base", "extended"))
+    assert base["root_uncut"]["value"] == pytest.approx(40 / 49)
+    change = extended["root_uncut_difference"]
+    assert change["value"] == pytest.approx(9 / 49) and 0 < change["low"] < change["high"] < 0.35
 
 
 def test_words_without_a_reading_are_counted_and_left_out(gold: Evaluation) -> None:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.measure import new_ids
 from ekle.bpe.spans import is_byte_level
-from ekle.evaluation.confidence import clustered
+from ekle.evaluation.confidence import clustered, ratio
 from ekle.evaluation.morphemes import Cuts, count_cuts, roots_uncut
 from ekle.evaluation.texts import draw
 from ekle.evaluation.turkish_words import measure_harmony, measure_words, read_words, words_of
@@ -41,8 +41,10 @@ def measure_morphology(
         `gold` by file: `kind` (segmented or rooted), `words` and `by_tokenizer`: `root_uncut`, and for
         segmented words `no_wrong_cut`, `precision`, `recall`, `f1` and `tokens` (the shares `whole`,
         `morphemes`, `chains` and `neither`). `lexicon`: the same over the running words of the held-out
-        text that have a reading, and `words_without_reading`. `new_tokens`: see
-        `turkish_words.measure_harmony`; a draw of them. `held_out`: see `turkish_words.measure_words`.
+        text that have a reading, and `words_without_reading`. All tokenizers but the first have
+        `root_uncut_difference`, how much higher the share is than the first's, drawn over the same words.
+        `new_tokens`: see `turkish_words.measure_harmony`; a draw of them. `held_out`: see
+        `turkish_words.measure_words`.
         Tokenizers that do not spell bytes are left out; a share of nothing is absent.
     """
     spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
@@ -75,16 +77,21 @@ def _gold(
 ) -> dict[str, Any]:
     rooted = [word for word in words if isinstance(word, RootedWord)]
     segmented = [word for word in words if isinstance(word, SegmentedWord)]
+    if segmented:
+        cuts = {name: count_cuts(tokenizer, segmented) for name, tokenizer in tokenizers.items()}
+        return {"kind": "segmented", "words": len(words), "by_tokenizer": _compared(cuts, settings)}
     by_tokenizer: dict[str, Any] = {}
+    first: Any = None
     for name, tokenizer in tokenizers.items():
-        if segmented:
-            by_tokenizer[name] = shares_of(count_cuts(tokenizer, segmented), settings)
+        uncut = roots_uncut(tokenizer, rooted).astype(np.int64)
+        every = np.ones(len(uncut))
+        by_tokenizer[name] = {"root_uncut": clustered(uncut, every, settings.resamples, settings.seed)}
+        if first is None:
+            first = uncut
         else:
-            uncut = roots_uncut(tokenizer, rooted)
-            share = clustered(uncut, np.ones(len(uncut)), settings.resamples, settings.seed)
-            by_tokenizer[name] = {"root_uncut": share}
-    kind = "segmented" if segmented else "rooted"
-    return {"kind": kind, "words": len(words), "by_tokenizer": by_tokenizer}
+            apart = ratio(uncut - first, every, settings.resamples, settings.seed)
+            by_tokenizer[name]["root_uncut_difference"] = apart
+    return {"kind": "rooted", "words": len(words), "by_tokenizer": by_tokenizer}
 
 
 def _lexicon(
@@ -98,10 +105,26 @@ def _lexicon(
     known = sum(map(len, groups))
     figures: dict[str, Any] = {"words": known, "words_without_reading": running.total() - known}
     if known:
-        figures["by_tokenizer"] = {
-            name: shares_of(count_cuts(tokenizer, list(read.values())).grouped(groups), settings)
+        cuts = {
+            name: count_cuts(tokenizer, list(read.values())).grouped(groups)
             for name, tokenizer in tokenizers.items()
         }
+        figures["by_tokenizer"] = _compared(cuts, settings)
+    return figures
+
+
+def _compared(cuts: Mapping[str, Cuts], settings: Evaluation) -> dict[str, Any]:
+    """The figures by tokenizer; whole roots are held against the first's, word by word."""
+    figures: dict[str, Any] = {}
+    first: Cuts | None = None
+    for name, own in cuts.items():
+        figures[name] = shares_of(own, settings)
+        if first is None:
+            first = own
+        elif own.inflected.sum():
+            figures[name]["root_uncut_difference"] = ratio(
+                own.uncut - first.uncut, own.inflected, settings.resamples, settings.seed
+            )
     return figures
 
 
