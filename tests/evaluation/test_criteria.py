@@ -102,6 +102,12 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
         assert "met" not in row and "value" not in row and row["why"]
 
 
+def test_a_log_that_lacks_a_figure_has_a_reason_for_each_criterion() -> None:
+    table = rows(figures(training={"extended": [{"step": 1}]}))
+    lacking = [row for row in table.values() if "met" not in row]
+    assert len(lacking) == 6 and all(row["why"] for row in lacking)
+
+
 @pytest.mark.parametrize(
     ("key", "entries"),
     [

@@ -1,5 +1,6 @@
 """The sentences say what the figures say, good or bad, and nothing that was not measured."""
 
+from ekle.evaluation.abilities import abilities
 from ekle.evaluation.criteria import criteria
 from ekle.evaluation.verdict import verdict
 from ekle.page.wording import amount, listed, percent, signed, size, span
@@ -47,6 +48,7 @@ def test_fewer_tokens_are_good_and_more_tokens_are_said_to_be_more():
     assert "between 33.0 and 35.0 % (95 % interval)" in said(figures())
     assert "Turkish text takes 2.0 % more tokens." in said(figures(saved=-0.02))
     assert "bad" in kinds(figures(saved=-0.02))
+    assert {"good", "bad"}.isdisjoint(kinds(figures(saved=0.005))), "the interval holds 0"
 
 
 def test_a_clear_loss_is_called_a_loss():
@@ -109,9 +111,10 @@ def test_the_headline_comes_first_and_once():
 
 
 def test_roots_are_told_by_gold_and_by_the_lexicon_where_there_is_none():
-    def roots(before, now):
-        found = {"base": {"root_uncut": {"value": before}}, "extended": {"root_uncut": {"value": now}}}
-        return {"by_tokenizer": found}
+    def roots(before, now, spread=0.005):
+        change = {"value": now - before, "low": now - before - spread, "high": now - before + spread}
+        extended = {"root_uncut": {"value": now}, "root_uncut_difference": change}
+        return {"by_tokenizer": {"base": {"root_uncut": {"value": before}}, "extended": extended}}
 
     found = figures() | {"morphology": {"lexicon": roots(0.5, 0.8)}}
     assert "inside the root in 80.0 % of the inflected words that a lexicon knows; before it was 50" in said(
@@ -120,6 +123,18 @@ def test_roots_are_told_by_gold_and_by_the_lexicon_where_there_is_none():
     found["morphology"]["gold"] = {"boun": roots(0.44, 0.43)}
     assert "in 43.0 % of the inflected words of boun" in said(found)
     assert "bad" in kinds(found) and "lexicon" not in said(found)
+    found["morphology"]["gold"] = {"boun": roots(0.44, 0.43, spread=0.02)}
+    assert "bad" not in kinds(found) and "before it was 44.0 %, which is not told apart from that." in said(
+        found
+    )
+
+
+def test_a_lexicon_that_the_vocabulary_was_learned_with_is_named():
+    own = {"base": {"root_uncut": {"value": 0.4}}, "extended": {"root_uncut": {"value": 0.9}}}
+    found = figures() | {"morphology": {"lexicon": {"by_tokenizer": own}}}
+    for profile, told in (("portable", False), ("morphological", True)):
+        found["vocabulary"] = {"profile": profile}
+        assert ("learned with that lexicon too" in said(found)) == told
 
 
 def test_speed_is_told_with_its_doubt():
@@ -137,8 +152,66 @@ def test_speed_is_told_with_its_doubt():
 
 
 def test_criteria_that_are_missed_are_named():
-    rows = [{"name": "Memory", "met": True}, {"name": "Final loss", "met": False}, {"name": "Unattended"}]
+    rows = [
+        {"key": "memory", "name": "Memory", "met": True},
+        {"key": "final_loss", "name": "Final loss", "met": False},
+        {"key": "unattended", "name": "Unattended"},
+    ]
     assert "2 were measured, and 1 is met; not met: Final loss." in said(figures() | {"criteria": rows})
+    unsure = [row | {"certain": False} for row in rows]
+    assert (
+        "1 is met, 1 of them not certainly, as the interval reaches across the limit; "
+        "not met: Final loss (not certain)."
+    ) in said(figures() | {"criteria": unsure})
+
+
+def task(language, change, spread=0.01):
+    """A task whose score by bytes is what counts, and whose other score says the opposite."""
+    apart = {"value": change, "low": change - spread, "high": change + spread}
+    base = {"accuracy": {"value": 0.5}, "accuracy_bytes": {"value": 0.5}}
+    other = {"value": -change, "low": -change - spread, "high": -change + spread}
+    trained = base | {"accuracy_bytes_difference": apart, "accuracy_difference": other}
+    return {"language": language, "models": {"base": base, "trained": trained}}
+
+
+def test_tasks_that_are_lost_are_bad_news_and_knowledge_is_not_preserved():
+    found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
+    found["likelihood"]["trained"]["en"]["change"] = {"value": 0.001, "low": 0.0, "high": 0.002}
+    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
+    assert row["met"] and "would say more" in row["note"]
+    found["tasks"] = {"arc": task("en", -0.2), "copa": task("en", -0.02, 0.1), "xcopa": task("tr", 0.1)}
+    told = {sentence.kind: sentence.text for sentence in abilities(found)}
+    assert {kind: text.split(": ")[1].replace("\u00a0", " ") for kind, text in told.items()} == {
+        "bad": "arc (English) −20.0 points.",
+        "good": "xcopa (Turkish) +10.0 points.",
+        "plain": "copa (English) −2.0 points.",
+    }
+    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
+    assert not row["met"] and row["certain"] and "arc −20.0" in row["note"] and "copa" not in row["note"]
+    del found["tasks"]["arc"]
+    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
+    assert row["met"] and "in no English task clearly worse" in row["note"]
+
+
+def test_translation_is_judged_by_its_paired_difference():
+    lost, untold = ({"value": -5.0, "low": -5.0 - wide, "high": -5.0 + wide} for wide in (1, 9))
+    found = {"translation": {"base": {}, "trained": {"tr-en": {"chrf_change": lost}}}}
+    found["translation"]["trained"]["en-tr"] = {"chrf_change": untold}
+    worse, same = abilities(found)
+    assert worse.kind == "bad" and "by chrF: Turkish to English −5.0" in worse.text
+    assert same.kind == "plain" and "English to Turkish" in same.text
+
+
+def test_text_that_misses_the_targets_is_told_with_its_doubt():
+    def generated(low, high):
+        words = {"accepted": {"value": 0.8, "low": low, "high": high}, "harmony": {"value": 0.99}}
+        return {"generated": {"trained": {"words": words}, "held_out": {"words": words}}}
+
+    for low, high, kind in ((0.7, 0.85, "bad"), (0.7, 0.95, "plain")):
+        found = generated(low, high)
+        (sentence,) = abilities(found | {"criteria": criteria(found)})
+        assert sentence.kind == kind and "accepts 80.0\u00a0% of its words (asked: > 90 %)" in sentence.text
+        assert "harmony" not in sentence.text
 
 
 def test_text_that_was_learned_from_is_told_and_copies_are_bad_news():

@@ -6,46 +6,21 @@ same side. What was not measured has no value and is neither met nor missed; `wh
 
 import statistics
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from ekle.evaluation.criterion import Criterion, row_of
 from ekle.evaluation.history import Log, curve
-from ekle.evaluation.names import TOGETHER, last_of_ours, other_names
+from ekle.evaluation.names import TOGETHER
+from ekle.evaluation.quality import knowledge, language
 from ekle.page.wording import amount, counted, percent
 
 Figures = Mapping[str, Any]
 
-_IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
-"""Keys of the rows whose value is a number in the unit of the definition; all others are shares."""
-
 _SAVED = (0.5, 0.7)
 _STEPS, _HOURS = 2_000, 12
-_SETTLED, _LOST = 0.01, 0.01  # relative changes of bits per byte
-_REPEATED = 0.05
+_SETTLED = 0.01  # relative change of bits per byte
 _EVALUATIONS = 5  # fewer on the way do not show whether a curve is flat
 _SPREAD = 100.0
-
-
-class Criterion(NamedTuple):
-    """One line of the table."""
-
-    key: str
-    group: str
-    """technical, quality or performance."""
-    name: str
-    target: str
-    """As the guide states it."""
-    definition: str
-    """What is measured for it here."""
-    value: Any = None
-    """A number, or an object with `value` and, where known, `low` and `high`."""
-    above: float | None = None
-    """The value must be greater than this."""
-    below: float | None = None
-    """The value must be smaller than this."""
-    also: bool = True
-    """What else must hold."""
-    note: str = ""
-    why: str = ""
 
 
 def criteria(figures: Figures) -> list[dict[str, Any]]:
@@ -56,28 +31,8 @@ def criteria(figures: Figures) -> list[dict[str, Any]]:
         measured `value`, `met` and, where there is an interval, `certain`; otherwise `why`; perhaps a `note`.
     """
     return [
-        _row(one) for part in (_tokens, _training, _language, _knowledge, _inference) for one in part(figures)
+        row_of(one) for part in (_tokens, _training, language, knowledge, _inference) for one in part(figures)
     ]
-
-
-def _row(one: Criterion) -> dict[str, Any]:
-    row: dict[str, Any] = {key: getattr(one, key) for key in ("key", "group", "name", "target", "definition")}
-    row["unit"] = "number" if one.key in _IN_UNITS else "share"
-    if one.value is None:
-        row["why"] = one.why
-    else:
-        value = one.value if isinstance(one.value, dict) else {"value": float(one.value)}
-        sides = {
-            key: one.also and _passes(value[key], one) for key in ("value", "low", "high") if key in value
-        }
-        row |= {"value": value, "met": sides["value"]}
-        if "low" in sides:
-            row["certain"] = sides["low"] == sides["high"]
-    return row | ({"note": one.note} if one.note else {})
-
-
-def _passes(value: float, one: Criterion) -> bool:
-    return (one.above is None or value > one.above) and (one.below is None or value < one.below)
 
 
 def _tokens(figures: Figures) -> Iterator[Criterion]:
@@ -131,7 +86,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
             "nats a token of the text trained on, last line of the log",
             losses[-1] if losses else None,
             below=limit,
-            why=why,
+            why=why or "the training log holds no loss a token",
             note="a loss a token grows with the length of tokens and does not compare across vocabularies; "
             "bits per byte do",
         )
@@ -164,7 +119,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         max(max(norms) / middle, middle / max(min(norms), 1e-30)) if middle else None,
         below=_SPREAD,
         also=not skipped,
-        why=why,
+        why=why or "the training log holds no norm of the gradient",
         note=f"{counted(skipped, 'step')} skipped" if skipped else "",
     )
     _, seconds = curve(log, "seconds")
@@ -176,7 +131,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         "hours of training, over all attempts",
         seconds[-1] / 3600 if seconds else None,
         below=_HOURS,
-        why=why,
+        why=why or "the training log holds no time",
     )
     yield Criterion(
         "unattended",
@@ -185,82 +140,6 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         "yes",
         "not measured",
         why="a log cannot know who started a run again",
-    )
-
-
-def _language(figures: Figures) -> Iterator[Criterion]:
-    generated = figures.get("generated", {})
-    last = last_of_ours(generated)
-    own = generated[last] if last else {}
-    human = generated.get("held_out", {})
-    why = "" if last else "no text was generated (evaluation.prompts, evaluation.samples)"
-    for key, name, measured, limit, definition in (
-        (
-            "accepted",
-            "Morphological accuracy",
-            "morphology",
-            0.9,
-            "words that the model generates and the analyser accepts",
-        ),
-        (
-            "harmony",
-            "Vowel harmony",
-            "harmony",
-            0.95,
-            "of these words, and those that vowels in harmony would make one, the share that obeys harmony",
-        ),
-    ):
-        people = human.get("words", {}).get(key)
-        yield Criterion(
-            measured,
-            "quality",
-            name,
-            f"> {limit:.0%}".replace("%", " %"),
-            definition,
-            own.get("words", {}).get(key),
-            above=limit,
-            why=why or "the model generated no such word",
-            note=f"text that people wrote: {percent(people['value'])}" if people else "",
-        )
-    both = "repeated" in own and "repeated" in human
-    spare = own["repeated"]["value"] - human["repeated"]["value"] if both else None
-    yield Criterion(
-        "coherence",
-        "quality",
-        "Coherent generation",
-        "coherent",
-        "samples that are told to be Turkish, more than 95 %; and of their runs of four words at most "
-        f"{100 * _REPEATED:g} points more repeated than in text that people wrote",
-        own.get("turkish") if spare is not None else None,
-        above=0.95,
-        also=spare is not None and spare <= _REPEATED,
-        why=why or "the samples are too short to tell",
-        note=f"{percent(own['repeated']['value'])} of the runs are repeated, in text that people wrote "
-        f"{percent(human['repeated']['value'])}; signs of coherence, not coherence itself"
-        if spare is not None
-        else "",
-    )
-
-
-def _knowledge(figures: Figures) -> Iterator[Criterion]:
-    likelihood = figures.get("likelihood", {})
-    last = last_of_ours(likelihood)
-    own = likelihood[last] if last else {}
-    changes = {
-        name: own[key]["change"] for name, key in other_names(figures).items() if "change" in own.get(key, {})
-    }
-    worst = max(changes, key=lambda name: changes[name]["value"], default=None)
-    yield Criterion(
-        "knowledge",
-        "quality",
-        "Knowledge of the base preserved",
-        "preserved",
-        f"the text in another language, or code, that loses most: less than {percent(_LOST)} more bits per "
-        "byte than the base needs",
-        changes[worst] if worst else None,
-        below=_LOST,
-        why="no text in other languages was read by a model and its base",
-        note=f"{worst}; tasks say more than likelihood" if worst else "",
     )
 
 

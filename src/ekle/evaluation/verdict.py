@@ -1,9 +1,11 @@
 """What the figures mean, in plain sentences; the report opens with them."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from ekle.evaluation.abilities import abilities
 from ekle.evaluation.confidence import clear
 from ekle.evaluation.names import OURS, TOGETHER, other_names
+from ekle.evaluation.sentences import Sentence, news
 from ekle.page.wording import SPACE, amount, listed, percent, size, span
 
 TOY_PARAMETERS = 50_000_000
@@ -11,15 +13,6 @@ TOY_PARAMETERS = 50_000_000
 
 _COPIED = 0.01
 """Share of documents that mostly stand in the learned text from which the figures are in doubt."""
-
-Kind = Literal["headline", "good", "bad", "plain", "note"]
-
-
-class Sentence(NamedTuple):
-    """A sentence of the verdict; `kind` says whether it is good news."""
-
-    kind: Kind
-    text: str
 
 
 def verdict(figures: dict[str, Any]) -> list[Sentence]:
@@ -30,6 +23,7 @@ def verdict(figures: dict[str, Any]) -> list[Sentence]:
         *_likelihood(figures),
         *_drift(figures),
         *_forgetting(figures),
+        *abilities(figures),
         *_inference(figures),
         *_criteria(figures),
         *_untouched(figures),
@@ -60,7 +54,7 @@ def _tokens(figures: dict[str, Any]) -> list[Sentence]:
     return [
         Sentence("headline", f"Turkish text takes {percent(abs(value))} {direction} tokens."),
         Sentence(
-            "good" if value > 0 else "bad",
+            news(whole["saved"]),
             f"A word takes {whole['extended']['tokens_per_word']:.2f} tokens instead of "
             f"{whole['base']['tokens_per_word']:.2f}, on {size(whole['bytes'])} of held-out text "
             f"{where}.{spread}",
@@ -81,9 +75,12 @@ def _morphology(figures: dict[str, Any]) -> list[Sentence]:
         own = part.get("by_tokenizer", {})
         if "root_uncut" in own.get("base", {}) and "root_uncut" in own.get("extended", {}):
             now, before = (own[name]["root_uncut"]["value"] for name in ("extended", "base"))
+            change = own["extended"].get("root_uncut_difference", {})
             text = f"No token ends inside the root in {percent(now)} of the inflected words {where}"
-            kind: Kind = "good" if now > before else "bad" if now < before else "plain"
-            return [Sentence(kind, f"{text}; before it was {percent(before)}.")]
+            doubt = "" if clear(change) or now == before else ", which is not told apart from that"
+            own_lexicon = figures.get("vocabulary", {}).get("profile") == "morphological" and not by
+            caveat = " The vocabulary was learned with that lexicon too." if own_lexicon else ""
+            return [Sentence(news(change), f"{text}; before it was {percent(before)}{doubt}.{caveat}")]
     return []
 
 
@@ -109,17 +106,10 @@ def _likelihood(figures: dict[str, Any]) -> list[Sentence]:
         text = f"For Turkish the {last} model needs {fewer}, on too little text to be sure of it: {numbers}."
         return [Sentence("plain", f"{text}{start}")]
     if not clear(change):
-        return [
-            Sentence(
-                "plain",
-                f"On Turkish the {last} model cannot be told apart from the base: {numbers}.{start}",
-            )
-        ]
-    return [
-        Sentence(
-            "good" if better else "bad", f"For Turkish the {last} model needs {fewer}: {numbers}.{start}"
-        )
-    ]
+        text = f"On Turkish the {last} model cannot be told apart from the base: {numbers}.{start}"
+        return [Sentence("plain", text)]
+    text = f"For Turkish the {last} model needs {fewer}: {numbers}.{start}"
+    return [Sentence(news(change, less_is_better=True), text)]
 
 
 def _drift(figures: dict[str, Any]) -> list[Sentence]:
@@ -151,14 +141,14 @@ def _forgetting(figures: dict[str, Any]) -> list[Sentence]:
     worse = [
         f"{name} {percent(item['value'])}"
         for name, item in changes.items()
-        if clear(item) and item["value"] > 0
+        if news(item, less_is_better=True) == "bad"
     ]
     if worse:
         text = f"Other text costs the {last} model more bits than the base: {listed(worse)}."
         return [Sentence("bad", text)]
     if changes and all("low" in item for item in changes.values()):
-        text = f"Other text does not clearly cost the {last} model more bits than the base: {listed([*changes])}."
-        return [Sentence("good", text)]
+        text = f"Other text does not clearly cost the {last} model more bits than the base"
+        return [Sentence("good", f"{text}: {listed(list(changes))}.")]
     return []
 
 
@@ -172,18 +162,24 @@ def _inference(figures: dict[str, Any]) -> list[Sentence]:
     told = "as fast, as far as can be told," if not clear(gain) else f"{percent(abs(gain['value']))} "
     told += "" if not clear(gain) else "faster" if gain["value"] > 0 else "slower"
     memory = f"{percent(abs(cache))} {'less' if cache >= 0 else 'more'} memory for keys and values"
-    kind: Kind = "good" if clear(gain) and gain["value"] > 0 else "bad" if clear(gain) else "plain"
-    return [Sentence(kind, f"The {name} model writes the same text {told} with {memory}.")]
+    return [Sentence(news(gain), f"The {name} model writes the same text {told} with {memory}.")]
 
 
 def _criteria(figures: dict[str, Any]) -> list[Sentence]:
     rows = [row for row in figures.get("criteria", []) if "met" in row]
-    missed = [row["name"] for row in rows if not row["met"]]
     if not rows:
         return []
+    missed = [f"{row['name']}{'' if _sure(row) else ' (not certain)'}" for row in rows if not row["met"]]
     met = len(rows) - len(missed)
+    unsure = sum(row["met"] and not _sure(row) for row in rows)
     text = f"Of the guide's criteria {len(rows)} were measured, and {met} {'is' if met == 1 else 'are'} met"
+    text += f", {unsure} of them not certainly, as the interval reaches across the limit" if unsure else ""
     return [Sentence("plain", f"{text}{'; not met: ' + listed(missed) if missed else ''}.")]
+
+
+def _sure(row: dict[str, Any]) -> bool:
+    """Whether all of the interval, where there is one, is on the side of the value."""
+    return bool(row.get("certain", True))
 
 
 def _overlap(figures: dict[str, Any]) -> list[Sentence]:

@@ -1,5 +1,6 @@
 """Figures as people read them; the same in the terminal, on the page and in the verdict."""
 
+LANGUAGES = {"tr": "Turkish", "en": "English"}
 SPACE = "\u00a0"  # a figure and its unit stay on one line
 
 
@@ -16,6 +17,11 @@ def percent(share: float, digits: int | None = None) -> str:
 def signed(share: float) -> str:
     """0.02 as "+2.0 %"."""
     return f"+{percent(share)}" if share > 0 else percent(share)
+
+
+def points(share: float) -> str:
+    """A difference of two shares or scores, 0.021 as "+2.1 points"."""
+    return f"{100 * share:+.1f}{SPACE}points".replace("-", "−")
 
 
 def span(figure: dict[str, float]) -> str:

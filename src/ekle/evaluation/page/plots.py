@@ -10,9 +10,9 @@ from ekle.evaluation.page.tables import (
     peers,
     sections,
     task_groups,
-    task_score,
 )
 from ekle.evaluation.page.training_plots import training
+from ekle.evaluation.tasks.compare import main_score
 from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and legend around all of them
@@ -148,7 +148,7 @@ def tasks(figures: dict[str, Any]) -> Plot | None:
     if not asked:
         return None
     models = next(iter(asked.values()))["models"]
-    values = {model: [part["models"][model][task_score(part)] for part in asked.values()] for model in models}
+    values = {model: [part["models"][model][main_score(part)] for part in asked.values()] for model in models}
     dots = _dots(figures, list(asked), values, "%{x:.1%}")
     chances = {name: part["chance"] for name, part in asked.items() if "chance" in part}
     guessing = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ekle.evaluation.names import OURS, TOGETHER
+from ekle.evaluation.names import OURS, TOGETHER, other_names
 from ekle.page.wording import SPACE, counted
 
 Figures = Mapping[str, Any]
@@ -99,6 +99,12 @@ def most_overlapping(figures: Figures) -> str | None:
     return max(shares, key=lambda name: float(shares[name]["value"]), default=None)
 
 
+def asked_of_models(figures: Figures) -> dict[str, Any]:
+    """What stands in `overlap` and is no text: questions of tasks, and sentences to translate."""
+    texts = {*figures["texts"].get("held_out", {}), *other_names(figures).values()}
+    return {name: part for name, part in figures.get("overlap", {}).items() if name not in texts}
+
+
 def roots_whole(figures: Figures) -> dict[str, dict[str, Any]]:
     """Share of inflected words whose root is whole, by tokenizer and by what marks the root."""
     morphology = figures.get("morphology", {})
@@ -119,12 +125,6 @@ def task_groups(figures: Figures) -> list[tuple[str, list[tuple[str, Any]]]]:
         (language, [item for item in tasks.items() if item[1]["language"] == language])
         for language in languages
     ]
-
-
-def task_score(task: Mapping[str, Any]) -> str:
-    """The score of a task that is drawn: a byte where choices have lengths, F1 where answers are written."""
-    own = next(iter(task["models"].values()))
-    return next(score for score in ("accuracy_bytes", "accuracy", "f1", "exact_match") if score in own)
 
 
 def colours(figures: Figures) -> dict[str, str]:

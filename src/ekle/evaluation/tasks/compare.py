@@ -11,6 +11,21 @@ from ekle.recipe.evaluation import Evaluation
 
 METRICS = ("accuracy", "accuracy_bytes", "exact_match", "f1")
 
+_MAIN = ("accuracy_bytes", "accuracy", "f1", "exact_match")
+
+
+def main_score(task: Mapping[str, Any]) -> str:
+    """The score that a task of report.json is judged by: a byte where choices have lengths, F1 where answers
+    are written."""
+    own = next(iter(task["models"].values()))
+    return next(score for score in _MAIN if score in own)
+
+
+def main_difference(task: Mapping[str, Any], model: str | None) -> dict[str, float] | None:
+    """How much higher `model` scores than the first model; None for the first, or where it was not asked."""
+    found: dict[str, float] | None = task["models"].get(model, {}).get(f"{main_score(task)}_difference")
+    return found
+
 
 def compare_tasks(
     tasks: Sequence[Task], scores: Mapping[str, Mapping[str, Mapping[str, Any]]], settings: Evaluation
