@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from ekle.recipe import Recipe
+from ekle.release.card import Origin, model_card
 from ekle.release.measured import measured
 
 
@@ -20,8 +22,20 @@ FIGURES: dict[str, Any] = {
         "held_out": {"words": {"accepted": share(0.95)}},
     },
     "translation": {
-        name: {"tr-en": {"pairs": 100, "bleu": share(score), "chrf": share(2 * score)}}
-        for name, score in (("base", 20.0), ("trained", 22.0))
+        name: {"tr-en": {"pairs": 100, "bleu": share(score), "chrf": share(2 * score)} | change}
+        for name, score, change in (("base", 20.0, {}), ("trained", 22.0, {"chrf_change": share(4.0)}))
+    },
+    "drift": {"en": {"lines": 2_000, "share": share(0.02)}},
+    "tasks": {
+        "arc": {
+            "language": "en",
+            "examples": 80,
+            "chance": 0.25,
+            "models": {
+                "base": {"accuracy": share(0.6)},
+                "trained": {"accuracy": share(0.4), "accuracy_difference": share(-0.2)},
+            },
+        }
     },
     "inference": {
         "generation": {"gain": share(0.25)},
@@ -44,7 +58,11 @@ def test_every_figure_of_the_report_is_on_the_card() -> None:
         "whose root is not cut, by `boun`: 93.0 % (92.0 to 94.0 %), base 44.0 %",
         "divergence from the base on en, where no new token occurs: 0.0500 nats a token",
         "words it writes that an analyser accepts: 91.0 % (90.0 to 92.0 %); words of held-out text 95.0 %",
-        "translation tr-en, 100 sentences: BLEU 22.0 (base 20.0), chrF 44.0 (base 40.0)",
+        "translation tr-en, 100 sentences: BLEU 22.0 (base 20.0), "
+        "chrF 44.0 (base 40.0; +4.0 points (+4.0 to +4.0))",
+        "lines of en that are cut differently: 2.0 % (1.0 to 3.0 %) of 2,000",
+        "| arc (English), accuracy | 80 | 25.0 % | 60.0 % (59.0 to 61.0 %) | 40.0 % (39.0 to 41.0 %) | "
+        "−20.0 points (−21.0 to −19.0) |",
         "writing the same text, against the base: +25.0 %",
         "memory for keys and values of the same text: −34.0 %; weights: +2.0 %",
         "from 2.5 million characters in the cache",
@@ -54,6 +72,22 @@ def test_every_figure_of_the_report_is_on_the_card() -> None:
     ):
         assert said in text
     assert "Unattended" not in text
+
+
+def test_bits_per_byte_stand_with_their_intervals_and_what_changed() -> None:
+    figures = {
+        "likelihood": {
+            "base": {"en": {"bits_per_byte": share(1.0)}},
+            "trained": {"en": {"bits_per_byte": share(1.1), "change": share(0.1)}},
+        }
+    }
+    extension = {"first_new_id": 400, "rows": 420, "size": 20}
+    for found, row in (
+        (figures, "| en | 1.000 (0.990 to 1.010) | 1.100 (1.090 to 1.110) | +10.0 % (9.0 to 11.0 %) |"),
+        ({"likelihood": {"base": figures["likelihood"]["base"]}}, "| en | 1.000 (0.990 to 1.010) |\n"),
+    ):
+        card = model_card(Recipe(name="x"), extension, found, Origin("b", "qwen3", None))
+        assert row in card.replace("\u00a0", " ")
 
 
 def test_an_empty_report_says_nothing() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.files import read_json
+from ekle.page.wording import percent, signed, span
 from ekle.recipe import Recipe
 from ekle.release.measured import measured
 
@@ -82,7 +83,7 @@ def _tokens(figures: Mapping[str, Any]) -> str:
     table = ["| held-out text | tokens before | tokens now | saved |", "|---|---:|---:|---:|"]
     table += [
         f"| {name} | {row['base']['tokens']:,} | {row['extended']['tokens']:,} "
-        f"| {row['saved']['value']:.1%} |"
+        f"| {_with(percent(row['saved']['value']), span(row['saved']))} |"
         for name, row in sorted(by_text.items())
     ]
     return "\n".join(table)
@@ -94,9 +95,23 @@ def _bits_per_byte(figures: Mapping[str, Any]) -> str:
     models = [model for model in ("base", "extended", "trained") if measured.get(model)]
     if not models:
         return ""
+    last = models[-1] if len(models) > 1 else None
     texts = [name for name in measured[models[0]] if all(name in measured[model] for model in models)]
-    table = [f"| bits per byte (lower is better) | {' | '.join(models)} |", "|---|" + "---:|" * len(models)]
+    titles = ["bits per byte (lower is better)", *models, *([f"{last} against base"] if last else [])]
+    table = [f"| {' | '.join(titles)} |", "|---|" + "---:|" * (len(titles) - 1)]
     for name in sorted(texts, key=lambda text: (text != "together", text)):
-        values = [f"{measured[model][name]['bits_per_byte']['value']:.3f}" for model in models]
-        table.append(f"| {'held-out text together' if name == 'together' else name} | {' | '.join(values)} |")
+        cells = [_bits(measured[model][name]["bits_per_byte"]) for model in models]
+        if last:
+            change = measured[last][name]["change"]
+            cells.append(_with(signed(change["value"]), span(change)))
+        table.append(f"| {'held-out text together' if name == 'together' else name} | {' | '.join(cells)} |")
     return "\n".join(table)
+
+
+def _bits(figure: dict[str, float]) -> str:
+    limits = f"{figure['low']:.3f} to {figure['high']:.3f}" if "low" in figure else ""
+    return _with(f"{figure['value']:.3f}", limits)
+
+
+def _with(value: str, limits: str) -> str:
+    return f"{value} ({limits})" if limits else value

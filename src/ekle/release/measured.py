@@ -6,7 +6,7 @@ Nothing here computes: a figure stands in the report or is left out.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ekle.page.wording import amount, percent, signed, span
+from ekle.page.wording import LANGUAGES, SPACE, amount, percent, points, signed, span
 
 Figures = Mapping[str, Any]
 
@@ -15,11 +15,11 @@ def measured(figures: Figures) -> list[str]:
     """The paragraphs and tables in Markdown that the report supports; none where it is empty."""
     lines = [
         line
-        for part in (_morphology, _forgetting, _generated, _translation, _inference, _overlap)
+        for part in (_morphology, _drift, _forgetting, _generated, _translation, _inference, _overlap)
         for line in part(figures)
     ]
     parts = ["\n".join(f"- {line}" for line in lines)] if lines else []
-    return [*parts, *_criteria(figures)]
+    return [*parts, *_tasks(figures), *_criteria(figures)]
 
 
 def _morphology(figures: Figures) -> Iterator[str]:
@@ -34,6 +34,11 @@ def _morphology(figures: Figures) -> Iterator[str]:
         ):
             if key in own and key in before:
                 yield f"{text}, by {name}: {_figure(own[key])}, base {percent(before[key]['value'])}"
+
+
+def _drift(figures: Figures) -> Iterator[str]:
+    for name, part in figures.get("drift", {}).items():
+        yield f"lines of {name} that are cut differently: {_figure(part['share'])} of {part['lines']:,}"
 
 
 def _forgetting(figures: Figures) -> Iterator[str]:
@@ -58,7 +63,9 @@ def _translation(figures: Figures) -> Iterator[str]:
         before = found.get("base", {}).get(direction)
         if before:
             scores = [
-                f"{name} {part[key]['value']:.1f} (base {before[key]['value']:.1f})"
+                f"{name} {part[key]['value']:.1f} (base {before[key]['value']:.1f}"
+                + (f"; {_points(part[f'{key}_change'], 0.01)}" if f"{key}_change" in part else "")
+                + ")"
                 for key, name in (("bleu", "BLEU"), ("chrf", "chrF"))
             ]
             yield f"translation {direction}, {part['pairs']:,} sentences: {', '.join(scores)}"
@@ -93,6 +100,40 @@ def _overlap(figures: Figures) -> Iterator[str]:
         )
 
 
+_SCORES = {
+    "accuracy": "accuracy",
+    "accuracy_bytes": "accuracy a byte",
+    "exact_match": "exact match",
+    "f1": "F1",
+}
+
+
+def _tasks(figures: Figures) -> Iterator[str]:
+    """A row a task and score: what guessing gives, the base, the trained model, and their difference."""
+    table = [
+        "| task | questions | guessing | base | trained | difference |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, part in figures.get("tasks", {}).items():
+        before, own = (part["models"].get(model, {}) for model in ("base", "trained"))
+        for key, title in _SCORES.items():
+            if key not in own or key not in before:
+                continue
+            guessed = percent(part["chance"]) if "chance" in part and key.startswith("accuracy") else ""
+            change = own.get(f"{key}_difference")
+            cells = [
+                f"{name} ({LANGUAGES[part['language']]}), {title}",
+                f"{part['examples']:,}",
+                guessed,
+                _figure(before[key]),
+                _figure(own[key]),
+                _points(change) if change else "",
+            ]
+            table.append(f"| {' | '.join(cells)} |")
+    if len(table) > 2:
+        yield "\n".join(table)
+
+
 def _criteria(figures: Figures) -> Iterator[str]:
     rows = [row for row in figures.get("criteria", []) if "met" in row]
     if not rows:
@@ -112,3 +153,10 @@ def _criteria(figures: Figures) -> Iterator[str]:
 def _figure(figure: Mapping[str, float]) -> str:
     limits = span(dict(figure))
     return percent(figure["value"]) + (f" ({limits})" if limits else "")
+
+
+def _points(change: Mapping[str, float], unit: float = 1.0) -> str:
+    """A difference in points with its interval; `unit` is what makes it a share of 1."""
+    value, *limits = (points(unit * change[key]) for key in ("value", "low", "high") if key in change)
+    bare = [limit.removesuffix(f"{SPACE}points") for limit in limits]
+    return value + (f" ({' to '.join(bare)})" if bare else "")
