@@ -19,7 +19,9 @@ _COLOURS = ("on #24418f", "on #7a2a7a")
 _CHANGES = 25  # rows of one list; the rest is for a file
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NEW = "on #1d7a3b"
-_MARKS = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
+_STYLES = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
+_LEADS = {"headline": "", "good": "+ ", "bad": "− ", "plain": "· ", "note": ""}
+"""What stands before a sentence of the verdict, because a colour is not seen by everyone or everywhere."""
 
 
 def visible(text: str) -> str:
@@ -137,8 +139,13 @@ def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
 
 
 def verdict_lines(figures: dict[str, Any]) -> Group:
-    """The verdict of a scorecard, a line a sentence."""
-    return Group(*(Text(item["text"], style=_MARKS[item["kind"]]) for item in figures["verdict"]))
+    """The verdict of a scorecard, a line a sentence; good and bad news have a sign and a colour."""
+    return Group(
+        *(
+            Text(f"{_LEADS[item['kind']]}{item['text']}", style=_STYLES[item["kind"]])
+            for item in figures["verdict"]
+        )
+    )
 
 
 def scorecard_table(figures: dict[str, Any]) -> Group:
