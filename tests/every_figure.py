@@ -40,7 +40,9 @@ def complete() -> dict[str, Any]:
         "morphology": _morphology(),
         "beside": {"another": _beside()},
         "untouched": {"tensors": 25, "rows": 400, "changed": [], "base_changed": []},
-        "overlap": {name: _overlap(0.0) for name in ("haber", "en", "code")} | {"masal": _overlap(0.3)},
+        "overlap": {name: _overlap(0.0) for name in ("haber", "en", "code")}
+        | {"masal": _overlap(0.3)}
+        | {"task: squad": _overlap(0.2)},
         "models": {
             name: {"parameters": 10**9, "row_parameters": 10**8, "weight_bytes": 2 * 10**9} for name in MODELS
         },
@@ -165,8 +167,9 @@ def _morphology() -> dict[str, Any]:
     kinds = {"whole": 0.1, "morphemes": 0.4, "chains": 0.2, "neither": 0.3}
     cuts = {key: between(0.7) for key in ("root_uncut", "no_wrong_cut", "precision", "recall", "f1")}
     own = {**cuts, "tokens": {kind: between(share) for kind, share in kinds.items()}}
-    by = dict.fromkeys(TOKENIZERS, own)
-    rooted = {name: {"root_uncut": between(0.8)} for name in TOKENIZERS}
+    apart = {"root_uncut_difference": between(0.2)}
+    by = {name: own | (apart if name != "base" else {}) for name in TOKENIZERS}
+    rooted = {name: {"root_uncut": between(0.8)} | (apart if name != "base" else {}) for name in TOKENIZERS}
     return {
         "gold": {
             "bank.conllu": {"kind": "rooted", "words": 900, "by_tokenizer": rooted},

@@ -49,6 +49,13 @@ class Corpus:
         """Conversations to mix into training, JSON lines with `messages`; absent where none were named."""
         return self.folder / "instructions.jsonl"
 
+    def learned_from(self, instruction_share: float) -> list[Path]:
+        """The files, of those that hold anything, that later stages learn from; `instruction_share` is the
+        training's, and at 0 conversations are not read.
+        """
+        files = [self.train, self.replay, *([self.instructions] if instruction_share else [])]
+        return [file for file in files if file.is_file() and file.stat().st_size]
+
     @property
     def stretches(self) -> dict[str, tuple[int, int]]:
         """Each entry of `corpus.sources` to its bytes in `train`: the first, and the one after the last."""

@@ -1,13 +1,22 @@
 """What of the measured text stands in the learned text."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny import byte_level
 
+from ekle.artifacts import Corpus
 from ekle.errors import TextError
 from ekle.evaluation.overlap import measure_overlap, runs_of
+from ekle.evaluation.plan import Plan, measured_on
+from ekle.evaluation.subjects import Subject
+from ekle.evaluation.tasks.files import Task
+from ekle.evaluation.tasks.formats import Example
+from ekle.evaluation.texts import Texts
 from ekle.progress import silent
+from ekle.recipe.evaluation import Evaluation
 
 WORDS = "bir iki üç dört beş altı yedi sekiz dokuz on onbir oniki"
 
@@ -43,6 +52,49 @@ def test_case_and_marks_do_not_hide_a_copy_and_a_line_between_is_no_run(tmp_path
     assert measure_overlap({"a": [WORDS]}, halves, silent())["a"]["overlapping"]["value"] == 0
     shouted = learned(tmp_path, "BİR, İKİ; ÜÇ: DÖRT... BEŞ ALTI (YEDİ) SEKİZ")
     assert measure_overlap({"a": [WORDS]}, shouted, silent())["a"]["runs"] == 1 / 5
+
+
+def test_instructions_are_read_message_by_message_and_beside_text(tmp_path: Path) -> None:
+    words = WORDS.split()
+    halves = [" ".join(words[:6]), " ".join(words[6:])]
+    chats = [
+        {"messages": [{"role": "user", "content": half} for half in halves], "source": "a"},
+        {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None}]},
+    ]
+    file = tmp_path / "instructions.jsonl"
+    file.write_text("".join(json.dumps(chat) + "\n" for chat in chats), "utf-8")
+    assert measure_overlap({"a": [WORDS]}, [file], silent())["a"]["overlapping"]["value"] == 0
+    chats[1]["messages"][1]["content"] = f"Cevap: {WORDS}"  # type: ignore[index]
+    file.write_text("".join(json.dumps(chat) + "\n" for chat in chats), "utf-8")
+    learned(tmp_path, "bambaşka bir şey")
+    assert measure_overlap({"a": [WORDS]}, [tmp_path], silent())["a"]["runs"] == 1  # a folder of both kinds
+    file.write_text(json.dumps(chats[0]) + '\n{"text": "a"}\n', "utf-8")
+    with pytest.raises(TextError, match="line 2 has no messages"):
+        measure_overlap({"a": [WORDS]}, [file], silent())
+
+
+def test_a_run_has_learned_from_its_instructions_where_training_reads_them(tmp_path: Path) -> None:
+    for name in ("train", "replay", "instructions"):
+        (tmp_path / f"{name}.jsonl").write_text("" if name == "replay" else "{}\n", "utf-8")
+    for share, names in ((0.0, ["train"]), (0.1, ["train", "instructions"])):
+        assert [file.stem for file in Corpus(tmp_path).learned_from(share)] == names
+
+
+def test_questions_and_sentences_to_translate_are_looked_for_too(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"tr {n}\ten {n}\n" for n in range(6)), "utf-8")
+    settings = Evaluation(parallel=[str(pairs)], shots=4)
+    asked = Example("Soru: kim?\nCevap:", question="kim?")
+    task = Task("arc", "tr", "science", (), (asked,))
+    tokenizer = byte_level()
+    base = Subject("base", tmp_path)
+    texts = Texts({"wiki": ["a"]}, {"wiki": ["b"]})
+    plan = Plan("x", tokenizer, tokenizer, [base], texts, settings, "", tasks=[task])
+    found = measured_on(plan)
+    assert (found["wiki"], found["other: wiki"], found["task: arc"]) == (["a"], ["b"], ["kim?"])
+    assert len(found["translation: Turkish"]) == len(found["translation: English"]) == 2
+    assert all(one.startswith("tr") for one in found["translation: Turkish"])
+    assert set(measured_on(replace(plan, subjects=[]))) == {"wiki", "other: wiki"}, "nobody was asked"
 
 
 def test_runs_of_many_texts_are_those_of_each() -> None:

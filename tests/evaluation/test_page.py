@@ -125,6 +125,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
         "90.0 % en", "bank.conllu", "list.tsv",
         "96.2 % of 520 running words", "15 new tokens",
         "30.0 % (29.0 to 31.0 %) of its documents overlap, and 15.0 % of all are mostly copied",
+        "questions, and sentences to translate task: squad 21 – 20.0 % 19.0 to 21.0 % 10.0 % 6.7 %",
         "all 25 tensors and the first 400 rows", "0.10 nats a token where they moved most",
         "sınav accuracy, 80 questions, 5 shown 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
         "skipped", "90.0 % seen", "285,714 characters", "Turkish to English, 100 sentences", "−2.0",
@@ -169,6 +170,22 @@ def test_each_criterion_says_what_was_measured_or_why_it_was_not():
     assert re.search(r"Tokenization improvement .{0,140} 60\.0 % 57\.5 to 62\.6 % met", page)
     unsure = [row | {"certain": False} if "met" in row else row for row in figures["criteria"]]
     assert "met, not certain" in plain(render(figures | {"criteria": unsure}))
+
+
+def test_figures_of_a_lexicon_that_was_learned_with_say_so_beside_the_figure():
+    figures = complete()
+    assert "learned with the same lexicon, so figures" not in plain(render(figures))
+    figures["vocabulary"]["profile"] = "morphological"
+    page = render(figures)
+    told = page.index("learned with the same lexicon, so figures")
+    assert "<details" not in page[page.index("Inflected words inside whose root") : told]
+    assert "--gold" not in page[told : told + 150], "gold is there"
+
+
+def test_good_and_bad_news_differ_by_more_than_their_colour():
+    style = render(complete()).split("</style>")[0]
+    signs = dict(re.findall(r'\.verdict \.(good|bad)::before \{ content: "(.)"', style))
+    assert set(signs) == {"good", "bad"} and len(set(signs.values())) == 2
 
 
 def test_the_worst_words_say_why():

@@ -58,7 +58,8 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Text that was learned from, to count what of --text stands in it; a run's own is known.",
+            help="Text or conversations that were learned from, to count what of the texts and questions "
+            "stands in them; a run's own are known.",
         ),
     ] = None,
     set_: Set = None,

@@ -2,11 +2,12 @@
 
 Runs of eight words (as in GPT-3's check, Brown et al. 2020, appendix C, with a shorter run, because the
 documents are shorter) of the measured text are kept as 64-bit hashes; the learned text streams past them. So
-memory grows with the measured text alone. Words are letters and digits in lower case.
+memory grows with the measured text alone. Words are letters and digits in lower case. Of conversations each
+message is a text.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekle.bpe.batches import batches
+from ekle.errors import TextError
 from ekle.evaluation.confidence import share
 from ekle.progress import Report
-from ekle.text.read import documents
+from ekle.text.read import documents, files_of, rows
+from ekle.text.rows import JSON_LINES
 from ekle.turkish import casing
 
 GRAM = 8
@@ -35,7 +38,7 @@ def measure_overlap(
 
     Args:
         texts: by name, what is measured on.
-        learned: files and folders of text.
+        learned: files and folders of text, or of conversations (JSON lines with `messages`).
         report: hears of the progress.
 
     Returns:
@@ -45,14 +48,14 @@ def measure_overlap(
         absent.
 
     Raises:
-        TextError: a file of learned text cannot be read.
+        TextError: a file of learned text cannot be read, or is neither.
     """
     runs = {name: [runs_of([text])[0] for text in part] for name, part in texts.items()}
     every = [run for part in runs.values() for run in part]
     wanted = np.unique(np.concatenate(every)) if every else np.empty(0, np.uint64)
     seen = np.zeros(len(wanted), dtype=bool)
     with report.task("overlap", None, "texts") as task:
-        for batch in batches(document.text for document in documents([str(path) for path in learned])):
+        for batch in batches(text for path in learned for text in _texts_of(str(path))):
             if not len(wanted):
                 break
             found = np.concatenate(runs_of(batch))
@@ -61,6 +64,28 @@ def measure_overlap(
             task.advance(len(batch))
     known = wanted[seen]
     return {name: _figures([np.isin(run, known) for run in part]) for name, part in runs.items()}
+
+
+def _texts_of(source: str) -> Iterator[str]:
+    """The documents or messages of one source, whatever kind each of its files is."""
+    for file in [source] if source.startswith("hf:") else map(str, files_of([source])):
+        if not _holds_conversations(file):
+            yield from (document.text for document in documents([file]))
+            continue
+        for row, where, _ in rows(file):
+            turns = row.get("messages") if isinstance(row, dict) else None
+            if not isinstance(turns, list):
+                raise TextError(f"{where} has no messages, and the rows before it have")
+            contents = (turn.get("content") for turn in turns if isinstance(turn, dict))
+            yield from (content for content in contents if isinstance(content, str))
+
+
+def _holds_conversations(file: str) -> bool:
+    """By its first row: conversations have `messages` and no `text`."""
+    if not file.endswith(JSON_LINES):
+        return False
+    first, *_ = next(rows(file), ({},))
+    return isinstance(first, dict) and "messages" in first and "text" not in first
 
 
 def runs_of(texts: Sequence[str]) -> list[Hashes]:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.tasks.files import Task
 from ekle.evaluation.texts import Texts
+from ekle.evaluation.translation import choose_pairs, read_pairs
 from ekle.recipe.evaluation import Evaluation
 
 
@@ -40,3 +41,16 @@ class Plan:
     def tokenizers(self) -> dict[str, Tokenizer]:
         """All of them by name, the base and the extended one first."""
         return {"base": self.base, "extended": self.extended, **self.beside}
+
+
+def measured_on(plan: Plan) -> dict[str, Sequence[str]]:
+    """By name, every text that a figure is taken on: also the questions and the sentences that models get."""
+    found: dict[str, Sequence[str]] = {**plan.texts.all}
+    if not plan.subjects:
+        return found
+    found |= {f"task: {task.name}": [one.question for one in task.asked] for task in plan.tasks}
+    if plan.settings.parallel:
+        _, pairs = choose_pairs(read_pairs(plan.settings.parallel), plan.settings)
+        for place, language in enumerate(("Turkish", "English")):
+            found[f"translation: {language}"] = [pair[place] for pair in pairs]
+    return found

@@ -18,7 +18,7 @@ from ekle.evaluation.names import FORMAT
 from ekle.evaluation.overlap import measure_overlap
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
-from ekle.evaluation.plan import Plan
+from ekle.evaluation.plan import Plan, measured_on
 from ekle.evaluation.tokens import measure_tokens
 from ekle.evaluation.untouched import recheck
 from ekle.evaluation.verdict import verdict
@@ -68,8 +68,9 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
         record, base, extended = plan.record, plan.subjects[0].folder, plan.subjects[1].folder
         figures["untouched"] = parts.get("untouched", lambda: recheck(record, extended, base, report))
     if plan.learned_from:
-        every = texts.all
-        figures["overlap"] = parts.get("overlap", lambda: measure_overlap(every, plan.learned_from, report))
+        figures["overlap"] = parts.get(
+            "overlap", lambda: measure_overlap(measured_on(plan), plan.learned_from, report)
+        )
     figures |= measure_models(plan, parts, report)
     figures["criteria"] = criteria(figures)
     figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]

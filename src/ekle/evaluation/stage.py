@@ -63,7 +63,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
             ],
         ),
         tasks=read_tasks(recipe.evaluation),
-        learned_from=[file for file in (inputs.corpus.train, inputs.corpus.replay) if _holds_text(file)],
+        learned_from=inputs.corpus.learned_from(recipe.training.instruction_share),
         record=record_of(inputs.extended.model),
         known={
             "vocabulary": {
@@ -73,7 +73,3 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         },
     )
     return make_scorecard(plan, folder, report)
-
-
-def _holds_text(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size > 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ekle.artifacts import Corpus
 from ekle.errors import InputError
 from ekle.files import read_json
 from ekle.pipeline.run_folder import RunFolder
@@ -44,10 +45,12 @@ def models_of(folder: Path) -> tuple[Path, Path | None]:
 
 
 def learned_by(folder: Path) -> list[Path]:
-    """The text that a run has learned from; none where `folder` is no run."""
-    corpus = RunFolder(folder).place("corpus")
-    files = (corpus / "train.jsonl", corpus / "replay.jsonl") if RunFolder(folder).is_run() else ()
-    return [file for file in files if file.is_file() and file.stat().st_size]
+    """The text, and the conversations, that a run has learned from; none where `folder` is no run."""
+    at = RunFolder(folder)
+    if not at.is_run():
+        return []
+    share = at.recipe()["training"].get("instruction_share", 0.0)
+    return Corpus(at.place("corpus")).learned_from(share)
 
 
 def find_report(place: Path) -> Path:

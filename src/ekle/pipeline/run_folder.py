@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ekle.errors import RunFolderError
-from ekle.files import write_json
+from ekle.files import read_json, write_json
 from ekle.pipeline.manifest import FILE, Manifest, read_begun, read_manifest
 from ekle.pipeline.stages import ORDER, Stage, folder_name
 from ekle.recipe import Recipe
@@ -49,6 +49,11 @@ class RunFolder:
         """Mark the folder as a run's, with the whole recipe, defaults included."""
         about = {"name": recipe.name, "ekle": version("ekle"), "recipe": recipe.model_dump(mode="json")}
         write_json(self.folder / _MARK, about)
+
+    def recipe(self) -> dict[str, Any]:
+        """The recipe as it was remembered: a run of an older ekle may lack settings."""
+        recipe: dict[str, Any] = read_json(self.folder / _MARK)["recipe"]
+        return recipe
 
     def empty(self, stage: Stage) -> None:
         """Remove what a stage made, its manifest first, so that half a removal is no finished stage."""

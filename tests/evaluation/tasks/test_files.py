@@ -81,6 +81,17 @@ def test_a_cause_and_an_effect_are_asked_for_in_the_language_of_the_task(tmp_pat
     assert english.prompt == "Kapı açıldı. The reason for this was:"
 
 
+def test_the_question_is_what_stands_in_the_file(tmp_path: Path) -> None:
+    records = (EXAM, SCIENCE, CAUSE, READING, SQUAD)
+    assert [read(tmp_path, lines(record))[0].question for record in records] == [
+        "İki kere iki kaçtır?",
+        "Buz ısınınca ne olur?",
+        "Kapı açıldı.",
+        "Ali eve gitti.\nKim gitti?",
+        "Irmak İzmit'ten geçer.\nNereden geçer?",
+    ]
+
+
 def test_reading_shows_its_passage(tmp_path: Path) -> None:
     (found,) = read(tmp_path, lines(READING))
     assert found.prompt == "Metin: Ali eve gitti.\nSoru: Kim gitti?\nA) Ayşe\nB) Ali\nC) Can\nD) Su\nCevap:"

@@ -38,6 +38,7 @@ def render(figures: dict[str, Any]) -> str:
         roots_whole=tables.roots_whole(figures),
         kinds_by=tables.cuts_by(figures, "tokens")[0],
         most_overlapping=tables.most_overlapping(figures),
+        asked_of_models=tables.asked_of_models(figures),
         task_groups=tables.task_groups(figures),
         instruments=overview(figures.get("training", {}).get("extended", [])),
         colours=tables.colours(figures),

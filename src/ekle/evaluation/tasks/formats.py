@@ -12,7 +12,7 @@ The prompts are ekle's own, in the language of the task.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, assert_never
 
 from ekle.errors import InputError
@@ -47,6 +47,8 @@ class Example:
     choices: tuple[str, ...] = ()
     gold: int = 0
     answers: tuple[str, ...] = ()
+    question: str = field(default="", compare=False, repr=False)
+    """Passage and question as they stand in the file, without choices and without words of the prompt."""
 
 
 @dataclass(frozen=True)
@@ -103,22 +105,24 @@ def _exam(record: Record, words: _Words) -> Example:
     choices = _choices(record, _field(record, "choices"))
     answer = _field(record, "answer")
     gold = LETTERS.find(answer) if isinstance(answer, str) and len(answer) == 1 else answer
-    question = f"{words.question} {_text(record, 'question')}"
-    return _lettered(question, choices, _gold(record, gold, choices), words)
+    question = _text(record, "question")
+    return _lettered("", question, choices, _gold(record, gold, choices), words)
 
 
 def _reading(record: Record, words: _Words) -> Example:
     choices = tuple(_text(record, f"mc_answer{number}") for number in range(1, 5))
     answer = str(_field(record, "correct_answer_num"))
     gold = int(answer) - 1 if answer.isdecimal() else answer
-    passage = f"{words.passage} {_text(record, 'flores_passage')}\n"
-    question = f"{passage}{words.question} {_text(record, 'question')}"
-    return _lettered(question, choices, _gold(record, gold, choices), words)
+    passage, question = _text(record, "flores_passage"), _text(record, "question")
+    return _lettered(passage, question, choices, _gold(record, gold, choices), words)
 
 
-def _lettered(question: str, choices: tuple[str, ...], gold: int, words: _Words) -> Example:
+def _lettered(passage: str, question: str, choices: tuple[str, ...], gold: int, words: _Words) -> Example:
+    begun = f"{words.passage} {passage}\n" if passage else ""
     listed = "".join(f"\n{letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
-    return Example(f"{question}{listed}\n{words.answer}", tuple(LETTERS[: len(choices)]), gold)
+    prompt = f"{begun}{words.question} {question}{listed}\n{words.answer}"
+    letters = tuple(LETTERS[: len(choices)])
+    return Example(prompt, letters, gold, question=f"{passage}\n{question}".strip())
 
 
 def _science(record: Record, words: _Words) -> Example:
@@ -134,7 +138,9 @@ def _science(record: Record, words: _Words) -> Example:
     key = _field(record, "answerKey")
     if key not in labels:
         _refuse(record, f"the right answer {key!r} is none of the labels {', '.join(map(str, labels))}")
-    return Example(f"{words.question} {_text(record, 'question')}\n{words.answer}", found, labels.index(key))
+    question = _text(record, "question")
+    prompt = f"{words.question} {question}\n{words.answer}"
+    return Example(prompt, found, labels.index(key), question=question)
 
 
 def _cause(record: Record, words: _Words) -> Example:
@@ -144,7 +150,8 @@ def _cause(record: Record, words: _Words) -> Example:
     link = words.cause if asked == "cause" else words.effect
     choices = (_text(record, "choice1"), _text(record, "choice2"))
     gold = _gold(record, _field(record, "label"), choices)
-    return Example(f"{_text(record, 'premise')} {link}", choices, gold)
+    premise = _text(record, "premise")
+    return Example(f"{premise} {link}", choices, gold, question=premise)
 
 
 def _extraction(record: Record, words: _Words) -> Iterator[Example]:
@@ -153,8 +160,9 @@ def _extraction(record: Record, words: _Words) -> Iterator[Example]:
             context = _text(paragraph, "context")
             for item in _objects(paragraph, "qas"):
                 answers = tuple(_text(answer, "text") for answer in _objects(item, "answers"))
-                question = f"{words.question} {_text(item, 'question')}\n{words.answer}"
-                yield Example(f"{words.passage} {context}\n{question}", answers=answers)
+                question = _text(item, "question")
+                prompt = f"{words.passage} {context}\n{words.question} {question}\n{words.answer}"
+                yield Example(prompt, answers=answers, question=f"{context}\n{question}")
 
 
 def _field(record: Record, name: str) -> Any:
