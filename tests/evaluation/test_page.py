@@ -180,6 +180,10 @@ def test_figures_of_a_lexicon_that_was_learned_with_say_so_beside_the_figure():
     told = page.index("learned with the same lexicon, so figures")
     assert "<details" not in page[page.index("Inflected words inside whose root") : told]
     assert "--gold" not in page[told : told + 150], "gold is there"
+    del figures["morphology"]["gold"]
+    text = plain(render(figures))
+    assert "marked with --gold." in text
+    assert "root no token ends, by the lexicon, with which the extended one was learned." in text
 
 
 def test_good_and_bad_news_differ_by_more_than_their_colour():
