@@ -2,6 +2,7 @@
 
 from ekle.evaluation.abilities import abilities
 from ekle.evaluation.criteria import criteria
+from ekle.evaluation.terminal import verdict_lines
 from ekle.evaluation.verdict import verdict
 from ekle.page.wording import amount, listed, percent, signed, size, span
 
@@ -236,3 +237,9 @@ def test_figures_are_worded_for_people():
     assert (amount(1234), amount(2_500_000)) == ("1,234", "2.5\u00a0million")
     assert (size(999), size(5_100_000)) == ("999\u00a0bytes", "5.1\u00a0MB")
     assert (listed(["a"]), listed(["a", "b", "c"])) == ("a", "a, b and c")
+
+
+def test_good_and_bad_news_have_a_sign_in_a_terminal_without_colours():
+    told = [{"kind": kind, "text": "x"} for kind in ("headline", "good", "bad", "plain", "note")]
+    lines = [str(line) for line in verdict_lines({"verdict": told}).renderables]
+    assert lines == ["x", "+ x", "− x", "· x", "x"]
