@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tiny import ENGLISH, TURKISH
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
-from ekle.bpe.two_cuts import Cutter
+from ekle.bpe.two_cuts import Cutter, TwoCuts
 from ekle.errors import TrainingError
 from ekle.extension.distillation import Distiller
+from ekle.extension.distillation_state import DistillationState, Progress, stamp_of
 from ekle.extension.extend import extend_model
 from ekle.extension.snippets import snippets
 from ekle.extension.stage import Inputs, run
@@ -39,6 +42,17 @@ def distil(
 ) -> ExtendedModel:
     given = Extension(init="distilled", distillation=settings, output=output, seed=1)
     return extend_model(vocabulary.folder, base, out, given, silent(), text)
+
+
+def cutter_of(base: Path, vocabulary: Vocabulary) -> Cutter:
+    return Cutter(
+        Tokenizer.from_file(str(base / "tokenizer.json")),
+        Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json")),
+    )
+
+
+def passages_of(base: Path, vocabulary: Vocabulary) -> list[TwoCuts]:
+    return snippets(TURKISH[:3], cutter_of(base, vocabulary), 410, 20, QUICK, silent())
 
 
 def test_text_in_other_languages_teaches_the_new_tokens_to_keep_out_of_it(
@@ -98,20 +112,63 @@ def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
         assert torch.equal(rows(again, name), rows(whole, name))
 
 
-def test_other_settings_begin_anew(
+def test_a_failure_after_the_learning_costs_no_step(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(Distiller, "step", _fails)
-        distil(tiny_vocabulary, tiny_base, tmp_path / "out")
-    other = QUICK.model_copy(update={"learning_rate": 0.01})
-    alone = distil(tiny_vocabulary, tiny_base, tmp_path / "alone", other)
-    after = distil(tiny_vocabulary, tiny_base, tmp_path / "out", other)
-    assert torch.equal(rows(alone, INPUT_ROWS), rows(after, INPUT_ROWS))
+    seldom = QUICK.model_copy(update={"passes": 1, "save_minutes": 60.0})
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("ekle.extension.extend.check_gradient_flow", _interrupted)
+        distil(tiny_vocabulary, tiny_base, tmp_path / "out", seldom)
+    kept = load_file(tmp_path / ".out.rows" / "distilled.safetensors")
+    monkeypatch.setattr(Distiller, "step", _interrupted)
+    again = distil(tiny_vocabulary, tiny_base, tmp_path / "out", seldom)
+    assert not (tmp_path / ".out.rows").exists()
+    for name in (INPUT_ROWS, OUTPUT_ROWS):
+        assert torch.equal(rows(again, name), kept[f"{name}/rows"])
 
 
-def _fails(*given: object) -> tuple[float, float]:
-    raise RuntimeError
+def _interrupted(*given: object) -> tuple[float, float]:
+    raise KeyboardInterrupt
+
+
+def test_whatever_changes_the_rows_begins_anew(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    """Each state is kept for the same start and the same text; only what is changed differs."""
+    passages = passages_of(tiny_base, tiny_vocabulary)
+    start = {name: torch.zeros(20, 32) for name in (INPUT_ROWS, OUTPUT_ROWS)}
+    scales = {name: 0.1 for name in start}
+    base, other_base = load_teacher(tiny_base), load_teacher(tiny_base)
+    other_base.model.norm.weight[3] += 1e-3
+
+    def stamp(
+        model: Any = base, depth: int = 1, weight: float = 1.0, seed: int = 0, **settings: Any
+    ) -> str:
+        distiller = Distiller(model, start, 400, depth, weight)
+        return stamp_of(distiller, passages, scales, QUICK.model_copy(update=settings), seed)
+
+    same = [stamp(), stamp(), stamp(load_teacher(tiny_base)), stamp(save_minutes=7)]
+    assert len(set(same)) == 1
+    others = [stamp(other_base), stamp(depth=2), stamp(weight=0.0), stamp(seed=1), stamp(learning_rate=0.01)]
+    assert len({same[0], *others}) == 1 + len(others)
+
+
+def test_a_state_that_cannot_be_read_whole_changes_nothing(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    state = DistillationState(tmp_path, "stamp")
+    names = (INPUT_ROWS, OUTPUT_ROWS)
+    learned = Distiller(load_teacher(tiny_base), {name: torch.ones(20, 32) for name in names}, 400, 1, 1.0)
+    state.save(learned, Progress(step=7))
+    file = tmp_path / "distilled.safetensors"
+    kept = load_file(file)
+    with safe_open(file, framework="pt") as handle:
+        about = handle.metadata()
+    del kept[f"{OUTPUT_ROWS}/steps"]
+    save_file(kept, file, metadata=about)
+    fresh = Distiller(load_teacher(tiny_base), {name: torch.zeros(20, 32) for name in names}, 400, 1, 1.0)
+    assert state.load(fresh).step == 0
+    assert not any(table.any() for table in fresh.rows().values())
 
 
 @both
@@ -167,11 +224,8 @@ def test_the_losses_are_those_of_the_plain_way(
 ) -> None:
     """One passage at a time, no padding, full logits, a position after the other."""
     model = load_teacher(tiny_base)
-    cutter = Cutter(
-        Tokenizer.from_file(str(tiny_base / "tokenizer.json")),
-        Tokenizer.from_file(str(tiny_vocabulary.tokenizer / "tokenizer.json")),
-    )
-    passages = snippets(TURKISH[:3], cutter, 410, 20, QUICK, silent())
+    cutter = cutter_of(tiny_base, tiny_vocabulary)
+    passages = passages_of(tiny_base, tiny_vocabulary)
     draw = torch.Generator().manual_seed(0)
     names = [INPUT_ROWS] if tied else [INPUT_ROWS, OUTPUT_ROWS]
     new = {name: torch.randn(20, 32, generator=draw) for name in names}
@@ -205,10 +259,7 @@ def test_the_losses_are_those_of_the_plain_way(
 def test_every_new_token_gets_its_passages_while_there_are_any(
     tiny_base: Path, tiny_vocabulary: Vocabulary
 ) -> None:
-    cutter = Cutter(
-        Tokenizer.from_file(str(tiny_base / "tokenizer.json")),
-        Tokenizer.from_file(str(tiny_vocabulary.tokenizer / "tokenizer.json")),
-    )
+    cutter = cutter_of(tiny_base, tiny_vocabulary)
     few = Distillation(snippets=1, snippet_characters=30)
     found = snippets(TURKISH * 3, cutter, 410, 20, few, silent())
     seen = {int(number) for passage in found for number in passage.new if number >= 410}

@@ -13,6 +13,7 @@ from ekle.model.row_adam import RowAdam
 from ekle.model.rows import SplitEmbedding, SplitHead
 from ekle.model.two_readings import behind_opening, caught, shared_boundaries
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
+_AT_ONCE = 16_000_000  # numbers; a sum of integers copies them to 64 bits on a CPU
 
 
 class Distiller:
@@ -31,7 +32,7 @@ class Distiller:
     def __init__(
         self, model: Any, start: Mapping[str, Tensor], opening: int, depth: int, output_weight: float
     ) -> None:
-        self._model, self._opening, self._output_weight = model, opening, output_weight
+        self._model, self._opening, self._depth, self._output_weight = model, opening, depth, output_weight
         self._student = first_layers(model, depth)
         self._teacher_part = model.get_decoder().layers[depth - 1]
         rows, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
@@ -45,6 +46,22 @@ class Distiller:
     def rows(self) -> dict[str, Tensor]:
         """The new rows as they are now."""
         return {name: table.data for name, table in self._tables.items()}
+
+    def fixed(self) -> dict[str, Any]:
+        """All that does not learn but decides what the rows become, as JSON takes it.
+
+        Of each parameter of the base its type and the sum of its bits, which is exact in any order.
+        """
+        base = {
+            name: [str(parameter.dtype), _sum_of_bits(parameter.data)]
+            for name, parameter in self._model.named_parameters()
+        }
+        return {
+            "opening": self._opening,
+            "depth": self._depth,
+            "output_weight": self._output_weight,
+            "base": base,
+        }
 
     def step(self, passages: Sequence[TwoCuts], rates: Mapping[str, float]) -> tuple[float, float]:
         """Learn from a batch, with steps of the length `rates` by matrix.
@@ -111,6 +128,11 @@ def _predicted(passages: Sequence[TwoCuts]) -> tuple[Tensor, Tensor]:
                 places.append((number, base + 1))
                 labels.append(int(passage.new[new + 1]))
     return torch.tensor(places).T, torch.tensor(labels)
+
+
+def _sum_of_bits(tensor: Tensor) -> int:
+    bits = tensor.view({2: torch.int16, 4: torch.int32}[tensor.dtype.itemsize])
+    return sum(int(part.sum()) for part in bits.reshape(-1).split(_AT_ONCE))
 
 
 def _frozen(rows: Tensor) -> nn.Parameter:

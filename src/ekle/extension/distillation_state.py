@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ekle.bpe.two_cuts import TwoCuts
 from ekle.extension.distillation import Distiller
@@ -50,10 +51,7 @@ class DistillationState:
         Raises:
             SpaceError: the disk is full; the state before stays.
         """
-        tensors = {f"{name}/rows": rows for name, rows in distiller.rows().items()}
-        for name, adam in distiller.adams.items():
-            tensors |= {f"{name}/{part}": value for part, value in adam.state.items()}
-        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(distiller).items()}
         about = {"stamp": self._stamp, "progress": json.dumps(asdict(progress))}
         with whole_file(self._path) as temporary:
             save_file(kept, temporary, metadata=about)
@@ -66,20 +64,34 @@ class DistillationState:
                 if about.get("stamp") != self._stamp:
                     return Progress()
                 progress = Progress(**json.loads(about["progress"]))
-                for name, rows in distiller.rows().items():
-                    rows.copy_(handle.get_tensor(f"{name}/rows"))
-                    for part, value in distiller.adams[name].state.items():
-                        value.copy_(handle.get_tensor(f"{name}/{part}"))
+                kept = {name: handle.get_tensor(name) for name in _tensors(distiller)}
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return Progress()  # never begun, or cut off by a failing disk
+        for name, tensor in _tensors(distiller).items():  # not before all of them are read
+            tensor.copy_(kept[name])
         progress.stretch = [(distance, entropy) for distance, entropy in progress.stretch]
         return progress
 
 
-def stamp_of(distiller: Distiller, passages: Sequence[TwoCuts], settings: Distillation, seed: int) -> str:
-    """A digest of the settings, the passages and the rows to start from."""
+def _tensors(distiller: Distiller) -> dict[str, Tensor]:
+    """What changes from step to step, by the name that it has in the file."""
+    tensors = {f"{name}/rows": rows for name, rows in distiller.rows().items()}
+    for name, adam in distiller.adams.items():
+        tensors |= {f"{name}/{part}": value for part, value in adam.state.items()}
+    return tensors
+
+
+def stamp_of(
+    distiller: Distiller,
+    passages: Sequence[TwoCuts],
+    scales: Mapping[str, float],
+    settings: Distillation,
+    seed: int,
+) -> str:
+    """A digest of everything that the rows in the end follow from: settings, passages, base, first rows."""
     about = settings.model_dump(exclude={"save_minutes"})
-    total = hashlib.sha256(json.dumps([about, seed], sort_keys=True).encode())
+    fixed = [about, seed, dict(scales), distiller.fixed()]
+    total = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode())
     for passage in passages:
         total.update(passage.base.tobytes())
         total.update(passage.new.tobytes())

@@ -61,11 +61,12 @@ def extend_model(
     takes long keeps what it has in a hidden folder beside `out` and goes on from there when it is called
     again.
     """
+    scratch = out.with_name(f".{out.name}.rows")
     with whole_folder(out) as folder:
-        scratch = out.with_name(f".{out.name}.rows")
         write_extension(
-            Vocabulary(vocabulary), base, folder, settings, report, documents, scratch, called, replay
+            Vocabulary(vocabulary), base, folder, settings, report, scratch, documents, called, replay
         )
+    shutil.rmtree(scratch, ignore_errors=True)  # not before the model is in its place
     return ExtendedModel(out)
 
 
@@ -75,8 +76,8 @@ def write_extension(
     folder: Path,
     settings: Extension,
     report: Report,
+    scratch: Path,
     documents: Documents | None = None,
-    scratch: Path | None = None,
     called: str | None = None,
     replay: Documents | None = None,
 ) -> None:
@@ -88,8 +89,9 @@ def write_extension(
         folder: where the result goes.
         settings: how the new rows start.
         report: hears of the progress.
+        scratch: where a rule that takes long keeps what it has and goes on from. It stays, so that nothing
+            that goes wrong with the model costs the rows; the caller removes it.
         documents: text in the language to learn, for the rules that need it.
-        scratch: where a rule that takes long keeps what it has; `folder/parts` if not given.
         called: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
         replay: text in other languages, for the rule that reads some.
 
@@ -122,7 +124,7 @@ def write_extension(
             replay or _no_text,
         )
         tied = OUTPUT_ROWS not in names
-        new, made = make_rows(weights, tied, known, scratch or folder / "parts", report)
+        new, made = make_rows(weights, tied, known, scratch, report)
         with report.task("writing the extended model", len(names), "tensors") as task:
             digests = _write(model, weights, names, new, task)
         new.clear()

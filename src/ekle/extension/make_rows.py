@@ -1,6 +1,5 @@
 """New rows for a model: computed by a rule, or learned by distillation."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,8 @@ def make_rows(
         weights: the base.
         tied: whether the input rows serve the output as well.
         known: the new tokens, the settings, the text.
-        scratch: where a rule that takes long keeps what it has; gone when it is done.
+        scratch: where a rule that takes long keeps what it has, when it is done, too: whoever has written
+            the rows removes it.
         report: hears of the progress.
     """
     method = known.settings.init
@@ -75,7 +75,6 @@ def _distilled(
     rows, progress = distilled_rows(
         distiller, passages, scales, settings, known.settings.seed, scratch, report
     )
-    shutil.rmtree(scratch, ignore_errors=True)
     about = {key: value for key, value in asdict(progress).items() if key != "stretch"}
     about["seconds"] = round(progress.seconds, 1)
     return rows, {"distillation": {"layers": depth, "passages": len(passages), **about}}

@@ -1,5 +1,6 @@
 """Stage 2 in a run: the base model and the vocabulary become the extended model."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +20,21 @@ class Inputs:
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> ExtendedModel:
-    """Write the extended model into `folder`; raises what `write_extension` raises."""
+    """Write the extended model into `folder`; raises what `write_extension` raises.
+
+    A rule that takes long keeps what it has in `folder/parts` until the model is written.
+    """
+    parts = folder / "parts"
     write_extension(
         inputs.vocabulary,
         inputs.base.model,
         folder,
         recipe.extension,
         report,
+        parts,
         lambda: read_documents(inputs.corpus.train),
         called=inputs.base.name,
         replay=(lambda: read_documents(inputs.corpus.replay)) if inputs.corpus.replay.exists() else None,
     )
+    shutil.rmtree(parts, ignore_errors=True)
     return ExtendedModel(folder)

@@ -42,7 +42,7 @@ def distilled_rows(
     backward one: at a third, twice a forward pass of the whole. The base is in memory whole (bfloat16 on a
     GPU: 16 GB for 8B).
 
-    The state is written to `scratch` every few minutes; an interrupted run goes on from there, with the
+    The state is written to `scratch` every few minutes and at the end; an interrupted run goes on from there, with the
     same result if `settings.minutes` sets no end.
 
     Args:
@@ -60,7 +60,7 @@ def distilled_rows(
     if not passages:
         raise TrainingError("no new token occurs in the text; give more of it, or text of the right language")
     total = settings.tokens or settings.passes * sum(len(passage.new) for passage in passages)
-    state = DistillationState(scratch, stamp_of(distiller, passages, settings, seed))
+    state = DistillationState(scratch, stamp_of(distiller, passages, scales, settings, seed))
     progress = state.load(distiller)
     if progress.step:
         report.say(f"Distilling goes on from step {progress.step:,}")
@@ -89,6 +89,7 @@ def distilled_rows(
             if time.monotonic() - saved > 60 * settings.save_minutes:
                 state.save(distiller, progress)
                 saved = time.monotonic()
+    state.save(distiller, progress)  # a model is written next, which takes minutes
     if stretch:
         progress.curve.append(_point(progress.step, stretch))
     return {name: rows.cpu() for name, rows in distiller.rows().items()}, progress
