@@ -137,13 +137,11 @@ def test_whatever_changes_the_rows_begins_anew(
     """Each state is kept for the same start and the same text; only what is changed differs."""
     passages = passages_of(tiny_base, tiny_vocabulary)
     start = {name: torch.zeros(20, 32) for name in (INPUT_ROWS, OUTPUT_ROWS)}
-    scales = {name: 0.1 for name in start}
+    scales = dict.fromkeys(start, 0.1)
     base, other_base = load_teacher(tiny_base), load_teacher(tiny_base)
     other_base.model.norm.weight[3] += 1e-3
 
-    def stamp(
-        model: Any = base, depth: int = 1, weight: float = 1.0, seed: int = 0, **settings: Any
-    ) -> str:
+    def stamp(model: Any = base, depth: int = 1, weight: float = 1.0, seed: int = 0, **settings: Any) -> str:
         distiller = Distiller(model, start, 400, depth, weight)
         return stamp_of(distiller, passages, scales, QUICK.model_copy(update=settings), seed)
 

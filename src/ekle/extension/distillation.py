@@ -13,6 +13,7 @@ from ekle.model.row_adam import RowAdam
 from ekle.model.rows import SplitEmbedding, SplitHead
 from ekle.model.two_readings import behind_opening, caught, shared_boundaries
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
+
 _AT_ONCE = 16_000_000  # numbers; a sum of integers copies them to 64 bits on a CPU
 
 

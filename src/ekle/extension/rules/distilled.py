@@ -42,8 +42,8 @@ def distilled_rows(
     backward one: at a third, twice a forward pass of the whole. The base is in memory whole (bfloat16 on a
     GPU: 16 GB for 8B).
 
-    The state is written to `scratch` every few minutes and at the end; an interrupted run goes on from there, with the
-    same result if `settings.minutes` sets no end.
+    The state is written to `scratch` every few minutes and at the end; an interrupted run goes on from
+    there, with the same result if `settings.minutes` sets no end.
 
     Args:
         distiller: the base, and the rows to start from.
