@@ -107,7 +107,7 @@ def write_checkpoint(folder: Path, shape: str, layers: int | None) -> int:
     config.architectures = ["Qwen3ForCausalLM"]
     config.save_pretrained(folder)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     tensors = ((name, Streamed(size, torch.bfloat16, _noise(size))) for name, size in shapes.items())
     write_weights(folder, tensors, _SHARD_BYTES)

@@ -80,8 +80,8 @@ def _measure(kind: Kind, folder: Path) -> float:
     if kind == "model":
         return _model()
     from tokenizers import Tokenizer
-    from transformers import AutoTokenizer
 
+    from ekle.model.load import load_tokenizer
     from ekle.training.text.ahead import ahead
     from ekle.training.text.conversations import Conversations, template
     from ekle.training.text.documents import Documents, Lines, Readable, encoder
@@ -91,7 +91,7 @@ def _measure(kind: Kind, folder: Path) -> float:
     encode = encoder(tokenizer)
     documents: Readable
     if kind == "conversations":
-        how = template(AutoTokenizer.from_pretrained(folder))
+        how = template(load_tokenizer(folder))
         documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
     else:
         start = tokenizer.token_to_id("<|endoftext|>")

@@ -11,11 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.files import whole_file, whole_folder, write_json
 from ekle.model.bits_per_byte import measure
+from ekle.model.load import load_model, load_tokenizer
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.training.optimizers.schedule import rate_factor
 from ekle.training.text.documents import Documents, Lines, encoder
@@ -90,7 +91,7 @@ def train_base(about: Pretraining, ground: Ground, base: BaseTokenizer, text: Te
     )
     folder.mkdir(parents=True, exist_ok=True)
     base.save(folder / "tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = load_tokenizer(folder / "tokenizer")
     every = max(1, about.steps // _POINTS)
     started = clock() - state["seconds"]
     for step in range(state["step"], about.steps):
@@ -165,7 +166,7 @@ def bits(model: Any, tokenizer: Any, text: Text, context: int, language: Languag
 
 def load_base_model(folder: Path) -> Any:
     """The trained base."""
-    return AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+    return load_model(folder / "model", torch.float32)
 
 
 def _save(path: Path, model: Any, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import Vocabulary, read_documents
 from ekle.bpe.two_cuts import Cutter
 from ekle.extension.extend import extend_model
 from ekle.files import read_json
+from ekle.model.load import load_model
 from ekle.model.rows import NewRows, split_rows
 from ekle.planning.shapes import Shape, read_shape
 from ekle.progress import silent
@@ -69,7 +69,7 @@ def start(arm: Arm, seed: int, bench: Bench) -> tuple[Any, NewRows | None, float
             lambda: read_documents(bench.text.arm_turkish),
             replay=lambda: read_documents(bench.text.english),
         )
-        model = AutoModelForCausalLM.from_pretrained(extended.model, dtype=torch.float32)
+        model = load_model(extended.model, torch.float32)
         about = read_json(extended.folder / "extension.json")
     base, new = vocabulary.first_new_id, vocabulary.size
     cost, ratio = cost_of(bench.shape, size.ground.sequence), _base_tokens_a_token(vocabulary)

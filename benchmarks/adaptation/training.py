@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer
 
 from ekle.bpe.unmerge import base_pieces
 from ekle.files import read_json, write_json
+from ekle.model.load import load_tokenizer
 from ekle.model.rows import NewRows
 from ekle.training.objective import byte_lengths
 from ekle.training.optimizers.schedule import rate_factor
@@ -39,7 +39,7 @@ def run_arm(arm: Arm, seed: int, bench: Bench, result: Path) -> None:
     model, rows, spent = start(arm, seed, bench)
     model.to(device())
     context, text = size.ground.sequence, bench.text
-    tokenizer = AutoTokenizer.from_pretrained(_folder(arm, bench))
+    tokenizer = load_tokenizer(_folder(arm, bench))
     ids, tokens = model.config.vocab_size, context * size.batch
     cost = cost_of(bench.shape, context)
     step_cost, budget = tokens * cost.training(ids), size.steps * tokens * cost.training(_base_rows(bench))
@@ -145,7 +145,7 @@ def _steps_to(target: int, arm: Arm, seed: int, bench: Bench) -> int:
 def _bytes(arm: Arm, seed: int, bench: Bench) -> Any:
     """Bytes of each step."""
     rows = _base_rows(bench) + bench.vocabulary.size
-    lengths = byte_lengths(AutoTokenizer.from_pretrained(_folder(arm, bench)), rows)
+    lengths = byte_lengths(load_tokenizer(_folder(arm, bench)), rows)
     return (int(lengths[batch["labels"]].sum()) for batch in _batches(arm, seed, bench))
 
 

@@ -46,6 +46,12 @@ def test_nothing_is_unpickled_and_no_remote_code_is_trusted(path: Path) -> None:
             for forbidden in ("allow_pickle", "trust_remote_code"):
                 value = given.get(forbidden)
                 assert value is None or (isinstance(value, ast.Constant) and value.value is False), forbidden
+            loads = isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "from_pretrained",
+                "from_config",
+            )
+            if loads and ast.unparse(node.func).startswith("Auto"):  # left out, it asks the user
+                assert "trust_remote_code" in given
             if ast.unparse(node.func) == "torch.load":
                 only = given.get("weights_only")
                 assert isinstance(only, ast.Constant)

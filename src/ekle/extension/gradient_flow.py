@@ -98,7 +98,7 @@ def _first_layers(config: Any, weights: Weights, used: Tensor) -> Any:
     config.pad_token_id = config.bos_token_id = config.eos_token_id = None
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[: config.num_hidden_layers]
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in (INPUT_ROWS, OUTPUT_ROWS):

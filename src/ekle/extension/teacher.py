@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 
 from ekle.errors import CheckpointError
+from ekle.model.load import load_model
 from ekle.model.weights import open_weights
 
 _OPENING = "<|endoftext|>"
@@ -25,16 +23,10 @@ def load_teacher(base: Path) -> Any:
         CheckpointError: it cannot be loaded, or does not fit the memory.
     """
     _check_memory(base)
-    logging.disable_progress_bar()  # ekle has a bar of its own
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=dtype, use_safetensors=True, local_files_only=True
-        ).to(device)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{base} cannot be loaded as a model: {reason}") from error
+        model = load_model(base, dtype).to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise CheckpointError(_too_large(base)) from error
     return model.eval().requires_grad_(False)

@@ -15,9 +15,15 @@ def load_config(folder: Path) -> Any:
         CheckpointError: transformers does not know such a model, or the file is damaged.
     """
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(
-            f"{folder / 'config.json'} describes no model that can be run: {reason}"
-        ) from error
+        described = f"{folder / 'config.json'} describes no model that can be run"
+        raise CheckpointError(f"{described}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Why transformers did not take a model, in one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if "trust_remote_code" in str(error):
+        return "it needs Python code that comes with it, and ekle runs none; take one that transformers knows"
+    return lines[0]

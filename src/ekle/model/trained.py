@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import Checkpoint
 from ekle.errors import CheckpointError
 from ekle.model.adapter import StoredAdapter
 from ekle.model.dora import merged_weights, scale_of
+from ekle.model.load import load_model, load_tokenizer
 from ekle.model.rows import StoredRows, read_rows
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
 
@@ -32,14 +31,7 @@ def load_trained(
     Raises:
         CheckpointError: model or checkpoint is damaged, or they do not belong together.
     """
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            extended_model_folder, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(extended_model_folder, local_files_only=True)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{extended_model_folder} cannot be loaded as a model: {reason}") from error
+    model, tokenizer = load_model(extended_model_folder, dtype), load_tokenizer(extended_model_folder)
     if checkpoint is not None:
         with open_weights(extended_model_folder) as weights, torch.no_grad():
             changes = _Changes(weights, checkpoint)

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
-from ekle.errors import CheckpointError, RunFolderError
+from ekle.errors import RunFolderError
 from ekle.files import digest
 from ekle.model.dora import attach
+from ekle.model.load import load_model, load_tokenizer
 from ekle.model.rows import NewRows, new_rows, split_rows
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
@@ -140,7 +138,7 @@ def _objective(
     recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype, attention: Attention
 ) -> tuple[Objective, NewRows, Any]:
     """The extended model, ready to be trained; its new rows; and its tokenizer."""
-    model, tokenizer = _load(extended, dtype, attention)
+    model, tokenizer = load_model(extended.model, dtype, attention), load_tokenizer(extended.model)
     model.requires_grad_(False)
     rows = split_rows(model, extended.first_new_id)
     attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
@@ -207,23 +205,6 @@ def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dt
         report.say("training in fp32: on a CPU, bf16 is slower and less exact")
         return torch.float32
     return torch.bfloat16
-
-
-def _load(extended: ExtendedModel, dtype: torch.dtype, attention: Attention) -> tuple[Any, Any]:
-    transformers_logging.disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            extended.model,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(extended.model, local_files_only=True)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{extended.model} cannot be loaded as a model: {reason}") from error
-    return model, tokenizer
 
 
 def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
