@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.errors import CheckpointError, RunFolderError
 from ekle.extension.extend import extend_model
 from ekle.extension.gradient_flow import check_gradient_flow
+from ekle.extension.stage import Inputs, run
 from ekle.progress import silent
+from ekle.recipe import Recipe
 from ekle.recipe.extension import Extension
 
 both = pytest.mark.parametrize("tied", [False, True])
@@ -139,3 +141,28 @@ def test_rows_that_cannot_learn_are_refused(
     with pytest.raises(CheckpointError, match="get no finite gradient"):
         extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
+
+
+def test_a_stage_that_refuses_keeps_what_it_goes_on_from_and_no_half_model(
+    tiny_base_model: BaseModel,
+    tiny_corpus: Corpus,
+    tiny_vocabulary: Vocabulary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "model").mkdir()  # of an attempt that was killed
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "extension.json").write_text("{}", "utf-8")
+    inputs = Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
+    recipe = Recipe(name="x")
+    with monkeypatch.context() as patched:
+        patched.setattr("ekle.extension.gradient_flow._norms", _refuse)
+        with pytest.raises(CheckpointError, match="no gradient"):
+            run(recipe, inputs, tmp_path, silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+    run(recipe, inputs, tmp_path, silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["extension.json", "model"]
+
+
+def _refuse(*given: object) -> None:
+    raise CheckpointError("no gradient")

@@ -81,7 +81,7 @@ def write_extension(
     called: str | None = None,
     replay: Documents | None = None,
 ) -> None:
-    """Write `folder/model` and `folder/extension.json`.
+    """Write `folder/model` and `folder/extension.json`; where it fails, neither is there.
 
     Args:
         vocabulary: the new tokens.
@@ -106,48 +106,48 @@ def write_extension(
     tokens = vocabulary.tokens()
     first = vocabulary.first_new_id
     rows = first + len(tokens)
-    model = folder / "model"
-    shutil.rmtree(model, ignore_errors=True)
-    model.mkdir()
-    with open_weights(base) as weights:
-        fit = check_fit(vocabulary, weights)
-        names = [name for name in weights.names() if name not in fit.dropped]
-        width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
-        check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
-        known = Known(
-            tokens,
-            fit.used,
-            fit.base,
-            settings,
-            documents or _no_text,
-            lambda: _cutter(vocabulary, base),
-            replay or _no_text,
-        )
-        tied = OUTPUT_ROWS not in names
-        new, made = make_rows(weights, tied, known, scratch, report)
-        with report.task("writing the extended model", len(names), "tensors") as task:
-            digests = _write(model, weights, names, new, task)
-        new.clear()
-        copy_companions(vocabulary.tokenizer, base, model, rows)
-        with report.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
-            verify(weights, written, digests, rows, task.advance)
-    about = {
-        "first_new_id": first,
-        "size": len(tokens),
-        "rows": rows,
-        "init": settings.init,
-        "settings": settings.model_dump(mode="json"),
-        "seed": settings.seed,
-        "base": vocabulary.report["base"],
-        "base_model": called if called and not Path(called).is_dir() else base.resolve().name,
-        "tied": tied,
-        "dropped": sorted(fit.dropped),
-        "tensors_equal": len(names) - len({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)),
-        "digests": digests,
-        **made,
-    }
-    if settings.gradient_tokens:
-        about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, report)
+    (folder / "extension.json").unlink(missing_ok=True)  # of an attempt that was killed
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    with whole_folder(folder / "model") as model:
+        with open_weights(base) as weights:
+            fit = check_fit(vocabulary, weights)
+            names = [name for name in weights.names() if name not in fit.dropped]
+            width, size = weights.shape(INPUT_ROWS)[1], weights.dtype(INPUT_ROWS).itemsize
+            check_space(model, weights.bytes() + len(row_names(weights)) * len(tokens) * width * size)
+            known = Known(
+                tokens,
+                fit.used,
+                fit.base,
+                settings,
+                documents or _no_text,
+                lambda: _cutter(vocabulary, base),
+                replay or _no_text,
+            )
+            copy_companions(vocabulary.tokenizer, base, model, rows)  # may refuse, so before what takes long
+            tied = OUTPUT_ROWS not in names
+            new, made = make_rows(weights, tied, known, scratch, report)
+            with report.task("writing the extended model", len(names), "tensors") as task:
+                digests = _write(model, weights, names, new, task)
+            new.clear()
+            with report.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
+                verify(weights, written, digests, rows, task.advance)
+        about = {
+            "first_new_id": first,
+            "size": len(tokens),
+            "rows": rows,
+            "init": settings.init,
+            "settings": settings.model_dump(mode="json"),
+            "seed": settings.seed,
+            "base": vocabulary.report["base"],
+            "base_model": called if called and not Path(called).is_dir() else base.resolve().name,
+            "tied": tied,
+            "dropped": sorted(fit.dropped),
+            "tensors_equal": len(names) - len({INPUT_ROWS, OUTPUT_ROWS}.intersection(names)),
+            "digests": digests,
+            **made,
+        }
+        if settings.gradient_tokens:
+            about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, report)
     write_json(folder / "extension.json", about)
 
 
