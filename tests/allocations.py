@@ -12,7 +12,10 @@ from torch.utils._pytree import tree_leaves
 
 
 class Allocations(TorchDispatchMode):
-    """Notes the largest tensor that is made: not a view, and not a change in place. Backward passes count."""
+    """Notes the largest tensor that is made: not a view, and not a change in place. Backward passes count.
+
+    Tensors on `meta` have a shape and no memory, and do not count.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +29,9 @@ class Allocations(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         before = {_storage(each) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
         for each in tree_leaves(result):
-            if isinstance(each, Tensor) and _storage(each) not in before and each.numel() > self.largest:
+            if not isinstance(each, Tensor) or each.is_meta or _storage(each) in before:
+                continue
+            if each.numel() > self.largest:
                 self.largest, self.shape, self.made_by = each.numel(), tuple(each.shape), str(function)
         return result
 

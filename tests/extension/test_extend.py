@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from allocations import Allocations
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -75,6 +76,18 @@ def test_used_new_rows_get_a_gradient_and_unused_ones_none(
     gradient = model.get_input_embeddings().weight.grad
     assert gradient is not None and torch.isfinite(gradient).all()
     assert (gradient[used[:-1]].abs().sum(dim=1) > 0).all()
+
+
+def test_no_row_matrix_is_ever_in_memory(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1.2 GB in an 8B model; here in blocks of 32 of the 410 rows, with rules that read all of them."""
+    monkeypatch.setattr("ekle.model.weights._BLOCK_BYTES", 32 * 32 * 4)
+    monkeypatch.setattr("ekle.model.row_matrix._CHUNK_BYTES", 32 * 32 * 4)
+    settings = Extension(init="asymmetric", output="hybrid", gradient_tokens=5)
+    with Allocations() as seen:
+        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
+    assert 64 * 32 <= seen.largest < 410 * 32 / 2, (seen.shape, seen.made_by)
 
 
 def test_the_manifest_of_the_extension_says_what_was_kept(extended: ExtendedModel) -> None:
