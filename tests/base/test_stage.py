@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import BaseModel, Corpus, read_documents
@@ -73,3 +74,15 @@ def test_a_model_that_is_nowhere_is_refused(tiny_base: Path, tiny_corpus: Corpus
 def test_a_folder_without_weights_is_refused(tiny_base: Path, tiny_corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json is missing"):
         run(recipe(str(tmp_path), str(tiny_base)), Inputs(tiny_corpus), tmp_path, silent())
+
+
+def test_a_folder_without_all_of_its_weights_is_refused(
+    tiny_base: Path, tiny_corpus: Corpus, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_base, tmp_path / "model"))
+    tensors = load_file(model / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, model / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
+        run(recipe(str(model), str(tiny_base)), Inputs(tiny_corpus), tmp_path, silent())
+    assert not (tmp_path / "base.json").exists()

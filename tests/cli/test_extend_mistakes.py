@@ -170,6 +170,33 @@ def head_with_a_bias(base: Path) -> None:
     edited(base, change)
 
 
+def a_late_tensor_missing(base: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        del tensors["model.layers.1.mlp.down_proj.weight"]
+
+    edited(base, change)
+
+
+def another_shape(base: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["model.layers.1.mlp.down_proj.weight"] = torch.zeros(32, 63)
+
+    edited(base, change)
+
+
+def shards_without_index(base: Path) -> None:
+    in_two(base)
+    (base / INDEX).unlink()
+
+
+def sizes_that_make_no_sense(base: Path) -> None:
+    write_json(base / "config.json", {**read_json(base / "config.json"), "hidden_act": "abacus"})
+
+
+def two_vocab_sizes(base: Path) -> None:
+    write_json(base / "config.json", {**read_json(base / "config.json"), "draft": {"vocab_size": 9}})
+
+
 def other_ids(base: Path) -> None:
     spec = read_json(base / "tokenizer.json")
     vocab = spec["model"]["vocab"]
@@ -199,6 +226,14 @@ DAMAGES: list[tuple[Damage, str]] = [
     (untied_without_head, f"has no {OUTPUT}"),
     (tied_with_another_head, "differs from"),
     (head_with_a_bias, "lm_head.bias"),
+    (a_late_tensor_missing, "lacks model.layers.1.mlp.down_proj.weight, which its config.json asks for"),
+    (
+        another_shape,
+        "model.layers.1.mlp.down_proj.weight in the shape [32, 63], its config.json asks for [32, 64]",
+    ),
+    (shards_without_index, f"neither {SINGLE} nor {INDEX}"),
+    (sizes_that_make_no_sense, "describes no model that can be built"),
+    (two_vocab_sizes, "no single vocab_size"),
     (other_ids, "learn the vocabulary with --base"),
 ]
 
@@ -217,6 +252,17 @@ def test_a_base_that_cannot_be_extended_is_refused(
     damage(base)
     refused(extend("--init", method, "--corpus", "bundled:tr"), words)
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+def test_code_that_comes_with_a_model_is_not_run_even_if_the_user_would(
+    base: Path, extend: Callable[..., list[str]], refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    (base / "abacus.py").write_text(f"open({str(base / 'ran')!r}, 'w')", "utf-8")
+    own = {"model_type": "abacus", "auto_map": {"AutoConfig": "abacus.Config"}}
+    write_json(base / "config.json", {**read_json(base / "config.json"), **own})
+    refused(extend(), "it needs Python code that comes with it, and ekle runs none")
+    assert not (base / "ran").exists()
 
 
 def test_what_is_asked_for_must_exist(

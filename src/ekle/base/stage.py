@@ -12,6 +12,7 @@ from ekle.base.tiny import build
 from ekle.bpe.base import load_base
 from ekle.errors import InputError
 from ekle.files import write_json
+from ekle.model.architecture import check_complete
 from ekle.model.weights import check_rows, open_weights
 from ekle.progress import Report
 from ekle.recipe import Recipe
@@ -31,8 +32,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseMod
 
     Raises:
         InputError: there is no such folder and the hub does not give it.
-        CheckpointError: the folder holds no complete, unquantised safetensors model, a row of it is not
-            finite, or it has other rows than the tokenizer.
+        CheckpointError: the folder holds no complete, unquantised safetensors model of the kind that
+            config.json describes, a row of it is not finite, or it has other rows than the tokenizer.
     """
     name = recipe.base.model
     about: dict[str, object] = {"name": name}
@@ -50,6 +51,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseMod
     with open_weights(model) as weights:
         rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
         check_rows(weights, rows, "give base.model and base.tokenizer that belong together")
+        check_complete(weights)
         about |= {"rows": rows, "bytes": weights.bytes()}
     write_json(folder / "base.json", {"model": _seen_from(folder, model), **about})
     return BaseModel(folder, name)

@@ -13,6 +13,7 @@ from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.graft import placeholder
 from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
+from ekle.model.architecture import check_complete
 from ekle.model.config import load_config
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, check_rows
 
@@ -34,7 +35,8 @@ def check_fit(vocabulary: Vocabulary, weights: Weights) -> Fit:
     """Compare the vocabulary with the base model that it is to extend.
 
     Raises:
-        CheckpointError: the row matrices are damaged or have other rows than the vocabulary was made for.
+        CheckpointError: the row matrices are damaged or have other rows than the vocabulary was made for, or
+            a tensor that config.json asks for is missing or of another shape.
         InputError: the base's own tokenizer gives some token another id, or the vocabulary's ids have gaps.
     """
     first, base = vocabulary.first_new_id, weights.folder
@@ -54,8 +56,10 @@ def check_fit(vocabulary: Vocabulary, weights: Weights) -> Fit:
                     f"{base} gives {token!r} the id {number}, {vocabulary.folder} gives it {found}; "
                     f"learn the vocabulary with --base {base}"
                 )
+    dropped = _copies(weights)
+    check_complete(weights)
     used = [number for token, number in table.items() if number < first and token != placeholder(number)]
-    return Fit(torch.tensor(sorted(used)), _bytes(vocabulary, first), _copies(weights))
+    return Fit(torch.tensor(sorted(used)), _bytes(vocabulary, first), dropped)
 
 
 def _ids(folder: Path) -> dict[str, int]:

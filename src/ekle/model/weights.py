@@ -234,6 +234,8 @@ def _read_index(folder: Path) -> dict[str, str] | None:
         return None
     pickles = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth"))
     hint = "only pickles, which can run code; convert them to safetensors" if pickles else "no safetensors"
+    if any(folder.glob("*.safetensors")):
+        hint = f"safetensors but neither {_SINGLE} nor {_INDEX}, which says what is in them; fetch it again"
     raise CheckpointError(f"{folder} holds {hint}")
 
 

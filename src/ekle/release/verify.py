@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from ekle.errors import PreservationError
 from ekle.files import read_json
-from ekle.model.weights import OUTPUT_ROWS, open_weights
+from ekle.model.architecture import implied_shapes
+from ekle.model.weights import open_weights, read_config
 
 _TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 
@@ -22,15 +21,9 @@ def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) ->
 
     Raises:
         PreservationError: they differ.
+        CheckpointError: config.json describes no model.
     """
-    config = AutoConfig.from_pretrained(model, local_files_only=True)
-    with torch.device("meta"):
-        wanted = {
-            name: tuple(item.shape)
-            for name, item in AutoModelForCausalLM.from_config(config).state_dict().items()
-        }
-    if config.tie_word_embeddings:
-        wanted.pop(OUTPUT_ROWS, None)
+    wanted = implied_shapes(model)
     with open_weights(model) as weights:
         found = {name: weights.shape(name) for name in weights.names()}
         differing = sorted(
@@ -43,10 +36,9 @@ def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) ->
                 raise PreservationError(f"{model}: {name} was not written as it was; is the disk sound?")
             done()
     highest = max(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab().values())
-    if highest + 1 != config.vocab_size:
-        raise PreservationError(
-            f"{model}: the highest id is {highest:,} but there are {config.vocab_size:,} rows"
-        )
+    rows = read_config(model)["vocab_size"]
+    if highest + 1 != rows:
+        raise PreservationError(f"{model}: the highest id is {highest:,} but there are {rows:,} rows")
     name = read_json(model / "tokenizer_config.json").get("tokenizer_class")
     if name != _TOKENIZER_CLASS:
         raise PreservationError(f"{model}: the tokenizer's class is {name} and not {_TOKENIZER_CLASS}")
