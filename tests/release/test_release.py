@@ -1,5 +1,6 @@
 """What is released loads in a process of its own, with the weights that training left."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Scorecard
+from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.errors import InputError
 from ekle.files import write_json
 from ekle.model.adapter import save_adapter
@@ -81,6 +83,15 @@ def test_an_extended_model_can_be_exported(tiny_extended: ExtendedModel, tmp_pat
     before = load_file(tiny_extended.model / "model.safetensors")
     after = load_file(out / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_templates_in_a_folder_of_their_own_are_exported_too(
+    tiny_extended: ExtendedModel, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_extended.folder, tmp_path / "extended"))
+    write_templates(folder / "model", {"tool_use": "call {{ messages }}"})
+    out = export_hf(folder, tmp_path / "out", Release(), silent())
+    assert read_templates(out) == read_templates(folder / "model")
 
 
 def test_a_folder_without_a_model_cannot_be_exported(tmp_path: Path) -> None:

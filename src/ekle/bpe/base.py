@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 
 from ekle.bpe.byte_alphabet import decode_token
+from ekle.bpe.chat_templates import default_template
 from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
 from ekle.errors import InputError, TokenizerError
 from ekle.files import read_json, whole_file, write_json
@@ -96,7 +97,7 @@ def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
 
     Raises:
         InputError: no such folder, and the hub has no such id or cannot be reached.
-        TokenizerError: there is no tokenizer.json, or it is not byte-level BPE.
+        TokenizerError: there is no tokenizer.json, it is not byte-level BPE, or the chat template is no text.
     """
     if name == "qwen3":
         return BaseTokenizer(name, qwen_tokenizer(), qwen_config(), chat_template(), EMBEDDING_ROWS)
@@ -110,8 +111,6 @@ def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
     config = (
         read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     )
-    template = folder / "chat_template.jinja"
-    text = template.read_text(encoding="utf-8") if template.exists() else config.get("chat_template")
     highest = max([*spec["model"]["vocab"].values(), *(token["id"] for token in spec["added_tokens"])])
     rows = read_json(folder / "config.json").get("vocab_size") if (folder / "config.json").exists() else None
     if rows is not None and rows <= highest:
@@ -121,7 +120,7 @@ def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
     if rows is None:
         # Without a config.json the model is unknown; a tokenizer that equals Qwen's has Qwen's rows.
         rows = EMBEDDING_ROWS if highest < EMBEDDING_ROWS and highest >= 151_642 else highest + 1
-    return BaseTokenizer(name, spec, config, text, rows)
+    return BaseTokenizer(name, spec, config, default_template(folder), rows)
 
 
 def open_tokenizer(spec: dict[str, Any]) -> Tokenizer:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ekle.artifacts import Checkpoint
+from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.files import whole_file
 from ekle.model.trained import merged_tensors
 from ekle.model.weights import check_space, open_weights, write_weights
@@ -51,6 +52,7 @@ def write_release(
     for path in sorted(extended.iterdir()):
         if path.is_file() and not path.name.endswith(_LEFT_BEHIND) and not path.name.startswith("."):
             shutil.copyfile(path, model / path.name)
+    write_templates(model, read_templates(extended))  # some lie in a folder of their own
     if kind is not None:
         _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
     with report.task("verifying the release", len(names), "tensors") as task:

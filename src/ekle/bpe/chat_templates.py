@@ -1,0 +1,52 @@
+"""The chat templates of a model folder, wherever it keeps them."""
+
+from pathlib import Path
+from typing import Any
+
+from ekle.errors import TokenizerError
+from ekle.files import read_json, whole_file
+
+_USUAL, _MORE = "chat_template.jinja", "additional_chat_templates"
+_DEFAULT = "default"
+
+
+def read_templates(folder: Path) -> dict[str, str]:
+    """Each chat template by name; the usual one is called "default".
+
+    As transformers reads them: from chat_template.jinja and additional_chat_templates/NAME.jinja, and where
+    there is neither, from `chat_template` in tokenizer_config.json, one text or a list of named ones.
+
+    Raises:
+        TokenizerError: what tokenizer_config.json has is neither.
+    """
+    files = {path.stem: path for path in sorted((folder / _MORE).glob("*.jinja"))}
+    if (folder / _USUAL).exists():
+        files[_DEFAULT] = folder / _USUAL
+    if files:
+        return {name: path.read_bytes().decode("utf-8") for name, path in files.items()}
+    config = folder / "tokenizer_config.json"
+    given = read_json(config).get("chat_template") if config.exists() else None
+    if given is None:
+        return {}
+    listed: list[Any] = [{"name": _DEFAULT, "template": given}] if isinstance(given, str) else given
+    try:
+        named = {entry["name"]: entry["template"] for entry in listed}
+        whole = all(isinstance(text, str) and Path(name).name == name for name, text in named.items())
+    except (TypeError, KeyError):
+        whole = False
+    if not whole:
+        raise TokenizerError(f"chat_template in {config} is neither a text nor a list of names and templates")
+    return named
+
+
+def default_template(folder: Path) -> str | None:
+    """The template that a conversation is written with, if there is one. Raises as `read_templates`."""
+    return read_templates(folder).get(_DEFAULT)
+
+
+def write_templates(folder: Path, templates: dict[str, str]) -> None:
+    """Write templates by name into files of their own, to the byte as they are."""
+    for name, text in templates.items():
+        place = folder / _USUAL if name == _DEFAULT else folder / _MORE / f"{name}.jinja"
+        with whole_file(place) as temporary:
+            temporary.write_bytes(text.encode("utf-8"))
