@@ -13,7 +13,7 @@ _AT_ONCE = 512
 
 
 def focus_mixture(vectors: StaticVectors, first: int, pieces: Sequence[Sequence[int]]) -> Mixture:
-    """What each new row is made of, for `mix` at either end of the model.
+    """What each new row is made of; `mix` makes rows (new tokens, width) of it, at either end of the model.
 
     After Dobler and de Melo (2023, "FOCUS: Effective Embedding Initialization for Monolingual
     Specialization of Multilingual Models"): new tokens are convex combinations of the tokens that old and
