@@ -5,6 +5,7 @@ EkleError                    a mistake that the user can cure: one line, exit co
 │   ├── TextError            a text file: not there, not UTF-8, nothing in it
 │   ├── TokenizerError       a base tokenizer that is absent or not byte-level BPE
 │   └── CheckpointError      a model folder: shards missing, truncated, not safetensors
+│       └── DeviceMemoryError  a model, or one piece of work for it, that the device has no memory for
 ├── RecipeError              unknown, missing or mistyped keys; every one of them is named
 ├── VocabularyError          the corpus cannot give what was asked of it
 ├── RunFolderError           a run folder holds another run, or something that is no run
@@ -36,6 +37,10 @@ class TokenizerError(InputError):
 
 class CheckpointError(InputError):
     """A model folder whose weights are missing, damaged, quantised or not safetensors."""
+
+
+class DeviceMemoryError(CheckpointError):
+    """A model, or the smallest piece of work for it, does not fit the device's memory."""
 
 
 class RecipeError(EkleError):

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import torch
 
-from ekle.errors import CheckpointError
+from ekle.errors import DeviceMemoryError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ def in_batches(
 
     Raises:
         torch.OutOfMemoryError: a batch that may not shrink does not fit.
-        CheckpointError: not even one item fits the device's memory.
+        DeviceMemoryError: not even one item fits the device's memory.
     """
     place = 0
     while place < len(items):
@@ -41,7 +41,7 @@ def in_batches(
             if not may_shrink:
                 raise
             if size == 1:
-                raise CheckpointError(f"the device has no memory for this; lower {cure}") from error
+                raise DeviceMemoryError(f"the device has no memory for this; lower {cure}") from error
             size = max(min(size, len(batch)) // 2, 1)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
