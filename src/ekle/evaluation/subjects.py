@@ -10,9 +10,14 @@ from transformers.utils import logging
 
 from ekle.artifacts import Checkpoint
 from ekle.bpe.load import load_tokenizer
-from ekle.errors import CheckpointError
+from ekle.errors import CheckpointError, DeviceMemoryError
+from ekle.model.config import load_config
+from ekle.model.plain_logits import check_logits
 from ekle.model.trained import load_trained
 from ekle.model.weights import INPUT_ROWS, open_weights
+
+_PLAIN = frozenset({"qwen3"})
+"""Architectures whose logits are known to be last states times output rows."""
 
 
 class Subject:
@@ -32,20 +37,33 @@ class Subject:
         """Model and tokenizer: bfloat16 on a GPU, float32 on a CPU.
 
         Raises:
-            CheckpointError: the folder is no model, or is damaged.
+            CheckpointError: the folder is no model, is damaged, or ekle would measure another model than it
+                is (see `check_logits`).
+            DeviceMemoryError: it does not fit the device.
         """
         logging.disable_progress_bar()  # ekle has a bar of its own
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         open_weights(self.folder).close()  # says best what is missing or damaged
-        model, tokenizer = load_trained(self.folder, self.checkpoint, dtype, device)
-        return model.eval(), tokenizer
+        try:
+            model, tokenizer = load_trained(self.folder, self.checkpoint, dtype, device)
+            check_logits(model.eval(), tokenizer)
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                f"the {self.name} model, {self.folder}, does not fit the GPU's memory; take a larger one, or "
+                'measure on the processor, with CUDA_VISIBLE_DEVICES="" before the command'
+            ) from error
+        return model, tokenizer
 
     def check(self) -> None:
-        """See that the tokenizer gives no id for which there is no row.
+        """See that the tokenizer gives no id for which there is no row, and that the model can be measured.
+
+        A model of another architecture than Qwen3's is loaded for that: to find out when the models before
+        it have been measured would be hours too late.
 
         Raises:
-            CheckpointError: it does, or the folder is damaged.
+            CheckpointError: the folder is damaged, or one of the two does not hold.
+            DeviceMemoryError: the model had to be loaded and does not fit the device.
             TokenizerError: the folder holds no tokenizer.
         """
         highest = max(load_tokenizer(self.folder).get_vocab(with_added_tokens=True).values())
@@ -56,6 +74,9 @@ class Subject:
                 f"{self.folder} has {rows:,} embedding rows but a token with id {highest:,}; they do not "
                 "belong together: take tokenizer and model from one ekle extend"
             )
+        if load_config(self.folder).model_type not in _PLAIN:
+            _ = self.loaded
+            self.close()
 
     def size(self) -> dict[str, int]:
         """How many parameters the model has, how many of them are embedding and output rows, and how many
