@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 import torch
 from tiny import BASE_ROWS
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers import CohereConfig, Gemma2Config, GraniteConfig, LlamaConfig, PhiConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    CohereConfig,
+    Gemma2Config,
+    GraniteConfig,
+    LlamaConfig,
+    PhiConfig,
+)
 
 from ekle.errors import CheckpointError
 from ekle.evaluation.subjects import Subject

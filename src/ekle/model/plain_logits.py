@@ -39,6 +39,6 @@ def check_logits(model: Any, tokenizer: Any) -> None:
     # A bias of zeros is no difference but still more than rows. NaN is reported where text is measured.
     if getattr(head, "bias", None) is not None or (found - expected).abs().max() > allowed:
         raise CheckpointError(
-            f"{type(model).__name__} scales, caps or shifts its logits behind the output rows, and ekle would "
-            "measure it without that; leave this model out"
+            f"{type(model).__name__} scales, caps or shifts its logits behind the output rows, and ekle "
+            "would measure it without that; leave this model out"
         )
