@@ -9,7 +9,8 @@ from tiny import TURKISH
 
 from ekle.artifacts import ExtendedModel
 from ekle.bpe.load import load_tokenizer
-from ekle.evaluation import inference
+from ekle.errors import DeviceMemoryError
+from ekle.evaluation import inference, subjects
 from ekle.evaluation.inference import cache_bytes, measure_memory, measure_speeds
 from ekle.evaluation.subjects import Subject
 from ekle.model.config import load_config
@@ -72,6 +73,58 @@ def test_models_that_do_not_fit_together_are_timed_one_after_the_other(
     models = [Subject("base", tiny_base), Subject("extended", tiny_base)]
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
     assert found["interleaved"] is False and found["generation"]["base"] > 0
+
+
+def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [Subject("base", tiny_base), Subject("extended", tiny_base)]
+    plain = inference._next
+
+    def full(*more: object) -> object:
+        if sum("loaded" in vars(one) for one in models) > fits:
+            raise torch.OutOfMemoryError("no memory")
+        return plain(*more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inference, "_next", full)
+    fits = 1
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert found["interleaved"] is False and set(found["prefill"]) == {"base", "extended", "gain"}
+    fits = 0
+    with pytest.raises(DeviceMemoryError, match=r"evaluation\.speed_characters"):
+        measure_speeds(models, TEXTS, SETTINGS, silent())
+
+
+def test_a_gpu_that_holds_one_of_two_models_lets_go_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Heavy:
+        def __init__(self, fits: bool) -> None:
+            self.fits, self.closed = fits, 0
+
+        @property
+        def loaded(self) -> None:
+            if not self.fits:
+                raise DeviceMemoryError("no memory")
+
+        def close(self) -> None:
+            self.closed += 1
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    first, second = Heavy(True), Heavy(False)
+    assert inference._fit_together([first, second]) is False  # type: ignore[list-item]
+    assert (first.closed, second.closed) == (1, 1)
+    assert inference._fit_together([first, Heavy(True)]) is True  # type: ignore[list-item]
+    assert first.closed == 1
+
+
+def test_a_model_that_does_not_fit_is_one_clear_line(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(subjects, "load_trained", full)
+    with pytest.raises(DeviceMemoryError, match=r"the base model.*take a larger one"):
+        Subject("base", tiny_base).loaded  # noqa: B018
 
 
 def test_text_shorter_than_a_passage_is_timed_not_at_all(tiny_base: Path) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ekle.bpe.measure import count_tokens
+from ekle.errors import DeviceMemoryError
 from ekle.evaluation.confidence import ratio, saved
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.texts import draw
@@ -44,6 +45,9 @@ def measure_speeds(
         `passages`, `characters`, `interleaved`; `prefill` and `generation`: characters a second by model, and
         `gain`, the relative change from the first to the second with its interval over passages. Empty where
         the text is shorter than a passage.
+
+    Raises:
+        DeviceMemoryError: the device has no memory for one model and a passage.
     """
     together = "\n".join(
         text
@@ -55,23 +59,7 @@ def measure_speeds(
     passages = passages[: settings.speed_passages]
     if not passages:
         return {}
-    interleaved = _fit_together(subjects)
-    groups = [list(subjects)] if interleaved else [[subject] for subject in subjects]
-    best: dict[str, tuple[Seconds, Seconds]] = {}
-    rounds = settings.speed_rounds + 1  # the first is not counted
-    with report.task("speed", rounds * len(groups), "texts") as task:
-        for group in groups:
-            for turn in range(rounds):
-                for subject in group if turn % 2 else reversed(group):
-                    if not turn:
-                        _time(subject, passages[:1])
-                        continue
-                    timed = _time(subject, passages)
-                    before = best.get(subject.name, timed)
-                    best[subject.name] = (np.minimum(before[0], timed[0]), np.minimum(before[1], timed[1]))
-                task.advance()
-            if not interleaved:
-                group[0].close()
+    interleaved, best = _take_turns(subjects, passages, settings, report)
     first, second = (best[subject.name] for subject in subjects)
     characters = np.full(len(passages), step)
     return {
@@ -139,6 +127,47 @@ def cache_bytes(config: Any) -> int:
     return int(2 * config.num_hidden_layers * heads * width * _VALUE_BYTES)
 
 
+def _take_turns(
+    subjects: Sequence[Subject], passages: Sequence[str], settings: Evaluation, report: Report
+) -> tuple[bool, dict[str, tuple[Seconds, Seconds]]]:
+    """Whether all models could take turns, and the best times of prefill and generation by model."""
+    if _fit_together(subjects):
+        try:
+            return True, _best_times(subjects, passages, settings, report)
+        except torch.OutOfMemoryError:
+            pass  # the models fit, what they need to read does not
+        _let_go(subjects)  # here, because the error holds what was being read
+    best: dict[str, tuple[Seconds, Seconds]] = {}
+    for subject in subjects:
+        try:
+            best |= _best_times([subject], passages, settings, report)
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                "the device has no memory to time a passage; lower evaluation.speed_characters"
+            ) from error
+        subject.close()
+    return False, best
+
+
+def _best_times(
+    subjects: Sequence[Subject], passages: Sequence[str], settings: Evaluation, report: Report
+) -> dict[str, tuple[Seconds, Seconds]]:
+    """The best times of prefill and generation by model; they take turns, each time in another order."""
+    best: dict[str, tuple[Seconds, Seconds]] = {}
+    rounds = settings.speed_rounds + 1  # the first is not counted
+    with report.task("speed", rounds, "texts") as task:
+        for turn in range(rounds):
+            for subject in subjects if turn % 2 else reversed(subjects):
+                if not turn:
+                    _time(subject, passages[:1])
+                    continue
+                timed = _time(subject, passages)
+                before = best.get(subject.name, timed)
+                best[subject.name] = (np.minimum(before[0], timed[0]), np.minimum(before[1], timed[1]))
+            task.advance()
+    return best
+
+
 def _time(subject: Subject, passages: Sequence[str]) -> tuple[Seconds, Seconds]:
     """Seconds of prefill and of generation for each passage."""
     model, tokenizer = subject.loaded
@@ -173,11 +202,17 @@ def _fit_together(subjects: Sequence[Subject]) -> bool:
     try:
         for subject in subjects:
             subject.loaded  # noqa: B018
-    except torch.OutOfMemoryError:
-        for subject in subjects:
-            subject.close()
-        return False
-    return True
+    except DeviceMemoryError:
+        pass
+    else:
+        return True
+    _let_go(subjects)
+    return False
+
+
+def _let_go(subjects: Sequence[Subject]) -> None:
+    for subject in subjects:
+        subject.close()
 
 
 def _available() -> int:

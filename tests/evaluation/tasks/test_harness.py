@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ekle.errors import CheckpointError
+from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.evaluation.folders import evaluate_folder
 from ekle.evaluation.tasks.compare import compare_tasks
 from ekle.evaluation.tasks.files import Task
@@ -71,6 +71,26 @@ def test_accuracies_are_those_worked_by_hand(loaded: tuple[Any, Any]) -> None:
         by_bytes.append(float(rates.index(max(rates)) == one.gold))
     assert (scores["accuracy"], scores["accuracy_bytes"]) == (plain, by_bytes)
     assert plain != by_bytes  # or the case would not tell the two apart
+
+
+def test_fewer_are_asked_at_once_where_memory_is_short(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, plain, sizes = ask(*loaded, SCIENCE, SETTINGS, silent()), HarnessModel.loglikelihood, []
+
+    def small(self: Any, requests: Any, disable_tqdm: bool = True) -> Any:
+        sizes.append(self.batch_size)
+        if self.batch_size > fits:
+            raise torch.OutOfMemoryError("no memory")
+        return plain(self, requests, disable_tqdm)
+
+    monkeypatch.setattr(HarnessModel, "loglikelihood", small)
+    fits = 1
+    assert ask(*loaded, SCIENCE, SETTINGS, silent()) == whole
+    assert sizes == [3, 1]
+    fits = 0
+    with pytest.raises(DeviceMemoryError, match=r"evaluation\.task_shots"):
+        ask(*loaded, SCIENCE, SETTINGS, silent())
 
 
 def test_the_answer_begins_a_token_of_its_own_where_the_vocabulary_would_join_it(

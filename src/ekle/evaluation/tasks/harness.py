@@ -27,7 +27,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
-from ekle.errors import CheckpointError
+from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.evaluation.tasks.answers import score_answer
 from ekle.evaluation.tasks.files import Task
 from ekle.evaluation.tasks.formats import Example
@@ -49,7 +49,8 @@ def ask(model: Any, tokenizer: Any, task: Task, settings: Evaluation, report: Re
         tokenizer: its tokenizer.
 
     Raises:
-        CheckpointError: the model gives no finite probability, or the device has no memory for one request.
+        CheckpointError: the model gives no finite probability.
+        DeviceMemoryError: the device has no memory for one request.
     """
     size = settings.batch_size
     while True:
@@ -57,7 +58,7 @@ def ask(model: Any, tokenizer: Any, task: Task, settings: Evaluation, report: Re
             return _ask(model, tokenizer, task, size, report)
         except torch.OutOfMemoryError as error:
             if size == 1:
-                raise CheckpointError(
+                raise DeviceMemoryError(
                     "the device has no memory for this; lower evaluation.task_shots"
                 ) from error
             size //= 2
