@@ -110,6 +110,33 @@ def test_chunks_become_smaller_where_memory_is_short(
     assert max(sizes) > 4
 
 
+def test_rows_that_do_not_fit_beside_the_model_are_multiplied_on_the_processor(tiny_base: Path) -> None:
+    base = loaded(tiny_base)
+    reference = read_reference(*base, TEXTS, SETTINGS)  # type: ignore[misc]
+    whole = measure_divergence(reference, *base, SETTINGS, silent())  # type: ignore[misc]
+
+    class Full(torch.Tensor):
+        def to(self, *_: object) -> torch.Tensor:  # type: ignore[override]
+            raise torch.OutOfMemoryError("no memory")
+
+    full = divergence.Reference(reference.head.as_subclass(Full), reference.documents)  # type: ignore[no-untyped-call]
+    assert measure_divergence(full, *base, SETTINGS, silent()) == whole  # type: ignore[misc]
+
+
+def test_logits_of_half_precision_are_multiplied_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(divergence, "_BLOCK", 3)  # a block of its own for the last row
+    torch.manual_seed(0)
+    base_states, states = (8 * torch.randn(6, 16)).bfloat16(), (8 * torch.randn(6, 16)).bfloat16()
+    base_head, head = torch.randn(7, 16).bfloat16(), torch.randn(9, 16).bfloat16()
+    kl, mass, same = compare_places(base_states, base_head, states, head)
+    p = (base_states.double() @ base_head.double().T).log_softmax(1)
+    logits = states.double() @ head.double().T
+    q = logits[:, :7].log_softmax(1)
+    torch.testing.assert_close(kl, (p.exp() * (p - q)).sum(1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(mass, logits.softmax(1)[:, 7:].sum(1).float(), rtol=1e-4, atol=1e-7)
+    assert same.tolist() == (p.argmax(1) == q.argmax(1)).float().tolist()
+
+
 def test_broken_weights_are_reported_not_averaged(tiny_base: Path) -> None:
     reference = read_reference(*loaded(tiny_base), TEXTS, SETTINGS)  # type: ignore[misc]
     model, tokenizer = loaded(tiny_base)

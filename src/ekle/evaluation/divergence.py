@@ -29,6 +29,8 @@ from ekle.model.loss import chunk_size
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
 
+_BLOCK = 16_384  # rows that are widened to float32 together: 268 MB at a width of 4,096
+
 Divergences = dict[str, dict[str, Any]]
 """By text: `kl`, `new_mass`, `same` and `places`, sums with one entry a document, and `left_out`, the
 documents that the two tokenizers cut differently."""
@@ -74,13 +76,16 @@ def measure_divergence(
         The sums; a model with fewer rows than the base, which has lost tokens, has none.
 
     Raises:
-        CheckpointError: the device has no memory for the logits of one place.
+        DeviceMemoryError: the device has no memory for the logits of one place.
+        CheckpointError: the model's predictions are no numbers.
     """
-    rows = len(reference.head)
     head = model.get_output_embeddings().weight.detach()
-    if len(head) < rows:
+    if len(head) < len(reference.head):
         return {}
-    base_head = reference.head.to(model.device)
+    try:
+        base_head = reference.head.to(model.device)
+    except torch.OutOfMemoryError:  # the GPU does not hold the rows of both: the processor multiplies
+        base_head, head = reference.head, head.cpu()
     found: Divergences = {}
     with report.task("divergence", total=len(reference.documents), unit="texts") as task:
         for name, documents in reference.documents.items():
@@ -88,7 +93,7 @@ def measure_divergence(
             ids = [one.ids for one in alike]
             states = in_batches(ids, settings.batch_size, partial(_states, model), "evaluation.context")
             sums = [
-                _sums(one.states.to(model.device), base_head, own.to(model.device), head)
+                _sums(one.states.to(head.device), base_head, own.to(head.device), head)
                 for one, own in zip(alike, states, strict=True)
             ]
             columns = dict(zip(("kl", "new_mass", "same"), zip(*sums, strict=True), strict=False))
@@ -157,16 +162,29 @@ def compare_places(
     """
     rows = len(base_head)
     # A product of its own for the base rows: equal states then give exactly 0.
-    p, _ = _distribution(base_states @ base_head.T)
-    q, old = _distribution(states @ head[:rows].T)
+    p, _ = _distribution(_logits(base_states, base_head))
+    q, old = _distribution(_logits(states, head[:rows]))
     kl = (p.exp() * (p - q)).sum(dim=1, dtype=torch.float64)
-    new = (states @ head[rows:].T).float().logsumexp(dim=1)  # of no row at all: minus infinity
+    new = _logits(states, head[rows:]).logsumexp(dim=1)  # of no row at all: minus infinity
     return kl, torch.sigmoid(new - old), (p.argmax(dim=1) == q.argmax(dim=1)).float()
 
 
+def _logits(states: Tensor, head: Tensor) -> Tensor:
+    """States times rows, (n, V), in float32 also where both are in bfloat16.
+
+    A product in bfloat16 has eight bits: between logits of 16 and 32 there would be steps of 1/8, which is
+    more than training moves most of them. The rows are widened a block at a time.
+    """
+    states = states.float()
+    logits = states.new_empty(len(states), len(head))
+    for first in range(0, len(head), _BLOCK):
+        block = head[first : first + _BLOCK].float()
+        torch.mm(states, block.T, out=logits[:, first : first + _BLOCK])
+    return logits
+
+
 def _distribution(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (n, V) in float32, and what was subtracted from the logits (n,)."""
-    logits = logits.float()
+    """Log-probabilities (n, V), and what was subtracted from the logits (n,)."""
     norm = logits.logsumexp(dim=1)
     return logits - norm[:, None], norm
 
