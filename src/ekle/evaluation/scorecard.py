@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.artifacts import Scorecard
+from ekle.bpe.spans import is_byte_level
 from ekle.evaluation.beside import measure_beside
 from ekle.evaluation.criteria import criteria
 from ekle.evaluation.drift import measure_preservation
@@ -52,7 +53,8 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
         figures["tokens"] = parts.get(
             "tokens", lambda: measure_tokens(plan.base, plan.extended, texts.held_out, settings)
         )
-    if texts.other:
+    # Only tokens that spell raw bytes can be held against each other: others may spell one piece in two ways.
+    if texts.other and is_byte_level(plan.base) and is_byte_level(plan.extended):
         figures["drift"] = parts.get(
             "drift", lambda: measure_preservation(plan.base, plan.extended, texts.other, settings)
         )
