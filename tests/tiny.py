@@ -17,7 +17,7 @@ import polars
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoTokenizer, GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, NewToken, Vocabulary
 from ekle.bpe.base import load_base
@@ -27,6 +27,7 @@ from ekle.bpe.qwen import WORD_PATTERN
 
 BPE_IDS = 400
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+START = BPE_IDS + 1
 HOLE = 7
 BASE_ROWS = BPE_IDS + len(SPECIALS) + HOLE  # 410
 NEW_TOKENS = 20
@@ -95,6 +96,15 @@ def write_base(folder: Path, *, tied: bool = False, seed: int = 0) -> Path:
     )
     model.save_pretrained(folder)
     return folder
+
+
+def with_start(folder: Path) -> Any:
+    """The tokenizer of `folder`, changed to put START before every text, as Llama's and Gemma's do."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, bos_token=SPECIALS[1])
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{SPECIALS[1]} $A", special_tokens=[(SPECIALS[1], START)]
+    )
+    return tokenizer
 
 
 def tiny_config(tied: bool) -> Qwen3Config:

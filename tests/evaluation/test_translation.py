@@ -1,14 +1,17 @@
 """Translation: the prompt, the choice of pairs, where an answer ends, and scores that are sacrebleu's."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
 import torch
+from tiny import START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ekle.errors import TextError
+from ekle.errors import DeviceMemoryError, TextError
 from ekle.evaluation.translation import (
+    DIRECTIONS,
     choose_pairs,
     prompt_of,
     read_pairs,
@@ -57,6 +60,54 @@ def test_an_answer_is_the_rest_of_the_line_whatever_stands_beside_it(tiny_base: 
     assert together == translate(model, tokenizer, PAIRS[:1], PAIRS[1:5], alone, silent())
     assert set(together) == {"tr-en", "en-tr"}
     assert all("\n" not in text for texts in together.values() for text in texts)
+
+
+@pytest.fixture
+def model(tiny_base: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
+
+
+def test_fewer_lines_are_written_at_once_where_memory_is_short(
+    model: Any, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    asked = model, tokenizer, PAIRS[:1], PAIRS[1:4], SETTINGS, silent()
+    whole, plain, sizes = translate(*asked), model.generate, []
+
+    def small(input_ids: torch.Tensor, **named: Any) -> Any:
+        sizes.append(len(input_ids))
+        if len(input_ids) > fits:
+            raise torch.OutOfMemoryError("no memory")
+        return plain(input_ids=input_ids, **named)
+
+    monkeypatch.setattr(model, "generate", small)
+    fits = 1
+    assert translate(*asked) == whole
+    assert sizes[:3] == [3, 1, 1]
+    fits = 0
+    with pytest.raises(DeviceMemoryError, match=r"evaluation\.shots"):
+        translate(*asked)
+
+
+def test_a_prompt_begins_with_what_the_tokenizer_puts_before_a_text(
+    model: Any, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int]] = []
+
+    def say_nothing(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> torch.Tensor:
+        read.extend(ids[seen == 1].tolist() for ids, seen in zip(input_ids, attention_mask, strict=True))
+        return input_ids
+
+    monkeypatch.setattr(model, "generate", say_nothing)
+    plain = AutoTokenizer.from_pretrained(tiny_base)
+    for tokenizer in (plain, with_start(tiny_base)):
+        translate(model, tokenizer, PAIRS[:1], PAIRS[1:3], SETTINGS, silent())
+    own = [
+        plain(prompt_of(direction, PAIRS[:1], pair))["input_ids"]
+        for direction in DIRECTIONS
+        for pair in PAIRS[1:3]
+    ]
+    assert read == [*own, *([START, *ids] for ids in own)]
 
 
 def test_scores_are_those_of_sacrebleu() -> None:

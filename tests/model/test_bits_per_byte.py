@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny import BPE_IDS, START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
-from ekle.model.bits_per_byte import Likelihood, _windows, measure, measure_documents
+from ekle.model.bits_per_byte import Likelihood, _windows, measure, measure_documents, opening, start_id
 
 DOCUMENTS = [
     "Evimizin önündeki yol geçen kış kardan kapanmıştı.",
@@ -203,3 +204,11 @@ def test_broken_weights_are_reported_not_averaged(tiny):
     model.get_output_embeddings().weight.data[5] = float("nan")
     with pytest.raises(CheckpointError, match="NaN"):
         measure(model, tokenizer, ["Deniz."], context=8, batch_size=1)
+
+
+def test_a_text_starts_as_the_tokenizer_starts_it(tiny_base):
+    plain, starting = AutoTokenizer.from_pretrained(tiny_base), with_start(tiny_base)
+    assert (opening(plain), start_id(plain)) == ([], BPE_IDS)  # <|endoftext|>
+    assert (opening(starting), start_id(starting)) == ([START], START)
+    # A name for a start is not enough: this tokenizer puts it before nothing.
+    assert opening(AutoTokenizer.from_pretrained(tiny_base, bos_token="<|im_start|>")) == []

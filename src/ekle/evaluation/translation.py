@@ -17,6 +17,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from ekle.errors import TextError
 from ekle.evaluation.texts import draw
 from ekle.model.batches import in_batches
+from ekle.model.bits_per_byte import encode, opening
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
 
@@ -82,7 +83,7 @@ def translate(
     """What a model makes of `pairs`, by direction, taking its likeliest token each time.
 
     Raises:
-        CheckpointError: the device has no memory for a single one.
+        DeviceMemoryError: the device has no memory for a single one.
     """
     ends = _line_ends(tokenizer)
     configuration = GenerationConfig(
@@ -93,7 +94,7 @@ def translate(
     )
 
     def work(prompts: Sequence[str]) -> list[str]:
-        ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        ids = [[*opening(tokenizer), *encode(tokenizer, prompt)] for prompt in prompts]
         width = max(map(len, ids))
         rows = torch.tensor([[_padding(tokenizer)] * (width - len(one)) + one for one in ids])
         mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in ids])
@@ -112,7 +113,7 @@ def translate(
         for direction in DIRECTIONS:
             prompts = [prompt_of(direction, shown, pair) for pair in pairs]
             found[direction] = []
-            for text in in_batches(prompts, settings.batch_size, work, "evaluation.batch_size"):
+            for text in in_batches(prompts, settings.batch_size, work, "evaluation.shots"):
                 found[direction].append(text)
                 task.advance()
     return found

@@ -77,7 +77,7 @@ def measure_documents(
 ) -> list[Likelihood]:
     """Measure each document by itself.
 
-    A document is read as <|endoftext|> and its tokens; every token of the document is predicted
+    A document is read as its start (`start_id`) and its tokens; every token of the document is predicted
     exactly once, and the start itself is given. A document longer than `context` is read in windows
     that move on by half of it, so each token after the first window sees at least `context` / 2
     tokens before it; a window counts only the tokens that no earlier one has counted.
@@ -181,10 +181,18 @@ def _losses(model: Any, batch: Sequence[_Window]) -> list[float]:
     return [float(part.sum()) for part in by_window]
 
 
+def opening(tokenizer: Any) -> list[int]:
+    """What the tokenizer itself puts before a text: `<s>` or `<bos>` as Llama's and Gemma's do, or nothing as
+    Qwen3's does. A prompt starts with it, because the model has seen no text without."""
+    start = tokenizer.bos_token_id
+    return [int(start)] if start is not None and tokenizer("a")["input_ids"][:1] == [start] else []
+
+
 def start_id(tokenizer: Any) -> int:
-    """<|endoftext|>, or whatever else the tokenizer starts or ends a document with."""
-    named = tokenizer.get_vocab().get(_START)
-    for number in (named, tokenizer.bos_token_id, tokenizer.eos_token_id):
+    """What the tokenizer itself puts before a text; or <|endoftext|>, or whatever else it starts or ends a
+    document with."""
+    own, named = opening(tokenizer), tokenizer.get_vocab().get(_START)
+    for number in (*own, named, tokenizer.bos_token_id, tokenizer.eos_token_id):
         if number is not None:
             return int(number)
     raise TokenizerError(f"the tokenizer has no {_START} and no other token to start a document with")
