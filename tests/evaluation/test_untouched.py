@@ -42,7 +42,7 @@ def test_an_extended_model_is_its_base_byte_for_byte(
     tied: bool, tiny_base: Path, made: ExtendedModel, texts: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    settings = Evaluation(context=32, prompts=[], resamples=20)
+    settings = Evaluation(context=32, prompts=[], samples=0, resamples=20)
     figures = evaluate_folder(made.model, tiny_base, texts, settings, out, silent()).figures
     tensors = len(load_file(tiny_base / "model.safetensors"))
     assert figures["untouched"] == {"tensors": tensors, "rows": 410, "changed": [], "base_changed": []}
@@ -73,7 +73,7 @@ def test_another_base_is_named_as_such(
     other = tmp_path / "other"
     shutil.copytree(tiny_base, other)
     change(other, "model.norm.weight")
-    settings = Evaluation(context=32, prompts=[], resamples=20)
+    settings = Evaluation(context=32, prompts=[], samples=0, resamples=20)
     figures = evaluate_folder(made.model, other, texts, settings, tmp_path / "out", silent()).figures
     assert figures["untouched"]["base_changed"] == ["model.norm.weight"]
     assert any("not the one" in sentence["text"] for sentence in figures["verdict"])

@@ -1,6 +1,7 @@
 """Draws by chance: what may be drawn, how often, and where a continuation is over."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,11 +31,18 @@ def test_the_whole_distribution_is_drawn_from_where_nothing_is_cut() -> None:
 
 def test_a_cold_draw_is_what_the_model_thinks_likeliest(tiny_base: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
-    prompt, ids = [5, 6, 7], [5, 6, 7]
-    for _ in range(6):  # the slow twin: the whole text again for each token
+    prompts = [[5, 6, 7], [30], [9, 8, 7, 6, 5, 4]]  # what stands beside a prompt does not matter
+    said = [continued(model, prompt, 6) for prompt in prompts]
+    assert draw_continuations(model, prompts, 6, temperature=1e-4, top_p=1.0) == said
+    end = said[0][2]
+    over = draw_continuations(model, prompts[:1] * 2, 6, temperature=1e-4, top_p=1.0, ends={end})
+    assert over == [said[0][: said[0].index(end) + 1]] * 2
+
+
+def continued(model: Any, prompt: list[int], tokens: int) -> list[int]:
+    """The slow twin: the whole text again for each token."""
+    ids = list(prompt)
+    for _ in range(tokens):
         with torch.no_grad():
             ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
-    drawn = draw_continuations(model, prompt, 2, 6, temperature=1e-4, top_p=1.0)
-    assert drawn == [ids[3:]] * 2
-    over = draw_continuations(model, prompt, 2, 6, temperature=1e-4, top_p=1.0, ends={ids[5]})
-    assert over == [ids[3 : ids.index(ids[5], 3) + 1]] * 2
+    return ids[len(prompt) :]

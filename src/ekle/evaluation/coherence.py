@@ -1,8 +1,10 @@
 """Whether generated text is Turkish, in words and as a whole, beside the same figures for held-out text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from ekle.evaluation.confidence import clustered, share
 from ekle.evaluation.names import PEOPLE
@@ -19,7 +21,8 @@ def measure_generated(
     """Figures of the text that each model generated, and of held-out text in pieces of the same length.
 
     Args:
-        samples: by model, what `generation.draw_samples` gives.
+        samples: by model, what `generation.draw_samples` gives; each has a prompt of its own, so intervals
+            are drawn over samples, and of held-out text over documents.
         held_out: documents that people wrote.
         settings: for the intervals.
 
@@ -30,18 +33,23 @@ def measure_generated(
     """
     figures: dict[str, Any] = {}
     for name, drawn in samples.items():
-        words = [words_of(_whole_words(sample)) for sample in drawn]
-        figures[name] = _figures([sample["text"] for sample in drawn], words, settings)
-    lengths = [len(sample["text"].split()) for drawn in samples.values() for sample in drawn]
-    length = max(round(sum(lengths) / max(len(lengths), 1)), _GRAM)
+        own = [[sample["text"]] for sample in drawn]
+        figures[name] = _figures(own, [words_of(_whole_words(sample)) for sample in drawn], settings)
+    length = max(mean_words(sample["text"] for drawn in samples.values() for sample in drawn), _GRAM)
     pieces = [
-        " ".join(words[at : at + length])
+        [" ".join(words[at : at + length]) for at in range(0, max(len(words) - length + 1, 1), length)]
         for words in map(str.split, held_out)
-        for at in range(0, max(len(words) - length + 1, 1), length)
     ]
     if pieces:
-        figures[PEOPLE] = _figures(pieces, [words_of(piece) for piece in pieces], settings)
+        words = [[word for piece in own for word in words_of(piece)] for own in pieces]
+        figures[PEOPLE] = _figures(pieces, words, settings)
     return figures
+
+
+def mean_words(texts: Iterable[str]) -> int:
+    """Words of a text on average, a whole number; 0 of no text."""
+    lengths = [len(text.split()) for text in texts]
+    return round(sum(lengths) / max(len(lengths), 1))
 
 
 def repeated_grams(text: str) -> tuple[int, int]:
@@ -59,16 +67,20 @@ def language_of(text: str) -> str | None:
     return language
 
 
-def _figures(texts: Sequence[str], words: Sequence[Sequence[str]], settings: Evaluation) -> dict[str, Any]:
+def _figures(
+    texts: Sequence[Sequence[str]], words: Sequence[Sequence[str]], settings: Evaluation
+) -> dict[str, Any]:
+    """Figures of pieces of text by document, and of the words of each document; a document is drawn whole."""
+    pieces = [piece for own in texts for piece in own]
     figures: dict[str, Any] = {
-        "samples": len(texts),
-        "characters": sum(map(len, texts)),
+        "samples": len(pieces),
+        "characters": sum(map(len, pieces)),
         "words": measure_words(words, settings.resamples, settings.seed),
     }
-    repeated, grams = zip(*map(repeated_grams, texts), strict=True) if texts else ((), ())
-    if sum(grams):
-        figures["repeated"] = clustered(repeated, grams, settings.resamples, settings.seed)
-    languages = [language for language in map(language_of, texts) if language is not None]
+    runs = np.array([np.sum([repeated_grams(piece) for piece in own], axis=0) for own in texts])
+    if runs.size and runs[:, 1].sum():
+        figures["repeated"] = clustered(runs[:, 0], runs[:, 1], settings.resamples, settings.seed)
+    languages = [language for language in map(language_of, pieces) if language is not None]
     if languages:
         figures["turkish"] = share(languages.count("tr"), len(languages))
     return figures

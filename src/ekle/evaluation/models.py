@@ -4,9 +4,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
-from ekle.evaluation.coherence import measure_generated
+from ekle.evaluation.coherence import mean_words, measure_generated
 from ekle.evaluation.confidence import ratio
 from ekle.evaluation.divergence import (
     Divergences,
@@ -15,10 +16,10 @@ from ekle.evaluation.divergence import (
     measure_divergence,
     read_reference,
 )
-from ekle.evaluation.generation import draw_samples, generate_samples
+from ekle.evaluation.generation import choose_prompts, draw_samples, generate_samples
 from ekle.evaluation.inference import measure_memory, measure_speeds
 from ekle.evaluation.likelihood import Losses, compare_losses, measure_losses
-from ekle.evaluation.names import last_of_ours
+from ekle.evaluation.names import PEOPLE, last_of_ours
 from ekle.evaluation.parts import Parts
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.subjects import Subject
@@ -28,6 +29,7 @@ from ekle.evaluation.texts import draw
 from ekle.evaluation.translation import choose_pairs, read_pairs, score_translations, translate
 from ekle.model.bits_per_byte import measure_documents
 from ekle.progress import Report
+from ekle.recipe.evaluation import Evaluation
 
 Samples = list[dict[str, Any]]
 
@@ -49,7 +51,7 @@ def measure_models(plan: Plan, parts: Parts, report: Report) -> dict[str, Any]:
     figures = measured.compared()
     base, last = plan.subjects[0], _last(plan.subjects)
     if measured.samples:
-        judged = parts.get("judged", lambda: _judge(base, measured.samples, plan, report))
+        judged = parts.get("judged", lambda: _judge(base, measured.written(), plan.settings, report))
         for name, bits in judged.items():
             figures["generated"][name]["bits_per_byte"] = bits
     if plan.texts.held_out and last is not base:
@@ -70,6 +72,7 @@ class _Measured:
             if plan.settings.parallel
             else ([], [])
         )
+        self._prompts = choose_prompts(plan.texts.held_out, plan.settings)
         self.sizes: dict[str, dict[str, int]] = {}
         self.losses: dict[str, Losses] = {}
         self.divergences: dict[str, Divergences] = {}
@@ -97,9 +100,9 @@ class _Measured:
             self.greedy[name] = get(
                 f"generation-{name}", lambda: generate_samples(*subject.loaded, settings, report)
             )
-        if settings.prompts and settings.samples:
+        if self._prompts:
             self.samples[name] = get(
-                f"samples-{name}", lambda: draw_samples(*subject.loaded, settings, report)
+                f"samples-{name}", lambda: draw_samples(*subject.loaded, self._prompts, settings, report)
             )
         if self._pairs:
             self.translations[name] = get(
@@ -112,20 +115,34 @@ class _Measured:
     def compared(self) -> dict[str, Any]:
         """The figures by model, held against the base's."""
         plan, settings = self._plan, self._plan.settings
-        held_out = [
-            text
-            for part in plan.texts.held_out.values()
-            for text in draw(part, settings.bytes_per_text, settings.seed)
-        ]
         return {
             "models": self.sizes,
             "likelihood": compare_losses(self.losses, list(plan.texts.held_out), settings),
             "divergence": compare_divergence(self.divergences, settings),
             "generation": self.greedy,
-            "generated": measure_generated(self.samples, held_out, settings) if self.samples else {},
+            "generated": measure_generated(self.samples, self._people(), settings) if self.samples else {},
             "translation": score_translations(self.translations, self._pairs, settings),
             "tasks": compare_tasks(plan.tasks, self.tasks, settings),
         }
+
+    def written(self) -> dict[str, list[str]]:
+        """What each model has written, prompts included, and as much by people: the beginnings of other
+        documents, as many and as long."""
+        texts = {
+            name: [sample["prompt"] + sample["text"] for sample in drawn]
+            for name, drawn in self.samples.items()
+        }
+        length = mean_words(text for own in texts.values() for text in own)
+        people = [words[:length] for text in self._people() if len(words := text.split()) >= length]
+        return texts | {PEOPLE: [" ".join(words) for words in people[: len(self._prompts)]]}
+
+    def _people(self) -> list[str]:
+        """Held-out documents, of each text as many bytes as the models read, the texts in turn."""
+        settings = self._plan.settings
+        drawn = (
+            draw(part, settings.bytes_per_text, settings.seed) for part in self._plan.texts.held_out.values()
+        )
+        return [text for turn in zip_longest(*drawn) for text in turn if text is not None]
 
     def _ask(self, subject: Subject, task: Task) -> dict[str, Any]:
         # The harness is an extra, and takes seconds to import.
@@ -145,17 +162,16 @@ def _last(subjects: Sequence[Subject]) -> Subject:
 
 
 def _judge(
-    base: Subject, samples: Mapping[str, Samples], plan: Plan, report: Report
+    base: Subject, written: Mapping[str, Sequence[str]], settings: Evaluation, report: Report
 ) -> dict[str, dict[str, float]]:
-    """By model, the bits per byte that the base gives what the model has written, prompts included."""
-    settings, found = plan.settings, {}
+    """By writer, the bits per byte that the base needs to read the texts; absent where there are none."""
+    found = {}
     report.say("Reading what was generated with the base model")
-    for name, drawn in samples.items():
+    for name, texts in written.items():
+        if not any(texts):
+            continue
         read = measure_documents(
-            *base.loaded,
-            [sample["prompt"] + sample["text"] for sample in drawn],
-            context=settings.context,
-            batch_size=settings.batch_size,
+            *base.loaded, texts, context=settings.context, batch_size=settings.batch_size
         )
         bits = [part.nats / math.log(2) for part in read]
         found[name] = ratio(bits, [part.bytes for part in read], settings.resamples, settings.seed)

@@ -23,11 +23,13 @@ class Evaluation(Section):
         "Sabah erkenden kalkıp",
         "Bilim insanları",
     ]
-    """Beginnings that each model continues; none: no samples."""
+    """Beginnings that each model continues, taking its likeliest token each time; shown, and not measured."""
     new_tokens: PositiveInt = 32
-    """Length of each generated sample, in tokens."""
-    samples: NonNegativeInt = 24
-    """Further continuations of each prompt, drawn by chance, whose words and coherence are measured."""
+    """Length of each of these continuations, in tokens."""
+    samples: NonNegativeInt = 80
+    """Continuations drawn by chance, whose words and coherence are measured: one of each of `prompts`, and of
+    the beginnings of as many lines of held-out text as are lacking. Fewer than 73 cannot show with certainty
+    that more than 95 % are Turkish."""
     sample_tokens: PositiveInt = 64
     """Length of each of these, in tokens."""
     temperature: float = Field(default=1.0, gt=0)
