@@ -13,8 +13,7 @@ from ekle.errors import CheckpointError
 from ekle.model.bits_per_byte import encode
 
 _TEXT = "Ankara Türkiye'nin başkentidir; en büyük şehri İstanbul'dur."
-_ROUNDING = {torch.float32: 1e-4}
-_COARSE = 2e-2  # of a half precision, relative to the largest logit
+_FINE, _COARSE = 1e-4, 2e-2  # rounding of float32 and of half precision, relative to the largest logit
 
 
 def check_logits(model: Any, tokenizer: Any) -> None:
@@ -35,7 +34,7 @@ def check_logits(model: Any, tokenizer: Any) -> None:
         expected = model(input_ids=ids, use_cache=False).logits.float()
         states = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
         found = (states @ rows.T).float()
-    allowed = _ROUNDING.get(rows.dtype, _COARSE) * expected.abs().max()
+    allowed = (_FINE if rows.dtype == torch.float32 else _COARSE) * expected.abs().max()
     # A bias of zeros is no difference but still more than rows. NaN is reported where text is measured.
     if getattr(head, "bias", None) is not None or (found - expected).abs().max() > allowed:
         raise CheckpointError(
