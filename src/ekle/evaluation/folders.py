@@ -8,6 +8,7 @@ from typing import Any
 from ekle.artifacts import Scorecard
 from ekle.bpe.load import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
+from ekle.evaluation.history import vocabulary_report
 from ekle.evaluation.names import OURS, PEOPLE, TOGETHER
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
@@ -37,6 +38,7 @@ def evaluate_folder(
     trained: Path | None = None,
     beside: Mapping[str, Path | str] | None = None,
     learned_from: Sequence[Path] = (),
+    known: Mapping[str, Any] | None = None,
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
@@ -53,6 +55,8 @@ def evaluate_folder(
         trained: the model folder that training made of `model`.
         beside: by name, further models or tokenizers, measured with the same rulers.
         learned_from: text that vocabulary or training has seen; what of the texts stands in it is counted.
+        known: further entries of report.json, such as `vocabulary` and `training`; the vocabulary's report
+            where it lies beside `model` needs not be given.
 
     Raises:
         InputError: no text is named, a folder is absent, or a name is taken or no name.
@@ -99,7 +103,7 @@ def evaluate_folder(
         tasks=tasks,
         learned_from=list(learned_from),
         record=record_of(model),
-        known=_vocabulary(model),
+        known=_vocabulary(model) | dict(known or {}),
     )
     out.mkdir(parents=True, exist_ok=True)
     return make_scorecard(plan, out, report)
@@ -151,5 +155,5 @@ def _vocabulary(model: Path) -> dict[str, Any]:
         if path.is_file():
             report = read_json(path)
             if isinstance(report, dict) and "growth" in report:
-                return {"vocabulary": report}
+                return {"vocabulary": vocabulary_report(report)}
     return {}

@@ -1,12 +1,21 @@
-"""The training logs, as far as there are any."""
+"""What earlier stages reported, as far as they did: the vocabulary, and the logs of the trainings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ekle.artifacts import BaseModel, Checkpoint
 from ekle.files import read_json
 
+_LISTS = ("other", "protected", "rarely_used")
+"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
+
 Log = list[dict[str, Any]]
+
+
+def vocabulary_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report of a vocabulary without its long lists."""
+    return {key: value for key, value in report.items() if key not in _LISTS}
 
 
 def training_logs(base: BaseModel, checkpoint: Checkpoint) -> dict[str, Log]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
 from ekle.bpe.load import load_tokenizer
-from ekle.evaluation.history import training_logs
+from ekle.evaluation.history import training_logs, vocabulary_report
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
@@ -15,9 +15,6 @@ from ekle.evaluation.texts import corpus_texts
 from ekle.evaluation.untouched import record_of
 from ekle.progress import Report
 from ekle.recipe import Recipe
-
-_LISTS = ("other", "protected", "rarely_used")
-"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         learned_from=inputs.corpus.learned_from(recipe.training.instruction_share),
         record=record_of(inputs.extended.model),
         known={
-            "vocabulary": {
-                key: value for key, value in inputs.vocabulary.report.items() if key not in _LISTS
-            },
+            "vocabulary": vocabulary_report(inputs.vocabulary.report),
             "training": training_logs(inputs.base, inputs.checkpoint),
         },
     )

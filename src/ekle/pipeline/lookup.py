@@ -1,9 +1,11 @@
 """What a folder that the user names holds: a run, a vocabulary, a model or a tokenizer."""
 
 from pathlib import Path
+from typing import Any
 
-from ekle.artifacts import Corpus
+from ekle.artifacts import BaseModel, Checkpoint, Corpus, Vocabulary
 from ekle.errors import InputError
+from ekle.evaluation.history import training_logs, vocabulary_report
 from ekle.files import read_json
 from ekle.pipeline.run_folder import RunFolder
 
@@ -51,6 +53,22 @@ def learned_by(folder: Path) -> list[Path]:
         return []
     share = at.recipe()["training"].get("instruction_share", 0.0)
     return Corpus(at.place("corpus")).learned_from(share)
+
+
+def reported_by(folder: Path) -> dict[str, Any]:
+    """What a run says of itself, as entries of an evaluation's report: `vocabulary`, and where `models_of`
+    finds a trained model `training`; nothing where `folder` is no run.
+    """
+    at = RunFolder(folder)
+    known: dict[str, Any] = {}
+    if not at.is_run():
+        return known
+    if at.manifest("vocabulary"):
+        known["vocabulary"] = vocabulary_report(Vocabulary(at.place("vocabulary")).report)
+    if at.manifest("training") and at.manifest("base") and models_of(folder)[1] is not None:
+        base = BaseModel(at.place("base"), folder.name)
+        known["training"] = training_logs(base, Checkpoint(at.place("training")))
+    return known
 
 
 def find_report(place: Path) -> Path:

@@ -13,7 +13,7 @@ from ekle.bpe.graft import Merge, graft
 from ekle.counting import Counts
 from ekle.errors import InputError, TextError
 from ekle.files import whole_folder
-from ekle.pipeline.lookup import find_model, held_out_of, learned_by, models_of
+from ekle.pipeline.lookup import find_model, held_out_of, learned_by, models_of, reported_by
 from ekle.pipeline.run import run
 from ekle.progress import Report, silent
 from ekle.recipe import Recipe
@@ -222,6 +222,7 @@ def evaluate(
         trained=trained,
         beside={name: _found(place) for name, place in (beside or {}).items()},
         learned_from=[*learned_by(Path(model)), *learned_from],
+        known=reported_by(Path(model)),
     )
 
 
