@@ -1,6 +1,7 @@
 """Any folder against any other, and tokenizers in the terminal."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,8 @@ from tiny import byte_level
 
 from ekle.bpe.load import load_tokenizer
 from ekle.bpe.spans import token_spans
-from ekle.errors import InputError, RunFolderError, TextError
+from ekle.errors import CheckpointError, InputError, RunFolderError, TextError
+from ekle.evaluation import belonging
 from ekle.evaluation.comparison import compare_tokenizers
 from ekle.evaluation.confidence import share
 from ekle.evaluation.folders import evaluate_folder
@@ -70,6 +72,8 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match="another name"):
         named = {"together": texts["metin"]}
         evaluate_folder(tiny_extended.model, tiny_base, named, settings, out, silent())
+    with pytest.raises(InputError, match="another name"):
+        evaluate_folder(tiny_extended.model, tiny_base, texts, settings, out, silent(), other=named)
     with pytest.raises(InputError, match="no folder"):
         evaluate_folder(tmp_path / "nowhere", tiny_base, texts, settings, out, silent())
     with pytest.raises(TextError, match="absent"):
@@ -128,3 +132,49 @@ def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):
     new = {token.id for token in tiny_vocabulary.tokens()}
     styles = {str(part.style) for part in cut_line(spans, new).spans}
     assert len(styles) > 2
+
+
+def copied(folder, place):
+    """A copy of a model folder that may be changed."""
+    place.mkdir(parents=True)
+    for file in folder.iterdir():
+        (place / file.name).write_bytes(file.read_bytes())
+    return place
+
+
+def test_an_extended_model_with_the_tokenizer_of_its_base_is_refused(
+    tiny_base, tiny_extended, texts, settings, tmp_path, monkeypatch
+):
+    model, out = copied(tiny_extended.model, tmp_path / "mixed" / "model"), tmp_path / "out"
+    (model / "tokenizer.json").write_bytes((tiny_base / "tokenizer.json").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(belonging, "_PADDING", 19)  # twenty rows are new
+        with pytest.raises(CheckpointError, match=r"430 embedding rows.* for the last 20; take tokenizer"):
+            evaluate_folder(model, tiny_base, texts, settings, out, silent())
+    record = tiny_extended.folder / "extension.json"
+    about = json.loads(record.read_text("utf-8"))
+    (model.parent / record.name).write_text(json.dumps(about | {"digests": {}}), "utf-8")
+    with pytest.raises(CheckpointError, match=r"430 embedding rows.* for the last 20; take tokenizer"):
+        evaluate_folder(model, tiny_base, texts, settings, out, silent())
+    assert not out.exists()
+
+
+def test_rows_that_pad_a_model_are_no_new_rows(tiny_base, tiny_extended, monkeypatch):
+    tokenizer = load_tokenizer(tiny_base)
+    belonging.check_belonging(tiny_base, tokenizer, tiny_base, recorded=False)
+    belonging.check_belonging(tiny_extended.model, tokenizer, tiny_base, recorded=False)  # 20 more
+    monkeypatch.setattr(belonging, "_PADDING", 0)
+    extended = load_tokenizer(tiny_extended.model)
+    belonging.check_belonging(tiny_extended.model, extended, tiny_base, recorded=True)
+    belonging.check_belonging(tiny_base, tokenizer, tiny_base, recorded=False)
+
+
+def test_a_configuration_of_other_rows_is_one_clear_error(
+    tiny_base, tiny_extended, texts, settings, tmp_path
+):
+    model, out = copied(tiny_extended.model, tmp_path / "model"), tmp_path / "out"
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"vocab_size": 410}), "utf-8")
+    with pytest.raises(CheckpointError, match="vocab_size 410 and the weights have 430 embedding rows"):
+        evaluate_folder(model, tiny_base, texts, settings, out, silent())
+    assert not out.exists()

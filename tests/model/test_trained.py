@@ -1,5 +1,7 @@
 """Training's results, put back into the model, against the model that was trained."""
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,14 @@ def test_an_adapter_of_a_deeper_model_is_refused(tiny_extended: ExtendedModel, t
 def test_a_missing_checkpoint_is_refused(tiny_extended: ExtendedModel, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no complete DoRA adapter"):
         load_trained(tiny_extended.model, Checkpoint(tmp_path / "absent"), torch.float32, CPU)
+
+
+def test_weights_of_other_shapes_than_the_configuration_says_are_one_clear_error(
+    tiny_extended: ExtendedModel, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_extended.model, folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}), "utf-8")
+    with pytest.raises(CheckpointError, match=r"other shapes than its config\.json"):
+        load_trained(folder, None, torch.float32, CPU)

@@ -128,3 +128,29 @@ def test_a_gpu_that_cannot_hold_the_training_is_refused_before_the_text_is_read(
     _refused(recipe_with(), tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
     assert stand_ins.made == []
     run(recipe_with(), tmp_path / "runs" / "run", until="extension")
+
+
+def test_gold_and_pairs_are_read_before_the_first_stage(
+    stand_ins, recipe_with: Recipes, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.tsv"
+    wrong.write_text("evler\n", "utf-8")
+    _refused(recipe_with(f"evaluation.gold=['{wrong}']"), tmp_path, TextError, r"wrong\.tsv:1")
+    _refused(recipe_with(f"evaluation.parallel=['{wrong}']"), tmp_path, TextError, r"wrong\.tsv:1: a line")
+    assert stand_ins.made == []
+
+
+@pytest.mark.parametrize("setting", ["sources", "replay", "held_out_files", "other_files"])
+def test_a_text_called_as_all_together_is_refused(
+    setting: str, stand_ins, recipe_with: Recipes, tmp_path: Path
+) -> None:
+    text = tmp_path / "together.txt"
+    text.write_text("Evlerimizden çıktık.\n", "utf-8")
+    _refused(recipe_with(f"corpus.{setting}=['{text}']"), tmp_path, InputError, "together is what")
+
+
+def test_text_to_learn_alone_may_have_any_name(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
+    text = tmp_path / "together.txt"
+    text.write_text("Evlerimizden çıktık.\n", "utf-8")
+    run(recipe_with(f"corpus.sources=['{text}']", "corpus.held_out=0"), tmp_path / "run")
+    assert "evaluation" in stand_ins.made

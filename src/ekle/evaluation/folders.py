@@ -8,20 +8,19 @@ from typing import Any
 from ekle.artifacts import Scorecard
 from ekle.bpe.load import load_tokenizer
 from ekle.errors import InputError, RunFolderError, TextError
+from ekle.evaluation.belonging import check_belonging
 from ekle.evaluation.history import vocabulary_report
-from ekle.evaluation.names import OURS, PEOPLE, TOGETHER
+from ekle.evaluation.inputs import check_text_names, read_inputs
+from ekle.evaluation.names import OURS, PEOPLE
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
-from ekle.evaluation.tasks.files import read_tasks
 from ekle.evaluation.texts import Texts, file_texts
-from ekle.evaluation.translation import choose_pairs, read_pairs
 from ekle.evaluation.untouched import record_of
 from ekle.files import read_json
 from ekle.progress import Report
 from ekle.recipe.evaluation import Evaluation
-from ekle.turkish.gold import read_gold
 
 _NAME = re.compile(r"[\w.+@-][\w.+@ -]*")  # a name is a key of the report and part of a file's name
 
@@ -66,16 +65,13 @@ def evaluate_folder(
     """
     if not texts and not other:
         raise InputError("name at least one text to measure on, with --text FILE")
-    if TOGETHER in texts:
-        raise InputError(
-            f"{TOGETHER} is what the texts as one are called; give {texts[TOGETHER]} another name"
-        )
+    check_text_names([*texts, *(other or {})])
     if not model.exists():
         raise InputError(f"there is no folder {model}")
     beside = beside or {}
     _check_names(beside)
     _check_place(out)
-    tasks = read_tasks(settings)
+    tasks = read_inputs(settings)
     sources = [*texts.values(), *(other or {}).values()]
     measured = _texts(texts, other or {})
     base = Path(against)
@@ -86,9 +82,13 @@ def evaluate_folder(
         subjects = []
         report.say("One of the two is a tokenizer without a model; only tokens are measured")
     tokenizers = {name: load_tokenizer(place) for name, place in beside.items()}
+    record = record_of(model)
     for subject in subjects:
         subject.check()
-    _check_files(settings)
+    for subject in subjects[1:]:
+        if subject.name in OURS:
+            recorded = subject.folder == model and record is not None
+            check_belonging(subject.folder, load_tokenizer(subject.folder), base, recorded=recorded)
     files = [Path(file) for file in settings.files]
     folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
     plan = Plan(
@@ -102,7 +102,7 @@ def evaluate_folder(
         beside=tokenizers,
         tasks=tasks,
         learned_from=list(learned_from),
-        record=record_of(model),
+        record=record,
         known=_vocabulary(model) | dict(known or {}),
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -120,14 +120,6 @@ def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
         if not documents:
             raise TextError(f"{source} holds no text to measure on; give another")
     return measured
-
-
-def _check_files(settings: Evaluation) -> None:
-    """Read gold and pairs once before anything is measured, because what comes first may take hours."""
-    for file in settings.gold:
-        read_gold(Path(file))
-    if settings.parallel:
-        choose_pairs(read_pairs(settings.parallel), settings)
 
 
 def _check_names(beside: Mapping[str, Path | str]) -> None:

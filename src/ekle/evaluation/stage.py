@@ -6,6 +6,7 @@ from pathlib import Path
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
 from ekle.bpe.load import load_tokenizer
 from ekle.evaluation.history import training_logs, vocabulary_report
+from ekle.evaluation.inputs import check_text_names
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
 from ekle.evaluation.scorecard import make_scorecard
@@ -35,8 +36,11 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
     interrupted run left there are used again if they were measured on the same inputs.
 
     Raises:
+        InputError: a text has a name that the report needs itself.
         CheckpointError: a model cannot be loaded, is broken, or does not belong to its tokenizer.
     """
+    texts = corpus_texts(inputs.corpus)
+    check_text_names(texts.all)
     plan = Plan(
         title=recipe.name,
         base=load_tokenizer(inputs.base.model),
@@ -46,7 +50,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
             Subject("extended", inputs.extended.model),
             Subject("trained", inputs.extended.model, inputs.checkpoint),
         ],
-        texts=corpus_texts(inputs.corpus),
+        texts=texts,
         settings=recipe.evaluation,
         stamp=stamp_of(
             recipe.evaluation,

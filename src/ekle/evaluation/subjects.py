@@ -56,13 +56,14 @@ class Subject:
         return model, tokenizer
 
     def check(self) -> None:
-        """See that the tokenizer gives no id for which there is no row, and that the model can be measured.
+        """See that the tokenizer gives no id for which there is no row, that config.json knows the rows, and
+        that the model can be measured.
 
         A model of another architecture than Qwen3's is loaded for that: to find out when the models before
         it have been measured would be hours too late.
 
         Raises:
-            CheckpointError: the folder is damaged, or one of the two does not hold.
+            CheckpointError: the folder is damaged, or one of the three does not hold.
             DeviceMemoryError: the model had to be loaded and does not fit the device.
             TokenizerError: the folder holds no tokenizer.
         """
@@ -74,7 +75,14 @@ class Subject:
                 f"{self.folder} has {rows:,} embedding rows but a token with id {highest:,}; they do not "
                 "belong together: take tokenizer and model from one ekle extend"
             )
-        if load_config(self.folder).model_type not in _PLAIN:
+        config = load_config(self.folder)
+        expected = config.get_text_config().vocab_size
+        if expected != rows:
+            raise CheckpointError(
+                f"{self.folder / 'config.json'} has vocab_size {expected:,} and the weights have {rows:,} "
+                "embedding rows; they do not belong together"
+            )
+        if config.model_type not in _PLAIN:
             _ = self.loaded
             self.close()
 

@@ -35,6 +35,12 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str | None = None) -
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded as a model: {reason(error)}") from error
+    except RuntimeError as error:
+        if "mismatched" not in str(error):
+            raise
+        raise CheckpointError(
+            f"{folder} has weights of other shapes than its config.json says; they do not belong together"
+        ) from error
 
 
 def load_tokenizer(folder: Path) -> Any:

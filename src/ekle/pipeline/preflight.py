@@ -18,13 +18,14 @@ from ekle.errors import (
     TokenizerError,
     TrainingError,
 )
-from ekle.evaluation.tasks.files import read_tasks
 from ekle.files import read_json
 from ekle.pipeline.stages import Stage
 from ekle.planning.gpus import sized_gpu
 from ekle.planning.plan import as_it_stands, shortage_of
 from ekle.planning.shapes import shape_of
 from ekle.recipe import Recipe
+from ekle.recipe.corpus import Corpus
+from ekle.text.read import files_of, names_of
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
 
@@ -34,9 +35,9 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
 
     Raises:
         RecipeError: settings contradict each other.
-        TextError: a data set of the hub is not to be had.
+        TextError: a data set of the hub is not to be had, or gold or pairs are in no form that is known.
         TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had; a task file
-            has a fault.
+            has a fault, or a text the name that all of them together have.
         CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
         SpaceError: the copies of the model that will be written do not fit the disk.
         TrainingError: the GPU of this machine cannot hold what training needs.
@@ -49,7 +50,10 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
     if "evaluation" in stages:
-        read_tasks(recipe.evaluation)
+        from ekle.evaluation.inputs import check_text_names, read_inputs  # with torch
+
+        read_inputs(recipe.evaluation)
+        check_text_names(_measured_texts(recipe.corpus) if "corpus" in stages else ())
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
     if recipe.training.instruction_share and not base.chat_template:
         raise TokenizerError(
@@ -110,6 +114,13 @@ def _check_tracker(name: str) -> None:
         raise InputError(
             f'training.tracker = "{name}" needs the package {name}: install it, or set the tracker to "none"'
         )
+
+
+def _measured_texts(corpus: Corpus) -> list[str]:
+    """Names of the local files of which something may be held out."""
+    sources = [*corpus.sources, *corpus.replay] if corpus.held_out else []
+    files = files_of([*sources, *corpus.held_out_files, *corpus.other_files])
+    return names_of(list(map(str, files)))
 
 
 def _check_hub_text(source: str) -> None:
