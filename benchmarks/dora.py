@@ -27,7 +27,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks.device import device_name, wait_for
+from benchmarks.device import wait_for
+from ekle.model.device import device_name
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
 from ekle.recipe.training import Dora, Training

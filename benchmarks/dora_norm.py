@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.device import device_name, wait_for
+from benchmarks.device import wait_for
+from ekle.model.device import device_name
 from ekle.model.dora import DoraLinear
 from ekle.recipe.training import Dora
 

@@ -22,8 +22,22 @@ def complete() -> dict[str, Any]:
         "ekle": "0",
         "settings": Evaluation().model_dump(),
         "texts": {
-            "held_out": {name: {"documents": 20, "bytes": 5_000} for name in ("haber", "masal")},
-            "other": {name: {"documents": 20, "bytes": 5_000} for name in ("en", "code")},
+            "held_out": {name: _text() for name in ("haber", "masal")},
+            "other": {name: _text() for name in ("en", "code")},
+        },
+        "provenance": {
+            "measured": {
+                "base": {"place": "Qwen3-0.6B", "tokenizer": "ab" * 32},
+                "extended": {"place": "mine/4-extension/model", "tokenizer": "cd" * 32},
+                "trained": {"place": "mine/7-release/model"},
+                "rival": {"place": "someone/rival"},
+                "another": {"place": "another", "tokenizer": "ef" * 32},
+            },
+            "files": {"list": "01" * 32},
+            "device": "a CPU, 2 threads",
+            "dtype": "float32",
+            "versions": {"torch": "2", "transformers": "5", "tokenizers": "0.22"},
+            "sacrebleu": {"bleu": "nrefs:1|case:mixed", "chrf": "nrefs:1|case:mixed"},
         },
         "vocabulary": {
             "size": 20,
@@ -91,6 +105,10 @@ def complete() -> dict[str, Any]:
 def between(value: float) -> dict[str, float]:
     """A figure with its interval."""
     return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def _text() -> dict[str, Any]:
+    return {"documents": 20, "bytes": 5_000, "sha256": "23" * 32}
 
 
 def _trade(size: int) -> dict[str, Any]:

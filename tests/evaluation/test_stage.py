@@ -35,7 +35,7 @@ def test_everything_promised_is_measured(evaluated):
     assert set(figures) == {
         "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "morphology",
         "drift", "overlap", "likelihood", "divergence", "generation", "generated", "inference",
-        "criteria", "training", "verdict",
+        "criteria", "training", "verdict", "provenance",
     }  # fmt: skip
     assert set(figures["tokens"]["by_text"]) == {"prose", "street"}
     assert set(figures["drift"]) == {"english"}

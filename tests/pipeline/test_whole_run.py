@@ -153,6 +153,12 @@ def test_evaluate_measures_a_run_against_its_base(
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert list(report["likelihood"]) == ["base", "extended", "trained"]
     assert report["overlap"]["turkish"]["overlapping"]["value"] > 0.5  # the run learned from this text
+    own = json.loads((runs / "whole" / "6-evaluation" / "report.json").read_text("utf-8"))
+    assert (report["vocabulary"], report["training"]) == (own["vocabulary"], own["training"])
+    measured = {row["key"] for row in report["criteria"] if "met" in row}
+    assert {"final_loss", "final_loss_stretch", "gradients", "training_time"} <= measured
+    places = {name: part["place"] for name, part in report["provenance"]["measured"].items()}
+    assert places["trained"] == "whole/7-release/model" and "/" not in places["base"]
 
 
 @pytest.mark.skipif(

@@ -14,6 +14,7 @@ from ekle.evaluation.inputs import check_text_names, read_inputs
 from ekle.evaluation.names import OURS, PEOPLE
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
+from ekle.evaluation.provenance import provenance
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject, is_model
 from ekle.evaluation.texts import Texts, file_texts
@@ -89,16 +90,33 @@ def evaluate_folder(
         if subject.name in OURS:
             recorded = subject.folder == model and record is not None
             check_belonging(subject.folder, load_tokenizer(subject.folder), base, recorded=recorded)
-    files = [Path(file) for file in settings.files]
-    folders = [model, base, *([trained] if trained else []), *map(Path, beside.values())]
+    places = {"base": against, "extended": model, **({"trained": trained} if trained else {}), **beside}
+    before, after = load_tokenizer(against), load_tokenizer(model)
+    origin = provenance(places, {"base": before, "extended": after, **tokenizers}, settings)
     plan = Plan(
         title=model.resolve().name,
-        base=load_tokenizer(against),
-        extended=load_tokenizer(model),
+        base=before,
+        extended=after,
         subjects=subjects,
         texts=measured,
         settings=settings,
-        stamp=stamp_of(settings, [*folders, *sources, *files, *learned_from]),
+        stamp=stamp_of(
+            {
+                "settings": settings.model_dump(),
+                "provenance": origin,
+                "places": _where(places),
+                "texts": _where(texts),
+                "other": _where(other or {}),
+                "learned_from": [str(path.absolute()) for path in learned_from],
+            },
+            [
+                *map(Path, (*places.values(), *settings.files)),
+                *sources,
+                *learned_from,
+                *([record] if record else []),
+            ],
+        ),
+        provenance=origin,
         beside=tokenizers,
         tasks=tasks,
         learned_from=list(learned_from),
@@ -120,6 +138,14 @@ def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
         if not documents:
             raise TextError(f"{source} holds no text to measure on; give another")
     return measured
+
+
+def _where(places: Mapping[str, Path | str]) -> dict[str, str]:
+    """Places by name as they are on this machine; what is no file or folder is a name already."""
+    return {
+        name: str(Path(place).absolute()) if Path(place).exists() else str(place)
+        for name, place in places.items()
+    }
 
 
 def _check_names(beside: Mapping[str, Path | str]) -> None:

@@ -110,7 +110,8 @@ class _Measured:
                 lambda: translate(*subject.loaded, self._shown, self._pairs, settings, report),
             )
         for task in self._plan.tasks:
-            self.tasks[task.name][name] = get(f"task-{task.name}-{name}", partial(self._ask, subject, task))
+            # Names of both may hold "-", and neither "=".
+            self.tasks[task.name][name] = get(f"task-{task.name}={name}", partial(self._ask, subject, task))
 
     def compared(self) -> dict[str, Any]:
         """The figures by model, held against the base's."""

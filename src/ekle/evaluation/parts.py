@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from ekle.errors import InputError
 from ekle.evaluation.names import FORMAT
 from ekle.files import read_json, write_json
-from ekle.recipe.evaluation import Evaluation
 
 Figures = TypeVar("Figures")
 
@@ -50,13 +49,19 @@ class Parts:
         return kept
 
 
-def stamp_of(settings: Evaluation, inputs: Iterable[Path]) -> str:
-    """A digest of the settings, of ekle's version and its report's, and of all input files.
+def stamp_of(question: Mapping[str, Any], inputs: Iterable[Path]) -> str:
+    """A digest of what is asked, of ekle's version and its report's, and of all input files.
 
     Of a file its name, size and time count. Reading a model of many gigabytes to know that it has not
     changed would take longer than most parts.
+
+    Args:
+        question: everything beside the files that figures depend on, as JSON: settings, which place and text
+            has which name, device and libraries. The order of names counts, because resamples follow it.
+        inputs: files and folders; what is none, such as a hub id, is passed over.
     """
-    total = hashlib.sha256(json.dumps([version("ekle"), FORMAT, settings.model_dump()]).encode())
+    asked = json.dumps([version("ekle"), FORMAT, question], ensure_ascii=False)
+    total = hashlib.sha256(f"{asked}\n".encode())
     for place in inputs:
         for file in sorted(item for item in (place, *place.rglob("*")) if item.is_file()):
             facts = file.stat()

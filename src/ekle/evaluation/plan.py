@@ -26,6 +26,9 @@ class Plan:
     texts: Texts
     settings: Evaluation
     stamp: str
+    """What finished parts must have been measured on to be used again; see `parts.stamp_of`."""
+    provenance: dict[str, Any]
+    """An entry of report.json; see `provenance.provenance`."""
     beside: Mapping[str, Tokenizer] = field(default_factory=dict)
     """Tokenizers of others, by name."""
     tasks: Sequence[Task] = ()

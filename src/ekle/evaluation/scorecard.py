@@ -20,6 +20,7 @@ from ekle.evaluation.overlap import measure_overlap
 from ekle.evaluation.page.write import write_page
 from ekle.evaluation.parts import Parts
 from ekle.evaluation.plan import Plan, measured_on
+from ekle.evaluation.texts import about
 from ekle.evaluation.tokens import measure_tokens
 from ekle.evaluation.untouched import recheck
 from ekle.evaluation.verdict import verdict
@@ -41,12 +42,10 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
         "ekle": version("ekle"),
         "settings": settings.model_dump(),
         "texts": {
-            kind: {
-                name: {"documents": len(documents), "bytes": sum(len(text.encode()) for text in documents)}
-                for name, documents in by_name.items()
-            }
+            kind: {name: about(documents) for name, documents in by_name.items()}
             for kind, by_name in (("held_out", texts.held_out), ("other", texts.other))
         },
+        "provenance": plan.provenance,
         **plan.known,
     }
     if texts.held_out:

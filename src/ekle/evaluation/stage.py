@@ -9,6 +9,7 @@ from ekle.evaluation.history import training_logs, vocabulary_report
 from ekle.evaluation.inputs import check_text_names
 from ekle.evaluation.parts import stamp_of
 from ekle.evaluation.plan import Plan
+from ekle.evaluation.provenance import provenance
 from ekle.evaluation.scorecard import make_scorecard
 from ekle.evaluation.subjects import Subject
 from ekle.evaluation.tasks.files import read_tasks
@@ -41,10 +42,17 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
     """
     texts = corpus_texts(inputs.corpus)
     check_text_names(texts.all)
+    base, extended = load_tokenizer(inputs.base.model), load_tokenizer(inputs.extended.model)
+    origin = provenance(
+        {"base": inputs.base.name, "extended": inputs.extended.model, "trained": inputs.checkpoint.folder},
+        {"base": base, "extended": extended},
+        recipe.evaluation,
+    )
+    record = record_of(inputs.extended.model)
     plan = Plan(
         title=recipe.name,
-        base=load_tokenizer(inputs.base.model),
-        extended=load_tokenizer(inputs.extended.model),
+        base=base,
+        extended=extended,
         subjects=[
             Subject("base", inputs.base.model),
             Subject("extended", inputs.extended.model),
@@ -53,7 +61,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         texts=texts,
         settings=recipe.evaluation,
         stamp=stamp_of(
-            recipe.evaluation,
+            {"settings": recipe.evaluation.model_dump(), "provenance": origin},
             [
                 inputs.corpus.folder,
                 inputs.base.model,
@@ -61,11 +69,13 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
                 inputs.checkpoint.adapter,
                 inputs.checkpoint.rows,
                 *map(Path, recipe.evaluation.files),
+                *([record] if record else []),
             ],
         ),
+        provenance=origin,
         tasks=read_tasks(recipe.evaluation),
         learned_from=inputs.corpus.learned_from(recipe.training.instruction_share),
-        record=record_of(inputs.extended.model),
+        record=record,
         known={
             "vocabulary": vocabulary_report(inputs.vocabulary.report),
             "training": training_logs(inputs.base, inputs.checkpoint),

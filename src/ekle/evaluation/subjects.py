@@ -12,6 +12,7 @@ from ekle.artifacts import Checkpoint
 from ekle.bpe.load import load_tokenizer
 from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.model.config import load_config
+from ekle.model.device import device_here
 from ekle.model.plain_logits import check_logits
 from ekle.model.trained import load_trained
 from ekle.model.weights import INPUT_ROWS, open_weights
@@ -42,8 +43,7 @@ class Subject:
             DeviceMemoryError: it does not fit the device.
         """
         logging.disable_progress_bar()  # ekle has a bar of its own
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        device, dtype = device_here()
         open_weights(self.folder).close()  # says best what is missing or damaged
         try:
             model, tokenizer = load_trained(self.folder, self.checkpoint, dtype, device)

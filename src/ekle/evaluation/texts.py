@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ekle.artifacts import Corpus, read_documents
 from ekle.evaluation.names import other_name
@@ -38,6 +39,18 @@ def file_texts(held_out: Mapping[str, Path], other: Mapping[str, Path]) -> Texts
         {name: [document.text for document in read_source([str(path)])] for name, path in held_out.items()},
         {name: [document.text for document in read_source([str(path)])] for name, path in other.items()},
     )
+
+
+def about(documents: Sequence[str]) -> dict[str, Any]:
+    """How many `documents` and UTF-8 `bytes` a text has, and the `sha256` of the documents, each ended by a
+    byte that no UTF-8 text holds.
+    """
+    total, size = hashlib.sha256(), 0
+    for text in documents:
+        encoded = text.encode()
+        size += len(encoded)
+        total.update(encoded + b"\xff")
+    return {"documents": len(documents), "bytes": size, "sha256": total.hexdigest()}
 
 
 def draw(documents: Sequence[str], size: int, seed: int) -> list[str]:

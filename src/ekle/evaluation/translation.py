@@ -160,6 +160,15 @@ def score_translations(
     return figures
 
 
+def signatures() -> dict[str, str]:
+    """What sacrebleu asks to be quoted with its scores, by score."""
+    found = {}
+    for key, metric in (("bleu", BLEU()), ("chrf", CHRF())):
+        metric.corpus_score(["a"], [["a"]])  # counts the references, which the signature names
+        found[key] = str(metric.get_signature())
+    return found
+
+
 def _scores(metric: Any, texts: Sequence[str], references: Sequence[str], draws: Any) -> list[float]:
     """The score of all sentences, then that of each draw; the sentences are counted once."""
     counts = metric._extract_corpus_statistics(list(texts), [list(references)])

@@ -184,7 +184,7 @@ def test_an_evaluation_reports_tasks_and_keeps_what_is_finished(
     Console(file=stream, width=160).print(scorecard_table({"tasks": first, "verdict": []}))
     assert "extended less base" in stream.getvalue() and "accuracy_bytes" in stream.getvalue()
     assert "accuracy_difference" in first["buz"]["models"]["extended"]
-    (out / "parts" / "task-buz-extended.json").unlink()
+    (out / "parts" / "task-buz=extended.json").unlink()
     names = []
     original = ask
     monkeypatch.setattr(
