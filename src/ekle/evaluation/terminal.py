@@ -1,7 +1,8 @@
 """The same figures for the terminal: tables, the verdict, and a cut in colour."""
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -85,30 +86,40 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
     return _spaced([*tables, speeds])
 
 
-_NUMBERS = frozenset({"bits_per_byte", "kl", "bleu", "chrf", "bleu_change", "chrf_change"})
-"""Figures that are numbers; the others are shares, or quotients where they are called `ratio`."""
-
-
 def reports_table(compared: dict[str, Any]) -> Group:
-    """A table a section of what `reports.compare_reports` returns, and what was not measured alike."""
+    """A table a section of what `reports.compare_reports` returns, and what was not measured alike; counts
+    that are the same in all are left out, because most of them are of the text."""
     tables: list[RenderableType] = []
     sections: dict[str, list[dict[str, Any]]] = {}
-    for row in compared["figures"]:
+    told = [row for row in compared["figures"] if not _same_count(row)]
+    for row in told:
         sections.setdefault(row["figure"][0], []).append(row)
     names = list(dict.fromkeys(name for row in compared["figures"] for name in row["values"]))
     for section, rows in sections.items():
         table = _table(section, *names, "apart")
-        for row in rows:
-            show = _number if row["figure"][-1] in _NUMBERS else _share
-            show = _quotient if row["figure"][-1] == "ratio" else show
-            told = ["yes" if apart else "no" for apart in row["apart"].values()]
-            cells = [show(row["values"].get(name)) for name in names]
-            table.add_row(" ".join(row["figure"][1:]), *cells, ", ".join(told))
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row["figure"][1])]
+        for place, group in enumerate(groups):
+            if place and len(rows) > len(groups):
+                table.add_row()
+            for row in group:
+                show = _SHOWN[row["unit"]]
+                apart = ", ".join("yes" if one else "no" for one in row["apart"].values())
+                cells = [_met(row["values"].get(name), show) for name in names]
+                table.add_row(" ".join(row["figure"][1:]), *cells, apart)
         tables.append(table)
+    left = len(compared["figures"]) - len(told)
+    if left:
+        same = f"{counted(left, 'count')} the same in all reports; --json FILE writes them, too"
+        tables.append(Text(same, style="dim"))
     for kind, members in compared["different"].items():
         if members:
             tables.append(Text(f"Not the same in all reports: the {kind} {', '.join(members)}", style="red"))
     return _spaced(tables)
+
+
+def _same_count(row: dict[str, Any]) -> bool:
+    values = [figure["value"] for figure in row["values"].values()]
+    return row["unit"] == "amount" and len(set(values)) == 1
 
 
 def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
@@ -241,6 +252,21 @@ def _number(figure: dict[str, float] | None) -> str:
 
 def _quotient(figure: dict[str, float] | None) -> str:
     return "" if figure is None else _with(times(figure), times_span(figure))
+
+
+def _amount(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else f"{figure['value']:,.0f}"
+
+
+_SHOWN = {"share": _share, "number": _number, "quotient": _quotient, "amount": _amount}
+"""How a figure of each unit of `reports` is written."""
+
+
+def _met(figure: dict[str, Any] | None, show: Callable[[dict[str, float] | None], str]) -> str:
+    """A figure, and of a criterion whether it is met."""
+    if figure is None or "met" not in figure:
+        return show(figure)
+    return f"{show(figure)}, {'met' if figure['met'] else 'not met'}"
 
 
 def _with(value: str, limits: str) -> str:
