@@ -139,17 +139,19 @@ def _different(reports: list[Figures]) -> dict[str, list[str]]:
     """What is not the same everywhere, as far as reports say; earlier ones lack `provenance`."""
     texts = [
         {(kind, name): part for kind, by_name in report["texts"].items() for name, part in by_name.items()}
-        | {("files", name): sha for name, sha in report.get("provenance", {}).get("files", {}).items()}
         for report in reports
     ]
     names = dict.fromkeys(key for part in texts for key in part)
     keys = dict.fromkeys(key for report in reports for key in report["settings"])
     origins = [report["provenance"] for report in reports if "provenance" in report]
+    files = [origin["files"] for origin in origins]
+    named = dict.fromkeys(name for part in files for name in part)
     bases = [origin["measured"]["base"] for origin in origins]
     devices = dict.fromkeys(f"{origin['device']} in {origin['dtype']}" for origin in origins)
     return {
         "texts": [
-            key[1] for key in names if not all(_alike(part.get(key), texts[0].get(key)) for part in texts)
+            *(key[1] for key in names if not all(_alike(part.get(key), texts[0].get(key)) for part in texts)),
+            *(name for name in named if len({part.get(name) for part in files}) > 1),
         ],
         "settings": [
             key
