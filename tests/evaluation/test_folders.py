@@ -116,10 +116,19 @@ def test_compared_tokenizers_are_held_against_the_first_with_intervals(tmp_path)
 def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary, texts):
     rows = compare_tokenizers({"base": tiny_base, "ours": tiny_vocabulary.folder}, texts)
     assert rows[1]["texts"]["metin"]["tokens_saved"]["value"] > 0
+    cuts = [row["texts"]["metin"]["morphology"] for row in rows]
+    assert cuts[1]["f1"]["value"] > cuts[0]["f1"]["value"] > 0
     rows[1] |= {"speed": {"value": 0.9, "low": 0.8, "high": 1.1}, "decoding_speed": {"value": 1.2}}
     shown = printed(comparison_table(rows))
+    assert "morphology of metin" in shown and "root uncut" in shown
     assert "ours" in shown and "tokens saved" in shown and "characters/s" in shown
     assert "0.90× (0.80 to 1.10)" in shown and "1.20×" in shown
+
+
+def test_text_in_another_language_gets_no_morphology(tiny_base, tmp_path):
+    (tmp_path / "en.txt").write_text("The cats were sitting beneath those old branches yesterday.\n", "utf-8")
+    (row,) = compare_tokenizers({"base": tiny_base}, {"en": tmp_path / "en.txt"})
+    assert "morphology" not in row["texts"]["en"]
 
 
 def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):

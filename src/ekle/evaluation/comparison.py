@@ -13,6 +13,7 @@ from ekle.bpe.measure import TokenCounts, count_floor, count_tokens, measure_dri
 from ekle.bpe.spans import is_byte_level
 from ekle.bpe.speed import time_decoding, time_encoding
 from ekle.evaluation.confidence import ratio, saved, share
+from ekle.evaluation.morphology import measure_text
 from ekle.evaluation.texts import file_texts
 from ekle.recipe.evaluation import Evaluation
 
@@ -32,7 +33,8 @@ def compare_tokenizers(
 
     Returns:
         One entry a tokenizer: `name`, `tokens` (vocabulary size), `texts` (by name: tokens,
-        bytes_per_token, tokens_per_word, floor, lines, tokens_saved, lines_changed, changes) and
+        bytes_per_token, tokens_per_word, floor, lines, tokens_saved, lines_changed, changes, and where the
+        text is Turkish `morphology`, its cuts against a lexicon; see `morphology.shares_of`) and
         `characters_per_second`, `speed` (against the first), for decoding
         `decoded_characters_per_second`, `decoding_speed`. `tokens_saved`, `lines_changed` and both speeds
         against the first are objects with `value` and their interval. `lines_changed` and `changes` (a
@@ -47,6 +49,7 @@ def compare_tokenizers(
     opened = {name: load_tokenizer(where) for name, where in tokenizers.items()}
     first, *others = opened.values()
     before = {title: count_tokens(first, documents) for title, documents in read.items()}
+    morphology = {title: measure_text(opened, documents, _SETTINGS) for title, documents in read.items()}
     rows: list[dict[str, Any]] = []
     for name, tokenizer in opened.items():
         alike = tokenizer is not first and is_byte_level(first) and is_byte_level(tokenizer)
@@ -63,6 +66,9 @@ def compare_tokenizers(
                 ),
                 **(_changed(first, tokenizer, documents, added) if alike else {}),
             }
+        for title, part in morphology.items():
+            if name in part.get("by_tokenizer", {}):
+                figures[title]["morphology"] = part["by_tokenizer"][name]
         rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})
     some, every = _some(read), [first, *others]
     for rate, against, timed in (

@@ -53,12 +53,7 @@ def measure_morphology(
         figures["gold"] = {
             Path(file).name: _gold(spelled, read_gold(Path(file)), settings) for file in settings.gold
         }
-    documents = [
-        document
-        for text in texts.values()
-        for document in draw(text, min(settings.bytes_per_text, _BYTES), settings.seed)
-    ]
-    words = [words_of(document) for document in documents]
+    words = [words for text in texts.values() for words in _words(text, settings)]
     if any(words):
         figures["lexicon"] = _lexicon(spelled, words, settings)
         figures["held_out"] = measure_words(words, settings.resamples, settings.seed)
@@ -92,6 +87,27 @@ def _gold(
             apart = ratio(uncut - first, every, settings.resamples, settings.seed)
             by_tokenizer[name]["root_uncut_difference"] = apart
     return {"kind": "rooted", "words": len(words), "by_tokenizer": by_tokenizer}
+
+
+def measure_text(
+    tokenizers: Mapping[str, Tokenizer], documents: Sequence[str], settings: Evaluation
+) -> dict[str, Any]:
+    """Cuts of each tokenizer in one text against the lexicon's readings, as `measure_morphology` has them.
+
+    Returns:
+        `words`, `words_without_reading` and `by_tokenizer`; nothing where fewer than half of the words have a
+        reading, because such a text is not Turkish.
+    """
+    words = _words(documents, settings)
+    spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
+    figures = _lexicon(spelled, words, settings) if any(words) and spelled else {}
+    return figures if figures.get("words", 0) > figures.get("words_without_reading", 0) else {}
+
+
+def _words(documents: Sequence[str], settings: Evaluation) -> list[list[str]]:
+    """The words of each document of a draw."""
+    drawn = draw(documents, min(settings.bytes_per_text, _BYTES), settings.seed)
+    return [words_of(document) for document in drawn]
 
 
 def _lexicon(

@@ -55,7 +55,8 @@ def cut_line(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
 
 
 def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
-    """One table a text from what `compare_tokenizers` returns, and one for the speed."""
+    """One table a text from what `compare_tokenizers` returns, one more where it is Turkish, and one for the
+    speed."""
     tables: list[Table] = []
     for title in rows[0]["texts"]:
         table = _table(
@@ -72,6 +73,8 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
                 percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
             )
         tables.append(table)
+        if any("morphology" in row["texts"][title] for row in rows):
+            tables.append(_cuts(title, rows))
     against = f"against {rows[0]['name']}"
     speeds = _table("speed", "vocabulary", "encodes characters/s", against, "decodes characters/s", against)
     for row in rows:
@@ -84,6 +87,16 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
             _quotient(row.get("decoding_speed")),
         )
     return _spaced([*tables, speeds])
+
+
+def _cuts(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Cuts in the words of a text, as a lexicon reads them."""
+    keys = {"root_uncut": "root uncut", "no_wrong_cut": "no wrong cut", "f1": "cuts, F1"}
+    table = _table(f"morphology of {title}", *keys.values())
+    for row in rows:
+        own = row["texts"][title].get("morphology", {})
+        table.add_row(row["name"], *(_share(own.get(key)) for key in keys))
+    return table
 
 
 def reports_table(compared: dict[str, Any]) -> Group:
