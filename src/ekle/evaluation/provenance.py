@@ -55,8 +55,8 @@ def provenance(
 
 
 def called(place: Path | str) -> str:
-    """The name of a folder, without where it lies on this machine; what is no folder keeps its name."""
-    if not Path(place).exists():
+    """The name of a folder, without where it lies on this machine; a hub id is one."""
+    if not Path(place).exists() and not Path(place).is_absolute():
         return str(place)
     path = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its name
     name = path.name
