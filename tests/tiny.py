@@ -249,8 +249,8 @@ def write_extended(folder: Path, base: Path, vocabulary: Vocabulary) -> Extended
         "first_new_id": BASE_ROWS,
         "size": vocabulary.size,
         "init": "subword",
-        "base": {"name": str(base)},
-        "base_model": str(base),
+        "base": vocabulary.report["base"],
+        "base_model": base.name,
     }
     (folder / "extension.json").write_text(json.dumps(extension, indent=2), "utf-8")
     return ExtendedModel(folder)

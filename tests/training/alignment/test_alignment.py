@@ -23,10 +23,11 @@ from ekle.progress import silent
 from ekle.recipe import make_recipe
 from ekle.recipe.training import Alignment, Dora
 from ekle.training import stage
-from ekle.training.alignment.align import align, cut_passages
+from ekle.training.alignment.align import align, align_once, cut_passages
 from ekle.training.alignment.aligner import Aligner, span_numbers
 from ekle.training.passes import Passes
 from ekle.training.stage import Inputs, run
+from ekle.training.text.documents import Lines
 
 both = pytest.mark.parametrize("tied", [False, True])
 FIRST, OPENING = 410, 400
@@ -225,14 +226,48 @@ def _killed(*given: object) -> None:
 def test_a_lost_base_tokenizer_is_one_clear_line(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
 ) -> None:
-    moved = tmp_path / "extended"
-    moved.mkdir()
-    (moved / "model").symlink_to(tiny_extended.model)
-    about = read_json(tiny_extended.folder / "extension.json")
-    gone = str(tmp_path / "gone")
-    write_json(moved / "extension.json", {**about, "base_model": gone, "base": {"name": gone}})
-    with pytest.raises(InputError, match=r"gone; put it back, or set training\.alignment\.steps to 0"):
-        train(tiny_corpus, ExtendedModel(moved), tmp_path / "out", steps=2)
+    moved = over(tiny_extended, tmp_path / "extended", name=str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"no folder .*gone.*; or set training\.alignment\.steps to 0"):
+        train(tiny_corpus, moved, tmp_path / "out", steps=2)
+
+
+def test_another_tokenizer_where_the_base_s_was_is_refused(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    moved = over(tiny_extended, tmp_path / "extended", name=str(tiny_vocabulary.tokenizer))
+    with pytest.raises(InputError, match=r"was learned over [0-9a-f]{12}; put it back"):
+        train(tiny_corpus, moved, tmp_path / "out", steps=2)
+
+
+def test_the_base_tokenizer_may_be_of_the_hub(
+    tiny_corpus: Corpus,
+    tiny_extended: ExtendedModel,
+    tiny_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def hub(name: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        return str(tiny_base)
+
+    monkeypatch.setattr("ekle.bpe.base.snapshot_download", hub)
+    moved = over(tiny_extended, tmp_path / "extended", name="some/base")
+    model, rows = student(moved)
+    text, settings = Lines(tiny_corpus.train, 0).text, QUICK.model_copy(update={"steps": 1})
+    align_once(moved, model, rows, text, settings, {}, tmp_path / "aligned", silent(), "v1")
+    assert asked == [("some/base", "v1")]
+    assert (tmp_path / "aligned" / "new_rows.safetensors").exists()
+
+
+def over(extended: ExtendedModel, folder: Path, name: str) -> ExtendedModel:
+    """The same model, its vocabulary learned over a base of this name."""
+    folder.mkdir()
+    (folder / "model").symlink_to(extended.model)
+    about = read_json(extended.folder / "extension.json")
+    write_json(folder / "extension.json", {**about, "base": {**about["base"], "name": name}})
+    return ExtendedModel(folder)
 
 
 def train(corpus: Corpus, extended: ExtendedModel, folder: Path, steps: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ekle.training.alignment.aligner import Aligner
 
 _OPENING = "<|endoftext|>"
 _POINTS = 10  # of the curve that is reported
+_WITHOUT = "or set training.alignment.steps to 0"
 
 
 @dataclass
@@ -101,6 +102,7 @@ def align_once(
     record: dict[str, Any],
     folder: Path,
     report: Report,
+    revision: str | None = None,
 ) -> None:
     """Run the phase, or take what a run before it left in `folder`, and put it into `model` and `rows`.
 
@@ -116,15 +118,16 @@ def align_once(
         record: everything that the result depends on, kept with it.
         folder: where the result is kept, whole or not at all.
         report: hears of the progress.
+        revision: of the base's tokenizer, where it is a hub id.
 
     Raises:
-        InputError: the tokenizer of the base is no longer where it was.
+        InputError: the tokenizer of the base is no longer where it was, or no longer what it was.
         TrainingError: as `align`.
     """
     about = folder / "alignment.json"
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
-        cutter = Cutter(_base_tokenizer(extended), _tokenizer(extended.model))
+        cutter = Cutter(_base_tokenizer(extended, revision), _tokenizer(extended.model))
         named = cutter.base.token_to_id(_OPENING)
         documents = (text(number) for number in itertools.count())
         passages = cut_passages(documents, cutter, settings.passage_characters)
@@ -166,17 +169,21 @@ def _batches(passages: Iterable[TwoCuts], tokens: int) -> Iterator[list[TwoCuts]
         yield batch
 
 
-def _base_tokenizer(extended: ExtendedModel) -> Tokenizer:
-    about = read_json(extended.folder / "extension.json")
-    folder, name = Path(about["base_model"]), about["base"]["name"]
-    if (folder / "tokenizer.json").exists():
-        return _tokenizer(folder)
-    if name != "qwen3" and not Path(name).is_dir():
+def _base_tokenizer(extended: ExtendedModel, revision: str | None) -> Tokenizer:
+    """The tokenizer that the vocabulary was learned over, found where it was then."""
+    about = read_json(extended.folder / "extension.json")["base"]
+    try:
+        base = load_base(about["name"], revision)
+    except InputError as error:
         raise InputError(
-            f"the alignment phase reads the base's tokenizer, and {name} is gone; put it back, "
-            "or set training.alignment.steps to 0"
+            f"the alignment phase reads the base's tokenizer, but {error}; {_WITHOUT}"
+        ) from error
+    if base.fingerprint != about["fingerprint"]:
+        raise InputError(
+            f"the alignment phase reads the base's tokenizer, but {base.name} is {base.fingerprint} and the "
+            f"vocabulary was learned over {about['fingerprint']}; put it back, {_WITHOUT}"
         )
-    return load_base(name).tokenizer()
+    return base.tokenizer()
 
 
 def _tokenizer(folder: Path) -> Tokenizer:
