@@ -164,9 +164,7 @@ def _align(
     with processes.main_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
-        align_once(
-            inputs.extended, model, rows, text.text, settings, of_it, folder, report, recipe.base.revision
-        )
+        align_once(inputs.extended, model, rows, text, settings, of_it, folder, report, recipe.base.revision)
 
 
 def _held_out(

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.two_cuts import Cutter, TwoCuts
-from ekle.errors import InputError
+from ekle.errors import InputError, TrainingError
 from ekle.files import read_json, write_json
 from ekle.model.dora import adapted_layers, attach, without_adapters
 from ekle.model.rows import NewRows, split_rows
@@ -255,10 +255,19 @@ def test_the_base_tokenizer_may_be_of_the_hub(
     monkeypatch.setattr("ekle.bpe.base.snapshot_download", hub)
     moved = over(tiny_extended, tmp_path / "extended", name="some/base")
     model, rows = student(moved)
-    text, settings = Lines(tiny_corpus.train, 0).text, QUICK.model_copy(update={"steps": 1})
+    text, settings = Lines(tiny_corpus.train, 0), QUICK.model_copy(update={"steps": 1})
     align_once(moved, model, rows, text, settings, {}, tmp_path / "aligned", silent(), "v1")
     assert asked == [("some/base", "v1")]
     assert (tmp_path / "aligned" / "new_rows.safetensors").exists()
+
+
+def test_text_without_a_new_token_is_one_clear_line(tiny_extended: ExtendedModel, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.jsonl"
+    plain.write_text('{"text": "zzz"}\n{"text": "0 1 2"}\n', "utf-8")
+    model, rows = student(tiny_extended)
+    with pytest.raises(TrainingError, match=r"plain\.jsonl has no passage with a new token"):
+        align_once(tiny_extended, model, rows, Lines(plain, 0), QUICK, {}, tmp_path / "aligned", silent())
+    assert not (tmp_path / "aligned").exists()
 
 
 def over(extended: ExtendedModel, folder: Path, name: str) -> ExtendedModel:

@@ -3,7 +3,7 @@
 import itertools
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ekle.progress import Report
 from ekle.recipe.training import Alignment
 from ekle.text.passages import passages as split_passages
 from ekle.training.alignment.aligner import Aligner
+from ekle.training.text.documents import Lines
 
 _OPENING = "<|endoftext|>"
 _POINTS = 10  # of the curve that is reported
@@ -97,7 +98,7 @@ def align_once(
     extended: ExtendedModel,
     model: Any,
     rows: NewRows,
-    text: Callable[[int], str],
+    text: Lines,
     settings: Alignment,
     record: dict[str, Any],
     folder: Path,
@@ -113,7 +114,7 @@ def align_once(
         extended: names the tokenizers.
         model: as for `align`.
         rows: as for `align`.
-        text: gives document number n, for any n.
+        text: the documents, read again and again.
         settings: as for `align`.
         record: everything that the result depends on, kept with it.
         folder: where the result is kept, whole or not at all.
@@ -122,15 +123,14 @@ def align_once(
 
     Raises:
         InputError: the tokenizer of the base is no longer where it was, or no longer what it was.
-        TrainingError: as `align`.
+        TrainingError: as `align`, or the text has no new token.
     """
     about = folder / "alignment.json"
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
         cutter = Cutter(_base_tokenizer(extended, revision), _tokenizer(extended.model))
         named = cutter.base.token_to_id(_OPENING)
-        documents = (text(number) for number in itertools.count())
-        passages = cut_passages(documents, cutter, settings.passage_characters)
+        passages = _endless(text, cutter, settings.passage_characters)
         done = align(model, rows, passages, named or 0, settings, report)
         with whole_folder(folder) as made:
             rows.save(made / "new_rows.safetensors")
@@ -154,6 +154,21 @@ def cut_passages(documents: Iterable[str], cutter: Cutter, longest: int) -> Iter
         for passage in cutter.cut(list(split_passages(text, longest))):
             if (passage.new >= first).any():
                 yield passage
+
+
+def _endless(text: Lines, cutter: Cutter, longest: int) -> Iterator[TwoCuts]:
+    """The passages of one pass over the text after another."""
+    for turn in itertools.count():
+        numbers = range(turn * len(text), (turn + 1) * len(text))
+        found = False
+        for passage in cut_passages(map(text.text, numbers), cutter, longest):
+            found = True
+            yield passage
+        if not found:
+            raise TrainingError(
+                f"{text.path} has no passage with a new token, so there is nothing to align; train on text "
+                f"in the language of the vocabulary, {_WITHOUT}"
+            )
 
 
 def _batches(passages: Iterable[TwoCuts], tokens: int) -> Iterator[list[TwoCuts]]:
