@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.errors import CheckpointError, RunFolderError
 from ekle.extension.extend import extend_model
-from ekle.extension.gradient_flow import check_gradient_flow
+from ekle.extension.gradient_flow import check_gradient_flow, evenly_spread
 from ekle.extension.stage import Inputs, run
+from ekle.model.rows import NewRows, split_rows
 from ekle.progress import silent
 from ekle.recipe import Recipe
 from ekle.recipe.extension import Extension
@@ -66,16 +68,21 @@ def test_text_without_new_tokens_gets_the_logits_of_the_base(
 
 
 @both
-def test_used_new_rows_get_a_gradient_and_unused_ones_none(
-    tiny_vocabulary: Vocabulary, extended: ExtendedModel
+def test_rows_in_use_get_a_gradient_unused_ones_none_and_base_rows_never(
+    tied: bool, tiny_vocabulary: Vocabulary, extended: ExtendedModel
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(extended.model)
+    rows = split_rows(model, 410)
     used = [token.id for token in tiny_vocabulary.tokens()][:5]
-    ids = torch.tensor([used])
+    ids = torch.tensor([[7, *used, 9]])
     model(ids, labels=ids).loss.backward()
-    gradient = model.get_input_embeddings().weight.grad
-    assert gradient is not None and torch.isfinite(gradient).all()
-    assert (gradient[used[:-1]].abs().sum(dim=1) > 0).all()
+    assert model.get_input_embeddings().base.grad is None
+    assert model.get_output_embeddings().base.grad is None
+    for table in rows.parameters():
+        assert table.grad is not None and table.grad.isfinite().all()
+        assert table.grad[:5].any(dim=1).all()
+    if not tied:  # a tied row is one of the softmax as well, where all are in use
+        assert rows.input.grad is not None and not rows.input.grad[5:].any()
 
 
 def test_no_row_matrix_is_ever_in_memory(
@@ -134,13 +141,53 @@ def test_an_output_folder_in_use_is_refused(
         extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, Extension(), silent())
 
 
-def test_the_gradient_check_reaches_every_token_that_it_is_asked_for(
-    extended: ExtendedModel, tiny_vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+@both
+@pytest.mark.parametrize("longest", [12, 1024])
+def test_the_gradient_check_reaches_every_token(
+    tied: bool,
+    longest: int,
+    extended: ExtendedModel,
+    tiny_vocabulary: Vocabulary,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", 16)
-    flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 1000, silent())
-    assert flow["tokens"] == 20
-    assert flow["input"]["least"] > 0
+    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", longest)
+    flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
+    assert (flow["tokens"], flow["through_layers"]["tokens"], flow["through_layers"]["layers"]) == (20, 3, 2)
+    assert flow["input"]["least"] > 0 and flow["through_layers"]["input"]["least"] > 0
+    tensors = load_file(extended.model / "model.safetensors")
+    tensors["model.embed_tokens.weight"][428, 3] = float("inf")
+    save_file(tensors, extended.model / "model.safetensors")
+    with pytest.raises(CheckpointError, match="new input rows get no finite gradient"):
+        check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
+
+
+@both
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_a_base_row_that_learns_is_found(
+    tied: bool,
+    end: str,
+    extended: ExtendedModel,
+    tiny_vocabulary: Vocabulary,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def careless(model: Any, first: int) -> NewRows:
+        rows = split_rows(model, first)
+        embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+        (embedding if end == "input" else head).base.requires_grad_(True)
+        return rows
+
+    monkeypatch.setattr("ekle.extension.gradient_flow.split_rows", careless)
+    with pytest.raises(CheckpointError, match="rows of the base got a gradient"):
+        check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
+
+
+def test_a_sample_of_tokens_is_evenly_spread(tiny_vocabulary: Vocabulary) -> None:
+    def places(count: int) -> list[int]:
+        return [token.id - 410 for token in evenly_spread(tiny_vocabulary.tokens(), count)]
+
+    assert places(3) == [0, 6, 13]
+    assert places(15) == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18]
+    assert places(99) == list(range(20))
 
 
 def test_rows_that_cannot_learn_are_refused(

@@ -165,9 +165,11 @@ def test_every_rule_extends_a_model_whose_new_rows_learn(
     assert new.shape == (20, 32)
     assert torch.isfinite(new).all()
     flow = read_json(extended.folder / "extension.json")["gradient_flow"]
-    assert flow["base_rows_with_gradient"] == 0
-    assert set(flow) >= ({"input"} if tied else {"input", "output"})
-    assert all(flow[end]["least"] > 0 for end in ("input", "output") if end in flow)
+    ends = {"input"} if tied else {"input", "output"}
+    assert set(flow) == {"tokens", "through_layers", *ends}
+    for found in (flow, flow["through_layers"]):
+        assert found["tokens"] == 20
+        assert all(found[end]["least"] > 0 for end in ends)
 
 
 def test_output_rows_can_have_a_rule_of_their_own(

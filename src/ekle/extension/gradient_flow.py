@@ -1,20 +1,20 @@
-"""Whether the new rows can learn: a backward pass over text made of new tokens and their pieces."""
+"""Whether the new rows can learn: a backward pass over new tokens, and a look at every row's gradient."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import NewToken
 from ekle.errors import CheckpointError
 from ekle.model.config import load_config
-from ekle.model.rows import NewRows, split_rows
+from ekle.model.rows import split_rows
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
-from ekle.progress import Report
+from ekle.progress import Report, Task
 
 _LONGEST = 1024
 _LAYER_BYTES = 1_000_000_000
@@ -24,102 +24,146 @@ _ENDS = ("input", "output")
 def check_gradient_flow(
     model: Path, tokens: Sequence[NewToken], count: int, report: Report
 ) -> dict[str, Any]:
-    """Let `count` new tokens, evenly spread, learn for one step and look at the gradients of their rows.
+    """Let every new token learn for one step and look at the gradients of its rows and of the base's.
 
-    In the text each new token is followed by its own base pieces; it is read in sequences of at most 1,024
-    tokens, whose gradients add up. The model is the one in the folder `model` in float32 with the rows that
-    this text uses and as many of its first layers as fit one gigabyte (at least one), so that a model of any
-    size can be checked. Its rows are split as in training (`ekle.model.rows`).
+    Read are sequences of at most 1,024 tokens: the base pieces of the first new token, new tokens one after
+    another, the pieces of the last. Each sequence is a batch by itself, in which every new token is read and
+    has to be predicted among those of the sequence. The model is the one in the folder `model` in float32
+    with the rows that the batch uses, split as in training (`ekle.model.rows`), and without its layers, which
+    cost most. `count` tokens go through as many of the first layers as fit one gigabyte (at least one), too.
+    So a model of any size can be checked.
+
+    Args:
+        model: the extended model.
+        tokens: the new tokens.
+        count: how many of them, evenly spread, go through layers; from 1.
+        report: hears of the progress.
 
     Returns:
-        `tokens` and `layers` that were used, and for `input` and `output` the smallest and largest norm
-        of a new row's gradient; `base_rows_with_gradient`, which is 0.
+        `tokens`, and for `input` and `output` (untied models) the smallest and largest norm of a new row's
+        gradient; the same of those that went through layers as `through_layers`, with the number of `layers`.
 
     Raises:
         CheckpointError: a new row gets no gradient or one that is not finite, or a base row gets one.
     """
     config = load_config(model)
-    step = max(1, len(tokens) // count)
-    spread = tokens[::step][:count]
-    texts = list(_sequences(spread, min(_LONGEST, config.max_position_embeddings)))
-    used, compact = torch.unique(torch.cat(texts), return_inverse=True)
-    first = int((used < tokens[0].id).sum())
-    with open_weights(model) as weights, torch.random.fork_rng(devices=[]):
-        small = _first_layers(config, weights, used)
-    rows = split_rows(small, first)
-    learning = {id(parameter) for parameter in rows.parameters()}
-    for parameter in small.parameters():
-        parameter.requires_grad_(id(parameter) in learning)
-    with report.task("checking the gradient flow", len(texts), "sequences") as task:
-        for ids in compact.split([len(text) for text in texts]):
-            logits = small(ids[None, :-1]).logits[0]
-            functional.cross_entropy(logits, ids[1:]).backward()
-            task.advance()
-    base = sum(
-        int((parameter.grad.norm(dim=-1) > 0).sum())
-        for parameter in small.parameters()
-        if parameter.grad is not None and id(parameter) not in learning
-    )
-    if base:
-        raise CheckpointError(f"{model}: {base} frozen rows got a gradient")
-    found = {
-        "tokens": len(spread),
-        "layers": small.config.num_hidden_layers,
-        **_norms(model, rows),
-        "base_rows_with_gradient": base,
-    }
+    longest = min(_LONGEST, config.max_position_embeddings)
+    sample = evenly_spread(tokens, count)
+    with (
+        open_weights(model) as weights,
+        report.task("checking the gradient flow", len(sample) + len(tokens), "tokens") as task,
+    ):
+        with torch.random.fork_rng(devices=[]):
+            small = _first_layers(config, weights)
+        decoder = small.get_decoder()
+        deep = {"layers": len(decoder.layers), **_learn(small, weights, sample, longest, task)}
+        decoder.layers = nn.ModuleList()
+        found = _learn(small, weights, tokens, longest, task)
     ends = ", ".join(
         f"{end} {found[end]['least']:.1e} to {found[end]['most']:.1e}" for end in _ENDS if end in found
     )
-    report.say(f"Gradient flow: each of {len(spread):,} new rows learns ({ends}), no base row does", **found)
+    found["through_layers"] = deep
+    report.say(f"Gradient flow: each of {len(tokens):,} new rows learns ({ends}), no base row does", **found)
     return found
 
 
-def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[Tensor]:
-    """The text: a new token, its pieces, the next token; each sequence gives every new token in it a task."""
-    ids = list(tokens[0].base_pieces)  # the first new token is to be predicted, too
+def evenly_spread(tokens: Sequence[NewToken], count: int) -> Sequence[NewToken]:
+    """`count` of the tokens, or all if there are fewer, at equal distances."""
+    count = min(count, len(tokens))
+    return [tokens[place * len(tokens) // count] for place in range(count)]
+
+
+def _learn(
+    model: Any, weights: Weights, tokens: Sequence[NewToken], longest: int, task: Task
+) -> dict[str, Any]:
+    """How many tokens, and the range of their gradients at either end; raises as `check_gradient_flow`."""
+    first = min(token.id for token in tokens)
+    norms: dict[str, list[Tensor]] = {}
+    for batch in _sequences(tokens, longest):
+        used, ids = torch.unique(torch.tensor(batch), return_inverse=True)
+        of_base = int((used < first).sum())
+        _put_rows(model, weights, used)
+        for end, norm in _gradients(weights.folder, model, ids, of_base).items():
+            norms.setdefault(end, []).append(norm)
+        task.advance(len(used) - of_base)
+    return {"tokens": len(tokens), **{end: _range(torch.cat(parts)) for end, parts in norms.items()}}
+
+
+def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[list[int]]:
+    """At most `longest` tokens to read and one more to predict, or one new token with its pieces."""
+    ids: list[int] = []
+    last: list[int] = []
     for token in tokens:
-        if len(ids) + 1 + len(token.base_pieces) > longest + 1:
-            yield torch.tensor(ids)
+        if ids and len(ids) + 1 + len(token.base_pieces) > longest + 1:
+            yield [*ids, *last]
+            ids = []
+        if not ids:
             ids = list(token.base_pieces)
-        ids += [token.id, *token.base_pieces]
-    yield torch.tensor(ids)
+        ids.append(token.id)
+        last = token.base_pieces
+    yield [*ids, *last]
 
 
-def _first_layers(config: Any, weights: Weights, used: Tensor) -> Any:
-    """The model with the rows `used` only, and no more layers than fit the memory."""
+def _first_layers(config: Any, weights: Weights) -> Any:
+    """The model with no more layers than fit the memory, frozen, and with one row for the time being."""
     numbers = sum(
         torch.Size(weights.shape(name)).numel()
         for name in weights.names()
         if name.startswith("model.layers.0.")
     )
     layers = min(config.num_hidden_layers, max(1, _LAYER_BYTES // max(1, 4 * numbers)))
-    config.vocab_size, config.num_hidden_layers = len(used), int(layers)
+    config.vocab_size, config.num_hidden_layers = 1, int(layers)
     config.pad_token_id = config.bos_token_id = config.eos_token_id = None
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[: config.num_hidden_layers]
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in (INPUT_ROWS, OUTPUT_ROWS):
-                parameter.copy_(weights.take(name, used.tolist()))
-            else:
-                parameter.copy_(weights.read(name))
+    model = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float32, trust_remote_code=False
+    ).requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if name not in (INPUT_ROWS, OUTPUT_ROWS):
+            parameter.copy_(weights.read(name))
     return model
 
 
-def _norms(model: Path, rows: NewRows) -> dict[str, dict[str, float]]:
-    """Smallest and largest gradient of a new row at either end."""
-    ends = {"input": rows.input} if rows.tied else {"input": rows.input, "output": rows.output}
-    found: dict[str, dict[str, float]] = {}
-    for end, parameter in ends.items():
-        norms = torch.zeros(1) if parameter.grad is None else parameter.grad.norm(dim=-1)
-        dead = int((~torch.isfinite(norms) | (norms == 0)).sum())
+def _put_rows(model: Any, weights: Weights, used: Tensor) -> None:
+    """Give the model the rows `used` (R,), in place of those it has."""
+    rows = weights.take(INPUT_ROWS, used.tolist()).float()
+    model.set_input_embeddings(nn.Embedding(len(rows), rows.shape[1], _weight=rows))
+    head = nn.Linear(rows.shape[1], len(rows), bias=False, device="meta")
+    if OUTPUT_ROWS in weights.names():
+        head.weight = nn.Parameter(weights.take(OUTPUT_ROWS, used.tolist()).float())
+    else:
+        head.weight = model.get_input_embeddings().weight
+    model.set_output_embeddings(head)
+
+
+def _gradients(folder: Path, model: Any, ids: Tensor, first: int) -> dict[str, Tensor]:
+    """Norms of the new rows' gradients, (new rows,), at either end after one batch `ids` (T,).
+
+    Nothing is frozen here: whether the base rows stay as they are is what `split_rows` sees to.
+    """
+    rows = split_rows(model, first)
+    logits = model(ids[None, :-1]).logits[0]
+    functional.cross_entropy(logits, ids[1:]).backward()
+    ends = {"input": model.get_input_embeddings(), "output": model.get_output_embeddings()}
+    if rows.tied:
+        del ends["output"]
+    norms: dict[str, Tensor] = {}
+    for end, split in ends.items():
+        if split.base.grad is not None and split.base.grad.any():
+            moved = int(split.base.grad.any(dim=1).sum())
+            raise CheckpointError(f"{folder}: {moved} {end} rows of the base got a gradient")
+        norm = torch.zeros(len(split.new)) if split.new.grad is None else split.new.grad.norm(dim=1)
+        dead = int((~torch.isfinite(norm) | (norm == 0)).sum())
         if dead:
             raise CheckpointError(
-                f"{model}: {dead} of {len(norms)} new {end} rows get no finite gradient; "
+                f"{folder}: {dead} of {len(norm)} new {end} rows get no finite gradient; "
                 "the base's weights cannot be trained"
             )
-        # Four digits: the rest differs between machines.
-        found[end] = {"least": float(f"{norms.min():.3e}"), "most": float(f"{norms.max():.3e}")}
-    return found
+        norms[end] = norm
+    return norms
+
+
+def _range(norms: Tensor) -> dict[str, float]:
+    """Smallest and largest; four digits, as the rest differs between machines."""
+    return {"least": float(f"{norms.min():.3e}"), "most": float(f"{norms.max():.3e}")}

@@ -105,7 +105,8 @@ class Extension(Section):
     """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
     gradient_tokens: NonNegativeInt = 256
-    """New tokens whose rows are shown to get a gradient after they are made; 0 leaves it out."""
+    """Every new row is shown to get a gradient after it is made, and those of so many tokens, evenly spread,
+    through the first layers of the model too; 0 leaves both out."""
     similarity: Similarity = Similarity()
     hybrid: Hybrid = Hybrid()
     focus: Focus = Focus()
