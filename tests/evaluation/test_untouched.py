@@ -55,7 +55,7 @@ def test_one_bit_that_differs_is_found(tied: bool, tiny_base: Path, made: Extend
     assert record is not None
     change(made.model, "model.layers.1.mlp.up_proj.weight", 77)
     change(made.model, "model.embed_tokens.weight", 410 * 32 - 1)
-    found = recheck(record, made.model, tiny_base, silent())
+    found = recheck(record, tiny_base, silent())
     assert found["changed"] == ["model.embed_tokens.weight", "model.layers.1.mlp.up_proj.weight"]
     assert found["base_changed"] == []
 
@@ -64,7 +64,7 @@ def test_new_rows_may_change(tiny_base: Path, made: ExtendedModel) -> None:
     change(made.model, "model.embed_tokens.weight", 410 * 32)
     record = record_of(made.model)
     assert record is not None
-    assert recheck(record, made.model, tiny_base, silent())["changed"] == []
+    assert recheck(record, tiny_base, silent())["changed"] == []
 
 
 def test_another_base_is_named_as_such(
@@ -77,6 +77,26 @@ def test_another_base_is_named_as_such(
     figures = evaluate_folder(made.model, other, texts, settings, tmp_path / "out", silent()).figures
     assert figures["untouched"]["base_changed"] == ["model.norm.weight"]
     assert any("not the one" in sentence["text"] for sentence in figures["verdict"])
+
+
+def test_beside_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
+    made: ExtendedModel, tiny_base: Path, texts: dict[str, Path], tmp_path: Path
+) -> None:
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    shutil.copyfile(tiny_base / "tokenizer.json", tokenizer / "tokenizer.json")
+    change(made.model, "model.norm.weight")
+    settings = Evaluation(context=32, prompts=[], resamples=20)
+    scores = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "out", silent())
+    found = scores.figures["untouched"]
+    assert found["changed"] == ["model.norm.weight"] and "base_changed" not in found
+    assert any("no longer is what was written" in sentence["text"] for sentence in scores.figures["verdict"])
+    page = (scores.folder / "report.html").read_text("utf-8")
+    assert "differ from the record of the extension: model.norm.weight" in page
+    change(made.model, "model.norm.weight")
+    again = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "again", silent())
+    assert again.figures["untouched"]["changed"] == []
+    assert "hold the bytes that the base had" in (again.folder / "report.html").read_text("utf-8")
 
 
 def test_a_folder_without_a_record_is_not_checked(tiny_base: Path, made: ExtendedModel) -> None:

@@ -42,7 +42,8 @@ def evaluate_folder(
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
-    Where one of the two is a tokenizer alone, the tokens are measured and the rest is absent.
+    Where one of the two is a tokenizer alone, the tokens are measured, the bytes of an extended model are
+    still checked against the record of its making, and the rest is absent.
 
     Args:
         model: a model folder with its tokenizer, such as a release, or a tokenizer folder.

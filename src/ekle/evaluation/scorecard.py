@@ -65,9 +65,9 @@ def make_scorecard(plan: Plan, folder: Path, report: Report) -> Scorecard:
         figures["beside"] = parts.get(
             "beside", lambda: measure_beside(plan.base, plan.beside, texts, settings)
         )
-    if plan.record is not None and len(plan.subjects) > 1:
-        record, base, extended = plan.record, plan.subjects[0].folder, plan.subjects[1].folder
-        figures["untouched"] = parts.get("untouched", lambda: recheck(record, extended, base, report))
+    if plan.record is not None:
+        record, base = plan.record, plan.subjects[0].folder if plan.subjects else None
+        figures["untouched"] = parts.get("untouched", lambda: recheck(record, base, report))
     if plan.learned_from:
         figures["overlap"] = parts.get(
             "overlap", lambda: measure_overlap(measured_on(plan), plan.learned_from, report)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ekle.artifacts import ExtendedModel
 from ekle.evaluation.subjects import is_model
 from ekle.files import read_json
 from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
@@ -20,18 +21,18 @@ def record_of(model: Path) -> Path | None:
     return record if "digests" in read_json(record) else None
 
 
-def recheck(record: Path, model: Path, base: Path | None, report: Report) -> dict[str, Any]:
+def recheck(record: Path, base: Path | None, report: Report) -> dict[str, Any]:
     """Read all weights again and hold them against the digests that were taken when the model was extended.
 
     Args:
-        record: extension.json, whose digests are of the bytes that the base had then.
-        model: the extended model.
+        record: extension.json beside the extended model; its digests are of the bytes that the base had then.
         base: the base as it is now; None where only a tokenizer is there.
         report: shows the progress.
 
     Returns:
         `tensors` and `rows` that should be the base's; `changed`, the tensors of the model that differ from
-        the record; and `base_changed`, those of `base`, which then is not what the model was made from.
+        the record; and `base_changed`, those of `base` where one is given, which then is not what the model
+        was made from.
 
     Raises:
         CheckpointError: a model folder is damaged.
@@ -39,7 +40,8 @@ def recheck(record: Path, model: Path, base: Path | None, report: Report) -> dic
     about = read_json(record)
     digests, rows = about["digests"], int(about["first_new_id"])
     found: dict[str, Any] = {"tensors": len(digests), "rows": rows}
-    folders = {"changed": model} | ({"base_changed": base} if base is not None else {})
+    folders = {"changed": ExtendedModel(record.parent).model}
+    folders |= {"base_changed": base} if base is not None else {}
     for key, folder in folders.items():
         with open_weights(folder) as weights:
             names = set(digests) if key == "base_changed" else {*digests, *weights.names()}
