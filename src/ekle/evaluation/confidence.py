@@ -7,6 +7,7 @@ middle 95 % of the drawn ratios.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,6 @@ def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> d
     return figure
 
 
-def clear(figure: dict[str, Any]) -> bool:
+def clear(figure: Mapping[str, Any]) -> bool:
     """Whether a change is told apart from none: its interval is known and leaves 0 out."""
     return "low" in figure and (figure["low"] > 0 or figure["high"] < 0)
