@@ -14,7 +14,7 @@ def sections(figures: Figures) -> list[tuple[str, str]]:
 
     The order is a sceptic's: what was asked, whether to believe it, then what was gained and what it cost.
     """
-    has = figures.keys()
+    has, read = figures.keys(), {"drift", "likelihood"}
     every = (
         ("criteria", "What was asked", bool(figures.get("criteria"))),
         ("trust", "Whether to believe it", any(figures["texts"].values())),
@@ -25,7 +25,7 @@ def sections(figures: Figures) -> list[tuple[str, str]]:
         ("likelihood", "Turkish", bool(figures["texts"]["held_out"]) and "likelihood" in has),
         ("tasks", "Tasks", bool(figures.get("tasks"))),
         ("training", "Training", bool(figures.get("training"))),
-        ("forgetting", "What it cost the rest", "drift" in has),
+        ("forgetting", "What it cost the rest", bool(figures["texts"]["other"]) and bool(read & has)),
         ("translation", "Translation", "translation" in has),
         ("generation", "Its own words", "generation" in has or "generated" in has),
         ("inference", "Speed and memory", "inference" in has),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ekle.artifacts import Corpus, read_documents
-from ekle.errors import CheckpointError, TrainingError
+from ekle.errors import CheckpointError, DeviceMemoryError, TrainingError
 from ekle.model.bits_per_byte import Likelihood, measure_documents, total
 from ekle.training.devices.kernels import uncompiled
 
@@ -52,13 +52,14 @@ class HeldOut:
         """What the training log says of an evaluation after `step` steps.
 
         Raises:
-            CheckpointError: the model gave no number from the start.
+            CheckpointError: the model gave no number from the start, or (DeviceMemoryError) not one document
+                fits the device.
             TrainingError: training has spoilt it since, or as `measure`.
         """
         try:
             found = self.measure(model)
         except CheckpointError as error:
-            if step == 0:
+            if step == 0 or isinstance(error, DeviceMemoryError):
                 raise
             raise TrainingError(
                 f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
