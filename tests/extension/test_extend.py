@@ -216,7 +216,7 @@ def test_a_stage_that_refuses_keeps_what_it_goes_on_from_and_no_half_model(
     inputs = Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
     recipe = Recipe(name="x")
     with monkeypatch.context() as patched:
-        patched.setattr("ekle.extension.gradient_flow._norms", _refuse)
+        patched.setattr("ekle.extension.extend.check_gradient_flow", _refuse)
         with pytest.raises(CheckpointError, match="no gradient"):
             run(recipe, inputs, tmp_path, silent())
     assert [path.name for path in tmp_path.iterdir()] == ["parts"]
