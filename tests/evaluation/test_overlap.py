@@ -89,7 +89,7 @@ def test_questions_and_sentences_to_translate_are_looked_for_too(tmp_path: Path)
     tokenizer = byte_level()
     base = Subject("base", tmp_path)
     texts = Texts({"wiki": ["a"]}, {"wiki": ["b"]})
-    plan = Plan("x", tokenizer, tokenizer, [base], texts, settings, "", tasks=[task])
+    plan = Plan("x", tokenizer, tokenizer, [base], texts, settings, "", {}, tasks=[task])
     found = measured_on(plan)
     assert (found["wiki"], found["other: wiki"], found["task: arc"]) == (["a"], ["b"], ["kim?"])
     assert len(found["translation: Turkish"]) == len(found["translation: English"]) == 2

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 LEVEL = 0.95
 _LEAST_DOCUMENTS = 10  # fewer say nothing about the spread between documents
 _GROUPS = 1_000
+_ROUNDING = 1e-12  # how far sums of the same numbers in another order may be apart
 _NORMAL = 1.959964  # the normal distribution's 97.5 % point
 
 
@@ -41,12 +42,13 @@ def ratio(
         less: 1 makes a ratio of two sums a relative change.
 
     Returns:
-        `value`, and `low` and `high` where there are at least 10 documents.
+        `value`, and `low` and `high` where there are at least 10 documents and they are not all alike: draws
+        from what does not vary would claim certainty.
     """
     above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
-    value = {"value": float(scale * above.sum() / below.sum() - less)}
+    value = float(scale * above.sum() / below.sum() - less)
     if len(above) < _LEAST_DOCUMENTS:
-        return value
+        return {"value": value}
     random = np.random.default_rng(seed)
     if len(above) > _GROUPS:
         group = random.permutation(len(above)) % _GROUPS
@@ -55,8 +57,15 @@ def ratio(
     drawn = random.integers(len(above), size=(resamples, len(above)))
     sums: NDArray[np.float64] = below[drawn].sum(axis=1)
     ratios = scale * above[drawn].sum(axis=1)[sums > 0] / sums[sums > 0] - less
-    low, high = np.quantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {**value, "low": float(low), "high": float(high)}
+    return between(value, ratios)
+
+
+def between(value: float, draws: ArrayLike) -> dict[str, float]:
+    """`value` with the interval of its `draws`; without one where they are all alike."""
+    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if math.isclose(low, high, rel_tol=0.0, abs_tol=_ROUNDING):
+        return {"value": value}
+    return {"value": value, "low": float(low), "high": float(high)}
 
 
 def saved(after: ArrayLike, before: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
@@ -91,7 +100,7 @@ def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> d
         resamples, seed: of the draw.
     """
     figure = ratio(hits, sizes, resamples, seed)
-    if "low" in figure and figure["value"] in (0.0, 1.0):
+    if len(np.asarray(sizes)) >= _LEAST_DOCUMENTS and figure["value"] in (0.0, 1.0):
         documents = int(np.count_nonzero(np.asarray(sizes)))
         return share(documents if figure["value"] else 0, documents)
     return figure

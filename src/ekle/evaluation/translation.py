@@ -15,6 +15,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from ekle.errors import TextError
+from ekle.evaluation.confidence import between
 from ekle.evaluation.texts import draw
 from ekle.model.batches import in_batches
 from ekle.model.bits_per_byte import encode, opening
@@ -183,8 +184,7 @@ def _scores(metric: Any, texts: Sequence[str], references: Sequence[str], draws:
 def _figure(values: Sequence[float]) -> dict[str, float]:
     if len(values) == 1:
         return {"value": values[0]}
-    low, high = np.quantile(values[1:], [0.025, 0.975])
-    return {"value": values[0], "low": float(low), "high": float(high)}
+    return between(values[0], values[1:])
 
 
 def _padding(tokenizer: Any) -> int:

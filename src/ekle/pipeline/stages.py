@@ -23,8 +23,8 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
     "vocabulary": ("base.tokenizer", "base.revision", "vocabulary"),
     "base": ("seed", "base"),
     "extension": ("extension",),
-    "training": ("seed", "training", "evaluation.context"),
-    "evaluation": ("name", "evaluation"),
+    "training": ("seed", "base.revision", "training", "evaluation.context"),
+    "evaluation": ("name", "training.instruction_share", "evaluation"),
     "release": ("name", "extension", "training", "release"),
 }
 """The keys and sections of the recipe that a stage reads; a change to one puts the stage out of date."""

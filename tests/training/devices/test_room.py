@@ -67,7 +67,7 @@ def test_a_gpu_that_is_too_small_is_refused_with_the_plan_before_anything_is_loa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gpu(200_000)
-    monkeypatch.setattr(stage, "_load", lambda *_: pytest.fail("the model is loaded"))
+    monkeypatch.setattr(stage, "load_model", lambda *_: pytest.fail("the model is loaded"))
     (tmp_path / "training").mkdir()
     report = Report(events=tmp_path / "events.jsonl")
     with pytest.raises(TrainingError, match=r"Small One has 200.0.kB; .*`ekle plan`") as failed:
