@@ -42,7 +42,7 @@ writing = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(writing, max_size=4))
 def test_longer_counts_are_those_of_the_pre_tokenizer_itself(base: BaseTokenizer, texts: list[str]) -> None:
     texts = [text for text in texts if text]
@@ -52,7 +52,7 @@ def test_longer_counts_are_those_of_the_pre_tokenizer_itself(base: BaseTokenizer
         assert dict(got.table.iter_rows()) == count_plainly(texts, base, cut=way)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(writing, max_size=4))
 def test_longer_counts_taken_apart_are_the_counts_of_the_base(base: BaseTokenizer, texts: list[str]) -> None:
     texts = [text for text in texts if text]

@@ -139,13 +139,19 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
 def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents():
     keys = {
         "criteria": "criteria", "beside": "peers", "morphology": "morphology", "likelihood": "likelihood",
-        "training": "training", "tasks": "tasks", "drift": "forgetting", "translation": "translation",
-        "inference": "inference",
+        "training": "training", "tasks": "tasks", "translation": "translation", "inference": "inference",
     }  # fmt: skip
     for key, section in keys.items():
         page = render({name: part for name, part in complete().items() if name != key})
         assert f'<section id="{section}">' not in page and f'href="#{section}"' not in page, key
         assert page.count("<section id=") == page.count('<a href="#') == 13, key
+    page = render({name: part for name, part in complete().items() if name not in ("drift", "likelihood")})
+    assert '<section id="forgetting">' not in page and page.count("<section id=") == 12
+
+
+def test_what_other_text_costs_is_shown_where_drift_cannot_be_measured():
+    page = render({name: part for name, part in complete().items() if name != "drift"})
+    assert 'id="plot-forgetting"' in page and "<th>cut differently</th>" not in page
 
 
 def test_without_held_out_text_no_plot_is_left_without_a_place():
