@@ -90,7 +90,8 @@ def _writing(figures: Figures) -> Iterator[Sentence]:
     missed = [
         row for row in figures.get("criteria", []) if row["key"] in _WRITING and not row.get("met", True)
     ]
-    for kind, certain in (("bad", True), ("plain", False)):
+    kinds: tuple[tuple[Kind, bool], ...] = (("bad", True), ("plain", False))
+    for kind, certain in kinds:
         items = [
             _WRITING[row["key"]].format(value=percent(row["value"]["value"]), **said)
             + f" (asked: {row['target']})"
