@@ -102,7 +102,7 @@ class Size:
 
 
 def size_named(name: SizeName) -> Size:
-    """`cpu` takes under an hour on two cores; `gpu` is made for one large GPU; `smoke` takes seconds."""
+    """`cpu` is made for two cores and takes the minutes that its page ends with; `gpu` is made for one large GPU; `smoke` takes seconds."""
     return _SIZES[name]
 
 
