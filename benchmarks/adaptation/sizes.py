@@ -102,8 +102,8 @@ class Size:
 
 
 def size_named(name: SizeName) -> Size:
-    """`cpu` is made for two cores and takes the minutes that its page ends with, `gpu` for one large GPU; `smoke`
-    takes seconds."""
+    """`cpu` is made for two cores and takes the minutes that its page ends with, `gpu` for one large GPU;
+    `smoke` takes seconds."""
     return _SIZES[name]
 
 
