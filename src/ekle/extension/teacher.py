@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from ekle.errors import CheckpointError
+from ekle.model.device import device_here
 from ekle.model.load import load_model
 from ekle.model.weights import open_weights
 
@@ -22,9 +23,8 @@ def load_teacher(base: Path) -> Any:
     Raises:
         CheckpointError: it cannot be loaded, or does not fit the memory.
     """
-    _check_memory(base)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    device, dtype = device_here()
+    _check_memory(base, dtype)
     try:
         model = load_model(base, dtype).to(device)
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -32,11 +32,11 @@ def load_teacher(base: Path) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _check_memory(base: Path) -> None:
+def _check_memory(base: Path, dtype: torch.dtype) -> None:
     """Refuse a model that is larger than all memory, before the system kills whoever loads it."""
     with open_weights(base) as weights:
         numbers = sum(math.prod(weights.shape(name)) for name in weights.names())
-    if numbers * (2 if torch.cuda.is_available() else 4) > memory_bytes():
+    if numbers * dtype.itemsize > memory_bytes():
         raise CheckpointError(_too_large(base))
 
 

@@ -1,4 +1,4 @@
-"""The device that a model is measured on: which it is, in what precision, and what it is called."""
+"""The device that a model is read on: which it is, in what precision, and what it is called."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import torch
 
 
 def device_here() -> tuple[torch.device, torch.dtype]:
-    """Where a model is measured: bfloat16 on a GPU, where there is one, or float32 on the processor."""
+    """Where a model that does not learn is read: in bfloat16 on a GPU if there is one, else float32."""
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.bfloat16
     return torch.device("cpu"), torch.float32

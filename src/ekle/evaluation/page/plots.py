@@ -4,13 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ekle.evaluation.names import TOGETHER, other_names
-from ekle.evaluation.page.tables import (
-    colours,
-    cuts_by,
-    peers,
-    sections,
-    task_groups,
-)
+from ekle.evaluation.page.tables import colours, cuts_by, peers, sections, task_groups
 from ekle.evaluation.page.training_plots import training
 from ekle.evaluation.tasks.compare import main_score
 from ekle.page.plots import Plot, figure, trade_plots
