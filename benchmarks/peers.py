@@ -137,7 +137,7 @@ def _row(ground: Ground, tokenizer: Tokenizer) -> list[str]:
         f"{tokenizer.get_vocab_size():,}",
         f"{after.bytes_per_token:.2f}",
         f"{after.tokens_per_word:.2f}",
-        f"{spared['value']:.1%} ({spared['low']:.1%} to {spared['high']:.1%})",
+        _share(spared),
     ]
     extends = tokenizer.get_vocab().items() >= ground.base.get_vocab().items()
     cells += [
@@ -178,6 +178,11 @@ def _page(
         treebanks=" and ".join(f"`{name}`" for name in TREEBANKS),
     )
     return text + "\n".join(lines) + "\n"
+
+
+def _share(figure: dict[str, float]) -> str:
+    limits = f" ({figure['low']:.1%} to {figure['high']:.1%})" if "low" in figure else ""
+    return f"{figure['value']:.1%}{limits}"
 
 
 def _times(quotient: dict[str, float]) -> str:

@@ -43,8 +43,10 @@ def test_base_rows_and_all_other_tensors_are_the_base_s_bit_for_bit(
 
 @both
 def test_a_new_row_is_the_mean_of_its_pieces_rows(
-    tiny_base: Path, extended: ExtendedModel, tiny_vocabulary: Vocabulary
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
+    settings = Extension(init="subword")
+    extended = extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
     before = load_file(tiny_base / "model.safetensors")
     after = load_file(extended.model / "model.safetensors")
     for name in set(before) & {"model.embed_tokens.weight", "lm_head.weight"}:

@@ -100,7 +100,7 @@ class Extension(Section):
     `seed` feeds the rules that draw noise.
     """
 
-    init: Initialiser = "subword"
+    init: Initialiser = "hybrid"
     output: Heuristic | None = None
     """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
