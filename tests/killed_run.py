@@ -70,16 +70,19 @@ def _announced(name: str, function: Callable[..., Any], news: Connection) -> Cal
     return announced
 
 
-def killed_at(process: Any, news: Connection, moments: int, delay: float) -> str | None:
+def killed_at(process: Any, news: Connection, moments: int, delay: float, where: str = "") -> str | None:
     """Kill a child `delay` seconds after its news number `moments`; what it was doing.
 
+    With `where`, `delay` seconds after the first news from then on by which it is about something so called.
     None where it was done before that.
     """
     doing: list[str] = []
-    for _ in range(moments):
+    heard = 0
+    while heard < moments or not any(where in name for name in doing or [""]):
         assert news.poll(_LONGEST_WAIT), "the child is stuck"
         try:
             _follow(doing, news.recv())
+            heard += 1
         except EOFError:
             process.join(_LONGEST_WAIT)
             assert process.exitcode == 0
@@ -106,7 +109,8 @@ def _follow(doing: list[str], message: str) -> None:
 def run_and_kill(
     arguments: tuple[str, Path, Path, Path], dice: random.Random, longest: int
 ) -> tuple[str | None, list[str]]:
-    """One attempt that is killed after a random number of news, at most `longest`.
+    """One attempt that is killed after a random number of news, at most `longest`; every other one, by chance,
+    waits from there for the next save, which is short and would seldom be met.
 
     Returns:
         What the child was doing, None where it came to its end; and what it left half written.
@@ -116,7 +120,8 @@ def run_and_kill(
     process = server.Process(target=train, args=(*arguments, theirs))
     process.start()
     theirs.close()
-    doing = killed_at(process, ours, dice.randint(1, longest), dice.uniform(0, 0.004))
+    where = dice.choice(("", "save"))
+    doing = killed_at(process, ours, dice.randint(1, longest), dice.uniform(0, 0.004), where)
     ours.close()
     return doing, sorted(path.name for path in arguments[3].rglob(".*.partial"))
 
@@ -135,3 +140,6 @@ class _Never(random.Random):
 
     def uniform(self, a: float, b: float) -> float:
         return 0.0
+
+    def choice(self, seq: Any) -> Any:
+        return seq[0]
