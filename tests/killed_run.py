@@ -109,8 +109,9 @@ def _follow(doing: list[str], message: str) -> None:
 def run_and_kill(
     arguments: tuple[str, Path, Path, Path], dice: random.Random, longest: int
 ) -> tuple[str | None, list[str]]:
-    """One attempt that is killed after a random number of news, at most `longest`; every other one, by chance,
-    waits from there for the next save, which is short and would seldom be met.
+    """One attempt that is killed after a random number of news, at most `longest`.
+
+    Every other one, by chance, waits from there for the next save, which is short and would seldom be met.
 
     Returns:
         What the child was doing, None where it came to its end; and what it left half written.
