@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.recipe import make_recipe
 
-KILLS, MOST = 8, 32
+KILLS, MOST = 8, 24
 """Kills that are enough where three of them fell into a save, and how many to try for those three."""
 SETTINGS: dict[str, Any] = {
     "steps": 16,
