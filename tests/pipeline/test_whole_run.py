@@ -14,6 +14,8 @@ from ekle.cli import main
 from ekle.pipeline.stages import ORDER, folder_name
 from ekle.pipeline.status import status
 
+pytestmark = pytest.mark.xdist_group("whole run")
+
 SIZE = 20
 RECIPE = """
 name = "whole"

@@ -20,6 +20,8 @@ from ekle.text.read import documents
 from ekle.vocabulary.compact import joined_foreign
 from ekle.vocabulary.learn import learn_vocabulary
 
+pytestmark = pytest.mark.xdist_group("compact")
+
 SMALL = Settings(size=400, min_count=2, languages={}, profile="compact")
 FIRST_NEW = 151_936
 writing = st.text(max_size=60) | st.lists(

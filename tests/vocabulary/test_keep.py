@@ -16,6 +16,8 @@ from ekle.text.read import documents
 from ekle.vocabulary.keep import check_terms, keep_terms, read_terms
 from ekle.vocabulary.learn import learn_vocabulary
 
+pytestmark = pytest.mark.xdist_group("keep")
+
 SETTINGS = Settings(size=300, min_count=2, languages={})
 
 

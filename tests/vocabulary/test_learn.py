@@ -18,6 +18,8 @@ from ekle.recipe.vocabulary import Vocabulary as Settings
 from ekle.text.read import documents
 from ekle.vocabulary.learn import learn_vocabulary
 
+pytestmark = pytest.mark.xdist_group("learn")
+
 SMALL = Settings(size=400, min_count=2, languages={})
 
 

@@ -22,6 +22,8 @@ from ekle.vocabulary.cut_stage import CutRules
 from ekle.vocabulary.learn import learn_vocabulary
 from ekle.vocabulary.morphological import class_of, cut_place, names_in_code, recut, stem_ends, word_counts
 
+pytestmark = pytest.mark.xdist_group("morphological")
+
 SMALL = Settings(size=200, min_count=3, languages={}, profile="morphological", keep_whole=20)
 
 

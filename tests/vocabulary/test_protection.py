@@ -23,6 +23,8 @@ from ekle.vocabulary import protected
 from ekle.vocabulary.learn import learn_vocabulary
 from ekle.vocabulary.protected import word_forms
 
+pytestmark = pytest.mark.xdist_group("protection")
+
 SMALL = Settings(size=300, min_count=2, languages={}, foreign_price=0.001)
 TURKISH = [document.text for document in documents(["bundled:tr"])]
 # Words of the Turkish text stand in it, so that protection has something to refuse.
