@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.device import wait_for
+from ekle.model.activations import recompute_activations
 from ekle.model.device import device_name
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.loss import chunk_size, chunked_cross_entropy
@@ -174,7 +175,7 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
             assert_never(kind)
     _start_alike(model)
     model.train()
-    model.activation_checkpointing_enable({"use_reentrant": False})
+    recompute_activations(model)
     return model, lambda: refresh_norms(model)
 
 

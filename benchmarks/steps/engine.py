@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from ekle.model.activations import recompute_activations
 from ekle.model.dora import attach, refresh_norms
 from ekle.model.rows import NewRows, split_rows
 from ekle.planning.case import Case
@@ -100,7 +101,7 @@ def make_engine(
     rows = _split(model, shape.rows)
     attach(model, settings.dora, generator=torch.Generator().manual_seed(0))
     if settings.activation_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        recompute_activations(model)
     lengths = torch.ones(shape.rows + new_rows, dtype=torch.long, device=device)
     objective = Objective(model, settings.neftune, lengths)
     optimizer = make_optimizer(objective, rows, settings)

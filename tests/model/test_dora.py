@@ -13,6 +13,7 @@ from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
 from ekle.errors import CheckpointError
+from ekle.model.activations import recompute_activations
 from ekle.model.adapter import StoredAdapter, load_adapter, save_adapter
 from ekle.model.dora import DoraLinear, adapted_layers, attach, merged_weights, refresh_norms, scale_of
 from ekle.recipe.training import Dora
@@ -205,7 +206,7 @@ def test_activation_checkpointing_changes_no_gradient(model: Qwen3ForCausalLM, r
         train_a_little(ours)
         ours.train()
         if checkpointing:
-            ours.activation_checkpointing_enable({"use_reentrant": reentrant})
+            recompute_activations(ours, reentrant=reentrant)
             ours.enable_input_require_grads()
         batch = ids(model)
         ours(batch, labels=batch, use_cache=False).loss.backward()

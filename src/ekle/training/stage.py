@@ -12,6 +12,7 @@ import torch
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import RunFolderError
 from ekle.files import digest
+from ekle.model.activations import recompute_activations
 from ekle.model.dora import attach
 from ekle.model.load import load_model, load_tokenizer
 from ekle.model.rows import NewRows, new_rows, split_rows
@@ -143,7 +144,7 @@ def _objective(
     rows = split_rows(model, extended.first_new_id)
     attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
     if recipe.training.activation_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        recompute_activations(model)
     lengths = byte_lengths(tokenizer, extended.first_new_id + len(rows.input))
     return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
 

@@ -16,6 +16,7 @@ from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.errors import TrainingError
+from ekle.model.activations import recompute_activations
 from ekle.model.dora import adapted_layers, attach, refresh_norms
 from ekle.model.rows import split_rows
 from ekle.progress import silent
@@ -215,7 +216,7 @@ def compiled(model: Qwen3ForCausalLM, monkeypatch: pytest.MonkeyPatch) -> Qwen3F
 def test_compiled_layers_are_one_graph_without_a_break_and_learn_the_same(
     model: Qwen3ForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model.activation_checkpointing_enable({"use_reentrant": False})
+    recompute_activations(model)
     ours = compiled(model, monkeypatch)
     assert [name for name, _ in ours.named_parameters()] == [name for name, _ in model.named_parameters()]
     batch = packed(2)
