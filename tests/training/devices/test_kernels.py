@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -124,14 +125,22 @@ def whole_rows(q: Tensor, k: Tensor, v: Tensor, **rest: Any) -> Tensor:
     return attended.transpose(1, 2)
 
 
+class Process:
+    """What makes their arguments: transformers 5.17 calls it, 5.23 takes it out of a pair."""
+
+    def __call__(
+        self, *, query_length: int, key_length: int, is_causal: bool, **kwargs: Any
+    ) -> dict[str, Any]:
+        return {"causal": is_causal, **kwargs}
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self, None))
+
+
 @pytest.fixture
 def with_flash(model: Qwen3ForCausalLM, monkeypatch: pytest.MonkeyPatch) -> Qwen3ForCausalLM:
     """The model on transformers' own path to FlashAttention, whose functions are the slow ones above."""
-
-    def process(*, query_length: int, key_length: int, is_causal: bool, **kwargs: Any) -> dict[str, Any]:
-        return {"causal": is_causal, **kwargs}
-
-    functions = ((whole_rows, by_document, None, None, None), (process, None))
+    functions = ((whole_rows, by_document, None, None, None), Process())
     monkeypatch.setattr(flash, "lazy_import_flash_attention", lambda *_: functions)
     copied = copy.deepcopy(model)
     copied.config._attn_implementation = "flash_attention_2"
