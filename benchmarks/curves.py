@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from ekle.files import whole_file
 
-_WIDTH, _HEIGHT = 380, 300  # of a panel, in pixels
+_WIDTH, _HEIGHT = 460, 300  # of a panel, in pixels
 _LEFT, _RIGHT, _TOP = 58, 14, 34
 _PLOT = 190
 _COLOURS = ("#3b7dd8", "#d1622b", "#2e9e6b", "#9558c4")

@@ -13,7 +13,7 @@ from benchmarks.adaptation import training
 from benchmarks.adaptation.arms import CONTROL, CONTROLS, Arm, all_arms, arms_over
 from benchmarks.adaptation.compute import Cost, cost_of
 from benchmarks.adaptation.results import ENGLISH, Result, Results, at_equal_bytes, end, english
-from benchmarks.adaptation.sizes import BaseName, size_named
+from benchmarks.adaptation.sizes import BaseName, SizeName, size_named
 from benchmarks.adaptation.starting import Bench
 from benchmarks.adaptation.trimmed import trimmed_qwen
 from ekle.artifacts import Vocabulary
@@ -200,8 +200,10 @@ def test_every_rule_has_an_arm_and_every_arm_a_name_of_its_own() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("base", get_args(BaseName))
-def test_each_base_has_controls_and_arms_to_hold_against_them(base: BaseName) -> None:
-    arms = arms_over(base)
+@pytest.mark.parametrize(
+    ("size", "base"), [(size, base) for size in get_args(SizeName) for base in size_named(size).ground.bases]
+)
+def test_each_base_has_controls_and_arms_to_hold_against_them(size: SizeName, base: BaseName) -> None:
+    arms = arms_over(base, size)
     assert set(arms) <= set(all_arms())
     assert set(arms) & set(CONTROLS) and any(arm.init is not None for arm in arms)

@@ -37,7 +37,7 @@ def main() -> None:
     text = prepare_text(options.data, size.ground, places.text)
     prepare_vocabulary(text, size, places)
     vocabulary = Vocabulary(places.vocabulary)
-    jobs = _jobs(options.arms, options.seeds)
+    jobs = _jobs(options.size, options.arms, options.seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = 1 if device().type == "cuda" else options.processes or cores
 
@@ -54,13 +54,14 @@ def main() -> None:
     console.print(f"{options.out} is written")
 
 
-def _jobs(wanted: list[str] | None, seeds: int) -> list[Job]:
+def _jobs(size: SizeName, wanted: list[str] | None, seeds: int) -> list[Job]:
     """Bases first, then one seed of every arm, then the other seeds of what is compared."""
-    names: tuple[BaseName, ...] = get_args(BaseName)
+    names = list(size_named(size).ground.bases)
     jobs = [Job(name, None, 0) for name in names]
     for seed in range(seeds):
         for name in names:
-            arms = [arm for arm in arms_over(name) if arm in CONTROLS or not wanted or arm.name in wanted]
+            arms = arms_over(name, size)
+            arms = [arm for arm in arms if arm in CONTROLS or not wanted or arm.name in wanted]
             jobs += [Job(name, arm, seed) for arm in arms if seed == 0 or (arm.seeds and name == "knows")]
     return jobs
 

@@ -1,11 +1,11 @@
 """The arms: how the new rows start, and what is done with them before and while all weights are trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from ekle.recipe.extension import Heuristic, Initialiser
 
-from .sizes import BaseName
+from .sizes import BaseName, SizeName
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Arm:
     """Of all weights but the new rows, as a multiple of `Size.rate`."""
     rows_rate: float = 1.0
     """Of the new rows, as a multiple of `Size.rows_rate`; 0 for the rate of all other weights."""
-    seeds: bool = True
+    seeds: bool = field(default=True, compare=False)
     """Whether it is compared over several seeds, on the base that knows Turkish; not where one run tells."""
 
     @property
@@ -41,6 +41,8 @@ CONTROLS = [
     CONTROL,
     Arm("unchanged tokenizer, rate x 0.5", None, rate=0.5, seeds=False),
 ]
+
+_FASTER = Arm("hybrid, rate x 4", "hybrid", rate=4, seeds=False)  # of the size `flat` alone
 
 
 def all_arms() -> list[Arm]:
@@ -63,6 +65,7 @@ def all_arms() -> list[Arm]:
         Arm("subword, merge dropout, rate x 2", "subword", merge_dropout=True, rate=2),
         Arm("subword, rows first, rate x 2", "subword", rows_first=True, rate=2),
         *(Arm(f"{rule}, rate x 2", rule, rate=2) for rule in rules),
+        _FASTER,
     ]
 
 
@@ -76,6 +79,20 @@ _OVER_HARDLY = (
 )
 
 
-def arms_over(base: BaseName) -> list[Arm]:
-    """Those of `base`: all, or over the one that hardly knows Turkish a few, at rates that teach it fast."""
-    return [arm for arm in all_arms() if base == "knows" or arm.name in _OVER_HARDLY]
+_IN_FLAT = [
+    Arm("hybrid, rate x 2", "hybrid", rate=2),
+    *(replace(control, seeds=control.rate == 2) for control in CONTROLS),
+    Arm("distilled, all layers, rate x 2", "distilled", deep=True, rate=2),
+    _FASTER,
+]
+"""Of the size `flat`, whose arms take long: what won in `cpu`, and what is nearest before training; over
+several seeds at the rate that is best for the control there."""
+
+
+def arms_over(base: BaseName, size: SizeName) -> list[Arm]:
+    """Those of `base` at a size: all, or over the one that hardly knows Turkish a few, at rates that teach it
+    fast."""
+    if size == "flat":
+        return _IN_FLAT
+    arms = [arm for arm in all_arms() if arm != _FASTER]
+    return [arm for arm in arms if base == "knows" or arm.name in _OVER_HARDLY]

@@ -19,14 +19,15 @@ _TITLES: dict[BaseName, str] = {
     "hardly": "A base that hardly knows Turkish",
 }
 _COLUMNS = (50, 500)  # steps on the way that the table shows; the curves have more
-_DRAWN = ("subword, rate x 2", "distilled, rate x 2")  # beside the control and the best arm
+_SIMPLE = "subword, rate x 2"  # drawn beside the control, the best arm and the nearest before training
 
 
 def write_page(out: Path, places: Places, jobs: Sequence[Job], vocabulary: Vocabulary, cores: int) -> None:
     """Write `out` and its curves from the results there are; what is missing is left out."""
     lines = _head(places, vocabulary)
     panels = []
-    for base, title in _TITLES.items():
+    for base in places.size.ground.bases:
+        title = _TITLES[base]
         results = results_over(base, jobs, places)
         lines += ["", f"## {title}", "", *_base(base, results, places)]
         panels += [_panel(title, results)] if _measured(results) else []
@@ -83,9 +84,9 @@ def _measured(results: Results) -> bool:
 
 
 def _panel(title: str, results: Results) -> Panel:
-    control, best = results.control, results.best()
-    lines = [Line("control", results.curve(control))]
-    arms = [arm for arm in results.found if arm.name in _DRAWN or arm == best]
+    simple = next((arm for arm in results.found if arm.name == _SIMPLE), None)
+    arms = dict.fromkeys(arm for arm in (results.best(), results.first(), simple) if arm is not None)
+    lines = [Line("control", results.curve(results.control))]
     lines += [Line(arm.name, results.curve(arm)) for arm in arms]
     return Panel(title, lines, "share of the control's compute", "Turkish, bits per byte")
 
@@ -113,7 +114,7 @@ def _about(about: dict[str, Any], base: BaseName, size: Size) -> str:
         f"{training.steps:,} steps of {size.ground.batch * size.ground.sequence:,} tokens, "
         f"{training.turkish_share:.0%} of them Turkish, {about['seconds']:,.0f} seconds. On the text to "
         f"choose on, Turkish is {last['turkish']:.3f} bits per byte ({half['turkish']:.3f} at half of the "
-        f"steps; the last fifth lowered it by {_last_fifth(curve):.1%}, with a rate "
+        f"steps; the last fifth lowered it by {_last_fifth(curve):.2%}, with a rate "
         f"that fell to 0), English {last['english']:.3f}."
     )
 
@@ -184,7 +185,7 @@ def _targets(results: Results, last_fifth: float | None) -> list[str]:
             (
                 f"the base is flat: the last fifth of its training lowers Turkish by at most {FLAT:.1%}",
                 results.control,
-                f"{last_fifth:.1%}; {_changes(results.gain())} more by the same text as the arms",
+                f"{last_fifth:.2%}; {_changes(results.gain())} more by the same text as the arms",
                 last_fifth <= FLAT,
             )
         ]
