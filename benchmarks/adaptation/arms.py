@@ -79,20 +79,18 @@ _OVER_HARDLY = (
 )
 
 
-_IN_FLAT = [
-    Arm("hybrid, rate x 2", "hybrid", rate=2),
-    *(replace(control, seeds=control.rate == 2) for control in CONTROLS),
-    Arm("distilled, all layers, rate x 2", "distilled", deep=True, rate=2),
-    _FASTER,
-]
-"""Of the size `flat`, whose arms take long: what won in `cpu`, and what is nearest before training; over
-several seeds at the rate that is best for the control there."""
+_IN_FLAT = ("hybrid, rate x 2", "hybrid, rate x 4", "distilled, all layers, rate x 2")
+"""What won in `cpu`, at two rates, and what is nearest before training: arms take long in `flat`."""
 
 
 def arms_over(base: BaseName, size: SizeName) -> list[Arm]:
-    """Those of `base` at a size: all, or over the one that hardly knows Turkish a few, at rates that teach it
-    fast."""
+    """Those of `base` at a size.
+
+    All; over the base that hardly knows Turkish a few, at rates that teach it fast; in `flat` a few, over
+    several seeds at the rate that is best for the control there.
+    """
     if size == "flat":
-        return _IN_FLAT
+        arms = [arm for arm in all_arms() if arm in CONTROLS or arm.name in _IN_FLAT]
+        return [replace(arm, seeds=arm.rate == 2) for arm in arms]
     arms = [arm for arm in all_arms() if arm != _FASTER]
     return [arm for arm in arms if base == "knows" or arm.name in _OVER_HARDLY]
