@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from ekle.files import whole_file
+from ekle.files import atomic_file
 
 _WIDTH, _HEIGHT = 460, 300  # of a panel, in pixels
 _LEFT, _RIGHT, _TOP = 58, 14, 34
@@ -21,7 +21,7 @@ _STYLE = (
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """Points (x, y) in the order of x."""
 
     name: str
@@ -33,7 +33,7 @@ class Panel:
     """Up to four lines over common axes."""
 
     title: str
-    lines: Sequence[Line]
+    curves: Sequence[Curve]
     x: str
     y: str = "bits per byte"
 
@@ -49,7 +49,7 @@ def write_curves(path: Path, panels: Sequence[Panel]) -> None:
     ]
     for place, panel in enumerate(panels):
         parts += [f'<g transform="translate({place * _WIDTH} 0)">', *_panel(panel), "</g>"]
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 
 
@@ -65,7 +65,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def _panel(panel: Panel) -> list[str]:
-    points = [point for line in panel.lines for point in line.points]
+    points = [point for curve in panel.curves for point in curve.points]
     xs = ticks(0.0, max(x for x, _ in points))
     ys = ticks(min(y for _, y in points), max(y for _, y in points))
     right, bottom = _WIDTH - _RIGHT, _TOP + _PLOT
@@ -87,13 +87,13 @@ def _panel(panel: Panel) -> list[str]:
         )
     parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>')
     parts.append(f'<text x="{right}" y="{bottom + 32}" text-anchor="end">{escape(panel.x)}</text>')
-    for number, line in enumerate(panel.lines):
+    for number, curve in enumerate(panel.curves):
         stroke = f'stroke="{_COLOURS[number]}" stroke-dasharray="{_DASHES[number]}"'
-        drawn = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in line.points)
+        drawn = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in curve.points)
         parts.append(f'<polyline class="line" {stroke} points="{drawn}"/>')
         at, row = _LEFT + number % 2 * (_WIDTH - _LEFT) // 2, bottom + 50 + number // 2 * 16
         parts.append(f'<path class="line" {stroke} d="M{at} {row - 4}h22"/>')
-        parts.append(f'<text x="{at + 27}" y="{row}">{escape(line.name)}</text>')
+        parts.append(f'<text x="{at + 27}" y="{row}">{escape(curve.name)}</text>')
     return parts
 
 

@@ -28,12 +28,12 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.device import wait_for
-from ekle.model.activations import recompute_activations
 from ekle.model.device import device_name
-from ekle.model.dora import attach, refresh_norms
-from ekle.model.loss import chunk_size, chunked_cross_entropy
-from ekle.recipe.training import Dora, Training
-from ekle.training.devices.kernels import use_kernels
+from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
+from ekle.model.layers.dora import attach, refresh_norms
+from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
+from ekle.recipe.training import DoraSettings, TrainingSettings
+from ekle.training.kernels import use_kernels
 
 Kind = Literal["LoRA (PEFT)", "DoRA (PEFT)", "DoRA (ekle)", "DoRA (ekle), compiled"]
 
@@ -154,12 +154,12 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
     )
     with torch.device(options.device):
         model = Qwen3ForCausalLM(config).to(dtype).requires_grad_(False)
-    settings = Dora(rank=rank, alpha=float(rank))
+    settings = DoraSettings(rank=rank, alpha=float(rank))
     match kind:
         case "DoRA (ekle)" | "DoRA (ekle), compiled":
             attach(model, settings, generator=torch.Generator().manual_seed(2))
             compiled = kind == "DoRA (ekle), compiled"
-            use_kernels(model, Training(compile=compiled), torch.device(options.device))
+            use_kernels(model, TrainingSettings(compile=compiled), torch.device(options.device))
         case "LoRA (PEFT)" | "DoRA (PEFT)":
             from peft import LoraConfig, get_peft_model
 
@@ -173,13 +173,13 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
             model = get_peft_model(model, peft).base_model.model
         case _:
             assert_never(kind)
-    _start_alike(model)
+    _same_initialisation(model)
     model.train()
-    recompute_activations(model)
+    enable_activation_checkpointing(model)
     return model, lambda: refresh_norms(model)
 
 
-def _start_alike(model: nn.Module) -> None:
+def _same_initialisation(model: nn.Module) -> None:
     """Give A the same values in every kind, so that the losses can be held against each other."""
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():

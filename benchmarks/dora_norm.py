@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from benchmarks.device import wait_for
 from ekle.model.device import device_name
-from ekle.model.dora import DoraLinear
-from ekle.recipe.training import Dora
+from ekle.model.layers.dora import DoraLinear
+from ekle.recipe.training import DoraSettings
 
 SHAPES = {"0.6b": ((1024, 3072), (3072, 1024)), "8b": ((4096, 12288), (12288, 4096))}
 """Inputs and outputs of the gate and down projections."""
@@ -95,7 +95,7 @@ def _layer(inputs: int, outputs: int, rank: int, device: torch.device, dtype: to
     linear = nn.Linear(inputs, outputs, bias=False)
     with torch.no_grad():
         linear.weight.normal_(std=0.02, generator=generator)
-    settings = Dora(rank=rank, alpha=2 * rank**0.5)
+    settings = DoraSettings(rank=rank, alpha=2 * rank**0.5)
     layer = DoraLinear(linear.to(device, dtype), settings, torch.float32, generator)
     with torch.no_grad():
         layer.lora_b.copy_(torch.empty(layer.lora_b.shape).normal_(std=0.002, generator=generator))

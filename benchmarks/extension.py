@@ -31,8 +31,8 @@ from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.graft import Merge, graft
 from ekle.files import write_json
-from ekle.model.shard import Streamed
-from ekle.model.weights import write_weights
+from ekle.model.checkpoint.safetensors_file import StreamedTensor
+from ekle.model.checkpoint.weights import write_weights
 from ekle.recipe.extension import Heuristic
 
 SHAPES: dict[str, dict[str, int | bool]] = {
@@ -109,7 +109,7 @@ def write_checkpoint(folder: Path, shape: str, layers: int | None) -> int:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    tensors = ((name, Streamed(size, torch.bfloat16, _noise(size))) for name, size in shapes.items())
+    tensors = ((name, StreamedTensor(size, torch.bfloat16, _noise(size))) for name, size in shapes.items())
     write_weights(folder, tensors, _SHARD_BYTES)
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 

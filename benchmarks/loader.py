@@ -45,8 +45,10 @@ def main() -> None:
     with TemporaryDirectory() as place:
         folder = Path(place)
         _prepare(options.text, folder)
-        alone, every = ({kind: _child(kind, folder, one) for kind in get_args(Kind)} for one in (True, False))
-    page = _page(alone, every, options.text.name)
+        one_core, all_cores = (
+            {kind: _child(kind, folder, one) for kind in get_args(Kind)} for one in (True, False)
+        )
+    page = _page(one_core, all_cores, options.text.name)
     if options.out:
         options.out.write_text(page, encoding="utf-8")
     else:
@@ -81,11 +83,10 @@ def _measure(kind: Kind, folder: Path) -> float:
         return _model()
     from tokenizers import Tokenizer
 
-    from ekle.model.load import load_tokenizer
-    from ekle.training.text.ahead import ahead
-    from ekle.training.text.conversations import Conversations, template
-    from ekle.training.text.documents import Documents, Lines, Readable, encoder
-    from ekle.training.text.packing import Batches, Cursor, Source, pack
+    from ekle.model.checkpoint.loading import load_tokenizer
+    from ekle.training.data.conversations import Conversations, template
+    from ekle.training.data.documents import Documents, Lines, Readable, encoder
+    from ekle.training.data.packing import Batches, Cursor, Source, pack, prefetch
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     encode = encoder(tokenizer)
@@ -98,7 +99,7 @@ def _measure(kind: Kind, folder: Path) -> float:
         assert start is not None, "Qwen has it"
         documents = Documents(Lines(folder / "text.jsonl", 0), encode, start)
     packed = pack([Source(kind, 1.0, documents)], length=LENGTH, cursor=Cursor())
-    batches = iter(Batches(ahead(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
+    batches = iter(Batches(prefetch(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
     next(batches)  # imports and first touches are not what is asked for
     count, waited, started, worked = 0, 0.0, time.monotonic(), time.process_time()
     while time.monotonic() - started < SECONDS:
@@ -117,9 +118,9 @@ def _model() -> float:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from ekle.model.loss import chunk_size, chunked_cross_entropy
+    from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
     from ekle.planning.shapes import shape_of
-    from ekle.recipe.load import load_recipe
+    from ekle.recipe.recipe import load_recipe
 
     config = Qwen3Config(**shape_of(load_recipe("quickstart")).config)
     model = Qwen3ForCausalLM(config)
@@ -157,12 +158,12 @@ def _child(kind: Kind, folder: Path, one: bool) -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-def _page(alone: dict[Kind, float], every: dict[Kind, float], name: str) -> str:
+def _page(one_core: dict[Kind, float], all_cores: dict[Kind, float], name: str) -> str:
     cores = os.cpu_count()
     rows = [
-        ("loader, running text", alone["text"], every["text"]),
-        ("loader, conversations", alone["conversations"], every["conversations"]),
-        ("the quickstart's model in training, for comparison", alone["model"], every["model"]),
+        ("loader, running text", one_core["text"], all_cores["text"]),
+        ("loader, conversations", one_core["conversations"], all_cores["conversations"]),
+        ("the quickstart's model in training, for comparison", one_core["model"], all_cores["model"]),
     ]
     measured = [f"| measured | one core | all {cores} |", "|---|---:|---:|"]
     measured += [f"| {what} | {one:,.0f} | {many:,.0f} |" for what, one, many in rows]
@@ -190,10 +191,10 @@ def _page(alone: dict[Kind, float], every: dict[Kind, float], name: str) -> str:
         "loader must keep up with all GPUs together."
     )
     verdict = (
-        f"One core makes {alone['text'] / fastest:.1f} times the running text that Qwen3-0.6B eats on one "
+        f"One core makes {one_core['text'] / fastest:.1f} times the running text that Qwen3-0.6B eats on one "
         "A100. A thread has the next four batches ready: a model of that appetite (played by a pause) stood "
-        f"still for {alone['waiting']:.1%} of the time, and for {alone['waiting, nothing ahead']:.1%} with "
-        "nothing made ahead, by the clock."
+        f"still for {one_core['waiting']:.1%} of the time, and for {one_core['waiting, nothing ahead']:.1%} "
+        "with nothing made ahead, by the clock."
     )
     tables = ["\n".join(measured), formula, "\n".join(computed), verdict]
     return "\n\n".join(["# Tokens a second of the loader", about, *tables]) + "\n"

@@ -19,20 +19,19 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import BaseTokenizer, load_base
-from ekle.bpe.measure import count_tokens, measure_drift
-from ekle.bpe.speed import time_encoding
+from ekle.bpe.measure import count_tokens, measure_drift, time_encoding
 from ekle.corpus.count import count_sources
 from ekle.counting import Counts
-from ekle.evaluation.morphemes import agreement, root_uncut
-from ekle.files import whole_folder
+from ekle.evaluation.tokenizer.segmentation import boundary_scores, root_uncut
+from ekle.files import atomic_folder
 from ekle.progress import silent
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.text.read import documents
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import VocabularySettings
+from ekle.text.documents import documents
 from ekle.turkish.analysis import analyse
 from ekle.turkish.gold import RootedWord, SegmentedWord, read_segmentations, read_treebank
 from ekle.vocabulary.learn import learn_vocabulary
-from ekle.vocabulary.morphological import AS_FOREIGN, SURE, word_counts
+from ekle.vocabulary.profiles.morphological import AS_FOREIGN, SURE, word_counts
 
 GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")
 OTHERS = ("en", "code", "de", "fr")
@@ -72,15 +71,15 @@ less than `min_count` times are the price, and the column below says how many.
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationSet:
     """What all tokenizers are measured on."""
 
     base: Tokenizer
-    together: list[str]
+    held_out: list[str]
     treebanks: list[list[RootedWord]]
     lists: list[list[SegmentedWord]]
     others: dict[str, list[str]]
-    some: list[str]
+    speed_sample: list[str]
 
 
 def main() -> None:
@@ -93,7 +92,10 @@ def main() -> None:
     data: Path = arguments.data
     base = load_base("qwen3")
     counts = count_sources(
-        Corpus(sources=[str(data / "tr" / "train.txt")]), base, silent(), cut="apostrophe"
+        CorpusSettings(sources=[str(data / "tr" / "train.txt")]),
+        base,
+        silent(),
+        pre_tokenization="apostrophe",
     ).counts
     prose = _analysis(counts)
     texts = _measured(data, base)
@@ -103,7 +105,7 @@ def main() -> None:
         for name, settings in _candidates(arguments.size):
             place = (arguments.learned or Path(scratch)) / name.replace(" ", "-").replace(",", "")
             if not place.exists():
-                with whole_folder(place) as folder:
+                with atomic_folder(place) as folder:
                     learn_vocabulary(counts, base, settings, folder, silent())
             rows.append(_row(name, _open(place), _about(place), texts))
             print(rows[-1], flush=True)
@@ -114,13 +116,13 @@ def main() -> None:
         print(text)
 
 
-def _candidates(size: int) -> Iterator[tuple[str, Settings]]:
-    yield "portable", Settings(size=size)
-    yield "morphological", Settings(size=size, profile="morphological")
+def _candidates(size: int) -> Iterator[tuple[str, VocabularySettings]]:
+    yield "portable", VocabularySettings(size=size)
+    yield "morphological", VocabularySettings(size=size, profile="morphological")
     for kept in KEPT:
         yield (
             f"morphological, {kept} kept whole",
-            Settings(size=size, profile="morphological", keep_whole=kept, min_count=FEWEST),
+            VocabularySettings(size=size, profile="morphological", keep_whole=kept, min_count=FEWEST),
         )
 
 
@@ -142,9 +144,9 @@ def _analysis(counts: Counts) -> str:
     )
 
 
-def _measured(data: Path, base: BaseTokenizer) -> Measured:
+def _measured(data: Path, base: BaseTokenizer) -> EvaluationSet:
     genres = {genre: _read(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
-    return Measured(
+    return EvaluationSet(
         base.tokenizer(),
         [text for texts in genres.values() for text in texts],
         [read_treebank(data / "morphology" / f"tr_{name}-ud-dev.conllu") for name in ("boun", "imst")],
@@ -171,20 +173,20 @@ def _about(place: Path) -> dict[str, str]:
     }
 
 
-def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: Measured) -> str:
-    plain = count_tokens(texts.base, texts.together)
-    reference, speed = time_encoding([texts.base, tokenizer], texts.some, SPEED_ROUNDS).rates
-    agreements = [agreement(tokenizer, words) for words in texts.lists]
-    cells = [name, f"{count_tokens(tokenizer, texts.together).saved(plain):.2%}"]
+def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: EvaluationSet) -> str:
+    plain = count_tokens(texts.base, texts.held_out)
+    reference, speed = time_encoding([texts.base, tokenizer], texts.speed_sample, SPEED_ROUNDS).rates
+    agreements = [boundary_scores(tokenizer, words) for words in texts.lists]
+    cells = [name, f"{count_tokens(tokenizer, texts.held_out).saved(plain):.2%}"]
     cells += [f"{root_uncut(tokenizer, words):.1%}" for words in texts.treebanks]
-    cells += [f"{one.without_wrong_cut:.1%}" for one in agreements]
+    cells += [f"{one.without_wrong_boundary:.1%}" for one in agreements]
     cells += [f"{one.precision:.1%} / {one.recall:.1%}" for one in agreements]
     cells += [f"{measure_drift(texts.base, tokenizer, lines).share:.2%}" for lines in texts.others.values()]
     cells += [f"{speed / reference:.2f}x", *(about.get(key, "") for key in ("loads", "file", "rare"))]
     return "| " + " | ".join(cells) + " |"
 
 
-def _page(rows: Sequence[str], texts: Measured, prose: str, size: int) -> str:
+def _page(rows: Sequence[str], texts: EvaluationSet, prose: str, size: int) -> str:
     head = ["tokenizer", "saved", "root uncut, BOUN", "root uncut, IMST", "no wrong cut, common"]
     head += ["no wrong cut, Morpho Challenge", "precision / recall, common"]
     head += ["precision / recall, Morpho Challenge", *(f"{other} changed" for other in OTHERS), "speed"]

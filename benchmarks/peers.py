@@ -16,17 +16,23 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks.vocabulary import DRIFT_LINES, HEADLINE, add_tokens, from_scratch, read_texts, recipes, timed
-from ekle.bpe.base import BaseTokenizer, load_base
-from ekle.bpe.load import load_tokenizer
-from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift
-from ekle.bpe.speed import time_encoding
+from benchmarks.vocabulary import (
+    DRIFT_LINES,
+    HEADLINE,
+    add_tokens,
+    configurations,
+    from_scratch,
+    learn_timed,
+    read_texts,
+)
+from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
+from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift, time_encoding
 from ekle.counting import count_documents
-from ekle.evaluation.confidence import ratio, saved
-from ekle.evaluation.morphemes import root_uncut
-from ekle.page.wording import times_span
+from ekle.evaluation.tokenizer.segmentation import root_uncut
+from ekle.evaluation.trust.intervals import ratio, saved
+from ekle.page.formatting import times_span
 from ekle.progress import silent
-from ekle.text.read import documents
+from ekle.text.documents import documents
 from ekle.turkish.gold import RootedWord, read_treebank
 
 OURS = ("continued BPE, plain", "ekle, portable", "ekle, compact", "ekle, morphological")
@@ -56,7 +62,7 @@ text, a token needs in proportion fewer occurrences (100 of all of it). More way
 
 
 @dataclass(frozen=True)
-class Ground:
+class EvaluationSet:
     """What every tokenizer is measured on."""
 
     base: Tokenizer
@@ -78,11 +84,11 @@ def main() -> None:
     whole = (data / "tr" / "train.txt").stat().st_size
     learned = min(arguments.limit or whole, whole)
     base = load_base("qwen3")
-    ground = _ground(base.tokenizer(), data)
+    texts = _evaluation_set(base.tokenizer(), data)
     peers: dict[str, Tokenizer] = {}
     rows: dict[str, list[str]] = {}
     for name, tokenizer in _peers(base, data, arguments.size, learned, whole, arguments.tokenizer):
-        peers[name], rows[name] = tokenizer, _row(ground, tokenizer)
+        peers[name], rows[name] = tokenizer, _row(texts, tokenizer)
         print(name, *rows[name], sep=" | ", flush=True)
     speeds = _speeds(peers, data)
     text = _page(rows, speeds, arguments.size, learned, whole)
@@ -92,9 +98,9 @@ def main() -> None:
         print(text)
 
 
-def _ground(base: Tokenizer, data: Path) -> Ground:
+def _evaluation_set(base: Tokenizer, data: Path) -> EvaluationSet:
     held_out = [text for genre in HEADLINE for text in read_texts(data / "tr" / f"dev_{genre}.txt")]
-    return Ground(
+    return EvaluationSet(
         base,
         count_tokens(base, held_out),
         held_out,
@@ -115,12 +121,12 @@ def _peers(
             Path(train).write_text("\n".join(lines), encoding="utf-8")
         counts = count_documents((document.text for document in documents([train])), base, silent())
         yield "`add_tokens`, most frequent words", add_tokens(base, counts, size)
-        known = recipes(train, size)
+        known = configurations(train, size)
         for name in OURS:
             corpus, vocabulary = known[name]
             # As often in a byte of text as with all of it.
-            least = max(round(vocabulary.min_count * learned / whole), 1)
-            made = timed(name, corpus, vocabulary.model_copy(update={"min_count": least}))
+            min_count = max(round(vocabulary.min_count * learned / whole), 1)
+            made = learn_timed(name, corpus, vocabulary.model_copy(update={"min_count": min_count}))
             yield name, made[1]
         for rows in FROM_SCRATCH:
             yield f"{rows:,} tokens from scratch", from_scratch(base, train, rows)
@@ -129,32 +135,32 @@ def _peers(
         yield name, load_tokenizer(folder)
 
 
-def _row(ground: Ground, tokenizer: Tokenizer) -> list[str]:
+def _row(texts: EvaluationSet, tokenizer: Tokenizer) -> list[str]:
     """The cells behind the name, but for the speed."""
-    after = count_tokens(tokenizer, ground.held_out)
-    spared = saved(after.tokens, ground.before.tokens, RESAMPLES, SEED)
+    after = count_tokens(tokenizer, texts.held_out)
+    saving = saved(after.tokens, texts.before.tokens, RESAMPLES, SEED)
     cells = [
         f"{tokenizer.get_vocab_size():,}",
         f"{after.bytes_per_token:.2f}",
         f"{after.tokens_per_word:.2f}",
-        _share(spared),
+        _share(saving),
     ]
-    extends = tokenizer.get_vocab().items() >= ground.base.get_vocab().items()
+    extends = tokenizer.get_vocab().items() >= texts.base.get_vocab().items()
     cells += [
-        f"{measure_drift(ground.base, tokenizer, lines).share:.2%}" if extends else ""
-        for lines in ground.others.values()
+        f"{measure_drift(texts.base, tokenizer, lines).share:.2%}" if extends else ""
+        for lines in texts.others.values()
     ]
-    return [*cells, f"{root_uncut(tokenizer, ground.words):.1%}"]
+    return [*cells, f"{root_uncut(tokenizer, texts.words):.1%}"]
 
 
 def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, dict[str, float]]:
     """Characters encoded a second, as a multiple of the first one's, with the interval."""
-    some = [
+    speed_sample = [
         document.text
         for genre in HEADLINE
         for document in islice(documents([str(data / "tr" / f"dev_{genre}.txt")]), SPEED_LINES)
     ]
-    seconds = time_encoding(list(peers.values()), some, SPEED_ROUNDS).seconds
+    seconds = time_encoding(list(peers.values()), speed_sample, SPEED_ROUNDS).seconds
     return {name: ratio(seconds[0], own, RESAMPLES, SEED) for name, own in zip(peers, seconds, strict=True)}
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from ekle.counting.count import MOST_ROWS
+from ekle.counting.documents import MAX_ROWS
 
 MB = 1_000_000
 SIZES = ((1 * MB, 4_000), (10 * MB, 4_000), (None, 20_000), (1000 * MB, 20_000))
@@ -106,7 +106,7 @@ def _page(runs: list[Run], name: str) -> str:
     )
     repeated = (
         "Repeated text has no new pre-tokens; real text has, so memory grows further, up to "
-        f"{MOST_ROWS:,} of them; then the rarest are forgotten, and the counts say how many occurrences that "
+        f"{MAX_ROWS:,} of them; then the rarest are forgotten, and the counts say how many occurrences that "
         "took away."
     )
     terabyte = (

@@ -15,13 +15,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
-from ekle.bpe.measure import count_floor, count_tokens, measure_drift
+from ekle.bpe.measure import count_pre_tokens, count_tokens, measure_drift
 from ekle.counting import Counts, count_documents
-from ekle.pipeline.vocab import learn_from_text
+from ekle.pipeline.vocabulary import learn_from_text
 from ekle.progress import silent
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.text.read import documents
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import VocabularySettings
+from ekle.text.documents import documents
 
 GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud", "ottoman")
 HEADLINE = GENRES[:-1]
@@ -54,8 +54,8 @@ def main() -> None:
             g: count_tokens(tokenizer, t).saved(count_tokens(base.tokenizer(), t))
             for g, t in held_out.items()
         }
-        together = [text for genre in HEADLINE for text in held_out[genre]]
-        total = count_tokens(tokenizer, together).saved(count_tokens(base.tokenizer(), together))
+        all_texts = [text for genre in HEADLINE for text in held_out[genre]]
+        total = count_tokens(tokenizer, all_texts).saved(count_tokens(base.tokenizer(), all_texts))
         drift = {o: measure_drift(base.tokenizer(), tokenizer, lines).share for o, lines in others.items()}
         cells = [name, f"{total:.2%}", *(f"{saved[g]:.1%}" for g in GENRES)]
         cells += [*(f"{drift[o]:.2%}" for o in OTHERS), f"{seconds:.0f}"]
@@ -105,35 +105,35 @@ def _floor(base: BaseTokenizer, held_out: dict[str, list[str]]) -> str:
     """The row of what no tokenizer with Qwen's pre-tokenizer can pass: one token a pre-token."""
     plain = base.tokenizer()
     before = {genre: int(count_tokens(plain, texts).tokens.sum()) for genre, texts in held_out.items()}
-    least = {genre: int(count_floor(plain, texts).sum()) for genre, texts in held_out.items()}
-    total = 1 - sum(least[genre] for genre in HEADLINE) / sum(before[genre] for genre in HEADLINE)
+    floor = {genre: int(count_pre_tokens(plain, texts).sum()) for genre, texts in held_out.items()}
+    total = 1 - sum(floor[genre] for genre in HEADLINE) / sum(before[genre] for genre in HEADLINE)
     cells = ["the floor: every pre-token one token", f"{total:.2%}"]
-    cells += [f"{1 - least[genre] / before[genre]:.1%}" for genre in GENRES]
+    cells += [f"{1 - floor[genre] / before[genre]:.1%}" for genre in GENRES]
     return "| " + " | ".join([*cells, *[""] * (len(OTHERS) + 2)]) + " |"
 
 
 def _learned(train: str, size: int) -> Iterator[Candidate]:
-    for name, (corpus, vocabulary) in recipes(train, size).items():
-        yield timed(name, corpus, vocabulary)
+    for name, (corpus, vocabulary) in configurations(train, size).items():
+        yield learn_timed(name, corpus, vocabulary)
 
 
-def recipes(train: str, size: int) -> dict[str, tuple[Corpus, Settings]]:
+def configurations(train: str, size: int) -> dict[str, tuple[CorpusSettings, VocabularySettings]]:
     """What ekle can be asked for, by name, and continued BPE as others do it."""
-    plain = Settings(size=size, languages={}, min_count=1, contractions=True)
-    text = Corpus(sources=[train])
+    plain = VocabularySettings(size=size, languages={}, min_count=1, contractions=True)
+    text = CorpusSettings(sources=[train])
     return {
-        "continued BPE, plain": (Corpus(sources=[train], word_lists=[]), plain),
-        "ekle, portable": (text, Settings(size=size)),
-        "ekle, portable, not protecting": (text, Settings(size=size, languages={})),
-        "ekle, portable, contractions cut": (text, Settings(size=size, contractions=True)),
-        "ekle, guide's quotas": (text, Settings(size=size, strategy="guide")),
-        "ekle, compact": (text, Settings(size=size, profile="compact")),
+        "continued BPE, plain": (CorpusSettings(sources=[train], word_lists=[]), plain),
+        "ekle, portable": (text, VocabularySettings(size=size)),
+        "ekle, portable, not protecting": (text, VocabularySettings(size=size, languages={})),
+        "ekle, portable, contractions cut": (text, VocabularySettings(size=size, contractions=True)),
+        "ekle, guide's quotas": (text, VocabularySettings(size=size, strategy="guide")),
+        "ekle, compact": (text, VocabularySettings(size=size, profile="compact")),
         f"ekle, compact, {round(1.9 * size):,} tokens": (
             text,
             # Tokens occur less often, the more of them there are; the text must still show each of them.
-            Settings(size=round(1.9 * size), profile="compact", min_count=30),
+            VocabularySettings(size=round(1.9 * size), profile="compact", min_count=30),
         ),
-        "ekle, morphological": (text, Settings(size=size, profile="morphological")),
+        "ekle, morphological": (text, VocabularySettings(size=size, profile="morphological")),
     }
 
 
@@ -142,11 +142,13 @@ def _strict(train: str, english: Path, size: int) -> Iterator[Candidate]:
     with TemporaryDirectory() as place:
         file = Path(place) / "en.txt"
         file.write_text("\n".join(read_texts(english)[:DRIFT_LINES]), encoding="utf-8")
-        strict = Settings(size=size, protect=[str(file)], protect_strict=True)
-        yield timed("ekle, portable, strict about those English lines", Corpus(sources=[train]), strict)
+        strict = VocabularySettings(size=size, protect=[str(file)], protect_strict=True)
+        yield learn_timed(
+            "ekle, portable, strict about those English lines", CorpusSettings(sources=[train]), strict
+        )
 
 
-def timed(name: str, corpus: Corpus, vocabulary: Settings) -> Candidate:
+def learn_timed(name: str, corpus: CorpusSettings, vocabulary: VocabularySettings) -> Candidate:
     with TemporaryDirectory() as place:
         started = time.process_time()
         made: Vocabulary = learn_from_text(corpus, "qwen3", vocabulary, Path(place) / "v", silent())

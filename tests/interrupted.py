@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ekle.training.passes import Passes
+from ekle.training.micro_batches import Passes
 
 
 class Killed(BaseException):

@@ -28,9 +28,9 @@ Inside = tuple[str, int, int]
 
 # What a child announces: the function, and the module that calls it.
 _MOMENTS = (
-    ("learn", "ekle.training.passes", "Passes.learn"),
-    ("measure", "ekle.training.watching.held_out", "HeldOut.measure"),
-    ("log", "ekle.training.watching.history", "History.append"),
+    ("learn", "ekle.training.micro_batches", "Passes.learn"),
+    ("measure", "ekle.training.monitoring.held_out", "HeldOut.measure"),
+    ("log", "ekle.training.monitoring.training_log", "TrainingLog.append"),
     ("save adapter", "ekle.training.run_state", "save_adapter"),
     ("save optimizer", "ekle.training.run_state", "save_optimizer"),
     ("save random state", "ekle.training.run_state", "save_random_state"),

@@ -1,4 +1,4 @@
-"""The clear twin of `ekle.model.row_matrix.RowsOnDisk`, for matrices that a test writes out."""
+"""The clear twin of `StoredEmbeddingMatrix`, for matrices that a test writes out."""
 
 from torch import Tensor
 
@@ -11,5 +11,5 @@ class RowsInMemory:
         self.count, self.width = rows.shape
 
     def take(self, ids: Tensor) -> Tensor:
-        """See `ekle.model.row_matrix.RowMatrix`."""
+        """See `ekle.model.checkpoint.weights.EmbeddingMatrix`."""
         return self._rows[ids].float()

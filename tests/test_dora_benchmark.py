@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from benchmarks import dora, dora_norm
-from ekle.model.dora import DoraLinear
-from ekle.recipe.training import Dora
+from ekle.model.layers.dora import DoraLinear
+from ekle.recipe.training import DoraSettings
 
 
 def cells(page: str) -> list[list[str]]:
@@ -32,7 +32,9 @@ def test_both_doras_are_timed_and_compute_the_same(tmp_path: Path, monkeypatch: 
 
 def test_the_factored_norm_is_the_norm() -> None:
     linear = nn.Linear(5, 7, bias=False)
-    layer = DoraLinear(linear, Dora(rank=2, alpha=3.0), torch.float32, torch.Generator().manual_seed(0))
+    layer = DoraLinear(
+        linear, DoraSettings(rank=2, alpha=3.0), torch.float32, torch.Generator().manual_seed(0)
+    )
     with torch.no_grad():
         layer.lora_b.normal_(generator=torch.Generator().manual_seed(1))
     squares = linear.weight.detach().square().sum(1)

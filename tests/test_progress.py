@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ekle import progress
-from ekle.progress import Report, silent
+from ekle.progress import ProgressReporter, silent
 
 _FRAMES = 0.25  # seconds in which a live display draws itself at least twice
 
@@ -21,7 +21,7 @@ def _printed(*, terminal: bool) -> tuple[Console, io.StringIO]:
 
 def test_what_is_said_is_printed_as_it_is_and_recorded(tmp_path: Path) -> None:
     console, text = _printed(terminal=False)
-    Report(console, tmp_path / "events.jsonl").say("[bold] is no markup", tokens=5)
+    ProgressReporter(console, tmp_path / "events.jsonl").say("[bold] is no markup", tokens=5)
     assert text.getvalue() == "[bold] is no markup\n"
     event = json.loads((tmp_path / "events.jsonl").read_text("utf-8"))
     assert (event["kind"], event["tokens"]) == ("say", 5)
@@ -29,7 +29,7 @@ def test_what_is_said_is_printed_as_it_is_and_recorded(tmp_path: Path) -> None:
 
 def test_a_task_shows_its_share_and_its_rate_on_a_terminal() -> None:
     console, text = _printed(terminal=True)
-    with Report(console).task("counting", total=200, unit="lines") as task:
+    with ProgressReporter(console).task("counting", total=200, unit="lines") as task:
         task.advance(100, note="almost")
         time.sleep(_FRAMES)
     assert "counting" in text.getvalue()
@@ -39,8 +39,8 @@ def test_a_task_shows_its_share_and_its_rate_on_a_terminal() -> None:
 
 def test_a_task_within_a_task_has_a_bar_of_its_own() -> None:
     console, text = _printed(terminal=True)
-    report = Report(console)
-    with report.task("outer", total=2) as outer, report.task("inner", total=4) as inner:
+    reporter = ProgressReporter(console)
+    with reporter.task("outer", total=2) as outer, reporter.task("inner", total=4) as inner:
         outer.advance()
         inner.advance()
         time.sleep(_FRAMES)
@@ -50,7 +50,7 @@ def test_a_task_within_a_task_has_a_bar_of_its_own() -> None:
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     console, text = _printed(terminal=False)
-    with Report(console).task("training", total=10, unit="steps") as task:
+    with ProgressReporter(console).task("training", total=10, unit="steps") as task:
         task.advance()
         assert text.getvalue() == "", "not a line a step"
         monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
@@ -66,10 +66,10 @@ def test_bytes_are_given_in_megabytes_and_an_unknown_total_as_an_amount() -> Non
 
 
 def test_a_task_that_fails_is_recorded_as_failed(tmp_path: Path) -> None:
-    report = silent().recording(tmp_path / "events.jsonl")
-    with pytest.raises(ZeroDivisionError), report.task("dividing"):
+    reporter = silent().recording(tmp_path / "events.jsonl")
+    with pytest.raises(ZeroDivisionError), reporter.task("dividing"):
         _ = 1 / 0
-    with report.task("adding"):
+    with reporter.task("adding"):
         pass
     ended = [json.loads(line)["ended"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert ended == ["failed", "done"]
@@ -77,14 +77,14 @@ def test_a_task_that_fails_is_recorded_as_failed(tmp_path: Path) -> None:
 
 def test_a_stage_shows_that_it_is_alive_before_its_first_task_and_between_two() -> None:
     console, text = _printed(terminal=True)
-    report = Report(console)
-    with report.stage("2-vocabulary"):
+    reporter = ProgressReporter(console)
+    with reporter.stage("2-vocabulary"):
         time.sleep(_FRAMES)
-        with report.task("learning", total=4) as task:
+        with reporter.task("learning", total=4) as task:
             task.advance()
             time.sleep(_FRAMES)
-        assert report._progress is not None, "the stage's bar goes on after the task's"
-    assert report._progress is None
+        assert reporter._progress is not None, "the stage's bar goes on after the task's"
+    assert reporter._progress is None
     assert "2-vocabulary" in text.getvalue()
     assert "learning" in text.getvalue()
 
@@ -94,7 +94,7 @@ def test_a_line_of_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     now = iter((0.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
-    with Report(console).task("training", total=10, unit="steps") as task:
+    with ProgressReporter(console).task("training", total=10, unit="steps") as task:
         task.advance()
     assert "10 %, 100.0 s each, 0:15:00 left" in text.getvalue()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import ekle.recipe.load
+import ekle.recipe.recipe
 from ekle.errors import InputError
-from ekle.model.dora import scale_of
-from ekle.recipe.load import load_recipe, recipe_file, shipped_recipes
+from ekle.model.layers.dora import scale_of
+from ekle.recipe.recipe import load_recipe, recipe_file, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ def test_the_recipes_of_the_design_are_there() -> None:
 def test_a_wheel_carries_the_recipes_of_the_checkout() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     (target,) = build["targets"]["wheel"]["force-include"].values()
-    assert ROOT / "src" / target == ekle.recipe.load._WHEEL
+    assert ROOT / "src" / target == ekle.recipe.recipe._WHEEL
     assert recipe_file("quickstart").parent == ROOT / "recipes"
 
 

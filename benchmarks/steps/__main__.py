@@ -20,23 +20,22 @@ import torch
 from rich.console import Console
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ekle.model import chunks
+from benchmarks.steps.engine import make_engine, planned_bytes
+from benchmarks.steps.plan_page import page
+from benchmarks.steps.tensor_bytes import TensorBytes
+from ekle.model import chunk_sizes as chunks
 from ekle.planning.case import Case
 from ekle.planning.gpus import find_gpu
-from ekle.planning.memory import moments
+from ekle.planning.memory import phases
 from ekle.planning.plan import make_plan
-from ekle.planning.shapes import Shape, shape_of
+from ekle.planning.shapes import ModelShape, shape_of
 from ekle.recipe import make_recipe
-from ekle.recipe.load import load_recipe, shipped_recipes
-
-from .engine import make_engine, planned_step
-from .page import page
-from .tensors import TensorBytes
+from ekle.recipe.recipe import load_recipe, shipped_recipes
 
 _SHAPES = {
-    "untied": Shape(3, 96, 6, 2, 16, 288, 1200, False),
-    "tied": Shape(2, 64, 4, 2, 32, 192, 2000, True),
-    "untied, a key head for each": Shape(2, 128, 4, 4, 32, 512, 600, False),
+    "untied": ModelShape(3, 96, 6, 2, 16, 288, 1200, False),
+    "tied": ModelShape(2, 64, 4, 2, 32, 192, 2000, True),
+    "untied, a key head for each": ModelShape(2, 128, 4, 4, 32, 512, 600, False),
 }
 _CHANGES: tuple[dict[str, Any], ...] = (
     {},
@@ -63,16 +62,18 @@ class Row:
     what: str
     planned: int
     measured: int
-    moment: str
+    phase: str
 
     @property
-    def apart(self) -> float:
+    def deviation(self) -> float:
         """How far the plan is off, as a share of what was measured."""
         return self.planned / self.measured - 1
 
     def line(self) -> str:
         """The row of a Markdown table."""
-        return f"| {self.what} | {self.planned:,} | {self.measured:,} | {self.apart:+.2%} | {self.moment} |"
+        return (
+            f"| {self.what} | {self.planned:,} | {self.measured:,} | {self.deviation:+.2%} | {self.phase} |"
+        )
 
 
 def main() -> None:
@@ -99,7 +100,7 @@ def small() -> Iterator[Row]:
             yield compare(name, shape, changes)
 
 
-def compare(name: str, shape: Shape, changes: dict[str, Any], new_rows: int = 150) -> Row:
+def compare(name: str, shape: ModelShape, changes: dict[str, Any], new_rows: int = 150) -> Row:
     """Plan and measure a small model; `changes` are settings of the training."""
     recipe = make_recipe({"name": "x", "training": {**_USUAL, **changes}})
     case = Case(shape, new_rows, recipe.training, recipe.evaluation, recipe.training.batch_size)
@@ -121,9 +122,9 @@ def whole() -> Iterator[Row]:
 
 
 def _row(what: str, case: Case, *, fake: bool) -> Row:
-    planned, measured = planned_step(case), measure(case, fake=fake)
-    highest = max(moments(case)[:-1], key=lambda moment: moment.bytes)
-    return Row(what, planned, measured, highest.name)
+    planned, measured = planned_bytes(case), measure(case, fake=fake)
+    peak_phase = max(phases(case)[:-1], key=lambda phase: phase.bytes)
+    return Row(what, planned, measured, peak_phase.name)
 
 
 def measure(case: Case, *, fake: bool) -> int:
@@ -131,7 +132,7 @@ def measure(case: Case, *, fake: bool) -> int:
 
     Sophia has all of its state from its first estimate on, the others from the end of the first step.
     """
-    dtype, device = torch.bfloat16 if case.half else torch.float32, torch.device("cpu")
+    dtype, device = torch.bfloat16 if case.uses_bf16 else torch.float32, torch.device("cpu")
     with FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext():
         engine = make_engine(case.shape, case.new_rows, case.training, case.micro_batch, dtype, device)
         with TensorBytes(engine.tensors, fake=fake) as count:
@@ -144,12 +145,12 @@ def measure(case: Case, *, fake: bool) -> int:
 @contextlib.contextmanager
 def _logits(device: str, as_on: str) -> Iterator[None]:
     """Inside, a chunk has as many logits on `device` as on the other."""
-    before = chunks.LOGITS[device]
-    chunks.LOGITS[device] = chunks.LOGITS[as_on]
+    before = chunks.LOGITS_PER_CHUNK[device]
+    chunks.LOGITS_PER_CHUNK[device] = chunks.LOGITS_PER_CHUNK[as_on]
     try:
         yield
     finally:
-        chunks.LOGITS[device] = before
+        chunks.LOGITS_PER_CHUNK[device] = before
 
 
 def _said(settings: Any) -> str:

@@ -11,23 +11,21 @@ import torch
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from ekle.model.activations import recompute_activations
-from ekle.model.dora import attach, refresh_norms
-from ekle.model.rows import NewRows, split_rows
+from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
+from ekle.model.layers.dora import attach, refresh_norms
+from ekle.model.layers.new_rows import NewRows, split_rows
 from ekle.planning.case import Case
-from ekle.planning.memory import EVALUATION, always, moments
-from ekle.planning.parts import total
-from ekle.planning.shapes import Shape
+from ekle.planning.memory import EVALUATION, persistent, phases, total
+from ekle.planning.shapes import ModelShape
 from ekle.progress import silent
-from ekle.recipe.training import Training
-from ekle.training.devices.processes import Processes
+from ekle.recipe.training import TrainingSettings
+from ekle.training.micro_batches import Passes, split_step
+from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective
 from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
 from ekle.training.optimizers.make import make_optimizer
 from ekle.training.optimizers.sophia import Sophia
-from ekle.training.passes import Passes
-from ekle.training.step_batch import share_out
-from ekle.training.watching.meter import Meter
+from ekle.training.parallel import Processes
 
 
 @dataclass
@@ -35,7 +33,7 @@ class Engine:
     """A model under training; `step` is one step of the optimiser."""
 
     objective: Objective
-    settings: Training
+    settings: TrainingSettings
     optimizer: torch.optim.Optimizer
     passes: Passes
     batches: list[dict[str, Any]]
@@ -63,19 +61,19 @@ class Engine:
         return [*self.objective.parameters(), *self.objective.buffers()]
 
 
-class _Alone(Processes):
+class _SingleProcess(Processes):
     """One process, which has nobody to agree with: tensors without memory could not say on what."""
 
-    def least(self, number: int) -> int:
+    def minimum(self, number: int) -> int:
         return number
 
 
-def planned_step(case: Case) -> int:
+def planned_bytes(case: Case) -> int:
     """Bytes of tensors that the plan expects of a step; evaluations are no part of it."""
-    return total(always(case)) + max(moment.bytes for moment in moments(case) if moment.name != EVALUATION)
+    return total(persistent(case)) + max(phase.bytes for phase in phases(case) if phase.name != EVALUATION)
 
 
-def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
+def make_model(shape: ModelShape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
     """A Qwen3 with random weights and `new_rows` rows more than its base."""
     extended = replace(shape, rows=shape.rows + new_rows)
     config = Qwen3Config(**extended.config, max_position_embeddings=40960)
@@ -89,9 +87,9 @@ def make_model(shape: Shape, new_rows: int, dtype: torch.dtype, device: torch.de
 
 
 def make_engine(
-    shape: Shape,
+    shape: ModelShape,
     new_rows: int,
-    settings: Training,
+    settings: TrainingSettings,
     micro_batch: int,
     dtype: torch.dtype,
     device: torch.device,
@@ -101,14 +99,14 @@ def make_engine(
     rows = _split(model, shape.rows)
     attach(model, settings.dora, generator=torch.Generator().manual_seed(0))
     if settings.activation_checkpointing:
-        recompute_activations(model)
+        enable_activation_checkpointing(model)
     lengths = torch.ones(shape.rows + new_rows, dtype=torch.long, device=device)
     objective = Objective(model, settings.neftune, lengths)
     optimizer = make_optimizer(objective, rows, settings)
     backward: Callable[[Tensor], None] = torch.autograd.backward
-    alone = _Alone(0, 1, device)
-    passes = Passes(objective, share_out(settings, 1, None), 0, backward, alone, silent())
-    passes.at_once = micro_batch
+    alone = _SingleProcess(0, 1, device)
+    passes = Passes(objective, split_step(settings, 1, None), 0, backward, alone, silent())
+    passes.micro_batch_size = micro_batch
     batches = [_batch(shape.rows + new_rows, settings) for _ in range(settings.gradient_accumulation)]
     return Engine(objective, settings, optimizer, passes, batches, device)
 
@@ -122,7 +120,7 @@ def _split(model: Any, first_new_id: int) -> NewRows:
     return rows
 
 
-def _batch(rows: int, settings: Training) -> dict[str, Any]:
+def _batch(rows: int, settings: TrainingSettings) -> dict[str, Any]:
     length = settings.sequence_length
     ids = torch.randint(0, rows, (settings.batch_size, length + 1))
     positions = torch.arange(length) % max(length // 2, 1)

@@ -25,21 +25,20 @@ import torch
 from rich.console import Console
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from benchmarks.steps.engine import make_engine, make_model, planned_bytes
+from benchmarks.steps.tensor_bytes import TensorBytes
 from ekle.errors import TrainingError
 from ekle.planning.case import Case
-from ekle.planning.gpus import Gpu, find_gpu, sized_gpu
+from ekle.planning.compute import training_flops_per_token
+from ekle.planning.gpus import Gpu, find_gpu, gpu_of_size
 from ekle.planning.plan import make_plan
-from ekle.planning.shapes import Shape, shape_of
-from ekle.planning.work import learning_operations
-from ekle.recipe.load import load_recipe, shipped_recipes
+from ekle.planning.shapes import ModelShape, shape_of
+from ekle.recipe.recipe import load_recipe, shipped_recipes
 from ekle.training.optimizers.sophia import Sophia
-
-from .engine import make_engine, make_model, planned_step
-from .tensors import TensorBytes
 
 GUIDE = "qwen3-8b-turkish"
 PEFT = "PEFT DoRA + Trainer"
-_TINY = Shape(2, 64, 4, 2, 16, 192, 400, tied=False)
+_TINY = ModelShape(2, 64, 4, 2, 16, 192, 400, tied=False)
 _TINY_SETTINGS = {
     "batch_size": 2,
     "gradient_accumulation": 2,
@@ -54,7 +53,7 @@ class Figures:
     """What a row shows; `fits` is false where memory ran out, and the others are then 0."""
 
     fits: bool = False
-    at_once: int = 0
+    micro_batch_size: int = 0
     tokens_per_second: float = 0.0
     share: float = 0.0
     """Operations a second, those of repeated forward passes too, over the maker's figure."""
@@ -96,7 +95,7 @@ def measure(kind: str, options: argparse.Namespace) -> Figures:
 
 def _ekle(name: str, options: argparse.Namespace, gpu: Gpu) -> Figures:
     case = _case(name, options, gpu)
-    device, dtype = _torch_device(), torch.bfloat16 if case.half else torch.float32
+    device, dtype = _torch_device(), torch.bfloat16 if case.uses_bf16 else torch.float32
     engine = make_engine(case.shape, case.new_rows, case.training, case.micro_batch, dtype, device)
     every: int = case.training.sophia.hessian_every if isinstance(engine.optimizer, Sophia) else 0
 
@@ -109,19 +108,19 @@ def _ekle(name: str, options: argparse.Namespace, gpu: Gpu) -> Figures:
         return plain + max(_timed(engine.step) - plain, 0.0) / every
 
     seconds, allocated, reserved = _peaks(steps, engine.tensors)
-    case = replace(case, micro_batch=engine.passes.at_once)
-    return _figures(case, gpu, seconds, allocated, reserved, planned_step(case))
+    case = replace(case, micro_batch=engine.passes.micro_batch_size)
+    return _figures(case, gpu, seconds, allocated, reserved, planned_bytes(case))
 
 
 def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
     """The guide's recipe as PEFT and transformers do it."""
     from peft import LoraConfig, get_peft_model
 
-    case = replace(_case(GUIDE, options, gpu), micro_batch=options.at_once)
+    case = replace(_case(GUIDE, options, gpu), micro_batch=options.micro_batch_size)
     settings, shape = case.training, case.shape
-    dtype = torch.bfloat16 if case.half else torch.float32
+    dtype = torch.bfloat16 if case.uses_bf16 else torch.float32
     model = make_model(shape, case.new_rows, dtype, _torch_device())
-    new = list(range(shape.rows, case.all_rows))
+    new = list(range(shape.rows, case.total_rows))
     model = get_peft_model(
         model,
         LoraConfig(
@@ -142,7 +141,7 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
             max_steps=1 + options.steps,
             per_device_train_batch_size=case.micro_batch,
             gradient_accumulation_steps=case.passes,
-            bf16=case.half,
+            bf16=case.uses_bf16,
             gradient_checkpointing=settings.activation_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False},
             optim="adamw_torch",
@@ -176,8 +175,8 @@ class _Clock(TrainerCallback):  # type: ignore[misc] # transformers ships no typ
 
 
 def _figures(case: Case, gpu: Gpu, seconds: float, allocated: int, reserved: int, planned: int) -> Figures:
-    speed = case.step_tokens / seconds
-    share = speed * learning_operations(case) / (gpu.flops if case.half else gpu.fp32_flops)
+    speed = case.tokens_per_step / seconds
+    share = speed * training_flops_per_token(case) / (gpu.flops if case.uses_bf16 else gpu.fp32_flops)
     return Figures(True, case.micro_batch, speed, share, allocated, reserved, planned)
 
 
@@ -194,19 +193,21 @@ def _peaks(work: Callable[[], float], present: list[torch.Tensor]) -> tuple[floa
 
 def _largest(kind: str, limit: str, options: argparse.Namespace) -> Figures:
     """The row with the largest micro-batch that fits; ekle's plan chooses its own."""
-    at_once = 2 if options.shape == "tiny" else 8
+    micro_batch_size = 2 if options.shape == "tiny" else 8
     while True:
-        given = argparse.Namespace(**{**vars(options), "kind": kind, "limit": limit, "at_once": at_once})
+        given = argparse.Namespace(
+            **{**vars(options), "kind": kind, "limit": limit, "micro_batch_size": micro_batch_size}
+        )
         found = _in_own_process(given) if torch.cuda.is_available() else measure(kind, given)
-        if found.fits or kind != PEFT or at_once == 1:
+        if found.fits or kind != PEFT or micro_batch_size == 1:
             return found
-        at_once //= 2
+        micro_batch_size //= 2
 
 
 def _in_own_process(options: argparse.Namespace) -> Figures:
     command = [sys.executable, "-m", "benchmarks.steps.throughput", "--kind", options.kind]
     command += ["--limit", options.limit, "--shape", options.shape, "--steps", str(options.steps)]
-    command += ["--at-once", str(options.at_once)]
+    command += ["--micro-batch-size", str(options.micro_batch_size)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     if done.returncode:
         sys.exit(done.stderr)
@@ -219,7 +220,7 @@ def _line(kind: str, limit: str, found: Figures) -> str:
         return f"| {name} | 1 | out of memory | | | | | {limit} |"
     planned = f"{found.planned / 1e9:.2f}" if found.planned else ""
     return (
-        f"| {name} | {found.at_once} | {found.tokens_per_second:,.0f} | {found.share:.1%} | "
+        f"| {name} | {found.micro_batch_size} | {found.tokens_per_second:,.0f} | {found.share:.1%} | "
         f"{found.allocated / 1e9:.2f} | {found.reserved / 1e9:.2f} | {planned} | {limit} |"
     )
 
@@ -229,7 +230,7 @@ def _case(name: str, options: argparse.Namespace, gpu: Gpu) -> Case:
     return case if torch.cuda.is_available() else replace(case, device="cpu")
 
 
-def _recipe(name: str, options: argparse.Namespace) -> tuple[Any, Shape]:
+def _recipe(name: str, options: argparse.Namespace) -> tuple[Any, ModelShape]:
     recipe = load_recipe(name)
     if options.shape != "tiny":
         return recipe, shape_of(recipe)
@@ -246,7 +247,7 @@ def _device(limit: str) -> Gpu:
     whole = torch.cuda.get_device_properties(0).total_memory
     size = whole if limit == "none" else min(find_gpu(limit).bytes, whole)
     torch.cuda.set_per_process_memory_fraction(size / whole)
-    return sized_gpu(size, torch.cuda.get_device_name())
+    return gpu_of_size(size, torch.cuda.get_device_name())
 
 
 def _torch_device() -> torch.device:
@@ -254,7 +255,7 @@ def _torch_device() -> torch.device:
 
 
 def _example(case: Case) -> dict[str, list[int]]:
-    ids = torch.randint(0, case.all_rows, (case.training.sequence_length,)).tolist()
+    ids = torch.randint(0, case.total_rows, (case.training.sequence_length,)).tolist()
     return {"input_ids": ids, "labels": ids}
 
 
@@ -282,7 +283,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recipes", nargs="+", default=recipes)
     parser.add_argument("--steps", type=int, default=2, help="steps that are timed, after one that warms up")
     parser.add_argument("--kind", help=argparse.SUPPRESS)
-    parser.add_argument("--at-once", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--micro-batch-size", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ekle.errors import EkleError
-    from ekle.pipeline.run import run
-    from ekle.pipeline.steps import (
+    from ekle.pipeline.api import (
         compare,
         evaluate,
         export,
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
         learn_vocabulary,
         train,
     )
+    from ekle.pipeline.run import run
     from ekle.recipe import Recipe
-    from ekle.recipe.load import load_recipe
+    from ekle.recipe.recipe import load_recipe
 
 __all__ = [
     "EkleError",
@@ -39,7 +39,7 @@ __all__ = [
 _HOME = {
     "EkleError": "ekle.errors",
     "Recipe": "ekle.recipe",
-    "load_recipe": "ekle.recipe.load",
+    "load_recipe": "ekle.recipe.recipe",
     "run": "ekle.pipeline.run",
 }
 
@@ -47,7 +47,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'ekle' has no attribute {name!r}")
-    return getattr(import_module(_HOME.get(name, "ekle.pipeline.steps")), name)
+    return getattr(import_module(_HOME.get(name, "ekle.pipeline.api")), name)
 
 
 def __dir__() -> list[str]:

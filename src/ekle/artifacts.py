@@ -14,10 +14,18 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ekle.errors import InputError
 from ekle.files import read_json
+
+Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
+ORDER: tuple[Stage, ...] = get_args(Stage)
+
+
+def folder_name(stage: Stage) -> str:
+    """The stage's folder in a run folder, such as "2-vocabulary"."""
+    return f"{ORDER.index(stage) + 1}-{stage}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ EkleError                    a mistake that the user can cure: one line, exit co
 ├── SpaceError               the disk cannot take what is about to be written
 ├── PreservationError        something that must stay byte-equal has changed
 ├── TrainingError            training cannot start or cannot go on (memory, NaN, nothing to train on)
-└── NotBuiltYet              a command of the plan that this version does not have
+└── NotAvailableError              a command of the plan that this version does not have
 
 The message says what is wrong and what to do about it. Anything that is not an EkleError is a
 defect in ekle and keeps its traceback.
@@ -67,5 +67,5 @@ class TrainingError(EkleError):
     """Training cannot start, or had to stop; the last checkpoint is kept."""
 
 
-class NotBuiltYet(EkleError):
+class NotAvailableError(EkleError):
     """A planned command that this version does not have."""

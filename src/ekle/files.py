@@ -14,7 +14,7 @@ from ekle.errors import InputError, RunFolderError, SpaceError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success it replaces `path`, on failure it is removed.
 
     Raises:
@@ -33,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty sibling folder that becomes `folder` on success and vanishes on failure.
 
     Raises:
@@ -84,7 +84,7 @@ def raise_if_full(error: OSError, path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable UTF-8 JSON, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

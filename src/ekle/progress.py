@@ -45,17 +45,17 @@ _PLAIN_SECONDS = 10.0  # a log file gets one line a task in this time, not one a
 class Task:
     """A piece of work under way; `advance` moves its bar."""
 
-    def __init__(self, report: "Report", label: str, total: float | None, unit: Unit) -> None:
+    def __init__(self, reporter: "ProgressReporter", label: str, total: float | None, unit: Unit) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0.0
-        self._report = report
+        self._reporter = reporter
         self._started = self._said = time.monotonic()
         self._bar: TaskID | None = None
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         """Count `amount` more units as done; `note` stands at the end of the bar."""
         self.done += amount
-        self._report._moved(self, note)
+        self._reporter._moved(self, note)
 
     def rate(self) -> str:
         """The speed so far, such as "12.3 steps/s" or "14.2 s each"; bytes as "4.5 MB/s" (10^6)."""
@@ -80,7 +80,7 @@ class Task:
         return f"{timedelta(seconds=round(max(seconds, 0)))} left"
 
 
-class Report:
+class ProgressReporter:
     """Says what happens, to the user and to `events.jsonl`.
 
     Text is printed as it is: square brackets are no markup.
@@ -95,9 +95,9 @@ class Report:
         self._events = events
         self._progress: Progress | None = None
 
-    def recording(self, events: Path) -> "Report":
+    def recording(self, events: Path) -> "ProgressReporter":
         """A report that prints where this one does and records into `events`."""
-        return Report(self._console, events)
+        return ProgressReporter(self._console, events)
 
     def say(self, text: str, **figures: Any) -> None:
         """Print one line and record it with its figures."""
@@ -206,6 +206,6 @@ def _bars(console: Console) -> Progress:
     )
 
 
-def silent() -> Report:
+def silent() -> ProgressReporter:
     """A report that says and records nothing, for library use and tests."""
-    return Report()
+    return ProgressReporter()

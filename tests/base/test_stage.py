@@ -11,7 +11,7 @@ from ekle.artifacts import BaseModel, Corpus, read_documents
 from ekle.base.stage import Inputs, run
 from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
-from ekle.model.bits_per_byte import measure
+from ekle.model.scoring.bits_per_byte import measure
 from ekle.progress import silent
 from ekle.recipe import make_recipe
 

@@ -7,19 +7,20 @@ import pytest
 from tiny import byte_level
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
-from ekle.bpe import speed
-from ekle.bpe.load import load_tokenizer
+from ekle.bpe import measure as speed
+from ekle.bpe.base import load_tokenizer
 from ekle.bpe.measure import (
-    count_floor,
+    count_pre_tokens,
     count_tokens,
     measure_drift,
-    measure_reach,
+    measure_reachability,
     measure_use,
-    new_ids,
+    new_token_ids,
     split_lines,
+    time_decoding,
+    time_encoding,
 )
-from ekle.bpe.spans import changed_words, count_words, token_spans
-from ekle.bpe.speed import time_decoding, time_encoding
+from ekle.bpe.segmentation import changed_words, count_words, token_spans
 from ekle.errors import TextError, TokenizerError
 
 BASE = byte_level("e v")
@@ -58,14 +59,14 @@ def test_text_without_words_is_refused():
 
 def test_the_floor_is_one_token_a_pre_token():
     # "evler", " ev", "," and " 12" are what the pre-tokenizer makes of it.
-    assert count_floor(BASE, ["evler ev, 12"]).tolist() == [4]
-    assert count_floor(BASE, ["ağaç"]).tolist() == [1]
+    assert count_pre_tokens(BASE, ["evler ev, 12"]).tolist() == [4]
+    assert count_pre_tokens(BASE, ["ağaç"]).tolist() == [1]
 
 
 def test_no_tokenizer_beats_its_floor(tiny_vocabulary):
     tokenizer = load_tokenizer(tiny_vocabulary.tokenizer)
     documents = ["Evlerimizden çıktık, Ankara'da 3 gün kaldık.", "Kütüphane kapalıydı!"]
-    assert (count_floor(tokenizer, documents) <= count_tokens(tokenizer, documents).tokens).all()
+    assert (count_pre_tokens(tokenizer, documents) <= count_tokens(tokenizer, documents).tokens).all()
 
 
 def test_drift_names_the_lines_whose_pieces_differ():
@@ -96,7 +97,7 @@ def test_blank_lines_are_no_lines():
 
 
 def test_use_counts_new_tokens_and_how_many_differ():
-    ids = new_ids(BASE, EXTENDED)
+    ids = new_token_ids(BASE, EXTENDED)
     assert len(ids) == 3
     use = measure_use(EXTENDED, ["evler evler le", "al"], ids)
     # evler, space, evler, space, le | a, l
@@ -106,11 +107,11 @@ def test_use_counts_new_tokens_and_how_many_differ():
 def test_added_tokens_and_placeholders_are_not_new_tokens():
     extended = byte_level("e v", "l e")
     extended.add_special_tokens([AddedToken("<|tool|>", special=True)])
-    assert [extended.id_to_token(number) for number in new_ids(BASE, extended)] == ["le"]
+    assert [extended.id_to_token(number) for number in new_token_ids(BASE, extended)] == ["le"]
 
 
 def test_the_placeholders_of_a_real_extension_are_not_new_tokens(tiny_base, tiny_vocabulary):
-    ids = new_ids(load_tokenizer(tiny_base), load_tokenizer(tiny_vocabulary.tokenizer))
+    ids = new_token_ids(load_tokenizer(tiny_base), load_tokenizer(tiny_vocabulary.tokenizer))
     assert ids == {token.id for token in tiny_vocabulary.tokens()}
 
 
@@ -150,21 +151,21 @@ def test_the_best_round_of_each_part_counts(monkeypatch):
 
 def test_a_token_that_the_pre_tokenizer_cuts_is_not_reached():
     tokenizer = byte_level("a b")
-    assert measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]]).by_own_text == 1
+    assert measure_reachability(tokenizer, [tokenizer.get_vocab()["ab"]]).by_own_text == 1
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     # "ab" at the end of a word is cut in two; where a word goes on it is not.
     cut = pre_tokenizers.Split(Regex("(?<=a)(?=b$)"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, whole])
-    reach = measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]])
+    reach = measure_reachability(tokenizer, [tokenizer.get_vocab()["ab"]])
     assert (reach.by_own_text, reach.in_a_word) == (0, 1)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("b", "isolated"), whole])
-    assert measure_reach(tokenizer, [tokenizer.get_vocab()["ab"]]).in_a_word == 0
+    assert measure_reachability(tokenizer, [tokenizer.get_vocab()["ab"]]).in_a_word == 0
 
 
 def test_half_a_character_is_not_reached_by_text():
     tokenizer = byte_level("Ä Ł")
     vocab = tokenizer.get_vocab()
-    assert measure_reach(tokenizer, [vocab["Ä"], vocab["ÄŁ"]]).by_own_text == 1
+    assert measure_reachability(tokenizer, [vocab["Ä"], vocab["ÄŁ"]]).by_own_text == 1
 
 
 def test_spans_join_to_the_text_and_show_half_characters_as_bytes():

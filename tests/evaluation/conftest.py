@@ -8,12 +8,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import Checkpoint, ExtendedModel
-from ekle.model.adapter import save_adapter
-from ekle.model.dora import adapted_layers, attach, refresh_norms
-from ekle.model.rows import split_rows
+from ekle.model.checkpoint.adapter import save_adapter
+from ekle.model.layers.dora import adapted_layers, attach, refresh_norms
+from ekle.model.layers.new_rows import split_rows
 from ekle.recipe import Recipe
-from ekle.recipe.evaluation import Evaluation
-from ekle.recipe.training import Dora
+from ekle.recipe.evaluation import EvaluationSettings
+from ekle.recipe.training import DoraSettings
 
 HISTORY = [
     {"step": 1, "loss_per_token": 6.1, "bits_per_byte": 3.9},
@@ -30,7 +30,7 @@ def tiny_checkpoint(tiny_extended: ExtendedModel, tmp_path: Path) -> Checkpoint:
     folder.mkdir()
     model = AutoModelForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)
     rows = split_rows(model, tiny_extended.first_new_id)
-    attach(model, Dora(rank=2, alpha=4.0))
+    attach(model, DoraSettings(rank=2, alpha=4.0))
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in rows.parameters():
@@ -46,9 +46,9 @@ def tiny_checkpoint(tiny_extended: ExtendedModel, tmp_path: Path) -> Checkpoint:
 
 
 @pytest.fixture
-def settings() -> Evaluation:
+def settings() -> EvaluationSettings:
     """Small, and with a Turkish prompt."""
-    return Evaluation(
+    return EvaluationSettings(
         context=32,
         batch_size=4,
         prompts=["Ağaçların altında", "Deniz"],
@@ -63,6 +63,6 @@ def settings() -> Evaluation:
 
 
 @pytest.fixture
-def recipe(settings: Evaluation) -> Recipe:
+def recipe(settings: EvaluationSettings) -> Recipe:
     """A recipe that asks for `settings`."""
     return Recipe(name="tiny", evaluation=settings)

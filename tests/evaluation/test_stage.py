@@ -7,7 +7,8 @@ import pytest
 
 from ekle.artifacts import Corpus
 from ekle.errors import CheckpointError
-from ekle.evaluation import models, subjects
+from ekle.evaluation import evaluated_models
+from ekle.evaluation.model import measure as measuring
 from ekle.evaluation.stage import Inputs, run
 from ekle.progress import silent
 
@@ -101,13 +102,13 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(recipe, inputs, eval
     for name in ("report.json", "report.html", "parts/generation-trained.json"):
         (evaluated.folder / name).unlink()
     loaded = []
-    original = subjects.Subject.loaded.func
+    original = evaluated_models.EvaluatedModel.loaded.func
 
     def spy(subject):
         loaded.append(subject.name)
         return original(subject)
 
-    monkeypatch.setattr(subjects.Subject, "loaded", property(spy))
+    monkeypatch.setattr(evaluated_models.EvaluatedModel, "loaded", property(spy))
     run(recipe, inputs, evaluated.folder, silent())
     assert set(loaded) == {"trained"}
     assert (evaluated.folder / "report.json").exists()
@@ -130,7 +131,7 @@ def test_what_was_measured_before_an_interruption_is_kept(recipe, inputs, tmp_pa
     def interrupted(model, *_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "draw_samples", interrupted)
+    monkeypatch.setattr(measuring, "generate_sampled", interrupted)
     (tmp_path / "6-evaluation").mkdir()
     with pytest.raises(KeyboardInterrupt):
         run(recipe, inputs, tmp_path / "6-evaluation", silent())

@@ -3,27 +3,27 @@
 import pytest
 
 from ekle.errors import TextError
-from ekle.evaluation.texts import Texts, corpus_texts, draw, file_texts
+from ekle.evaluation.texts import Texts, corpus_texts, file_texts, sample_documents
 
 DOCUMENTS = [f"Belge {number}: ağaç." for number in range(100)]
 
 
 def test_a_draw_is_the_same_whatever_the_order_of_the_file():
-    assert draw(DOCUMENTS, 200, seed=0) == draw(DOCUMENTS[::-1], 200, seed=0)
-    assert draw(DOCUMENTS, 200, seed=0) != draw(DOCUMENTS, 200, seed=1)
+    assert sample_documents(DOCUMENTS, 200, seed=0) == sample_documents(DOCUMENTS[::-1], 200, seed=0)
+    assert sample_documents(DOCUMENTS, 200, seed=0) != sample_documents(DOCUMENTS, 200, seed=1)
 
 
 def test_a_draw_has_the_bytes_asked_for():
-    chosen = draw(DOCUMENTS, 200, seed=0)
+    chosen = sample_documents(DOCUMENTS, 200, seed=0)
     assert sum(len(text.encode()) for text in chosen) == pytest.approx(200, abs=1)
 
 
 def test_a_document_is_cut_between_characters():
-    assert draw(["ğğğğ"], 5, seed=0) == ["ğğ"]
+    assert sample_documents(["ğğğğ"], 5, seed=0) == ["ğğ"]
 
 
 def test_a_small_text_comes_back_whole():
-    assert sorted(draw(DOCUMENTS, 10**6, seed=0)) == sorted(DOCUMENTS)
+    assert sorted(sample_documents(DOCUMENTS, 10**6, seed=0)) == sorted(DOCUMENTS)
 
 
 def test_a_corpus_gives_its_genres_and_its_other_languages(tiny_corpus):

@@ -13,24 +13,27 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
-from ekle.bpe.two_cuts import Cutter, TwoCuts
+from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
 from ekle.errors import TrainingError
-from ekle.extension.distillation import Distiller
-from ekle.extension.distillation_state import DistillationState, Progress, stamp_of
 from ekle.extension.extend import extend_model
-from ekle.extension.snippets import snippets
+from ekle.extension.rules.distilled import (
+    DistillationProgress,
+    DistillationState,
+    distillation_fingerprint,
+    snippets,
+)
+from ekle.extension.rules.teacher_student import Distiller, depth_to_layer, load_teacher, prefix_token_id
 from ekle.extension.stage import Inputs, run
-from ekle.extension.teacher import layers_at, load_teacher, opening_id
 from ekle.files import read_json
-from ekle.model.first_layers import first_layers
-from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS
-from ekle.pipeline.stages import RESUMES
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+from ekle.model.layers.hidden_states import first_layers
+from ekle.pipeline.stages import RESUMABLE
 from ekle.progress import silent
 from ekle.recipe import Recipe
-from ekle.recipe.extension import Distillation, Extension
+from ekle.recipe.extension import DistillationSettings, ExtensionSettings
 
 both = pytest.mark.parametrize("tied", [False, True])
-QUICK = Distillation(snippets=8, batch_tokens=256, passes=12, depth=0.5, save_minutes=1e-9)
+QUICK = DistillationSettings(snippets=8, batch_tokens=256, passes=12, depth=0.5, save_minutes=1e-9)
 
 
 def text() -> Iterator[str]:
@@ -38,21 +41,25 @@ def text() -> Iterator[str]:
 
 
 def distil(
-    vocabulary: Vocabulary, base: Path, out: Path, settings: Distillation = QUICK, output: str | None = None
+    vocabulary: Vocabulary,
+    base: Path,
+    out: Path,
+    settings: DistillationSettings = QUICK,
+    output: str | None = None,
 ) -> ExtendedModel:
-    given = Extension(init="distilled", distillation=settings, output=output, seed=1)
+    given = ExtensionSettings(init="distilled", distillation=settings, output=output, seed=1)
     return extend_model(vocabulary.folder, base, out, given, silent(), text)
 
 
-def cutter_of(base: Path, vocabulary: Vocabulary) -> Cutter:
-    return Cutter(
+def tokenizer_pair_of(base: Path, vocabulary: Vocabulary) -> TokenizerPair:
+    return TokenizerPair(
         Tokenizer.from_file(str(base / "tokenizer.json")),
         Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json")),
     )
 
 
-def passages_of(base: Path, vocabulary: Vocabulary) -> list[TwoCuts]:
-    return snippets(TURKISH[:3], cutter_of(base, vocabulary), 410, 20, QUICK, silent())
+def passages_of(base: Path, vocabulary: Vocabulary) -> list[AlignedEncoding]:
+    return snippets(TURKISH[:3], tokenizer_pair_of(base, vocabulary), 410, 20, QUICK, silent())
 
 
 def test_text_in_other_languages_teaches_the_new_tokens_to_keep_out_of_it(
@@ -63,7 +70,7 @@ def test_text_in_other_languages_teaches_the_new_tokens_to_keep_out_of_it(
     shares = []
     for name, replay in (("without", None), ("with", lambda: iter(ENGLISH * 50))):
         settings = QUICK.model_copy(update={"replay_share": 0.6})
-        given = Extension(init="distilled", distillation=settings)
+        given = ExtensionSettings(init="distilled", distillation=settings)
         extended = extend_model(
             tiny_vocabulary.folder, tiny_base, tmp_path / name, given, silent(), text, replay=replay
         )
@@ -108,7 +115,7 @@ def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
     steps = read_json(again.folder / "extension.json")["distillation"]["step"]
     assert len(calls) - 1 == steps  # none was done twice
     assert not (tmp_path / ".out.rows").exists()
-    for name in (INPUT_ROWS, OUTPUT_ROWS):
+    for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS):
         assert torch.equal(rows(again, name), rows(whole, name))
 
 
@@ -123,7 +130,7 @@ def test_a_failure_after_the_learning_costs_no_step(
     monkeypatch.setattr(Distiller, "step", _interrupted)
     again = distil(tiny_vocabulary, tiny_base, tmp_path / "out", seldom)
     assert not (tmp_path / ".out.rows").exists()
-    for name in (INPUT_ROWS, OUTPUT_ROWS):
+    for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS):
         assert torch.equal(rows(again, name), kept[f"{name}/rows"])
 
 
@@ -136,14 +143,14 @@ def test_whatever_changes_the_rows_begins_anew(
 ) -> None:
     """Each state is kept for the same start and the same text; only what is changed differs."""
     passages = passages_of(tiny_base, tiny_vocabulary)
-    start = {name: torch.zeros(20, 32) for name in (INPUT_ROWS, OUTPUT_ROWS)}
+    start = {name: torch.zeros(20, 32) for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS)}
     scales = dict.fromkeys(start, 0.1)
     base, other_base = load_teacher(tiny_base), load_teacher(tiny_base)
     other_base.model.norm.weight[3] += 1e-3
 
     def stamp(model: Any = base, depth: int = 1, weight: float = 1.0, seed: int = 0, **settings: Any) -> str:
         distiller = Distiller(model, start, 400, depth, weight)
-        return stamp_of(distiller, passages, scales, QUICK.model_copy(update=settings), seed)
+        return distillation_fingerprint(distiller, passages, scales, QUICK.model_copy(update=settings), seed)
 
     same = [stamp(), stamp(), stamp(load_teacher(tiny_base)), stamp(save_minutes=7)]
     assert len(set(same)) == 1
@@ -155,14 +162,14 @@ def test_a_state_that_cannot_be_read_whole_changes_nothing(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     state = DistillationState(tmp_path, "stamp")
-    names = (INPUT_ROWS, OUTPUT_ROWS)
+    names = (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS)
     learned = Distiller(load_teacher(tiny_base), {name: torch.ones(20, 32) for name in names}, 400, 1, 1.0)
-    state.save(learned, Progress(step=7))
+    state.save(learned, DistillationProgress(step=7))
     file = tmp_path / "distilled.safetensors"
     kept = load_file(file)
     with safe_open(file, framework="pt") as handle:
         about = handle.metadata()
-    del kept[f"{OUTPUT_ROWS}/steps"]
+    del kept[f"{OUTPUT_EMBEDDINGS}/steps"]
     save_file(kept, file, metadata=about)
     fresh = Distiller(load_teacher(tiny_base), {name: torch.zeros(20, 32) for name in names}, 400, 1, 1.0)
     assert state.load(fresh).step == 0
@@ -185,15 +192,15 @@ def test_a_rule_named_for_the_output_has_the_last_word_there(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     extended = distil(tiny_vocabulary, tiny_base, tmp_path / "out", output="subword")
-    before = load_file(tiny_base / "model.safetensors")[OUTPUT_ROWS]
-    for new, row in zip(tiny_vocabulary.tokens(), rows(extended, OUTPUT_ROWS), strict=True):
+    before = load_file(tiny_base / "model.safetensors")[OUTPUT_EMBEDDINGS]
+    for new, row in zip(tiny_vocabulary.tokens(), rows(extended, OUTPUT_EMBEDDINGS), strict=True):
         assert torch.allclose(row, before[new.base_pieces].mean(dim=0), atol=1e-6)
 
 
 def test_a_text_without_new_tokens_is_refused(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = Extension(init="distilled")
+    settings = ExtensionSettings(init="distilled")
     with pytest.raises(TrainingError, match="no new token occurs"):
         extend_model(
             tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent(), lambda: iter(ENGLISH[:1])
@@ -222,19 +229,19 @@ def test_the_losses_are_those_of_the_plain_way(
 ) -> None:
     """One passage at a time, no padding, full logits, a position after the other."""
     model = load_teacher(tiny_base)
-    cutter = cutter_of(tiny_base, tiny_vocabulary)
+    tokenizer_pair = tokenizer_pair_of(tiny_base, tiny_vocabulary)
     passages = passages_of(tiny_base, tiny_vocabulary)
     draw = torch.Generator().manual_seed(0)
-    names = [INPUT_ROWS] if tied else [INPUT_ROWS, OUTPUT_ROWS]
+    names = [INPUT_EMBEDDINGS] if tied else [INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS]
     new = {name: torch.randn(20, 32, generator=draw) for name in names}
-    opening = opening_id(cutter.base, model.config)
-    assert opening == 400
-    distance, entropy = Distiller(model, new, opening, 1, 1.0).losses(passages)
-    table = torch.cat([model.get_input_embeddings().weight, new[INPUT_ROWS]])
+    prefix_token = prefix_token_id(tokenizer_pair.base, model.config)
+    assert prefix_token == 400
+    distance, entropy = Distiller(model, new, prefix_token, 1, 1.0).losses(passages)
+    table = torch.cat([model.get_input_embeddings().weight, new[INPUT_EMBEDDINGS]])
     head = torch.cat([model.get_output_embeddings().weight, new[names[-1]]])
     apart, size, losses = [], [], []
     for passage in passages:
-        base, ids = [opening, *passage.base.tolist()], [opening, *passage.new.tolist()]
+        base, ids = [prefix_token, *passage.base.tolist()], [prefix_token, *passage.new.tolist()]
         told = model(torch.tensor([base]), output_hidden_states=True).hidden_states
         given = model(inputs_embeds=table[ids][None], output_hidden_states=True).hidden_states[1][0]
         since = next(at for at, number in enumerate(ids) if number >= 410)
@@ -257,18 +264,18 @@ def test_the_losses_are_those_of_the_plain_way(
 def test_every_new_token_gets_its_passages_while_there_are_any(
     tiny_base: Path, tiny_vocabulary: Vocabulary
 ) -> None:
-    cutter = cutter_of(tiny_base, tiny_vocabulary)
-    few = Distillation(snippets=1, snippet_characters=30)
-    found = snippets(TURKISH * 3, cutter, 410, 20, few, silent())
+    tokenizer_pair = tokenizer_pair_of(tiny_base, tiny_vocabulary)
+    few = DistillationSettings(snippets=1, snippet_characters=30)
+    found = snippets(TURKISH * 3, tokenizer_pair, 410, 20, few, silent())
     seen = {int(number) for passage in found for number in passage.new if number >= 410}
-    everywhere = {i for text in TURKISH for i in cutter.new.encode(text).ids if i >= 410}
+    everywhere = {i for text in TURKISH for i in tokenizer_pair.new.encode(text).ids if i >= 410}
     assert seen == everywhere
     assert len(found) <= 20
 
 
 def test_a_share_of_the_layers_is_at_least_one_and_at_most_all() -> None:
-    assert [layers_at(1 / 3, layers) for layers in (1, 2, 28, 36)] == [1, 1, 9, 12]
-    assert layers_at(1.0, 36) == 36
+    assert [depth_to_layer(1 / 3, layers) for layers in (1, 2, 28, 36)] == [1, 1, 9, 12]
+    assert depth_to_layer(1.0, 36) == 36
 
 
 def test_the_stage_of_a_run_goes_on_from_its_parts(
@@ -278,7 +285,7 @@ def test_the_stage_of_a_run_goes_on_from_its_parts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = Extension(init="distilled", distillation=QUICK)
+    given = ExtensionSettings(init="distilled", distillation=QUICK)
     recipe, inputs = Recipe(name="x", extension=given), Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
     step, calls = Distiller.step, []
 
@@ -295,4 +302,4 @@ def test_the_stage_of_a_run_goes_on_from_its_parts(
     made = run(recipe, inputs, tmp_path, silent())
     assert read_json(made.folder / "extension.json")["distillation"]["step"] == len(calls) - 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["extension.json", "model"]
-    assert "extension" in RESUMES
+    assert "extension" in RESUMABLE

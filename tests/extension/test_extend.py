@@ -14,19 +14,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.errors import CheckpointError, RunFolderError
 from ekle.extension.extend import extend_model
-from ekle.extension.gradient_flow import check_gradient_flow, evenly_spread
+from ekle.extension.gradient_flow import check_gradient_flow, evenly_spaced
 from ekle.extension.stage import Inputs, run
-from ekle.model.rows import NewRows, split_rows
+from ekle.model.layers.new_rows import NewRows, split_rows
 from ekle.progress import silent
 from ekle.recipe import Recipe
-from ekle.recipe.extension import Extension
+from ekle.recipe.extension import ExtensionSettings
 
 both = pytest.mark.parametrize("tied", [False, True])
 
 
 @pytest.fixture
 def extended(tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> ExtendedModel:
-    return extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", Extension(), silent())
+    return extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", ExtensionSettings(), silent())
 
 
 @both
@@ -45,7 +45,7 @@ def test_base_rows_and_all_other_tensors_are_the_base_s_bit_for_bit(
 def test_a_new_row_is_the_mean_of_its_pieces_rows(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = Extension(init="subword")
+    settings = ExtensionSettings(init="subword")
     extended = extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
     before = load_file(tiny_base / "model.safetensors")
     after = load_file(extended.model / "model.safetensors")
@@ -91,9 +91,9 @@ def test_no_row_matrix_is_ever_in_memory(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 1.2 GB in an 8B model; here in blocks of 32 of the 410 rows, with rules that read all of them."""
-    monkeypatch.setattr("ekle.model.weights._BLOCK_BYTES", 32 * 32 * 4)
-    monkeypatch.setattr("ekle.model.row_matrix._CHUNK_BYTES", 32 * 32 * 4)
-    settings = Extension(init="asymmetric", output="hybrid", gradient_tokens=5)
+    monkeypatch.setattr("ekle.model.checkpoint.weights._BLOCK_BYTES", 32 * 32 * 4)
+    monkeypatch.setattr("ekle.model.checkpoint.weights._CHUNK_BYTES", 32 * 32 * 4)
+    settings = ExtensionSettings(init="asymmetric", output="hybrid", gradient_tokens=5)
     with Allocations() as seen:
         extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
     assert 64 * 32 <= seen.largest < 410 * 32 / 2, (seen.shape, seen.made_by)
@@ -119,7 +119,7 @@ def test_a_base_with_other_rows_is_refused_and_nothing_is_left(
     tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:405].clone()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"405 rows in .*, 410 are wanted"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
 
 
@@ -132,7 +132,7 @@ def test_a_row_that_is_not_finite_is_refused(
     tensors["model.embed_tokens.weight"][7, 0] = float("nan")
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="row 7 of"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
 
 
 def test_an_output_folder_in_use_is_refused(
@@ -140,7 +140,7 @@ def test_an_output_folder_in_use_is_refused(
 ) -> None:
     (tmp_path / "x").write_text("mine", "utf-8")
     with pytest.raises(RunFolderError, match="not empty"):
-        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, Extension(), silent())
+        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, ExtensionSettings(), silent())
 
 
 @both
@@ -185,7 +185,7 @@ def test_a_base_row_that_learns_is_found(
 
 def test_a_sample_of_tokens_is_evenly_spread(tiny_vocabulary: Vocabulary) -> None:
     def places(count: int) -> list[int]:
-        return [token.id - 410 for token in evenly_spread(tiny_vocabulary.tokens(), count)]
+        return [token.id - 410 for token in evenly_spaced(tiny_vocabulary.tokens(), count)]
 
     assert places(3) == [0, 6, 13]
     assert places(15) == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18]
@@ -201,7 +201,7 @@ def test_rows_that_cannot_learn_are_refused(
     tensors["model.norm.weight"].zero_()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="get no finite gradient"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", Extension(), silent())
+        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
 
 

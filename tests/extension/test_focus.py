@@ -11,11 +11,10 @@ from rows_in_memory import RowsInMemory
 from ekle.artifacts import Vocabulary
 from ekle.errors import InputError
 from ekle.extension.extend import extend_model
-from ekle.extension.rules.focus import focus_mixture, sparsemax
-from ekle.extension.rules.mixture import mix
-from ekle.extension.static_vectors import StaticVectors, static_vectors
+from ekle.extension.rules.averages import mix
+from ekle.extension.rules.focus import StaticVectors, focus_mixture, sparsemax, static_vectors
 from ekle.progress import silent
-from ekle.recipe.extension import Extension
+from ekle.recipe.extension import ExtensionSettings
 
 NAMES, CITIES, VERBS = range(5), range(5, 10), range(10, 14)
 NEW_NAME, NEW_CITY, RARE = 20, 21, 22
@@ -92,5 +91,7 @@ def test_a_rule_that_learns_from_text_asks_for_it(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="--corpus"):
-        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", Extension(init="focus"), silent())
+        extend_model(
+            tiny_vocabulary.folder, tiny_base, tmp_path / "out", ExtensionSettings(init="focus"), silent()
+        )
     assert not any(tmp_path.iterdir())

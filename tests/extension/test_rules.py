@@ -13,18 +13,24 @@ from tokenizers.models import BPE
 from torch import Tensor
 
 from ekle.artifacts import NewToken, Vocabulary
-from ekle.bpe.two_cuts import Cutter
+from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.extension.extend import extend_model
-from ekle.extension.initialise import End, Known, new_rows
+from ekle.extension.initialise import End, InitialisationContext, rows_by_rule
 from ekle.files import read_json
-from ekle.model.row_matrix import RowsOnDisk, parts
-from ekle.model.weights import INPUT_ROWS, open_weights
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, StoredEmbeddingMatrix, open_weights, row_chunks
 from ekle.progress import silent
-from ekle.recipe.extension import Extension, Focus, Heuristic, Hybrid, Initialiser, Similarity
+from ekle.recipe.extension import (
+    ExtensionSettings,
+    FocusSettings,
+    Heuristic,
+    HybridSettings,
+    Initialiser,
+    SimilaritySettings,
+)
 
 ROWS = torch.tensor([[2.0, 0.0], [0.0, 4.0], [6.0, 6.0], [-2.0, 2.0], [100.0, 100.0]])
 USED = torch.tensor([0, 1, 2, 3])  # row 4 is padding
-NO_TEXT = (lambda: iter(()), lambda: Cutter(Tokenizer(BPE()), Tokenizer(BPE())))
+NO_TEXT = (lambda: iter(()), lambda: TokenizerPair(Tokenizer(BPE()), Tokenizer(BPE())))
 BASE = {0: b" ev", 1: b"ler", 2: b"lar", 3: b"den"}
 
 
@@ -50,9 +56,11 @@ LARDAN = token(8, "lardan", [2, 3], ("lar", "PL"), ("dan", "ABL"))
 UNKNOWN = token(9, "qx", [3, 3, 1])
 
 
-def made(method: Heuristic, end: End, *tokens: NewToken, settings: Extension | None = None) -> Tensor:
-    known = Known(tokens, USED, BASE, settings or Extension(similarity=Similarity(chain=1.0)), *NO_TEXT)
-    return new_rows(method, RowsInMemory(ROWS), known, end)
+def made(method: Heuristic, end: End, *tokens: NewToken, settings: ExtensionSettings | None = None) -> Tensor:
+    context = InitialisationContext(
+        tokens, USED, BASE, settings or ExtensionSettings(similarity=SimilaritySettings(chain=1.0)), *NO_TEXT
+    )
+    return rows_by_rule(method, RowsInMemory(ROWS), context, end)
 
 
 def near(rows: Tensor, *wanted: list[float]) -> bool:
@@ -69,8 +77,10 @@ def test_subword_rows_are_the_mean_of_the_pieces() -> None:
 
 def test_longer_pieces_weigh_more() -> None:
     # " ev" and "ler" have three bytes each, the Turkish letter below has two of its own
-    known = Known([token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, Extension(), *NO_TEXT)
-    rows = new_rows("length_weighted", RowsInMemory(ROWS), known, "output")
+    context = InitialisationContext(
+        [token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, ExtensionSettings(), *NO_TEXT
+    )
+    rows = rows_by_rule("length_weighted", RowsInMemory(ROWS), context, "output")
     assert near(rows, [2 * 2 / 8, 6 * 4 / 8])
 
 
@@ -107,7 +117,7 @@ def test_noise_follows_from_the_seed_and_differs_at_the_two_ends() -> None:
         first, again = made(method, "input", EVLER), made(method, "input", EVLER)
         assert torch.equal(first, again)
         assert not torch.equal(first, made(method, "output", EVLER))
-        assert not torch.equal(first, made(method, "input", EVLER, settings=Extension(seed=1)))
+        assert not torch.equal(first, made(method, "input", EVLER, settings=ExtensionSettings(seed=1)))
 
 
 def test_a_word_is_like_its_root_and_like_its_suffixes() -> None:
@@ -134,7 +144,7 @@ def test_a_token_without_analysis_is_like_its_pieces() -> None:
 
 
 def test_hybrid_rows_lie_between_similar_rows_and_the_mean() -> None:
-    plain = Extension(hybrid=Hybrid(statistics=0.5, noise=0.0))
+    plain = ExtensionSettings(hybrid=HybridSettings(statistics=0.5, noise=0.0))
     similar, mean = made("similarity", "input", EVLER), made("mean", "input", EVLER)
     assert torch.allclose(made("hybrid", "input", EVLER, settings=plain), (similar + mean) / 2)
     noisy = made("hybrid", "input", *[token(5 + n, "x", [0]) for n in range(4000)])
@@ -144,9 +154,12 @@ def test_hybrid_rows_lie_between_similar_rows_and_the_mean() -> None:
 def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
     ids = torch.tensor([7, 3, 4, 5, 7, 409])
     with open_weights(tiny_base) as weights:
-        disk, memory = RowsOnDisk(weights, INPUT_ROWS), RowsInMemory(weights.read(INPUT_ROWS))
+        disk, memory = (
+            StoredEmbeddingMatrix(weights, INPUT_EMBEDDINGS),
+            RowsInMemory(weights.read(INPUT_EMBEDDINGS)),
+        )
         assert torch.equal(disk.take(ids), memory.take(ids))
-        assert torch.equal(torch.cat(list(parts(disk, ids))), memory.take(ids))
+        assert torch.equal(torch.cat(list(row_chunks(disk, ids))), memory.take(ids))
         assert (disk.count, disk.width) == (memory.count, memory.width) == (410, 32)
 
 
@@ -155,13 +168,13 @@ def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
 def test_every_rule_extends_a_model_whose_new_rows_learn(
     method: Initialiser, tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = Extension(init=method, seed=3, focus=Focus(min_count=2, dimensions=8))
+    settings = ExtensionSettings(init=method, seed=3, focus=FocusSettings(min_count=2, dimensions=8))
     folder = tmp_path / "out"
     extended = extend_model(
         tiny_vocabulary.folder, tiny_base, folder, settings, silent(), lambda: iter(TURKISH)
     )
     after = load_file(extended.model / "model.safetensors")
-    new = after[INPUT_ROWS][410:]
+    new = after[INPUT_EMBEDDINGS][410:]
     assert new.shape == (20, 32)
     assert torch.isfinite(new).all()
     flow = read_json(extended.folder / "extension.json")["gradient_flow"]
@@ -175,7 +188,7 @@ def test_every_rule_extends_a_model_whose_new_rows_learn(
 def test_output_rows_can_have_a_rule_of_their_own(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = Extension(init="mean", output="first_piece")
+    settings = ExtensionSettings(init="mean", output="first_piece")
     extended = extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
     before = load_file(tiny_base / "model.safetensors")["lm_head.weight"]
     after = load_file(extended.model / "model.safetensors")["lm_head.weight"]

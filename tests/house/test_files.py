@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from project import ROOT, project_files, python_files, short
 
-LONGEST = 310
+LONGEST = 600
 PARTS = ("src", "turkish_tokenizer", "benchmarks")
 # Not spelled out, or this file would be the first to break its own rule.
 MACHINE = re.compile(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ekle.artifacts import Stage
 from ekle.pipeline import run as run_module
 from ekle.pipeline.manifest import flat_settings
-from ekle.pipeline.stages import INPUTS, SETTINGS, Stage
-from ekle.progress import Report
+from ekle.pipeline.stages import INPUTS, SETTINGS
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe, make_recipe
 
 
@@ -21,7 +22,9 @@ class StandIns:
         self.found: dict[Stage, list[str]] = {}
         self.before: Callable[[Stage, Path], None] = lambda stage, folder: None
 
-    def make(self, stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: Report) -> None:
+    def make(
+        self, stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter: ProgressReporter
+    ) -> None:
         """Takes the place of `ekle.pipeline.stages.make`."""
         folder = place(stage)
         self.found[stage] = sorted(path.name for path in folder.iterdir())

@@ -18,7 +18,7 @@ from ekle.errors import (
     TokenizerError,
     TrainingError,
 )
-from ekle.pipeline import sources
+from ekle.pipeline import manifest
 from ekle.pipeline.run import run
 from ekle.recipe import Recipe
 
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(sources, "digest", refuse)
+    monkeypatch.setattr(manifest, "digest", refuse)
     _refused(recipe_with(), tmp_path, TextError, r"text\.txt cannot be read: Permission denied")
 
 
@@ -124,7 +124,7 @@ def test_a_disk_that_is_too_small_is_refused(
 def test_a_gpu_that_cannot_hold_the_training_is_refused_before_the_text_is_read(
     stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ekle.model.gpu.gpu_here", lambda: (100_000, "Small One"))
+    monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (100_000, "Small One"))
     _refused(recipe_with(), tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
     assert stand_ins.made == []
     run(recipe_with(), tmp_path / "runs" / "run", until="extension")

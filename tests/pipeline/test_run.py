@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ekle.artifacts import ORDER, Stage
 from ekle.errors import InputError, RunFolderError, VocabularyError
 from ekle.pipeline.run import run
-from ekle.pipeline.stages import ORDER, RESUMES, Stage
+from ekle.pipeline.stages import RESUMABLE
 from ekle.recipe import Recipe
 
 Recipes = Callable[..., Recipe]
@@ -143,7 +144,7 @@ def test_a_stage_that_was_interrupted_runs_again(
     at = run(recipe_with(), tmp_path / "run")
     assert stand_ins.made == list(ORDER[ORDER.index(stage) :])
     # Base, training and evaluation go on from what they left; the others want a clean place.
-    left = ["begun.json", "half"] if stage in RESUMES else []
+    left = ["begun.json", "half"] if stage in RESUMABLE else []
     assert stand_ins.found[stage] == left
     assert not (at.place(stage) / "begun.json").exists()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import ekle
-from ekle.pipeline.stages import INPUTS, ORDER, SETTINGS, Stage
+from ekle.artifacts import ORDER, Stage
+from ekle.pipeline.stages import INPUTS, SETTINGS
 from ekle.recipe import Recipe
 
 PACKAGE = Path(ekle.__file__).parent

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import BASE_ROWS, ENGLISH, TURKISH
-from together import Command, run_together
 from tokenizers import Tokenizer
+from worker_processes import Command, run_in_processes
 
+from ekle.artifacts import ORDER, folder_name
 from ekle.cli import main
-from ekle.pipeline.stages import ORDER, folder_name
-from ekle.pipeline.status import status
+from ekle.pipeline.status import read_status
 
 pytestmark = pytest.mark.xdist_group("whole run")
 
@@ -78,7 +78,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> 
 
 
 def test_every_stage_is_made_and_has_something_to_show(runs: Path) -> None:
-    rows = status(runs / "whole")
+    rows = read_status(runs / "whole")
     assert [row.stage for row in rows] == list(ORDER)
     assert {row.state for row in rows} == {"made"}
     assert all(row.figures for row in rows)
@@ -171,10 +171,10 @@ def test_two_processes_train_what_one_has_prepared(runs: Path, tmp_path: Path) -
     for stage in ("training", "evaluation", "release"):
         shutil.rmtree(tmp_path / "whole" / folder_name(stage))
     recipe = str(runs.parent / "whole.toml")
-    run_together(2, [Command(["train", recipe, "--runs", str(tmp_path)])])
+    run_in_processes(2, [Command(["train", recipe, "--runs", str(tmp_path)])])
     about = json.loads((tmp_path / "whole" / "5-training" / "training.json").read_text("utf-8"))
     assert about["processes"] == 2
-    assert [row.state for row in status(tmp_path / "whole")][4] == "made"
+    assert [row.state for row in read_status(tmp_path / "whole")][4] == "made"
 
 
 def test_two_processes_do_not_prepare_a_training(

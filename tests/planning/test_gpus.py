@@ -3,7 +3,7 @@
 import pytest
 
 from ekle.errors import InputError
-from ekle.planning.gpus import find_gpu, known_gpus, sized_gpu
+from ekle.planning.gpus import find_gpu, gpu_of_size, known_gpus
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_what_is_neither_is_refused_with_the_names_there_are(text: str) -> None:
     ],
 )
 def test_the_speed_of_a_card_is_found_by_what_its_driver_calls_it(driver: str, name: str) -> None:
-    found = sized_gpu(10**10, driver)
-    assert (found.flops, found.bytes, found.guessed) == (find_gpu(name).flops, 10**10, "")
+    found = gpu_of_size(10**10, driver)
+    assert (found.flops, found.bytes, found.speed_from) == (find_gpu(name).flops, 10**10, "")
 
 
 def test_the_speed_of_an_unknown_card_is_said_to_be_a_guess() -> None:
-    assert sized_gpu(10**10, "Something New").guessed == "a100-40"
-    assert find_gpu("40GB").guessed == "a100-40"
+    assert gpu_of_size(10**10, "Something New").speed_from == "a100-40"
+    assert find_gpu("40GB").speed_from == "a100-40"

@@ -12,19 +12,18 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import Qwen3ForCausalLM
 
 from benchmarks.steps.__main__ import compare
-from benchmarks.steps.tensors import TensorBytes
+from benchmarks.steps.tensor_bytes import TensorBytes
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.planning.case import Case
-from ekle.planning.memory import always, moments
-from ekle.planning.parts import total
-from ekle.planning.shapes import Shape
+from ekle.planning.memory import persistent, phases, total
+from ekle.planning.shapes import ModelShape
 from ekle.progress import silent
 from ekle.recipe import make_recipe
+from ekle.training.loop import ContinuedTraining
 from ekle.training.stage import Inputs, run
-from ekle.training.trainer import ContinuedTraining
 
-SMALL = Shape(2, 64, 4, 2, 32, 192, BASE_ROWS, tied=False)
-TIED = Shape(3, 48, 3, 3, 16, 160, BASE_ROWS, tied=True)
+SMALL = ModelShape(2, 64, 4, 2, 32, 192, BASE_ROWS, tied=False)
+TIED = ModelShape(3, 48, 3, 3, 16, 160, BASE_ROWS, tied=True)
 SETTINGS = {
     "steps": 2,
     "batch_size": 4,
@@ -38,7 +37,7 @@ SETTINGS = {
 }
 
 
-def extended_of(shape: Shape, tiny: ExtendedModel, folder: Path) -> ExtendedModel:
+def extended_of(shape: ModelShape, tiny: ExtendedModel, folder: Path) -> ExtendedModel:
     """The tiny extended model with the weights of another shape."""
     shutil.copytree(tiny.folder, folder)
     config = tiny_config(shape.tied)
@@ -65,7 +64,7 @@ def extended_of(shape: Shape, tiny: ExtendedModel, folder: Path) -> ExtendedMode
     ids=["untied", "checkpointing", "rank 48", "tied", "tied adamw", "tied muon, two layers adapted"],
 )
 def test_real_training_takes_what_the_plan_says(
-    shape: Shape,
+    shape: ModelShape,
     changes: dict[str, Any],
     tiny_extended: ExtendedModel,
     tiny_corpus: Corpus,
@@ -91,7 +90,7 @@ def test_real_training_takes_what_the_plan_says(
     training = recipe.training
     size = training.batch_size if training.micro_batch_size == "auto" else training.micro_batch_size
     case = Case(shape, NEW_TOKENS, training, recipe.evaluation, size, device="cpu")
-    planned = total(always(case)) + max(moment.bytes for moment in moments(case))
+    planned = total(persistent(case)) + max(phase.bytes for phase in phases(case))
     assert planned == pytest.approx(measured[0], rel=0.1)
 
 
@@ -100,7 +99,7 @@ def test_real_training_takes_what_the_plan_says(
 )
 def test_a_step_in_bfloat16_takes_what_the_plan_says(changes: dict[str, Any]) -> None:
     settings = {"batch_size": 2, "gradient_accumulation": 2, "sequence_length": 64, "precision": "bf16"}
-    assert abs(compare("small", SMALL, {**settings, **changes}).apart) < 0.1
+    assert abs(compare("small", SMALL, {**settings, **changes}).deviation) < 0.1
 
 
 def test_the_bytes_counted_are_those_that_the_allocator_gives(tmp_path: Path) -> None:

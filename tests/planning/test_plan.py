@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from ekle.planning.compute import SHARE_OF_PEAK
 from ekle.planning.gpus import find_gpu, known_gpus
-from ekle.planning.parts import total
-from ekle.planning.plan import Plan, as_it_stands, figures, make_plan, remedies
+from ekle.planning.memory import total
+from ekle.planning.plan import Plan, make_plan, plan_as_configured, plan_as_json, remedies
 from ekle.planning.shapes import shape_of
-from ekle.planning.terminal import plan_page
-from ekle.planning.work import SHARE_OF_PEAK
-from ekle.recipe.load import load_recipe
+from ekle.planning.terminal import render_plan
+from ekle.recipe.recipe import load_recipe
 
 GUIDE = "qwen3-8b-turkish"
 
@@ -24,7 +24,7 @@ def plan(gpu: str | None = "40GB", *changes: str, name: str = GUIDE, gpus: int =
 
 def shown(made: Plan, others: list[Plan] | None = None) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(plan_page(made, others or []))
+    console.print(render_plan(made, others or []))
     return console.export_text()
 
 
@@ -40,9 +40,9 @@ def test_the_recipe_of_the_guide_fits_forty_gigabytes_as_it_stands() -> None:
 def test_it_does_not_fit_with_the_state_of_the_optimiser_in_float32() -> None:
     """41.4 GB are weights, gradients and states alone."""
     recipe = load_recipe(GUIDE, ["training.state_precision=fp32"])
-    made = as_it_stands(recipe, shape_of(recipe), find_gpu("40GB"))
+    made = plan_as_configured(recipe, shape_of(recipe), find_gpu("40GB"))
     assert not made.fits
-    state = total(made.always) + next(part.bytes for part in made.highest.parts if part.name == "gradients")
+    state = total(made.persistent) + next(part.bytes for part in made.peak.parts if part.name == "gradients")
     assert state > 41e9
 
 
@@ -106,18 +106,18 @@ def test_flash_attention_needs_neither_mask_nor_repeated_keys() -> None:
 def test_several_gpus_share_what_learns_and_what_is_frozen() -> None:
     one, four = plan("24GB"), plan("24GB", gpus=4)
     assert four.fits
-    assert total(four.always) < 0.3 * total(one.always)
-    assert four.case.step_tokens == one.case.step_tokens
+    assert total(four.persistent) < 0.3 * total(one.persistent)
+    assert four.case.tokens_per_step == one.case.tokens_per_step
     assert "in each of 4" in shown(four)
     assert not plan("24GB", "training.parallel=ddp", gpus=4).fits
 
 
 def test_all_parts_of_a_moment_are_counted_and_every_formula_gives_its_bytes() -> None:
     for made in (plan(), plan("24GB", name="qwen3-0.6b-turkish")):
-        for part in (*made.always, *(part for moment in made.moments for part in moment.parts)):
+        for part in (*made.persistent, *(part for phase in made.phases for part in phase.parts)):
             assert part.bytes > 0
             assert evaluated(part.formula) in (None, pytest.approx(part.bytes, rel=1e-9)), part
-        assert made.tensors == total(made.always) + max(moment.bytes for moment in made.moments)
+        assert made.tensors == total(made.persistent) + max(phase.bytes for phase in made.phases)
 
 
 def evaluated(formula: str) -> float | None:
@@ -140,12 +140,12 @@ def evaluated(formula: str) -> float | None:
 
 def test_the_hours_are_operations_over_the_speed_of_the_gpu() -> None:
     made = plan("a100-40")
-    training = made.work[0]
+    training = made.compute[0]
     assert training.seconds == pytest.approx(training.operations / (SHARE_OF_PEAK * 312e12))
     # 66 million tokens: 4 operations a frozen number, 6 one that learns, 2 of each for the repeated pass.
     tokens, frozen, adapters = 2000 * 32 * 1024, 6.945e9, 1.397e9
     assert training.operations == pytest.approx(tokens * (6 * frozen + 8 * adapters), rel=0.2)
-    assert plan("h100").work[0].seconds < training.seconds / 3
+    assert plan("h100").compute[0].seconds < training.seconds / 3
 
 
 def test_a_checkpoint_on_the_disk_is_what_learns_and_its_state() -> None:
@@ -163,7 +163,7 @@ def test_an_alignment_leaves_its_weights_on_the_disk() -> None:
 def test_the_page_begins_with_the_verdict_and_shows_every_part() -> None:
     page = shown(plan())
     assert page.startswith("fits 40\u00a0GB: ")
-    for part in (*plan().always, *plan().highest.parts, *plan().allowance, *plan().disk):
+    for part in (*plan().persistent, *plan().peak.parts, *plan().allowance, *plan().disk):
         assert part.name in page
         assert part.formula.split(" x ")[0] in page
     assert "hours are counted with the speed of a100-40" in page
@@ -184,10 +184,10 @@ def test_without_a_gpu_the_known_ones_are_listed() -> None:
 
 
 def test_the_figures_for_programs_are_those_of_the_page() -> None:
-    made: dict[str, Any] = figures(plan())
+    made: dict[str, Any] = plan_as_json(plan())
     assert made["fits"] is True
     assert made["tensor_bytes"] == sum(part["bytes"] for part in made["always"]) + max(
-        moment["bytes"] for moment in made["moments"]
+        phase["bytes"] for phase in made["moments"]
     )
     assert made["trainable"] == plan().case.learning
-    assert figures(plan("24GB"))["remedies"]
+    assert plan_as_json(plan("24GB"))["remedies"]

@@ -7,9 +7,9 @@ import pytest
 from transformers import AutoConfig, Qwen3ForCausalLM
 
 from ekle.errors import CheckpointError, InputError
-from ekle.planning.shapes import Shape, known_models, read_shape, shape_of
+from ekle.planning.shapes import ModelShape, known_models, read_shape, shape_of
 from ekle.recipe import make_recipe
-from ekle.recipe.load import load_recipe
+from ekle.recipe.recipe import load_recipe
 
 # Qwen3 Technical Report and the model cards: parameters, and those without embeddings, in billions.
 REPORTED = {
@@ -22,7 +22,7 @@ REPORTED = {
 }
 
 
-def shape(model: str) -> Shape:
+def shape(model: str) -> ModelShape:
     return shape_of(make_recipe({"name": "x", "base": {"model": model}}))
 
 
@@ -30,9 +30,9 @@ def shape(model: str) -> Shape:
 def test_a_known_shape_has_as_many_parameters_as_its_maker_says(size: str) -> None:
     whole, without = REPORTED[size]
     found = shape(f"Qwen/Qwen3-{size}")
-    assert found.numbers / 1e9 == pytest.approx(whole, rel=0.02)
-    rows = found.row_matrices * found.rows * found.hidden
-    assert (found.numbers - rows) / 1e9 == pytest.approx(without, rel=0.02)
+    assert found.parameter_count / 1e9 == pytest.approx(whole, rel=0.02)
+    rows = found.embedding_matrices * found.rows * found.hidden
+    assert (found.parameter_count - rows) / 1e9 == pytest.approx(without, rel=0.02)
 
 
 def test_a_base_model_has_the_shape_of_its_chat_model() -> None:
@@ -43,7 +43,7 @@ def test_a_base_model_has_the_shape_of_its_chat_model() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_shape_of_a_folder_counts_every_parameter_of_the_model(tiny_base: Path) -> None:
     model = Qwen3ForCausalLM(AutoConfig.from_pretrained(tiny_base))
-    assert shape(str(tiny_base)).numbers == sum(parameter.numel() for parameter in model.parameters())
+    assert shape(str(tiny_base)).parameter_count == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_the_tiny_model_has_the_shape_of_its_recipe() -> None:

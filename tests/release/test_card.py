@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from ekle.recipe import Recipe
-from ekle.release.card import Origin, model_card
-from ekle.release.measured import measured
+from ekle.release.card import Origin, measured, model_card
 
 
 def share(value: float) -> dict[str, float]:

@@ -14,13 +14,13 @@ from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Scorecard
 from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.errors import InputError
 from ekle.files import write_json
-from ekle.model.adapter import save_adapter
-from ekle.model.dora import attach
-from ekle.model.rows import split_rows
+from ekle.model.checkpoint.adapter import save_adapter
+from ekle.model.layers.dora import attach
+from ekle.model.layers.new_rows import split_rows
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.recipe.release import Release
-from ekle.recipe.training import Dora
+from ekle.recipe.release import ReleaseSettings
+from ekle.recipe.training import DoraSettings
 from ekle.release.export import export_hf
 from ekle.release.stage import Inputs, run
 
@@ -39,7 +39,7 @@ print(len(tokenizer), model.config.vocab_size, out.shape[1] - ids["input_ids"].s
 def checkpoint(tiny_extended: ExtendedModel, tmp_path: Path) -> Checkpoint:
     model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model)
     rows = split_rows(model, tiny_extended.first_new_id)
-    attach(model, Dora(rank=2, alpha=2.0))
+    attach(model, DoraSettings(rank=2, alpha=2.0))
     with torch.no_grad():
         rows.input.fill_(0.5)
     folder = tmp_path / "training"
@@ -79,7 +79,7 @@ def test_a_release_loads_in_a_fresh_process_and_generates(
 
 
 def test_an_extended_model_can_be_exported(tiny_extended: ExtendedModel, tmp_path: Path) -> None:
-    out = export_hf(tiny_extended.folder, tmp_path / "out", Release(), silent())
+    out = export_hf(tiny_extended.folder, tmp_path / "out", ReleaseSettings(), silent())
     before = load_file(tiny_extended.model / "model.safetensors")
     after = load_file(out / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -90,11 +90,11 @@ def test_templates_in_a_folder_of_their_own_are_exported_too(
 ) -> None:
     folder = Path(shutil.copytree(tiny_extended.folder, tmp_path / "extended"))
     write_templates(folder / "model", {"tool_use": "call {{ messages }}"})
-    out = export_hf(folder, tmp_path / "out", Release(), silent())
+    out = export_hf(folder, tmp_path / "out", ReleaseSettings(), silent())
     assert read_templates(out) == read_templates(folder / "model")
 
 
 def test_a_folder_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run, extended model or release"):
-        export_hf(tmp_path, tmp_path / "out", Release(), silent())
+        export_hf(tmp_path, tmp_path / "out", ReleaseSettings(), silent())
     assert list(tmp_path.iterdir()) == []

@@ -15,11 +15,11 @@ from torch.nn import functional
 from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import Corpus, ExtendedModel
-from ekle.model.adapter import save_adapter
-from ekle.model.dora import attach
+from ekle.model.checkpoint.adapter import save_adapter
+from ekle.model.layers.dora import attach
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.recipe.training import Training
+from ekle.recipe.training import TrainingSettings
 from ekle.training import objective, stage
 from ekle.training.stage import Inputs, run
 
@@ -49,7 +49,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """Ids, labels and positions, each (B, T); the labels of an estimate are drawn from the model."""
 
 
-def train(inputs: Inputs, folder: Path, **changes: Any) -> tuple[Training, list[float]]:
+def train(inputs: Inputs, folder: Path, **changes: Any) -> tuple[TrainingSettings, list[float]]:
     """Train, and return the settings and the clipped share of every step."""
     recipe = make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
     folder.mkdir()
@@ -89,11 +89,11 @@ class Literal:
         assert self.weight.grad is not None
         return self.weight.grad[self.first :]
 
-    def estimate(self, tokens: int, settings: Training) -> None:
+    def estimate(self, tokens: int, settings: TrainingSettings) -> None:
         beta = settings.sophia.betas[1]
         self.curvature = beta * self.curvature + (1 - beta) * tokens * self.gradient() ** 2
 
-    def step(self, estimates: int, settings: Training) -> None:
+    def step(self, estimates: int, settings: TrainingSettings) -> None:
         sophia, weight, gradient = settings.sophia, self.weight[self.first :], self.gradient()
         curvature = self.curvature / (1 - sophia.betas[1] ** estimates)
         momentum = sophia.betas[0] * self.momentum + (1 - sophia.betas[0]) * gradient
@@ -107,7 +107,7 @@ class Literal:
 
 
 def written_out(
-    extended: ExtendedModel, settings: Training, batches: list[Batch], folder: Path
+    extended: ExtendedModel, settings: TrainingSettings, batches: list[Batch], folder: Path
 ) -> tuple[PeftModel, nn.Parameter, nn.Parameter]:
     """The model after all steps, with the whole matrices of its rows."""
     model = Qwen3ForCausalLM.from_pretrained(extended.model, dtype=torch.float32)

@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.cli import main
 from ekle.errors import TrainingError
-from ekle.progress import Report, silent
+from ekle.progress import ProgressReporter, silent
 from ekle.recipe import make_recipe
+from ekle.training.data.packing import Batches
+from ekle.training.monitoring import memory_leak as memory
+from ekle.training.monitoring.memory_leak import Reading
 from ekle.training.stage import Inputs, run
-from ekle.training.text.packing import Batches
-from ekle.training.watching import memory
-from ekle.training.watching.memory import Reading
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,
@@ -49,10 +49,12 @@ EVERY_SWITCH: dict[str, Any] = {
 }
 
 
-def train(inputs: Inputs, folder: Path, report: Report | None = None, **changes: Any) -> Checkpoint:
+def train(
+    inputs: Inputs, folder: Path, reporter: ProgressReporter | None = None, **changes: Any
+) -> Checkpoint:
     folder.mkdir(exist_ok=True)
     recipe = make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
-    return run(recipe, inputs, folder, report or silent())
+    return run(recipe, inputs, folder, reporter or silent())
 
 
 def test_with_every_switch_on_a_run_goes_on_exactly(inputs: Inputs, tmp_path: Path) -> None:
@@ -76,13 +78,13 @@ def test_a_leak_stops_the_run_after_saving_and_a_fresh_process_goes_on(
         gigabytes = next(numbers) * 10**9
         return Reading(gigabytes, gigabytes, 7 * 10**9 - gigabytes)
 
-    report = Report(events=tmp_path / "events.jsonl")
+    reporter = ProgressReporter(events=tmp_path / "events.jsonl")
     with monkeypatch.context() as patch:
-        patch.setattr(memory.MemoryWatch.__init__, "__defaults__", (leaking, None, False))
+        patch.setattr(memory.LeakDetector.__init__, "__defaults__", (leaking, None, False))
         with pytest.raises(
             TrainingError, match=r"grows by 1,000\.00 MB a step.*after saving step 5, run again"
         ):
-            train(inputs, tmp_path / "leaking", report, memory_lines=3)
+            train(inputs, tmp_path / "leaking", reporter, memory_lines=3)
     assert "will have to stop before its end" in (tmp_path / "events.jsonl").read_text("utf-8")
     assert not (tmp_path / "leaking" / "training.json").exists()
     train(inputs, tmp_path / "leaking", memory_lines=3)

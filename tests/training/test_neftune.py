@@ -14,7 +14,7 @@ from transformers import Qwen3ForCausalLM
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.recipe.training import Neftune
+from ekle.recipe.training import NeftuneSettings
 from ekle.training.neftune import add_noise, sequence_lengths
 from ekle.training.objective import Objective
 from ekle.training.stage import Inputs, run
@@ -40,7 +40,7 @@ def test_noise_is_scaled_by_the_sequence_and_not_by_the_packed_width(noise: str,
     short, long = 16, 4000
     positions = torch.cat([torch.arange(short), torch.arange(long)]).unsqueeze(0)
     zeros = torch.zeros(1, short + long, WIDTH)
-    noisy = add_noise(zeros, positions, Neftune(alpha=5.0, noise=noise), generators())
+    noisy = add_noise(zeros, positions, NeftuneSettings(alpha=5.0, noise=noise), generators())
     for part, length in ((noisy[0, :short], short), (noisy[0, short:], long)):
         expected = 5.0 / math.sqrt(length * WIDTH) * spread
         assert part.std().item() == pytest.approx(expected, rel=0.05)
@@ -75,7 +75,7 @@ def test_the_noise_is_that_of_the_paper_for_every_sequence(noise: str) -> None:
         return drawn
 
     expected = literally(embeddings, positions, 15.0, draw)
-    found = add_noise(embeddings, positions, Neftune(alpha=15.0, noise=noise), generators(3))
+    found = add_noise(embeddings, positions, NeftuneSettings(alpha=15.0, noise=noise), generators(3))
     torch.testing.assert_close(found, expected)
 
 
@@ -85,7 +85,7 @@ def test_the_length_of_the_noise_does_not_depend_on_that_of_the_sequence(noise: 
     spread = {"uniform": 1 / math.sqrt(3), "gaussian": 1.0}[noise]
     for length in (10, 1000):
         zeros, positions = torch.zeros(1, length, WIDTH), torch.arange(length).unsqueeze(0)
-        found = add_noise(zeros, positions, Neftune(alpha=15.0, noise=noise), generators())
+        found = add_noise(zeros, positions, NeftuneSettings(alpha=15.0, noise=noise), generators())
         assert found.norm().item() == pytest.approx(15.0 * spread, rel=0.1)
 
 
@@ -93,13 +93,13 @@ def test_the_length_of_the_noise_does_not_depend_on_that_of_the_sequence(noise: 
 def noisy(tiny_extended: ExtendedModel) -> Objective:
     """A model whose noise would drown everything."""
     model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)
-    return Objective(model.train(), Neftune(alpha=1e4), torch.ones(430, dtype=torch.long))
+    return Objective(model.train(), NeftuneSettings(alpha=1e4), torch.ones(430, dtype=torch.long))
 
 
 def test_there_is_no_noise_in_an_estimate_of_the_curvature(noisy: Objective) -> None:
     ids, positions = torch.arange(40).view(2, 20), torch.arange(20).expand(2, -1)
     drawn = [noisy(ids, ids, positions, sample=generators(2))[0].item() for _ in range(2)]
-    noisy.neftune = Neftune(alpha=0)
+    noisy.neftune = NeftuneSettings(alpha=0)
     assert drawn == [noisy(ids, ids, positions, sample=generators(2))[0].item()] * 2
 
 
@@ -133,11 +133,11 @@ def test_a_run_draws_noise_for_what_it_learns_from_and_nothing_else(
 def test_alpha_zero_adds_nothing() -> None:
     embeddings = torch.randn(1, 5, WIDTH)
     positions = torch.arange(5).unsqueeze(0)
-    assert add_noise(embeddings, positions, Neftune(alpha=0.0), generators()) is embeddings
+    assert add_noise(embeddings, positions, NeftuneSettings(alpha=0.0), generators()) is embeddings
 
 
 def test_the_precision_of_the_embeddings_is_kept() -> None:
     embeddings = torch.randn(1, 5, WIDTH, dtype=torch.bfloat16)
-    noisy = add_noise(embeddings, torch.arange(5).unsqueeze(0), Neftune(), generators())
+    noisy = add_noise(embeddings, torch.arange(5).unsqueeze(0), NeftuneSettings(), generators())
     assert noisy.dtype == torch.bfloat16
     assert not torch.equal(noisy, embeddings)

@@ -8,9 +8,9 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
-from ekle.model.loss import IGNORED
-from ekle.model.rows import split_rows
-from ekle.recipe.training import Neftune
+from ekle.model.layers.loss import IGNORED
+from ekle.model.layers.new_rows import split_rows
+from ekle.recipe.training import NeftuneSettings
 from ekle.training.objective import Objective, byte_lengths
 
 
@@ -20,7 +20,7 @@ def objective(tiny_extended: ExtendedModel) -> Objective:
     model.requires_grad_(False)
     split_rows(model, tiny_extended.first_new_id)
     tokenizer = AutoTokenizer.from_pretrained(tiny_extended.model)
-    return Objective(model, Neftune(alpha=5.0), byte_lengths(tokenizer, 430)).train()
+    return Objective(model, NeftuneSettings(alpha=5.0), byte_lengths(tokenizer, 430)).train()
 
 
 def batch() -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.training.passes import Passes
+from ekle.training.micro_batches import Passes
 from ekle.training.stage import Inputs, run
 
 SETTINGS: dict[str, Any] = {

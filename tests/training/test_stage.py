@@ -15,14 +15,14 @@ from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import CheckpointError, RecipeError, RunFolderError, SpaceError, TrainingError
-from ekle.model.bits_per_byte import measure
-from ekle.model.trained import load_trained
+from ekle.model.checkpoint.merging import load_trained
+from ekle.model.scoring.bits_per_byte import measure
 from ekle.progress import silent
 from ekle.recipe import Recipe, make_recipe
 from ekle.training import checkpoints, stage
-from ekle.training.passes import Passes
+from ekle.training.micro_batches import Passes
+from ekle.training.monitoring.held_out import held_out_documents
 from ekle.training.stage import Inputs, run
-from ekle.training.watching.held_out import held_out_documents
 
 SETTINGS: dict[str, Any] = {
     "steps": 8,
@@ -340,7 +340,7 @@ def test_weights_that_training_has_spoilt_are_named_as_such(
         return found
 
     monkeypatch.setattr(stage.HeldOut, "measure", spoil)
-    monkeypatch.setattr("ekle.training.watching.guard.Guard.why_skip", lambda *_: None)
+    monkeypatch.setattr("ekle.training.monitoring.guard.Guard.skip_reason", lambda *_: None)
     with pytest.raises(TrainingError, match=r"went wrong before step 3: .*training\.learning_rate"):
         train(inputs, tmp_path)
 
@@ -384,7 +384,7 @@ def test_an_evaluation_that_processes_share_is_not_made_smaller_by_one_of_them(
         sizes.append(len(windows))
         raise torch.OutOfMemoryError("too small")
 
-    monkeypatch.setattr("ekle.model.bits_per_byte._losses", small_device)
+    monkeypatch.setattr("ekle.model.scoring.bits_per_byte._losses", small_device)
     model = Qwen3ForCausalLM.from_pretrained(tiny_base)
     held_out = stage.HeldOut(["Evde.", "Okulda."], AutoTokenizer.from_pretrained(tiny_base), 16, 2, False)
     with pytest.raises(TrainingError, match=r"lower evaluation\.batch_size \(2\)"):
@@ -393,11 +393,11 @@ def test_an_evaluation_that_processes_share_is_not_made_smaller_by_one_of_them(
 
 
 def test_bf16_falls_back_to_fp32_on_a_cpu_and_says_so(inputs: Inputs, tmp_path: Path) -> None:
-    from ekle.progress import Report
+    from ekle.progress import ProgressReporter
 
     (tmp_path / "run").mkdir()
-    report = Report(events=tmp_path / "events.jsonl")
-    run(recipe(precision="bf16", steps=1), inputs, tmp_path / "run", report)
+    reporter = ProgressReporter(events=tmp_path / "events.jsonl")
+    run(recipe(precision="bf16", steps=1), inputs, tmp_path / "run", reporter)
     if not torch.cuda.is_available():
         assert "training in fp32" in (tmp_path / "events.jsonl").read_text("utf-8")
         assert json.loads((tmp_path / "run/training.json").read_text("utf-8"))["precision"] == "float32"

@@ -10,23 +10,22 @@ from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer
 from ekle.counting import Counts, count_documents
 from ekle.errors import InputError, RunFolderError, VocabularyError
-from ekle.pipeline.vocab import learn_from_text
+from ekle.pipeline.vocabulary import learn_from_text
 from ekle.progress import silent
-from ekle.recipe.corpus import Corpus as CorpusSettings
-from ekle.recipe.vocabulary import Quotas
-from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.text.read import documents
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
+from ekle.text.documents import documents
 from ekle.vocabulary.learn import learn_vocabulary
 
 pytestmark = pytest.mark.xdist_group("learn")
 
-SMALL = Settings(size=400, min_count=2, languages={})
+SMALL = VocabularySettings(size=400, min_count=2, languages={})
 
 
 @pytest.fixture(scope="module")
 def counts(base: BaseTokenizer) -> Counts:
     texts = (d.text for d in documents(["bundled:tr"]))
-    return count_documents(texts, base, silent(), cut=SMALL.pre_tokens)
+    return count_documents(texts, base, silent(), pre_tokenization=SMALL.pre_tokenization)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_the_chat_template_is_kept(vocabulary: Vocabulary) -> None:
 def test_quotas_are_kept_and_what_they_leave_is_reported(
     base: BaseTokenizer, counts: Counts, tmp_path: Path
 ) -> None:
-    quotas = Quotas(words=90, suffixes=50, roots=0, complex=0, patterns=20)
+    quotas = QuotaSettings(words=90, suffixes=50, roots=0, complex=0, patterns=20)
     settings = SMALL.model_copy(update={"size": 160, "strategy": "guide", "quotas": quotas})
     report = learn_vocabulary(counts, base, settings, tmp_path, silent()).report
     assert report["size"] == 160
@@ -85,7 +84,7 @@ def test_quotas_are_kept_and_what_they_leave_is_reported(
 def test_a_quota_that_the_text_cannot_fill_goes_to_others_and_is_named(
     base: BaseTokenizer, counts: Counts, tmp_path: Path
 ) -> None:
-    quotas = Quotas(words=0, suffixes=0, roots=0, complex=200, patterns=0)
+    quotas = QuotaSettings(words=0, suffixes=0, roots=0, complex=200, patterns=0)
     settings = SMALL.model_copy(update={"size": 200, "strategy": "guide", "quotas": quotas})
     report = learn_vocabulary(counts, base, settings, tmp_path, silent()).report
     assert report["size"] == 200

@@ -8,19 +8,21 @@ from tokenizers import Tokenizer
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import load_base
 from ekle.bpe.measure import count_tokens, measure_drift
-from ekle.pipeline.vocab import learn_from_text
+from ekle.pipeline.vocabulary import learn_from_text
 from ekle.progress import silent
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.vocabulary import Vocabulary as Settings
-from ekle.text.read import documents
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import VocabularySettings
+from ekle.text.documents import documents
 
 pytestmark = pytest.mark.xdist_group("whole text")
 
 
 @pytest.fixture(scope="module")
 def vocabulary(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    corpus = Corpus(sources=[str(shared_data / "tr" / "train.txt")])
-    return learn_from_text(corpus, "qwen3", Settings(), tmp_path_factory.mktemp("whole") / "v", silent())
+    corpus = CorpusSettings(sources=[str(shared_data / "tr" / "train.txt")])
+    return learn_from_text(
+        corpus, "qwen3", VocabularySettings(), tmp_path_factory.mktemp("whole") / "v", silent()
+    )
 
 
 GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")

@@ -12,9 +12,9 @@ from ekle.base.tiny import build
 from ekle.bpe.base import load_base
 from ekle.errors import InputError
 from ekle.files import write_json
-from ekle.model.architecture import check_complete
-from ekle.model.weights import check_rows, open_weights
-from ekle.progress import Report
+from ekle.model.checkpoint.loading import check_complete
+from ekle.model.checkpoint.weights import check_embedding_rows, open_weights
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 
 _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "LICENSE*"]
@@ -27,7 +27,7 @@ class Inputs:
     corpus: Corpus
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseModel:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> BaseModel:
     """Write `base.json` with the place of the model, which is made here when it is the tiny one.
 
     Raises:
@@ -42,7 +42,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseMod
         base = load_base(recipe.base.tokenizer, recipe.base.revision)
         temporary = folder / ".model.partial"
         shutil.rmtree(temporary, ignore_errors=True)
-        about["curve"] = build(recipe.base.tiny, base, texts, recipe.seed, temporary, report)
+        about["curve"] = build(recipe.base.tiny, base, texts, recipe.seed, temporary, reporter)
         shutil.rmtree(folder / "model", ignore_errors=True)
         temporary.replace(folder / "model")
         model = folder / "model"
@@ -50,14 +50,14 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> BaseMod
         model = resolve_model(name, recipe.base.revision)
     with open_weights(model) as weights:
         rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
-        check_rows(weights, rows, "give base.model and base.tokenizer that belong together")
+        check_embedding_rows(weights, rows, "give base.model and base.tokenizer that belong together")
         check_complete(weights)
         about |= {"rows": rows, "bytes": weights.bytes()}
-    write_json(folder / "base.json", {"model": _seen_from(folder, model), **about})
+    write_json(folder / "base.json", {"model": _relative_path(folder, model), **about})
     return BaseModel(folder, name)
 
 
-def _seen_from(folder: Path, model: Path) -> str:
+def _relative_path(folder: Path, model: Path) -> str:
     """The way from `folder` to `model`: it tells nothing of this machine but what lies between the two."""
     try:
         return Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix()

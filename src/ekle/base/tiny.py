@@ -19,14 +19,19 @@ from transformers.utils import logging
 from ekle.bpe.base import BaseTokenizer
 from ekle.errors import TextError
 from ekle.planning.shapes import tiny_shape
-from ekle.progress import Report
-from ekle.recipe.base import TinyModel
+from ekle.progress import ProgressReporter
+from ekle.recipe.base import TinyModelSettings
 
 _START, _STOP = "<|endoftext|>", "<|im_end|>"
 
 
 def build(
-    shape: TinyModel, base: BaseTokenizer, texts: Sequence[str], seed: int, folder: Path, report: Report
+    shape: TinyModelSettings,
+    base: BaseTokenizer,
+    texts: Sequence[str],
+    seed: int,
+    folder: Path,
+    reporter: ProgressReporter,
 ) -> list[dict[str, float]]:
     """Pre-train a model of `shape` on `texts` and write it, with its tokenizer, to `folder`.
 
@@ -45,8 +50,8 @@ def build(
             )
         used, compact = torch.unique(stream, return_inverse=True)
         model = Qwen3ForCausalLM(_config(shape, base, len(used) + 1))
-        curve = _train(model, compact, base.rows - len(used), shape, report)
-        full = _spread(model, used, shape, base)
+        curve = _train(model, compact, base.rows - len(used), shape, reporter)
+        full = _full_model(model, used, shape, base)
     logging.disable_progress_bar()  # the report has its own
     full.save_pretrained(folder)
     base.save(folder)
@@ -62,7 +67,7 @@ def _stream(base: BaseTokenizer, texts: Sequence[str]) -> Tensor:
     return torch.tensor(ids, dtype=torch.long)
 
 
-def _config(shape: TinyModel, base: BaseTokenizer, rows: int) -> Qwen3Config:
+def _config(shape: TinyModelSettings, base: BaseTokenizer, rows: int) -> Qwen3Config:
     return Qwen3Config(
         **tiny_shape(shape, rows).config,
         max_position_embeddings=4096,
@@ -74,7 +79,7 @@ def _config(shape: TinyModel, base: BaseTokenizer, rows: int) -> Qwen3Config:
 
 
 def _train(
-    model: Qwen3ForCausalLM, stream: Tensor, unseen: int, shape: TinyModel, report: Report
+    model: Qwen3ForCausalLM, stream: Tensor, unseen: int, shape: TinyModelSettings, reporter: ProgressReporter
 ) -> list[dict[str, float]]:
     """AdamW on random windows of `stream`; the last row of the model stands for `unseen` tokens at once."""
     length = shape.sequence_length
@@ -89,7 +94,7 @@ def _train(
     weight[-1] = math.log(max(unseen, 1))
     curve: list[dict[str, float]] = []
     model.train()
-    with report.task("pre-training the tiny base", shape.steps, "steps") as task:
+    with reporter.task("pre-training the tiny base", shape.steps, "steps") as task:
         for step in range(shape.steps):
             starts = torch.randint(0, len(stream) - length, (batch,))
             windows = torch.stack([stream[start : start + length + 1] for start in starts.tolist()])
@@ -108,7 +113,9 @@ def _train(
 
 
 @torch.no_grad()
-def _spread(model: Qwen3ForCausalLM, used: Tensor, shape: TinyModel, base: BaseTokenizer) -> Qwen3ForCausalLM:
+def _full_model(
+    model: Qwen3ForCausalLM, used: Tensor, shape: TinyModelSettings, base: BaseTokenizer
+) -> Qwen3ForCausalLM:
     """The same model with all rows of the base: trained ones at their ids, the shared one everywhere else."""
     full = Qwen3ForCausalLM(_config(shape, base, base.rows))
     for name, parameter in full.named_parameters():

@@ -1,4 +1,4 @@
-"""The base tokenizer: what the user wants to extend, checked and opened."""
+"""Tokenizers as they are opened and saved: the base that is extended, and any other by name."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.chat_templates import default_template
 from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
 from ekle.errors import InputError, TokenizerError
-from ekle.files import read_json, whole_file, write_json
+from ekle.files import atomic_file, read_json, write_json
 
 _TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json"]
 
@@ -54,7 +54,7 @@ class BaseTokenizer:
         return [(left, right) for left, right in pairs]
 
     @cached_property
-    def spelled(self) -> list[bytes | None]:
+    def token_bytes(self) -> list[bytes | None]:
         """The raw bytes of each id; None for added tokens and for rows without a token."""
         found: list[bytes | None] = [None] * self.rows
         for token, number in self.vocab.items():
@@ -66,10 +66,10 @@ class BaseTokenizer:
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever the cut of some text could change."""
         large = ("vocab", "merges")  # as JSON with sorted keys they would take half a second
-        cut = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "added_tokens")}
-        cut["model"] = {key: value for key, value in self.spec["model"].items() if key not in large}
+        pipeline = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "added_tokens")}
+        pipeline["model"] = {key: value for key, value in self.spec["model"].items() if key not in large}
         ranked = sorted(self.vocab.items(), key=itemgetter(1))
-        digest = hashlib.sha256(json.dumps(cut, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(pipeline, sort_keys=True).encode())
         digest.update("\n".join(token for token, _ in ranked).encode())
         digest.update(np.array([number for _, number in ranked], dtype="<i8").tobytes())
         digest.update("\n".join(" ".join(merge) for merge in self.merges).encode())
@@ -131,14 +131,14 @@ def open_tokenizer(spec: dict[str, Any]) -> Tokenizer:
 def save_tokenizer(folder: Path, spec: dict[str, Any], config: dict[str, Any], template: str | None) -> None:
     """Write tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "tokenizer.json") as path:
+    with atomic_file(folder / "tokenizer.json") as path:
         path.write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     write_json(
         folder / "tokenizer_config.json",
         {key: value for key, value in config.items() if key != "chat_template"},
     )
     if template is not None:
-        with whole_file(folder / "chat_template.jinja") as path:
+        with atomic_file(folder / "chat_template.jinja") as path:
             path.write_text(template, encoding="utf-8")
 
 
@@ -179,3 +179,26 @@ def _has_byte_level(part: dict[str, Any] | None) -> bool:
     return part.get("type") == "ByteLevel" or any(
         _has_byte_level(inner) for inner in part.get("pretokenizers", [])
     )
+
+
+def load_tokenizer(name: Path | str) -> Tokenizer:
+    """Open a tokenizer of any kind: a tokenizer.json, a folder or run folder with one, "qwen3" or a hub id.
+
+    Raises:
+        TokenizerError: the file is no tokenizer.
+        InputError: there is nothing of that name.
+    """
+    path = Path(name)
+    places = (
+        path,
+        path / "tokenizer.json",
+        path / "tokenizer" / "tokenizer.json",
+        path / "model" / "tokenizer.json",
+    )
+    for file in places:
+        if file.is_file():
+            try:
+                return Tokenizer.from_file(str(file))
+            except Exception as error:  # the library raises plain Exception for every malformed file
+                raise TokenizerError(f"{file} is no tokenizer: {error}") from error
+    return load_base(str(name)).tokenizer()

@@ -49,7 +49,7 @@ def decode_token(token: str) -> bytes:
     return bytes(table[char] for char in token)
 
 
-def text_of(token: bytes) -> str | None:
+def token_text(token: bytes) -> str | None:
     """The text that raw bytes spell; None where they begin or end inside a UTF-8 character."""
     try:
         return token.decode("utf-8")
@@ -57,9 +57,9 @@ def text_of(token: bytes) -> str | None:
         return None
 
 
-def whole_token(left: bytes | None, right: bytes | None) -> bytes | None:
+def merged_token(left: bytes | None, right: bytes | None) -> bytes | None:
     """The bytes of two pieces as one token; None where that would be half a UTF-8 character, or a piece
     spells nothing."""
-    if left is None or right is None or text_of(left + right) is None:
+    if left is None or right is None or token_text(left + right) is None:
         return None
     return left + right

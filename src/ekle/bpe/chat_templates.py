@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.errors import TokenizerError
-from ekle.files import read_json, whole_file
+from ekle.files import atomic_file, read_json
 
 _USUAL, _MORE = "chat_template.jinja", "additional_chat_templates"
 _DEFAULT = "default"
@@ -48,5 +48,5 @@ def write_templates(folder: Path, templates: dict[str, str]) -> None:
     """Write templates by name into files of their own, to the byte as they are."""
     for name, text in templates.items():
         place = folder / _USUAL if name == _DEFAULT else folder / _MORE / f"{name}.jinja"
-        with whole_file(place) as temporary:
+        with atomic_file(place) as temporary:
             temporary.write_bytes(text.encode("utf-8"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
-from ekle.bpe.byte_alphabet import encode_bytes, text_of
+from ekle.bpe.byte_alphabet import encode_bytes, token_text
 from ekle.errors import TokenizerError
 
 
@@ -60,7 +60,7 @@ def graft(
         seen.add((left, right))
         lines.append([left, right])
         if token not in vocab:
-            if text_of(merge.token) is None:
+            if token_text(merge.token) is None:
                 raise TokenizerError(f"token {merge.token!r} is half a UTF-8 character")
             vocab[token] = next_id
             next_id += 1
@@ -92,3 +92,27 @@ def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
     for number in range(base.rows):
         if number not in taken:
             vocab[placeholder(number)] = number
+
+
+def base_token_ids(spec: dict[str, Any], first: int) -> dict[int, list[int]]:
+    """For each token from id `first` on, the ids below `first` that its merges join, in order.
+
+    Where the vocabulary was learned on top of the base's cut, these are the pieces into which the base cuts
+    the token's text.
+
+    Args:
+        spec: the content of an extended tokenizer.json.
+        first: id of the first new token.
+    """
+    vocab: dict[str, int] = spec["model"]["vocab"]
+    parts: dict[str, tuple[str, str]] = {}
+    for merge in spec["model"]["merges"]:
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        if vocab[left + right] >= first:
+            parts.setdefault(left + right, (left, right))
+    found: dict[int, list[int]] = {}
+    for token, (left, right) in parts.items():  # a merge uses only tokens of merges before it
+        found[vocab[token]] = [
+            token_id for part in (left, right) for token_id in found.get(vocab[part], [vocab[part]])
+        ]
+    return found

@@ -5,14 +5,16 @@ between white space, so that figures do not depend on any tokenizer's idea of a 
 a document, because intervals are drawn over documents.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer, models
 
-from ekle.bpe.batches import batches
+from ekle.bpe.encode import batches
 from ekle.errors import TextError
 
 Counts = NDArray[np.int64]
@@ -60,7 +62,7 @@ def count_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> TokenCounts:
     )
 
 
-def count_floor(tokenizer: Tokenizer, documents: Sequence[str]) -> Counts:
+def count_pre_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> Counts:
     """Tokens a document if every pre-token were one token.
 
     No vocabulary of any size can do better while the tokenizer's pre-tokenizer stands, because no
@@ -119,14 +121,14 @@ def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> 
     return Drift(len(lines), changed, *np.array(tokens, dtype=np.int64).T)
 
 
-def new_ids(before: Tokenizer, after: Tokenizer) -> frozenset[int]:
+def new_token_ids(before: Tokenizer, after: Tokenizer) -> frozenset[int]:
     """Ids of the tokens that only `after` has; added tokens and placeholders do not count."""
     old = before.get_vocab()
-    apart = after.get_added_tokens_decoder().keys()
+    added = after.get_added_tokens_decoder().keys()
     return frozenset(
         number
         for token, number in after.get_vocab().items()
-        if token not in old and number not in apart and not (token.startswith("<|") and token.endswith("|>"))
+        if token not in old and number not in added and not (token.startswith("<|") and token.endswith("|>"))
     )
 
 
@@ -171,7 +173,7 @@ def count_ids(tokenizer: Tokenizer, documents: Sequence[str], ids: int) -> Count
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reachability:
     """How many of some tokens the full pipeline (normaliser, pre-tokenizer, merges) produces from text."""
 
     available: int
@@ -182,13 +184,13 @@ class Reach:
     tokens, and pieces that a pre-tokenizer makes only of words that go on."""
 
 
-def measure_reach(tokenizer: Tokenizer, ids: Collection[int]) -> Reach:
+def measure_reachability(tokenizer: Tokenizer, ids: Collection[int]) -> Reachability:
     """Encode the text of each of `ids` and see whether the id comes out; half a character never does."""
     wanted = sorted(ids)
     texts = [tokenizer.decode([number], skip_special_tokens=False) for number in wanted]
     alone = _found(tokenizer, wanted, texts)
     going_on = _found(tokenizer, wanted, [text + _NEVER_MERGED for text in texts])
-    return Reach(len(wanted), len(alone), len(alone | going_on))
+    return Reachability(len(wanted), len(alone), len(alone | going_on))
 
 
 def _found(tokenizer: Tokenizer, wanted: Sequence[int], texts: Sequence[str]) -> set[int]:
@@ -204,3 +206,91 @@ def _per_document(
     for batch in batches(documents):
         figures.extend(map(figure, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
     return np.array(figures, dtype=np.int64)
+
+
+_ROUNDS = 5
+_PARTS = 20
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What some tokenizers need for the same parts of a text."""
+
+    characters: int
+    """Of all parts."""
+    seconds: NDArray[np.float64]
+    """The best time of each part, shape (tokenizers, parts)."""
+
+    @property
+    def rates(self) -> list[float]:
+        """Characters a second of each tokenizer; divide two of them to compare."""
+        return [self.characters / float(seconds) for seconds in self.seconds.sum(axis=1)]
+
+
+def time_encoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = _ROUNDS) -> Timing:
+    """Let each tokenizer encode `documents`, a few lines at once.
+
+    Raises:
+        TextError: the documents are empty.
+    """
+    parts = _parts(documents)
+
+    def encode(tokenizer: Tokenizer) -> list[Callable[[], object]]:
+        return [partial(tokenizer.encode_batch_fast, part, add_special_tokens=False) for part in parts]
+
+    return _timed([encode(tokenizer) for tokenizer in tokenizers], parts, rounds)
+
+
+def time_decoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = _ROUNDS) -> Timing:
+    """Let each tokenizer decode its own ids of `documents`.
+
+    Raises:
+        TextError: the documents are empty.
+    """
+    parts = _parts(documents)
+
+    def decode(tokenizer: Tokenizer) -> list[Callable[[], object]]:
+        ids = [
+            [encoding.ids for encoding in tokenizer.encode_batch_fast(part, add_special_tokens=False)]
+            for part in parts
+        ]
+        return [partial(tokenizer.decode_batch, part, skip_special_tokens=False) for part in ids]
+
+    return _timed([decode(tokenizer) for tokenizer in tokenizers], parts, rounds)
+
+
+def _parts(documents: Sequence[str]) -> list[list[str]]:
+    """The lines of `documents` in order, dealt into at most 20 parts of about as many characters each."""
+    lines = [line for text in documents for line in text.splitlines(keepends=True)]
+    characters = sum(map(len, lines))
+    if not characters:
+        raise TextError("there is no text to time the tokenizers on")
+    parts: list[list[str]] = [[] for _ in range(_PARTS)]
+    before = 0
+    for line in lines:
+        parts[before * _PARTS // characters].append(line)
+        before += len(line)
+    return [part for part in parts if part]
+
+
+def _timed(
+    works: Sequence[Sequence[Callable[[], object]]], parts: Sequence[Sequence[str]], rounds: int
+) -> Timing:
+    """The best of `rounds` for each part, after one round that fills caches and is not counted.
+
+    Args:
+        works: for each tokenizer, the work on each part.
+        parts: the text.
+        rounds: how often each is timed.
+    """
+    best = np.full((len(works), len(parts)), np.inf)
+    order = list(range(len(works)))
+    for turn in range(rounds + 1):
+        for part in range(len(parts)):
+            for place in order:
+                started = time.perf_counter()
+                works[place][part]()
+                if turn:
+                    best[place, part] = min(best[place, part], time.perf_counter() - started)
+        order.reverse()  # whoever comes second finds the caches of the machine in another state
+    return Timing(sum(len(line) for part in parts for line in part), best)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ekle.cli import later, making, measuring, planning, running
-from ekle.cli.failures import Stopped, one_line
+from ekle.cli import evaluation, pipeline, stages
+from ekle.cli.errors import Interrupted, error_line
 from ekle.cli.options import examples
 
 app = typer.Typer(
@@ -36,41 +36,41 @@ def _add(name: str, command: Callable[..., None], *lines: str) -> None:
 
 _add(
     "run",
-    running.run,
+    pipeline.run,
     "ekle run",
     "ekle run recipes/qwen3-0.6b-turkish.toml --until vocabulary",
     "ekle run --set training.steps=100 --redo training",
 )
 _add(
     "count",
-    making.count,
+    stages.count,
     "ekle count --corpus part-1/ --out part-1.parquet",
     "ekle vocab --counts part-1.parquet --counts part-2.parquet --out vocabulary",
 )
 _add(
     "vocab",
-    making.vocab,
+    stages.vocab,
     "ekle vocab --corpus bundled:tr --size 5000 --out vocabulary",
     "ekle vocab --corpus text/ --held-out other.txt --strategy guide --out vocabulary",
 )
-_add("extend", making.extend, "ekle extend --vocab vocabulary --base Qwen/Qwen3-0.6B --out extended")
-_add("train", running.train, "ekle train recipes/qwen3-0.6b-turkish.toml")
+_add("extend", stages.extend, "ekle extend --vocab vocabulary --base Qwen/Qwen3-0.6B --out extended")
+_add("train", pipeline.train, "ekle train recipes/qwen3-0.6b-turkish.toml")
 _add(
     "evaluate",
-    measuring.evaluate,
+    evaluation.evaluate,
     "ekle evaluate runs/quickstart --against qwen3 --text wiki.txt --text law.txt --out report",
 )
-_add("compare", measuring.compare, "ekle compare qwen3 vocabulary --text wiki.txt --text law.txt")
+_add("compare", evaluation.compare, "ekle compare qwen3 vocabulary --text wiki.txt --text law.txt")
 _add(
     "plan",
-    planning.plan,
+    pipeline.plan,
     "ekle plan recipes/qwen3-8b-turkish.toml --gpu 40GB",
     "ekle plan qwen3-0.6b-turkish --gpu t4 --set training.dora.rank=64 --json plan.json",
 )
-_add("export", making.export, "ekle export runs/quickstart --format hf --out model")
-_add("serve", later.serve, "ekle serve runs/quickstart")
-_add("try", measuring.try_, 'ekle try runs/quickstart "Evlerimizden geliyoruz."')
-_add("status", running.status, "ekle status quickstart")
+_add("export", stages.export, "ekle export runs/quickstart --format hf --out model")
+_add("serve", stages.serve, "ekle serve runs/quickstart")
+_add("try", evaluation.try_, 'ekle try runs/quickstart "Evlerimizden geliyoruz."')
+_add("status", pipeline.status, "ekle status quickstart")
 
 
 @app.callback()
@@ -102,12 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: Any = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
-    except Stopped as stopped:
+    except Interrupted as stopped:
         return _fail(str(stopped), 130)
     except Exception as error:
         # Typer's errors of usage have no type of their own that all of its versions share.
         usage = getattr(error, "format_message", None)
-        line = usage().replace("Value error, ", "") if usage else one_line(error)
+        line = usage().replace("Value error, ", "") if usage else error_line(error)
         if line is None:
             raise
         return _fail(line, 2)

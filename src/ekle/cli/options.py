@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from ekle.progress import Report
+from ekle.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from ekle.recipe import Recipe
@@ -45,9 +45,9 @@ def terminal() -> Console:
     return console
 
 
-def live_report() -> Report:
+def terminal_reporter() -> ProgressReporter:
     """A report that prints."""
-    return Report(terminal())
+    return ProgressReporter(terminal())
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:

@@ -1,27 +1,27 @@
-"""Counting all sources of a recipe, word lists included."""
+"""Counting all sources of a recipe, word lists included; repeated lines count a limited number of times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.corpus.language import check_turkish, turkish_share
-from ekle.corpus.repeats import Repeats
 from ekle.counting import Counts, count_documents
-from ekle.counting.wordlist import count_word_list
+from ekle.counting.word_lists import count_word_list
 from ekle.errors import InputError, TextError
-from ekle.progress import Report
-from ekle.recipe.corpus import Corpus as Settings
-from ekle.recipe.vocabulary import PreTokens
-from ekle.text.read import Document, documents, files_of
+from ekle.progress import ProgressReporter
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import PreTokenizationKind
+from ekle.text.documents import Document, documents, local_files
 
 _LEAST_LIST_WORDS = 10_000_000
 _SMALL_TEXT = 1_000_000
 
 
 @dataclass(frozen=True)
-class Counted:
+class SourceCounts:
     """Counts, and what counting found out about the text."""
 
     counts: Counts
@@ -31,22 +31,22 @@ class Counted:
 
 
 def count_sources(
-    settings: Settings,
+    settings: CorpusSettings,
     base: BaseTokenizer,
-    report: Report,
+    reporter: ProgressReporter,
     *,
     counted: Sequence[Path] = (),
-    cut: PreTokens = "base",
+    pre_tokenization: PreTokenizationKind = "base",
     keep: Callable[[Document], bool] = lambda document: True,
     any_language: bool = False,
-) -> Counted:
+) -> SourceCounts:
     """Count the text sources, then add the word lists at their weight.
 
     Args:
         settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
         base: the tokenizer whose pre-tokenizer cuts.
         counted: counts files of other text to add; with them `sources` may be empty.
-        cut: how to cut, as the profile needs it.
+        pre_tokenization: how to split before merges, as the profile needs it.
         keep: documents for which it is false are read but not counted.
         any_language: go on where the text is not Turkish.
 
@@ -55,13 +55,13 @@ def count_sources(
         InputError: counts files are unreadable, or were made with another tokenizer or for another profile.
     """
     texts = settings.sources
-    size = sum(path.stat().st_size for path in files_of(texts) if path.suffix == ".txt")
-    parts = [_load(path, base, cut) for path in counted]
-    repeats = Repeats(settings.repeats)
+    size = sum(path.stat().st_size for path in local_files(texts) if path.suffix == ".txt")
+    parts = [_load(path, base, pre_tokenization) for path in counted]
+    repeats = RepeatFilter(settings.repeats)
     if texts or not parts:
-        read = repeats.pass_on(_texts(texts, settings, keep))
-        parts.append(count_documents(read, base, report, size or None, cut=cut))
-    share = turkish_share(Counts.add(parts).apart().table)
+        read = repeats.without_repeats(_texts(texts, settings, keep))
+        parts.append(count_documents(read, base, reporter, size or None, pre_tokenization=pre_tokenization))
+    share = turkish_share(Counts.add(parts).to_base().table)
     if not any_language:
         check_turkish(share)
     words = sum(part.words for part in parts)
@@ -72,11 +72,11 @@ def count_sources(
     for language in settings.word_lists:
         weight = settings.spoken_weight * words if words >= _SMALL_TEXT else _LEAST_LIST_WORDS
         if weight:
-            parts.append(count_word_list(language, weight, base, cut=cut))
-    return Counted(Counts.add(parts), {"turkish_share": share, "repeats": repeats.summary()})
+            parts.append(count_word_list(language, weight, base, pre_tokenization=pre_tokenization))
+    return SourceCounts(Counts.add(parts), {"turkish_share": share, "repeats": repeats.summary()})
 
 
-def _load(path: Path, base: BaseTokenizer, cut: PreTokens) -> Counts:
+def _load(path: Path, base: BaseTokenizer, pre_tokenization: PreTokenizationKind) -> Counts:
     counts = Counts.load(path)
     if counts.base != base.fingerprint:
         raise InputError(
@@ -84,13 +84,72 @@ def _load(path: Path, base: BaseTokenizer, cut: PreTokens) -> Counts:
             "count its text again with this --base"
         )
     try:
-        return counts.as_cut(cut)
+        return counts.converted_to(pre_tokenization)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _texts(sources: Sequence[str], settings: Settings, keep: Callable[[Document], bool]) -> Iterator[str]:
+def _texts(
+    sources: Sequence[str], settings: CorpusSettings, keep: Callable[[Document], bool]
+) -> Iterator[str]:
     read: Iterable[Document] = documents(
         sources, text_field=settings.text_field, max_bytes=settings.max_bytes
     )
     return (document.text for document in read if keep(document))
+
+
+_CELLS = 1 << 24  # counters of one byte; 32 MB in all, whatever the size of the text
+_SHORT = 5
+
+
+@dataclass
+class RepeatFilter:
+    """Passes texts on, without the lines that have passed `limit` times already.
+
+    Lines of fewer than five words pass always: "Evet." is repeated because people say it, and a line so
+    short can win no more than a handful of tokens. Lines are recognised by two counters at places that a
+    digest names (a count-min sketch, Cormode and Muthukrishnan 2005), so memory does not grow with the text;
+    two lines are taken for one another about once in ten million where there are ten million different ones.
+    """
+
+    limit: int
+    bytes_seen: int = 0
+    bytes_left_out: int = 0
+    lines_left_out: int = 0
+    _cells: tuple[bytearray, bytearray] = field(
+        default_factory=lambda: (bytearray(_CELLS), bytearray(_CELLS))
+    )
+
+    def without_repeats(self, texts: Iterable[str]) -> Iterator[str]:
+        """The texts without lines over the limit; a text that holds nothing else is left out."""
+        if not self.limit:
+            yield from texts
+            return
+        for text in texts:
+            lines = text.split("\n")
+            kept = [line for line in lines if self._passes(line)]
+            if len(kept) == len(lines):
+                yield text
+            elif any(line.strip() for line in kept):
+                yield "\n".join(kept)
+
+    def summary(self) -> dict[str, float | int]:
+        """How much was left out."""
+        share = self.bytes_left_out / self.bytes_seen if self.bytes_seen else 0.0
+        return {"limit": self.limit, "lines_left_out": self.lines_left_out, "share_left_out": share}
+
+    def _passes(self, line: str) -> bool:
+        raw = line.encode("utf-8")
+        self.bytes_seen += len(raw)
+        if line.count(" ") < _SHORT - 1:
+            return True
+        digest = int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+        one, other = digest % _CELLS, (digest >> 32) % _CELLS
+        cells, others = self._cells
+        if min(cells[one], others[other]) >= self.limit:
+            self.bytes_left_out += len(raw)
+            self.lines_left_out += 1
+            return False
+        cells[one] = min(cells[one] + 1, 255)
+        others[other] = min(others[other] + 1, 255)
+        return True

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ekle.errors import TextError
-from ekle.text.read import clean, rows
+from ekle.text.documents import clean, records
 
 Conversation = list[dict[str, str]]
 """Messages with `role` and `content`, at least one of them an answer of the assistant."""
@@ -32,7 +32,7 @@ def conversations(sources: Sequence[str]) -> Iterator[tuple[Conversation, str]]:
             that is no text; a speaker is unknown. The row is named.
     """
     for source in sources:
-        for row, where, name in rows(source):
+        for row, where, name in records(source):
             found = _conversation(row, where)
             if any(turn["role"] == "assistant" and turn["content"].strip() for turn in found):
                 yield found, name

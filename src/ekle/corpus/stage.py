@@ -17,10 +17,10 @@ from ekle.corpus.count import count_sources
 from ekle.corpus.instructions import conversations
 from ekle.errors import TextError
 from ekle.files import write_json
-from ekle.progress import Report
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
-from ekle.recipe.corpus import Corpus as Settings
-from ekle.text.read import Document, documents, names_of
+from ekle.recipe.corpus import CorpusSettings
+from ekle.text.documents import Document, documents, names_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Inputs:
     """The corpus stage is the first; it needs nothing."""
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Corpus:
     """Read, split and count the text of `recipe` into `folder`.
 
     Raises:
@@ -63,9 +63,11 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Corpus:
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
 
-        cut = recipe.vocabulary.pre_tokens
+        pre_tokenization = recipe.vocabulary.pre_tokenization
         any_language = recipe.vocabulary.any_language
-        counted = count_sources(settings, base, report, keep=keep, cut=cut, any_language=any_language)
+        counted = count_sources(
+            settings, base, reporter, keep=keep, pre_tokenization=pre_tokenization, any_language=any_language
+        )
     counts = counted.counts
     if not figures["documents"]:
         raise TextError(
@@ -97,7 +99,7 @@ def is_held_out(text: str, share: float) -> bool:
     return number < share * 2**64
 
 
-def _split_replay(settings: Settings, folder: Path) -> int:
+def _split_replay(settings: CorpusSettings, folder: Path) -> int:
     """Write the text in other languages to replay.jsonl, what is held out to other/; how many there are."""
     count = 0
     with (folder / "replay.jsonl").open("wb") as replay:
@@ -114,7 +116,7 @@ def _split_replay(settings: Settings, folder: Path) -> int:
     return count
 
 
-def _write_instructions(settings: Settings, folder: Path) -> int:
+def _write_instructions(settings: CorpusSettings, folder: Path) -> int:
     """Write the conversations to instructions.jsonl, if any are asked for; how many there are."""
     if not settings.instructions:
         return 0

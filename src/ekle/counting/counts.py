@@ -9,11 +9,12 @@ import polars as pl
 import pyarrow.parquet as parquet
 
 from ekle.errors import InputError
-from ekle.files import whole_file
-from ekle.recipe.vocabulary import PreTokens
+from ekle.files import atomic_file
+from ekle.recipe.vocabulary import PreTokenizationKind
 
 _SCHEMA = {"text": pl.String, "count": pl.Int64}
-_ABOUT = ("base", "documents", "text_bytes", "cut", "forgotten")
+_ABOUT = ("base", "documents", "text_bytes", "pre_tokenization", "forgotten")
+_KEYS = {"pre_tokenization": "cut"}  # its name in the file
 _CONTRACTION = r"'(?i:[stmd]|re|ve|ll)"
 
 
@@ -29,7 +30,7 @@ class Counts:
     base: str
     documents: int
     text_bytes: int
-    cut: PreTokens = "base"
+    pre_tokenization: PreTokenizationKind = "base"
     """How the text was cut."""
     forgotten: int = 0
     """Occurrences of rare pre-tokens that were dropped to keep the table in memory."""
@@ -40,43 +41,45 @@ class Counts:
         runs = self.table.select(pl.col("text").str.count_matches(r"\p{L}+") * pl.col("count"))
         return int(runs.to_series().sum())
 
-    def apart(self) -> "Counts":
+    def to_base(self) -> "Counts":
         """The base's own pre-tokens: longer ones are cut at the borders that were left out."""
-        match self.cut:
+        match self.pre_tokenization:
             case "base":
                 return self
             case "apostrophe":
                 longer = pl.col("text").str.contains(rf"^{_CONTRACTION}\p{{L}}")
-                pieces = pl.col("text").str.extract_all(rf"^{_CONTRACTION}|\p{{L}}+")
-                split = self.table.filter(longer).select(pieces, "count").explode("text")
+                pre_tokens = pl.col("text").str.extract_all(rf"^{_CONTRACTION}|\p{{L}}+")
+                split = self.table.filter(longer).select(pre_tokens, "count").explode("text")
                 table = sum_up(pl.concat([self.table.filter(~longer), split]))
             case "joined":
                 # All without letters; the first word and the character before it; later words, marks, spaces.
-                pieces = pl.col("text").str.extract_all(r"^[^\p{L}]*$|^[^\p{L}]?\p{L}+| ?\p{L}+|[^ \p{L}]| $")
-                table = sum_up(self.table.select(pieces, "count").explode("text"))
+                pre_tokens = pl.col("text").str.extract_all(
+                    r"^[^\p{L}]*$|^[^\p{L}]?\p{L}+| ?\p{L}+|[^ \p{L}]| $"
+                )
+                table = sum_up(self.table.select(pre_tokens, "count").explode("text"))
             case _:
-                assert_never(self.cut)
-        return replace(self, table=table, cut="base")
+                assert_never(self.pre_tokenization)
+        return replace(self, table=table, pre_tokenization="base")
 
-    def as_cut(self, cut: PreTokens) -> "Counts":
-        """These counts cut in the way `cut`.
+    def converted_to(self, pre_tokenization: PreTokenizationKind) -> "Counts":
+        """These counts cut in the way `pre_tokenization`.
 
         Raises:
             InputError: they cannot be; only the base's own cut follows from another.
         """
-        if cut == self.cut:
+        if pre_tokenization == self.pre_tokenization:
             return self
-        if cut == "base":
-            return self.apart()
+        if pre_tokenization == "base":
+            return self.to_base()
         raise InputError(
-            f"the counts hold {self.cut} pre-tokens and {cut} ones are wanted; count the text again for this "
-            "--profile"
+            f"the counts hold {self.pre_tokenization} pre-tokens and {pre_tokenization} ones are wanted; "
+            "count the text again for this --profile"
         )
 
     def save(self, path: Path) -> None:
         """Write the counts as Parquet; the rest stands in its metadata."""
-        about = {name: str(getattr(self, name)) for name in _ABOUT}
-        with whole_file(path) as temporary:
+        about = {_KEYS.get(each, each): str(getattr(self, each)) for each in _ABOUT}
+        with atomic_file(path) as temporary:
             parquet.write_table(self.table.to_arrow().replace_schema_metadata(about), temporary)
 
     @staticmethod
@@ -97,7 +100,7 @@ class Counts:
                 about["base"],
                 int(about["documents"]),
                 int(about["text_bytes"]),
-                cast(PreTokens, about.get("cut", "base")),
+                cast(PreTokenizationKind, about.get("cut", "base")),
                 int(about.get("forgotten", 0)),
             )
         except FileNotFoundError as error:
@@ -117,7 +120,7 @@ class Counts:
             raise InputError(
                 f"counts of different base tokenizers cannot be added: {' and '.join(bases)}; use one --base"
             )
-        if len({part.cut for part in parts}) != 1:
+        if len({part.pre_tokenization for part in parts}) != 1:
             raise InputError(
                 "counts that were made for different profiles cannot be added; use one --profile"
             )
@@ -128,7 +131,7 @@ class Counts:
             bases[0],
             sum(part.documents for part in parts),
             sum(part.text_bytes for part in parts),
-            parts[0].cut,
+            parts[0].pre_tokenization,
             sum(part.forgotten for part in parts),
         )
 

@@ -12,12 +12,12 @@ import polars as pl
 import pyarrow as pa
 
 from ekle.bpe.base import load_base
-from ekle.counting.count import MOST_ROWS, count_documents, forget
 from ekle.counting.counts import Counts, sum_up
+from ekle.counting.documents import MAX_ROWS, count_documents, drop_rarest
 from ekle.errors import InputError
 from ekle.progress import silent
-from ekle.recipe.vocabulary import PreTokens
-from ekle.text.read import documents, files_of
+from ekle.recipe.vocabulary import PreTokenizationKind
+from ekle.text.documents import documents, local_files
 
 _PARTS = 8  # tables that wait to be added up
 
@@ -26,9 +26,9 @@ def count_on_ray(
     sources: Sequence[str],
     base: str,
     *,
-    cut: PreTokens = "base",
+    pre_tokenization: PreTokenizationKind = "base",
     text_field: str = "text",
-    most: int = MOST_ROWS,
+    most: int = MAX_ROWS,
 ) -> Counts:
     """What `count_documents` gives for the files of `sources`, counted as one Ray task a file.
 
@@ -38,7 +38,7 @@ def count_on_ray(
     Args:
         sources: files, folders or `bundled:...`.
         base: "qwen3", a folder with tokenizer.json, or a hub id.
-        cut: see `count_documents`.
+        pre_tokenization: see `count_documents`.
         text_field: field or column that holds the text.
         most: see `count_documents`; holds for each file and for the sum.
 
@@ -53,14 +53,16 @@ def count_on_ray(
         raise InputError("Ray is not installed; pip install 'ekle[ray]', or count without --ray") from error
     if hub := [source for source in sources if source.startswith("hf:")]:
         raise InputError(f"Ray counts files, and {hub[0]} is none; download it first, or count without --ray")
-    files = [str(path) for path in files_of(sources)]
+    files = [str(path) for path in local_files(sources)]
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
 
     def count_file(batch: pa.Table) -> pa.Table:
         (file,) = batch["item"].to_pylist()
         texts = (document.text for document in documents([file], text_field=text_field))
-        counts = count_documents(texts, load_base(base), silent(), cut=cut, most=most)
+        counts = count_documents(
+            texts, load_base(base), silent(), pre_tokenization=pre_tokenization, most=most
+        )
         return _as_rows(counts)
 
     counted = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
@@ -74,17 +76,17 @@ def count_on_ray(
             totals[name] += int(frame[name].sum())
         parts.append(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
         if len(parts) > _PARTS:
-            table, lost = forget(sum_up(pl.concat(parts)), most)
+            table, lost = drop_rarest(sum_up(pl.concat(parts)), most)
             parts, totals["forgotten"] = [table], totals["forgotten"] + lost
     empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
-    table, lost = forget(sum_up(pl.concat([empty, *parts])), most)
+    table, lost = drop_rarest(sum_up(pl.concat([empty, *parts])), most)
     totals["forgotten"] += lost
     return Counts(
         table,
         load_base(base).fingerprint,
         totals["documents"],
         totals["text_bytes"],
-        cut,
+        pre_tokenization,
         totals["forgotten"],
     )
 

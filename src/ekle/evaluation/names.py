@@ -9,16 +9,16 @@ FORMAT = 1
 OURS = ("base", "extended", "trained")
 """The models that ekle makes; others that are measured have names of their own."""
 
-TOGETHER = "together"
+ALL_HELD_OUT = "together"
 """The held-out texts in the language to learn, taken as one."""
 
-PEOPLE = "held_out"
+HUMAN_TEXT = "held_out"
 """Text that people wrote, where it stands among the models whose text is judged."""
 
 
 def other_name(name: str, held_out: Iterable[str]) -> str:
     """What a text in another language, or code, is called beside the texts `held_out`, if need be apart."""
-    return f"other: {name}" if name in {*held_out, TOGETHER} else name
+    return f"other: {name}" if name in {*held_out, ALL_HELD_OUT} else name
 
 
 def other_names(figures: Mapping[str, Any]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def other_names(figures: Mapping[str, Any]) -> dict[str, str]:
     return {name: other_name(name, texts.get("held_out", {})) for name in texts.get("other", {})}
 
 
-def last_of_ours(names: Iterable[str]) -> str | None:
+def furthest_model(names: Iterable[str]) -> str | None:
     """The one of our models in `names` that came furthest."""
     found = set(names)
     return next((name for name in reversed(OURS) if name in found), None)

@@ -1,35 +1,38 @@
-"""What is to be measured."""
+"""What is to be measured, and what is refused before anything is, because what comes first may take hours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from ekle.evaluation.subjects import Subject
-from ekle.evaluation.tasks.files import Task
+from ekle.errors import InputError
+from ekle.evaluation.evaluated_models import EvaluatedModel
+from ekle.evaluation.model.translation import choose_pairs, read_pairs
+from ekle.evaluation.names import ALL_HELD_OUT
+from ekle.evaluation.tasks.files import Task, read_tasks
 from ekle.evaluation.texts import Texts
-from ekle.evaluation.translation import choose_pairs, read_pairs
-from ekle.recipe.evaluation import Evaluation
+from ekle.recipe.evaluation import EvaluationSettings
+from ekle.turkish.gold import read_gold
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """Models and tokenizers, text, and how much of it; the first of `subjects` is the base, which the others
     are held against."""
 
     title: str
     base: Tokenizer
     extended: Tokenizer
-    subjects: Sequence[Subject]
+    models: Sequence[EvaluatedModel]
     texts: Texts
-    settings: Evaluation
+    settings: EvaluationSettings
     stamp: str
-    """What finished parts must have been measured on to be used again; see `parts.stamp_of`."""
+    """What finished parts must have been measured on to be used again; see `cache.stamp_of`."""
     provenance: dict[str, Any]
     """An entry of report.json; see `provenance.provenance`."""
-    beside: Mapping[str, Tokenizer] = field(default_factory=dict)
+    peers: Mapping[str, Tokenizer] = field(default_factory=dict)
     """Tokenizers of others, by name."""
     tasks: Sequence[Task] = ()
     """Questions with right answers, read and checked."""
@@ -43,13 +46,13 @@ class Plan:
     @property
     def tokenizers(self) -> dict[str, Tokenizer]:
         """All of them by name, the base and the extended one first."""
-        return {"base": self.base, "extended": self.extended, **self.beside}
+        return {"base": self.base, "extended": self.extended, **self.peers}
 
 
-def measured_on(plan: Plan) -> dict[str, Sequence[str]]:
+def evaluated_texts(plan: EvaluationPlan) -> dict[str, Sequence[str]]:
     """By name, every text that a figure is taken on: also the questions and the sentences that models get."""
     found: dict[str, Sequence[str]] = {**plan.texts.all}
-    if not plan.subjects:
+    if not plan.models:
         return found
     found |= {f"task: {task.name}": [one.question for one in task.asked] for task in plan.tasks}
     if plan.settings.parallel:
@@ -57,3 +60,28 @@ def measured_on(plan: Plan) -> dict[str, Sequence[str]]:
         for place, language in enumerate(("Turkish", "English")):
             found[f"translation: {language}"] = [pair[place] for pair in pairs]
     return found
+
+
+def read_named_files(settings: EvaluationSettings) -> list[Task]:
+    """Read every file that the settings name; returns the tasks.
+
+    Raises:
+        InputError: as `read_tasks`.
+        TextError: gold or pairs are not there, or not in a form that is known.
+    """
+    tasks = read_tasks(settings)
+    for file in settings.gold:
+        read_gold(Path(file))
+    if settings.parallel:
+        choose_pairs(read_pairs(settings.parallel), settings)
+    return tasks
+
+
+def check_text_names(names: Iterable[str]) -> None:
+    """See that no text has the name that all of them together have in a report.
+
+    Raises:
+        InputError: one has.
+    """
+    if ALL_HELD_OUT in names:
+        raise InputError(f"{ALL_HELD_OUT} is what the texts as one are called; give that text another name")

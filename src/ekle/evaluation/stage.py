@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
-from ekle.bpe.load import load_tokenizer
-from ekle.evaluation.history import training_logs, vocabulary_report
-from ekle.evaluation.inputs import check_text_names
-from ekle.evaluation.parts import stamp_of
-from ekle.evaluation.plan import Plan
-from ekle.evaluation.provenance import provenance
-from ekle.evaluation.scorecard import make_scorecard
-from ekle.evaluation.subjects import Subject
+from ekle.bpe.base import load_tokenizer
+from ekle.evaluation.cache import stamp_of
+from ekle.evaluation.evaluated_models import EvaluatedModel
+from ekle.evaluation.plan import EvaluationPlan, check_text_names
+from ekle.evaluation.run import run_evaluation
 from ekle.evaluation.tasks.files import read_tasks
 from ekle.evaluation.texts import corpus_texts
-from ekle.evaluation.untouched import record_of
-from ekle.progress import Report
+from ekle.evaluation.trust.preservation import extension_record
+from ekle.evaluation.trust.provenance import provenance, training_logs, vocabulary_report
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 
 
@@ -30,7 +28,7 @@ class Inputs:
     checkpoint: Checkpoint
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scorecard:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Scorecard:
     """Measure the base, the extended and the trained model on the corpus's held-out text.
 
     `folder` gets report.json, report.html, and parts/ with what is finished; parts that an
@@ -48,15 +46,15 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
         {"base": base, "extended": extended},
         recipe.evaluation,
     )
-    record = record_of(inputs.extended.model)
-    plan = Plan(
+    record = extension_record(inputs.extended.model)
+    plan = EvaluationPlan(
         title=recipe.name,
         base=base,
         extended=extended,
-        subjects=[
-            Subject("base", inputs.base.model),
-            Subject("extended", inputs.extended.model),
-            Subject("trained", inputs.extended.model, inputs.checkpoint),
+        models=[
+            EvaluatedModel("base", inputs.base.model),
+            EvaluatedModel("extended", inputs.extended.model),
+            EvaluatedModel("trained", inputs.extended.model, inputs.checkpoint),
         ],
         texts=texts,
         settings=recipe.evaluation,
@@ -81,4 +79,4 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Scoreca
             "training": training_logs(inputs.base, inputs.checkpoint),
         },
     )
-    return make_scorecard(plan, folder, report)
+    return run_evaluation(plan, folder, reporter)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ekle.artifacts import Corpus, read_documents
 from ekle.evaluation.names import other_name
-from ekle.text.read import documents as read_source
+from ekle.text.documents import documents as read_source
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def file_texts(held_out: Mapping[str, Path], other: Mapping[str, Path]) -> Texts
     )
 
 
-def about(documents: Sequence[str]) -> dict[str, Any]:
+def describe_text(documents: Sequence[str]) -> dict[str, Any]:
     """How many `documents` and UTF-8 `bytes` a text has, and the `sha256` of the documents, each ended by a
     byte that no UTF-8 text holds.
     """
@@ -53,7 +53,7 @@ def about(documents: Sequence[str]) -> dict[str, Any]:
     return {"documents": len(documents), "bytes": size, "sha256": total.hexdigest()}
 
 
-def draw(documents: Sequence[str], size: int, seed: int) -> list[str]:
+def sample_documents(documents: Sequence[str], size: int, seed: int) -> list[str]:
     """Documents of about `size` bytes, drawn without regard to their order in the file.
 
     The draw sorts by a digest, so it is the same on every machine and does not move when documents

@@ -11,10 +11,10 @@ from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import NewToken
 from ekle.errors import CheckpointError
-from ekle.model.config import load_config
-from ekle.model.rows import split_rows
-from ekle.model.weights import INPUT_ROWS, OUTPUT_ROWS, Weights, open_weights
-from ekle.progress import Report, Task
+from ekle.model.checkpoint.loading import load_config
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, open_weights
+from ekle.model.layers.new_rows import split_rows
+from ekle.progress import ProgressReporter, Task
 
 _LONGEST = 1024
 _LAYER_BYTES = 1_000_000_000
@@ -22,22 +22,22 @@ _ENDS = ("input", "output")
 
 
 def check_gradient_flow(
-    model: Path, tokens: Sequence[NewToken], count: int, report: Report
+    model: Path, tokens: Sequence[NewToken], count: int, reporter: ProgressReporter
 ) -> dict[str, Any]:
     """Let every new token learn for one step and look at the gradients of its rows and of the base's.
 
     Read are sequences of at most 1,024 tokens: the base pieces of the first new token, new tokens one after
     another, the pieces of the last. Each sequence is a batch by itself, in which every new token is read and
     has to be predicted among those of the sequence. The model is the one in the folder `model` in float32
-    with the rows that the batch uses, split as in training (`ekle.model.rows`), and without its layers, which
-    cost most. `count` tokens go through as many of the first layers as fit one gigabyte (at least one), too.
-    So a model of any size can be checked.
+    with the rows that the batch uses, split as in training (`ekle.model.layers.new_rows`), and without its
+    layers, which cost most. `count` tokens go through as many of the first layers as fit one gigabyte (at
+    least one), too. So a model of any size can be checked.
 
     Args:
         model: the extended model.
         tokens: the new tokens.
         count: how many of them, evenly spread, go through layers; from 1.
-        report: hears of the progress.
+        reporter: hears of the progress.
 
     Returns:
         `tokens`, and for `input` and `output` (untied models) the smallest and largest norm of a new row's
@@ -48,32 +48,34 @@ def check_gradient_flow(
     """
     config = load_config(model)
     longest = min(_LONGEST, config.max_position_embeddings)
-    sample = evenly_spread(tokens, count)
+    sample = evenly_spaced(tokens, count)
     with (
         open_weights(model) as weights,
-        report.task("checking the gradient flow", len(sample) + len(tokens), "tokens") as task,
+        reporter.task("checking the gradient flow", len(sample) + len(tokens), "tokens") as task,
     ):
         with torch.random.fork_rng(devices=[]):
             small = _first_layers(config, weights)
         decoder = small.get_decoder()
-        deep = {"layers": len(decoder.layers), **_learn(small, weights, sample, longest, task)}
+        deep = {"layers": len(decoder.layers), **_gradient_ranges(small, weights, sample, longest, task)}
         decoder.layers = nn.ModuleList()
-        found = _learn(small, weights, tokens, longest, task)
+        found = _gradient_ranges(small, weights, tokens, longest, task)
     ends = ", ".join(
         f"{end} {found[end]['least']:.1e} to {found[end]['most']:.1e}" for end in _ENDS if end in found
     )
     found["through_layers"] = deep
-    report.say(f"Gradient flow: each of {len(tokens):,} new rows learns ({ends}), no base row does", **found)
+    reporter.say(
+        f"Gradient flow: each of {len(tokens):,} new rows learns ({ends}), no base row does", **found
+    )
     return found
 
 
-def evenly_spread(tokens: Sequence[NewToken], count: int) -> Sequence[NewToken]:
+def evenly_spaced(tokens: Sequence[NewToken], count: int) -> Sequence[NewToken]:
     """`count` of the tokens, or all if there are fewer, at equal distances."""
     count = min(count, len(tokens))
     return [tokens[place * len(tokens) // count] for place in range(count)]
 
 
-def _learn(
+def _gradient_ranges(
     model: Any, weights: Weights, tokens: Sequence[NewToken], longest: int, task: Task
 ) -> dict[str, Any]:
     """How many tokens, and the range of their gradients at either end; raises as `check_gradient_flow`."""
@@ -82,7 +84,7 @@ def _learn(
     for batch in _sequences(tokens, longest):
         used, ids = torch.unique(torch.tensor(batch), return_inverse=True)
         of_base = int((used < first).sum())
-        _put_rows(model, weights, used)
+        _set_embeddings(model, weights, used)
         for end, norm in _gradients(weights.folder, model, ids, of_base).items():
             norms.setdefault(end, []).append(norm)
         task.advance(len(used) - of_base)
@@ -120,18 +122,18 @@ def _first_layers(config: Any, weights: Weights) -> Any:
         config, dtype=torch.float32, trust_remote_code=False
     ).requires_grad_(False)
     for name, parameter in model.named_parameters():
-        if name not in (INPUT_ROWS, OUTPUT_ROWS):
+        if name not in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS):
             parameter.copy_(weights.read(name))
     return model
 
 
-def _put_rows(model: Any, weights: Weights, used: Tensor) -> None:
+def _set_embeddings(model: Any, weights: Weights, used: Tensor) -> None:
     """Give the model the rows `used` (R,), in place of those it has."""
-    rows = weights.take(INPUT_ROWS, used.tolist()).float()
+    rows = weights.take(INPUT_EMBEDDINGS, used.tolist()).float()
     model.set_input_embeddings(nn.Embedding(len(rows), rows.shape[1], _weight=rows))
     head = nn.Linear(rows.shape[1], len(rows), bias=False, device="meta")
-    if OUTPUT_ROWS in weights.names():
-        head.weight = nn.Parameter(weights.take(OUTPUT_ROWS, used.tolist()).float())
+    if OUTPUT_EMBEDDINGS in weights.names():
+        head.weight = nn.Parameter(weights.take(OUTPUT_EMBEDDINGS, used.tolist()).float())
     else:
         head.weight = model.get_input_embeddings().weight
     model.set_output_embeddings(head)

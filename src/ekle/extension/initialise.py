@@ -1,71 +1,81 @@
-"""The rules that compute new rows, each in a file of its own; this is where one is chosen.
+"""New embedding rows for a model: this is where the rule is chosen that computes them or learns them.
 
-What a rule does may differ at the two ends of the model. Where one matrix serves both, a new row is the mean
-of the two rows that the rule gives for the ends.
+What a rule does may differ for input and output embeddings. Where one matrix serves both, a new row is the
+mean of the two rows that the rule gives.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, assert_never
+from pathlib import Path
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import Tensor
 
 from ekle.artifacts import NewToken
-from ekle.bpe.two_cuts import Cutter
-from ekle.extension.neighbours import Neighbours
-from ekle.extension.rules.asymmetric import asymmetric_input_rows
-from ekle.extension.rules.first_piece import first_piece_rows
-from ekle.extension.rules.focus import focus_mixture
+from ekle.bpe.tokenizer_pair import TokenizerPair
+from ekle.extension.rules.averages import (
+    Mixture,
+    asymmetric_input_rows,
+    first_base_token_rows,
+    last_base_token_rows,
+    length_weighted_rows,
+    mean_rows,
+    mix,
+    subword_rows,
+)
+from ekle.extension.rules.distilled import distilled_rows, replay_passages, snippets
+from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
-from ekle.extension.rules.last_piece import last_piece_rows
-from ekle.extension.rules.length_weighted import length_weighted_rows
-from ekle.extension.rules.mean import mean_rows
-from ekle.extension.rules.mixture import Mixture, mix
-from ekle.extension.rules.similarity import similarity_rows
-from ekle.extension.rules.statistical import statistical_rows
-from ekle.extension.rules.statistics import RowStatistics, row_statistics
-from ekle.extension.rules.subword import subword_rows
-from ekle.extension.static_vectors import static_vectors
-from ekle.model.row_matrix import RowMatrix
-from ekle.recipe.extension import Extension, Heuristic
+from ekle.extension.rules.similarity import Neighbours, similarity_rows
+from ekle.extension.rules.statistics import RowStatistics, row_statistics, statistical_rows
+from ekle.extension.rules.teacher_student import Distiller, depth_to_layer, load_teacher, prefix_token_id
+from ekle.model.checkpoint.weights import (
+    INPUT_EMBEDDINGS,
+    OUTPUT_EMBEDDINGS,
+    EmbeddingMatrix,
+    StoredEmbeddingMatrix,
+    Weights,
+)
+from ekle.progress import ProgressReporter
+from ekle.recipe.extension import ExtensionSettings, Heuristic
 
 End = Literal["input", "output", "both"]
 """What a matrix serves: the model's input, its output, or both because they are tied."""
 
 
 @dataclass(frozen=True)
-class Known:
+class InitialisationContext:
     """What a rule may know beside the base's rows.
 
     `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
     bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
-    `cutter` base and extended tokenizer, and `replay` text in other languages, likewise.
+    `tokenizer_pair` base and extended tokenizer, and `replay` text in other languages, likewise.
     """
 
     tokens: Sequence[NewToken]
-    used: Tensor
-    base: Mapping[int, bytes]
-    settings: Extension
+    used_ids: Tensor
+    base_token_bytes: Mapping[int, bytes]
+    settings: ExtensionSettings
     documents: Callable[[], Iterator[str]]
-    cutter: Callable[[], Cutter]
+    tokenizer_pair: Callable[[], TokenizerPair]
     replay: Callable[[], Iterator[str]] = lambda: iter(())
 
     @cached_property
-    def pieces(self) -> list[list[int]]:
+    def base_token_ids(self) -> list[list[int]]:
         """Base ids that each new token replaces."""
         return [token.base_pieces for token in self.tokens]
 
     @cached_property
-    def sizes(self) -> dict[int, int]:
+    def base_token_sizes(self) -> dict[int, int]:
         """Bytes of each base token."""
-        return {number: len(raw) for number, raw in self.base.items()}
+        return {number: len(raw) for number, raw in self.base_token_bytes.items()}
 
     @cached_property
     def neighbours(self) -> Neighbours:
         """Morphological neighbours of the new tokens."""
-        return Neighbours(self.tokens, self.base, self.settings.similarity.members)
+        return Neighbours(self.tokens, self.base_token_bytes, self.settings.similarity.members)
 
     @cached_property
     def overlap(self) -> Mixture:
@@ -73,16 +83,18 @@ class Known:
         about = self.settings.focus
         texts = list(_up_to(self.documents(), about.text_bytes))
         vectors = static_vectors(
-            self.cutter().new_ids(texts),
+            self.tokenizer_pair().encode_new(texts),
             window=about.window,
             min_count=about.min_count,
             dimensions=about.dimensions,
             seed=self.settings.seed,
         )
-        return focus_mixture(vectors, self.tokens[0].id, self.pieces)
+        return focus_mixture(vectors, self.tokens[0].id, self.base_token_ids)
 
 
-def new_rows(method: Heuristic, rows: RowMatrix, known: Known, end: End) -> Tensor:
+def rows_by_rule(
+    method: Heuristic, rows: EmbeddingMatrix, context: InitialisationContext, end: End
+) -> Tensor:
     """Rows for new tokens, (new tokens, width) in float32, by the rule `method`.
 
     Args:
@@ -93,38 +105,46 @@ def new_rows(method: Heuristic, rows: RowMatrix, known: Known, end: End) -> Tens
     """
     if end == "both":
         if method in _ALIKE:
-            return new_rows(method, rows, known, "input")
-        return (new_rows(method, rows, known, "input") + new_rows(method, rows, known, "output")) / 2
+            return rows_by_rule(method, rows, context, "input")
+        return (
+            rows_by_rule(method, rows, context, "input") + rows_by_rule(method, rows, context, "output")
+        ) / 2
     match method:
         case "mean":
-            return mean_rows(_statistics(rows, known), len(known.tokens))
+            return mean_rows(_statistics(rows, context), len(context.tokens))
         case "statistical":
-            return statistical_rows(_statistics(rows, known), len(known.tokens), _generator(known, end))
+            return statistical_rows(_statistics(rows, context), len(context.tokens), _generator(context, end))
         case "subword":
-            return subword_rows(rows, known.pieces)
+            return subword_rows(rows, context.base_token_ids)
         case "length_weighted":
-            return length_weighted_rows(rows, known.pieces, known.sizes)
+            return length_weighted_rows(rows, context.base_token_ids, context.base_token_sizes)
         case "first_piece":
             return (
-                subword_rows(rows, known.pieces) if end == "input" else first_piece_rows(rows, known.pieces)
+                subword_rows(rows, context.base_token_ids)
+                if end == "input"
+                else first_base_token_rows(rows, context.base_token_ids)
             )
         case "last_piece":
-            return last_piece_rows(rows, known.pieces) if end == "input" else subword_rows(rows, known.pieces)
+            return (
+                last_base_token_rows(rows, context.base_token_ids)
+                if end == "input"
+                else subword_rows(rows, context.base_token_ids)
+            )
         case "edges":
-            return new_rows("last_piece" if end == "input" else "first_piece", rows, known, end)
+            return rows_by_rule("last_piece" if end == "input" else "first_piece", rows, context, end)
         case "asymmetric":
             if end == "output":
-                return length_weighted_rows(rows, known.pieces, known.sizes)
-            return asymmetric_input_rows(rows, known.pieces, _statistics(rows, known))
+                return length_weighted_rows(rows, context.base_token_ids, context.base_token_sizes)
+            return asymmetric_input_rows(rows, context.base_token_ids, _statistics(rows, context))
         case "similarity":
-            weights = known.settings.similarity
-            return similarity_rows(rows, known.tokens, known.neighbours, weights, end)
+            weights = context.settings.similarity
+            return similarity_rows(rows, context.tokens, context.neighbours, weights, end)
         case "hybrid":
-            similar = new_rows("similarity", rows, known, end)
-            settings = known.settings.hybrid
-            return hybrid_rows(similar, _statistics(rows, known), settings, _generator(known, end))
+            similar = rows_by_rule("similarity", rows, context, end)
+            settings = context.settings.hybrid
+            return hybrid_rows(similar, _statistics(rows, context), settings, _generator(context, end))
         case "focus":
-            return mix(rows, known.overlap)
+            return mix(rows, context.overlap)
         case _:
             assert_never(method)
 
@@ -142,10 +162,80 @@ def _up_to(documents: Iterator[str], size: int) -> Iterator[str]:
             return
 
 
-def _statistics(rows: RowMatrix, known: Known) -> RowStatistics:
-    return row_statistics(rows, known.used)
+def _statistics(rows: EmbeddingMatrix, context: InitialisationContext) -> RowStatistics:
+    return row_statistics(rows, context.used_ids)
 
 
-def _generator(known: Known, end: End) -> torch.Generator:
+def _generator(context: InitialisationContext, end: End) -> torch.Generator:
     """Noise of its own for each end."""
-    return torch.Generator().manual_seed(2 * known.settings.seed + (end == "output"))
+    return torch.Generator().manual_seed(2 * context.settings.seed + (end == "output"))
+
+
+def make_rows(
+    weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The new rows by the name of their matrix, in the precision of the model; and what there is to tell.
+
+    Args:
+        weights: the base.
+        tied: whether the input rows serve the output as well.
+        known: the new tokens, the settings, the text.
+        scratch: where a rule that takes long keeps what it has, when it is done, too: whoever has written
+            the rows removes it.
+        reporter: hears of the progress.
+    """
+    method = context.settings.init
+    if method == "distilled":
+        rows, about = _learned_rows(weights, tied, context, scratch, reporter)
+    else:
+        rows, about = _rows_by_rule(method, weights, tied, context, reporter), {}
+    return {name: table.to(weights.dtype(name)) for name, table in rows.items()}, about
+
+
+def _rows_by_rule(
+    method: Heuristic,
+    weights: Weights,
+    tied: bool,
+    context: InitialisationContext,
+    reporter: ProgressReporter,
+) -> dict[str, Tensor]:
+    """Rows (new tokens, width) in float32 by a rule that does not run the model."""
+    with reporter.task(f"new rows: {method}", 1 if tied else 2, "matrices") as task:
+        matrix = StoredEmbeddingMatrix(weights, INPUT_EMBEDDINGS)
+        found = {INPUT_EMBEDDINGS: rows_by_rule(method, matrix, context, "both" if tied else "input")}
+        task.advance()
+        if not tied:
+            output = context.settings.output or method
+            found[OUTPUT_EMBEDDINGS] = rows_by_rule(
+                output, StoredEmbeddingMatrix(weights, OUTPUT_EMBEDDINGS), context, "output"
+            )
+            task.advance()
+    return found
+
+
+def _learned_rows(
+    weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Rows that are learned, from those of the rule `distillation.start`."""
+    settings = context.settings.distillation
+    start = _rows_by_rule(settings.start, weights, tied, context, reporter)
+    tokenizer_pair = context.tokenizer_pair()
+    first = context.tokens[0].id
+    passages = snippets(context.documents(), tokenizer_pair, first, len(context.tokens), settings, reporter)
+    share = settings.replay_share / (1 - settings.replay_share)
+    replay_tokens = round(share * sum(len(passage.new) for passage in passages))
+    passages += replay_passages(context.replay(), tokenizer_pair, replay_tokens, settings.snippet_characters)
+    scales = {
+        name: row_statistics(StoredEmbeddingMatrix(weights, name), context.used_ids).rms for name in start
+    }
+    model = load_teacher(weights.folder)
+    depth = depth_to_layer(settings.depth, model.config.num_hidden_layers)
+    # A rule that is named for the output has the last word there.
+    weight = 0.0 if context.settings.output and not tied else settings.output_weight
+    distiller = Distiller(model, start, prefix_token_id(tokenizer_pair.base, model.config), depth, weight)
+    rows, progress = distilled_rows(
+        distiller, passages, scales, settings, context.settings.seed, scratch, reporter
+    )
+    about = {key: value for key, value in asdict(progress).items() if key != "stretch"}
+    about["seconds"] = round(progress.seconds, 1)
+    return rows, {"distillation": {"layers": depth, "passages": len(passages), **about}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary, read_documents
 from ekle.extension.extend import write_extension
-from ekle.progress import Report
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 
 
@@ -19,7 +19,7 @@ class Inputs:
     base: BaseModel
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> ExtendedModel:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> ExtendedModel:
     """Write the extended model into `folder`; raises what `write_extension` raises.
 
     A rule that takes long keeps what it has in `folder/parts` until the model is written.
@@ -30,10 +30,10 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Extende
         inputs.base.model,
         folder,
         recipe.extension,
-        report,
+        reporter,
         parts,
         lambda: read_documents(inputs.corpus.train),
-        called=inputs.base.name,
+        base_name=inputs.base.name,
         replay=(lambda: read_documents(inputs.corpus.replay)) if inputs.corpus.replay.exists() else None,
     )
     shutil.rmtree(parts, ignore_errors=True)

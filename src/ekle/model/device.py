@@ -1,11 +1,11 @@
-"""The device that a model is read on: which it is, in what precision, and what it is called."""
+"""The device that a model runs on: its kind, precision and name, and how much of its memory is free."""
 
 from pathlib import Path
 
 import torch
 
 
-def device_here() -> tuple[torch.device, torch.dtype]:
+def inference_device() -> tuple[torch.device, torch.dtype]:
     """Where a model that does not learn is read: in bfloat16 on a GPU if there is one, else float32."""
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.bfloat16
@@ -17,13 +17,22 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _processor() -> str:
+def _cpu_name() -> str:
     """As Linux gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         lines = []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "a CPU")
+
+
+def first_gpu() -> tuple[int, str] | None:
+    """Bytes that this process may have on the first GPU, and its name; None where there is none."""
+    if not torch.cuda.is_available():
+        return None
+    free, whole = torch.cuda.mem_get_info()
+    allowed = round(torch.cuda.get_per_process_memory_fraction() * whole)
+    return min(free + torch.cuda.memory_reserved(), allowed), torch.cuda.get_device_name()

@@ -8,7 +8,7 @@ theme.
 from collections.abc import Sequence
 from typing import Any
 
-from ekle.page.wording import SPACE
+from ekle.page.formatting import SPACE
 
 Plot = dict[str, Any]
 

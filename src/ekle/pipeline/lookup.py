@@ -5,7 +5,6 @@ from typing import Any
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, Vocabulary
 from ekle.errors import InputError
-from ekle.evaluation.history import training_logs, vocabulary_report
 from ekle.files import read_json
 from ekle.pipeline.run_folder import RunFolder
 
@@ -46,7 +45,7 @@ def models_of(folder: Path) -> tuple[Path, Path | None]:
     return (extended, released) if both else (last, None)
 
 
-def learned_by(folder: Path) -> list[Path]:
+def training_texts_of(folder: Path) -> list[Path]:
     """The text, and the conversations, that a run has learned from; none where `folder` is no run."""
     at = RunFolder(folder)
     if not at.is_run():
@@ -55,11 +54,13 @@ def learned_by(folder: Path) -> list[Path]:
     return Corpus(at.place("corpus")).learned_from(share)
 
 
-def reported_by(folder: Path) -> dict[str, Any]:
+def run_report(folder: Path) -> dict[str, Any]:
     """What a run says of itself, as entries of an evaluation's report: `vocabulary`, and where `models_of`
     finds a trained model `training`; nothing where `folder` is no run.
     """
     at = RunFolder(folder)
+    from ekle.evaluation.trust.provenance import training_logs, vocabulary_report  # with torch
+
     known: dict[str, Any] = {}
     if not at.is_run():
         return known

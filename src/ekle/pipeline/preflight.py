@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 
+from ekle.artifacts import Stage
 from ekle.bpe.base import load_base
 from ekle.errors import (
     CheckpointError,
@@ -19,13 +20,12 @@ from ekle.errors import (
     TrainingError,
 )
 from ekle.files import read_json
-from ekle.pipeline.stages import Stage
-from ekle.planning.gpus import sized_gpu
-from ekle.planning.plan import as_it_stands, shortage_of
+from ekle.planning.gpus import gpu_of_size
+from ekle.planning.plan import memory_shortage, plan_as_configured
 from ekle.planning.shapes import shape_of
 from ekle.recipe import Recipe
-from ekle.recipe.corpus import Corpus
-from ekle.text.read import files_of, names_of
+from ekle.recipe.corpus import CorpusSettings
+from ekle.text.documents import local_files, names_of
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
 
@@ -50,9 +50,9 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
             _check_hub_text(source)
     if "evaluation" in stages:
-        from ekle.evaluation.inputs import check_text_names, read_inputs  # with torch
+        from ekle.evaluation.plan import check_text_names, read_named_files  # with torch
 
-        read_inputs(recipe.evaluation)
+        read_named_files(recipe.evaluation)
         check_text_names(_measured_texts(recipe.corpus) if "corpus" in stages else ())
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
     if recipe.training.instruction_share and not base.chat_template:
@@ -70,15 +70,15 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
 
 def _check_gpu(recipe: Recipe) -> None:
     """Plan the training for the GPU that is here, before hours are spent on what leads up to it."""
-    from ekle.model.gpu import gpu_here  # with torch
+    from ekle.model.device import first_gpu  # with torch
 
-    found = gpu_here()
+    found = first_gpu()
     if found is None:
         return
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
     shape = shape_of(recipe)
-    plan = as_it_stands(recipe, shape, sized_gpu(*found), processes)
-    shortage = shortage_of(plan, recipe, shape)
+    plan = plan_as_configured(recipe, shape, gpu_of_size(*found), processes)
+    shortage = memory_shortage(plan, recipe, shape)
     if shortage is not None:
         raise TrainingError(shortage)
 
@@ -116,10 +116,10 @@ def _check_tracker(name: str) -> None:
         )
 
 
-def _measured_texts(corpus: Corpus) -> list[str]:
+def _measured_texts(corpus: CorpusSettings) -> list[str]:
     """Names of the local files of which something may be held out."""
     sources = [*corpus.sources, *corpus.replay] if corpus.held_out else []
-    files = files_of([*sources, *corpus.held_out_files, *corpus.other_files])
+    files = local_files([*sources, *corpus.held_out_files, *corpus.other_files])
     return names_of(list(map(str, files)))
 
 

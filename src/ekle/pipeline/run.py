@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ekle.artifacts import ORDER, Stage, folder_name
 from ekle.errors import EkleError, InputError, RunFolderError
-from ekle.pipeline import together
-from ekle.pipeline.manifest import flat_settings, write_begun, write_manifest
+from ekle.pipeline import distributed
+from ekle.pipeline.manifest import Digests, flat_settings, input_files, write_begun, write_manifest
 from ekle.pipeline.preflight import preflight
-from ekle.pipeline.run_folder import RunFolder, claim
-from ekle.pipeline.sources import Digests, input_files
-from ekle.pipeline.stages import FREE, INPUTS, ORDER, RESUMES, SETTINGS, Stage, folder_name, make
+from ekle.pipeline.run_folder import RunFolder, lock_run_folder
+from ekle.pipeline.stages import INPUTS, RESUMABLE, RUNTIME_SETTINGS, SETTINGS, make
 from ekle.pipeline.status import key_figures
-from ekle.progress import Report, silent
+from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 
 
@@ -28,7 +28,7 @@ class _Basis:
 def run(
     recipe: Recipe,
     folder: Path | None = None,
-    report: Report | None = None,
+    reporter: ProgressReporter | None = None,
     *,
     until: Stage = "release",
     redo: Stage | None = None,
@@ -40,7 +40,7 @@ def run(
     Args:
         recipe: the settings.
         folder: where the run lives; `runs/<name>` by default.
-        report: hears of the progress.
+        reporter: hears of the progress.
         until: the last stage to make.
         redo: make this stage again, and those after it.
 
@@ -51,33 +51,34 @@ def run(
     """
     wanted = ORDER[: ORDER.index(until) + 1]
     folder = folder or Path("runs") / recipe.name
-    if together.follows():
-        together.follow(recipe, folder)
+    if distributed.is_secondary_process():
+        distributed.run_as_secondary(recipe, folder)
         return RunFolder(folder)
     if redo is not None and redo not in wanted:
         raise InputError(f"--redo {redo} comes after --until {until}; nothing would be made")
     redone = ORDER[ORDER.index(redo) :] if redo is not None else ()
-    with claim(folder) as at:
-        digests = Digests(report or silent())
+    with lock_run_folder(folder) as at:
+        digests = Digests(reporter or silent())
         bases = {
             stage: _Basis(
-                flat_settings(recipe, SETTINGS[stage], FREE), digests.of(input_files(stage, recipe))
+                flat_settings(recipe, SETTINGS[stage], RUNTIME_SETTINGS),
+                digests.of(input_files(stage, recipe)),
             )
             for stage in wanted
         }
         kept = [stage for stage in wanted if stage not in redone and at.manifest(stage)]
         _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in redone})
         missing = [stage for stage in wanted if stage not in kept]
-        together.check(wanted, missing)
+        distributed.check_distributed(wanted, missing)
         if missing:
             preflight(recipe, missing, at.folder)
-        at.remember(recipe)
-        report = (report or silent()).recording(at.events)
-        report.say(f"{recipe.name} in {at.folder}")
+        at.write_recipe(recipe)
+        reporter = (reporter or silent()).recording(at.events)
+        reporter.say(f"{recipe.name} in {at.folder}")
         for stage in reversed(redone):
             at.empty(stage)
         for stage in wanted:
-            _bring(stage, recipe, at, bases[stage], report)
+            _keep_or_make(stage, recipe, at, bases[stage], reporter)
     return at
 
 
@@ -97,7 +98,9 @@ def _refuse_changes(at: RunFolder, bases: dict[Stage, _Basis]) -> None:
         raise _changed(at, next(iter(found)), [change for changes in found.values() for change in changes])
 
 
-def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: Report) -> None:
+def _keep_or_make(
+    stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, reporter: ProgressReporter
+) -> None:
     """Keep a stage, or make it."""
     inputs = basis.files | {folder_name(earlier): _fingerprint(at, earlier) for earlier in INPUTS[stage]}
     place = at.place(stage)
@@ -105,35 +108,35 @@ def _bring(stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, report: R
     if (known := manifest or at.begun(stage)) and (changed := known.differences(basis.settings, inputs)):
         raise _changed(at, stage, changed)
     if manifest:
-        together.dismiss(stage)
-        _say(stage, "kept", at, report)
+        distributed.release_other_processes(stage)
+        _say(stage, "kept", at, reporter)
         return
-    if stage not in RESUMES:
+    if stage not in RESUMABLE:
         at.empty(stage)
     place.mkdir(parents=True, exist_ok=True)
-    if stage in RESUMES:
+    if stage in RESUMABLE:
         write_begun(place, stage, basis.settings, inputs)
-    report.event("stage", stage=stage, state="started")
+    reporter.event("stage", stage=stage, state="started")
     started = time.monotonic()
     try:
-        with report.stage(folder_name(stage)), together.shared(stage):
-            make(stage, recipe, at.place, report)
+        with reporter.stage(folder_name(stage)), distributed.with_other_processes(stage):
+            make(stage, recipe, at.place, reporter)
     except EkleError:
-        if stage not in RESUMES:
+        if stage not in RESUMABLE:
             at.empty(stage)
         raise
     seconds = time.monotonic() - started
     write_manifest(place, stage, basis.settings, inputs, seconds)
-    _say(stage, "made", at, report)
+    _say(stage, "made", at, reporter)
 
 
-def _say(stage: Stage, state: str, at: RunFolder, report: Report) -> None:
+def _say(stage: Stage, state: str, at: RunFolder, reporter: ProgressReporter) -> None:
     manifest = at.manifest(stage)
     seconds = manifest.seconds if manifest else 0.0
     took = f"{seconds:,.1f} s" if state == "made" else state
     figures = key_figures(stage, at)
     line = f"{folder_name(stage):<14} {took:>8}  {figures}".rstrip()
-    report.say(line, stage=stage, state=state, seconds=seconds)
+    reporter.say(line, stage=stage, state=state, seconds=seconds)
 
 
 def _fingerprint(at: RunFolder, stage: Stage) -> str:

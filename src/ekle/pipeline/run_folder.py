@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
+from ekle.artifacts import ORDER, Stage, folder_name
 from ekle.errors import RunFolderError
 from ekle.files import read_json, write_json
 from ekle.pipeline.manifest import FILE, Manifest, read_begun, read_manifest
-from ekle.pipeline.stages import ORDER, Stage, folder_name
 from ekle.recipe import Recipe
 
 _MARK = "run.json"
@@ -45,7 +45,7 @@ class RunFolder:
         """What an interrupted attempt at a stage was being made from; None where there is none."""
         return read_begun(self.place(stage))
 
-    def remember(self, recipe: Recipe) -> None:
+    def write_recipe(self, recipe: Recipe) -> None:
         """Mark the folder as a run's, with the whole recipe, defaults included."""
         about = {"name": recipe.name, "ekle": version("ekle"), "recipe": recipe.model_dump(mode="json")}
         write_json(self.folder / _MARK, about)
@@ -66,12 +66,12 @@ class RunFolder:
         """Whether this is a run folder at all."""
         return (self.folder / _MARK).is_file()
 
-    def is_bare(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no stage has left anything here."""
         places = map(self.place, ORDER)
         return not any(place.exists() and any(place.iterdir()) for place in places)
 
-    def vanish(self) -> None:
+    def remove(self) -> None:
         """Remove what every run writes; the folder goes too, unless something else lies in it."""
         for name in (_MARK, _LOCK, self.events.name):
             (self.folder / name).unlink(missing_ok=True)
@@ -83,7 +83,7 @@ class RunFolder:
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[RunFolder]:
+def lock_run_folder(folder: Path) -> Iterator[RunFolder]:
     """Hold `folder` for this process alone; a run that leaves nothing behind leaves no folder either.
 
     Raises:
@@ -101,8 +101,8 @@ def claim(folder: Path) -> Iterator[RunFolder]:
         try:
             yield at
         finally:
-            if at.is_bare():
-                at.vanish()
+            if at.is_empty():
+                at.remove()
                 if parent_is_new:
                     with suppress(OSError):  # another run may have come to lie there
                         folder.parent.rmdir()

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, assert_never, get_args
+from typing import assert_never
 
-from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Release, Scorecard, Vocabulary
-from ekle.progress import Report
+from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Release, Scorecard, Stage, Vocabulary
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe, training
-
-Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
-ORDER: tuple[Stage, ...] = get_args(Stage)
 
 SETTINGS: dict[Stage, tuple[str, ...]] = {
     "corpus": (
@@ -29,7 +26,7 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
 }
 """The keys and sections of the recipe that a stage reads; a change to one puts the stage out of date."""
 
-FREE: frozenset[str] = frozenset(f"training.{name}" for name in training.FREE)
+RUNTIME_SETTINGS: frozenset[str] = frozenset(f"training.{name}" for name in training.RUNTIME_SETTINGS)
 """Settings of how a stage goes about its work; a finished one stays as it is when they change."""
 
 INPUTS: dict[Stage, tuple[Stage, ...]] = {
@@ -43,16 +40,11 @@ INPUTS: dict[Stage, tuple[Stage, ...]] = {
 }
 """The stages whose output a stage reads."""
 
-RESUMES: frozenset[Stage] = frozenset({"base", "extension", "training", "evaluation"})
+RESUMABLE: frozenset[Stage] = frozenset({"base", "extension", "training", "evaluation"})
 """Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
 
 
-def folder_name(stage: Stage) -> str:
-    """The stage's folder in a run folder, such as "2-vocabulary"."""
-    return f"{ORDER.index(stage) + 1}-{stage}"
-
-
-def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: Report) -> None:
+def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter: ProgressReporter) -> None:
     """Make the output of one stage.
 
     A stage's package is imported when its turn comes, because torch alone takes seconds and a run
@@ -62,7 +54,7 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: R
         stage: what to make; the stages of `INPUTS[stage]` are made already.
         recipe: the settings.
         place: gives the folder of a stage.
-        report: hears of the progress.
+        reporter: hears of the progress.
     """
     folder = place(stage)
     corpus = Corpus(place("corpus"))
@@ -76,34 +68,34 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], report: R
         case "corpus":  # read the text, hold a part of it out, count the rest
             import ekle.corpus.stage as corpus_stage
 
-            made = corpus_stage.run(recipe, corpus_stage.Inputs(), folder, report)
+            made = corpus_stage.run(recipe, corpus_stage.Inputs(), folder, reporter)
         case "vocabulary":  # learn the new tokens from the counts
             import ekle.vocabulary.stage as vocabulary_stage
 
-            made = vocabulary_stage.run(recipe, vocabulary_stage.Inputs(corpus), folder, report)
+            made = vocabulary_stage.run(recipe, vocabulary_stage.Inputs(corpus), folder, reporter)
         case "base":  # find the model that is to learn them, or build the tiny one
             import ekle.base.stage as base_stage
 
-            made = base_stage.run(recipe, base_stage.Inputs(corpus), folder, report)
+            made = base_stage.run(recipe, base_stage.Inputs(corpus), folder, reporter)
         case "extension":  # give it rows for them, and change nothing else
             import ekle.extension.stage as extension_stage
 
             parts_of_model = extension_stage.Inputs(corpus, vocabulary, base)
-            made = extension_stage.run(recipe, parts_of_model, folder, report)
+            made = extension_stage.run(recipe, parts_of_model, folder, reporter)
         case "training":  # train the rows and the adapters
             import ekle.training.stage as training_stage
 
-            made = training_stage.run(recipe, training_stage.Inputs(corpus, extended), folder, report)
+            made = training_stage.run(recipe, training_stage.Inputs(corpus, extended), folder, reporter)
         case "evaluation":  # measure base and result with the same rulers
             import ekle.evaluation.stage as evaluation_stage
 
             inputs = evaluation_stage.Inputs(corpus, vocabulary, base, extended, checkpoint)
-            made = evaluation_stage.run(recipe, inputs, folder, report)
+            made = evaluation_stage.run(recipe, inputs, folder, reporter)
         case "release":  # write the folder that is shipped
             import ekle.release.stage as release_stage
 
             parts = release_stage.Inputs(base, extended, checkpoint, scorecard)
-            made = release_stage.run(recipe, parts, folder, report)
+            made = release_stage.run(recipe, parts, folder, reporter)
         case _:
             assert_never(stage)
     if made.folder != folder:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-from ekle.artifacts import Checkpoint
+from ekle.artifacts import ORDER, Checkpoint, Stage
 from ekle.errors import RunFolderError
 from ekle.files import read_json
-from ekle.page.training_line import overview
-from ekle.page.wording import size
+from ekle.page.formatting import size
+from ekle.page.training_log import training_summary
 from ekle.pipeline.run_folder import RunFolder
-from ekle.pipeline.stages import ORDER, Stage
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class StageStatus:
     finished: str = ""
 
 
-def status(folder: Path) -> list[StageStatus]:
+def read_status(folder: Path) -> list[StageStatus]:
     """The stages of the run in `folder`, in their order.
 
     Raises:
@@ -37,11 +36,11 @@ def status(folder: Path) -> list[StageStatus]:
     return [_row(stage, at) for stage in ORDER]
 
 
-def training(folder: Path) -> dict[str, str]:
+def training_status(folder: Path) -> dict[str, str]:
     """How the training of the run in `folder` went or goes, a line a subject; empty before its first line."""
     checkpoint = Checkpoint(RunFolder(folder).place("training"))
     has_log = (checkpoint.folder / "history.jsonl").exists()
-    return overview(checkpoint.history) if has_log else {}
+    return training_summary(checkpoint.history) if has_log else {}
 
 
 def _row(stage: Stage, at: RunFolder) -> StageStatus:

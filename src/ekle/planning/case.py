@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ekle.model.chunks import chunk_tokens
-from ekle.planning.shapes import Shape
-from ekle.recipe.evaluation import Evaluation
-from ekle.recipe.training import Training
+from ekle.model.chunk_sizes import chunk_tokens
+from ekle.planning.shapes import ModelShape
+from ekle.recipe.evaluation import EvaluationSettings
+from ekle.recipe.training import TrainingSettings
 
 Device = Literal["cpu", "cuda"]
 
@@ -25,31 +25,31 @@ class Case:
         gpus: devices that train together.
     """
 
-    shape: Shape
+    shape: ModelShape
     new_rows: int
-    training: Training
-    evaluation: Evaluation
+    training: TrainingSettings
+    evaluation: EvaluationSettings
     micro_batch: int
     device: Device = "cuda"
     gpus: int = 1
 
     @property
-    def half(self) -> bool:
+    def uses_bf16(self) -> bool:
         """Whether products are made in bfloat16."""
         return self.training.precision == "bf16" and self.device == "cuda"
 
     @property
     def width(self) -> int:
         """Bytes of a frozen weight and of an activation."""
-        return 2 if self.half else 4
+        return 2 if self.uses_bf16 else 4
 
     @property
-    def shares(self) -> int:
+    def shard_count(self) -> int:
         """Devices that share weights, gradients and states between them."""
         return self.gpus if self.training.parallel == "fsdp" else 1
 
     @property
-    def masked(self) -> bool:
+    def has_attention_mask(self) -> bool:
         """Whether attention is told by a mask where packed documents end, as PyTorch's own is."""
         return self.training.attention != "flash_attention_2"
 
@@ -64,20 +64,20 @@ class Case:
         return self.training.gradient_accumulation * -(-self.training.batch_size // self.micro_batch)
 
     @property
-    def step_tokens(self) -> int:
+    def tokens_per_step(self) -> int:
         """Tokens of one step of the optimiser, on one device."""
         settings = self.training
         return settings.batch_size * settings.gradient_accumulation * settings.sequence_length
 
     @property
-    def all_rows(self) -> int:
+    def total_rows(self) -> int:
         """Rows of the extended model."""
         return self.shape.rows + self.new_rows
 
     @property
-    def chunk(self) -> int:
+    def logits_chunk(self) -> int:
         """Tokens whose logits are held at once."""
-        return min(chunk_tokens(self.all_rows, self.device), self.tokens)
+        return min(chunk_tokens(self.total_rows, self.device), self.tokens)
 
     @property
     def adapted(self) -> dict[str, tuple[int, int]]:
@@ -86,22 +86,26 @@ class Case:
         return {name: size for name, size in self.shape.projections.items() if name in targets}
 
     @property
-    def matrix_numbers(self) -> int:
+    def lora_parameters(self) -> int:
         """Numbers in A and B of all adapters."""
         ranks = self.training.dora.rank * sum(narrow + wide for narrow, wide in self.adapted.values())
         return self.shape.layers * ranks
 
     @property
-    def magnitude_numbers(self) -> int:
+    def magnitude_parameters(self) -> int:
         """Numbers in the magnitudes of all adapters; there are as many norms."""
         return self.shape.layers * sum(wide for _, wide in self.adapted.values())
 
     @property
-    def row_numbers(self) -> int:
+    def new_row_parameters(self) -> int:
         """Numbers in one matrix of new rows."""
         return self.new_rows * self.shape.hidden
 
     @property
     def learning(self) -> int:
         """Numbers that learn."""
-        return self.matrix_numbers + self.magnitude_numbers + self.shape.row_matrices * self.row_numbers
+        return (
+            self.lora_parameters
+            + self.magnitude_parameters
+            + self.shape.embedding_matrices * self.new_row_parameters
+        )

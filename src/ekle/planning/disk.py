@@ -3,20 +3,19 @@
 from dataclasses import replace
 
 from ekle.planning.case import Case
-from ekle.planning.memory import optimizer_state
-from ekle.planning.parts import Part
+from ekle.planning.memory import Part, optimizer_state
 
 _FLOAT = 4
 _BASE = 2  # Qwen3 is published in bfloat16
 
 
-def on_disk(case: Case) -> list[Part]:
+def disk_usage(case: Case) -> list[Part]:
     """What training and the models around it take, at the fullest moment."""
     weights = case.learning * _FLOAT
     whole = weights + _state(case)
     kept = case.training.keep_checkpoints + 1  # a new one is whole before the oldest goes
-    rows = case.shape.row_matrices * case.row_numbers
-    model = (case.shape.numbers + rows) * _BASE
+    rows = case.shape.embedding_matrices * case.new_row_parameters
+    model = (case.shape.parameter_count + rows) * _BASE
     aligned = [Part("alignment", weights, f"{case.learning:,} numbers x {_FLOAT} bytes, kept as they were")]
     return [
         *(aligned if case.training.alignment.steps else []),
@@ -26,15 +25,15 @@ def on_disk(case: Case) -> list[Part]:
         Part(
             "extended model and release",
             2 * model,
-            f"2 x ({case.shape.numbers:,} + {rows:,}) numbers x {_BASE} bytes",
+            f"2 x ({case.shape.parameter_count:,} + {rows:,}) numbers x {_BASE} bytes",
         ),
     ]
 
 
-def in_host(case: Case) -> list[Part]:
+def host_memory(case: Case) -> list[Part]:
     """What the processor's own memory holds when it holds most."""
-    rows = case.shape.row_matrices * case.row_numbers
-    loaded = (case.shape.numbers + rows) * case.width + case.learning * _FLOAT
+    rows = case.shape.embedding_matrices * case.new_row_parameters
+    loaded = (case.shape.parameter_count + rows) * case.width + case.learning * _FLOAT
     written = case.learning * _FLOAT + _state(case)
     return [
         Part("while the model is loaded", loaded, "frozen weights, new rows and adapters"),

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 
 from ekle.errors import InputError
-from ekle.page.wording import SPACE
+from ekle.page.formatting import SPACE
 from ekle.planning.tables import rows
 
 _UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
-_YARDSTICK = "a100-40"  # of the guide; its speed stands in where only a size is given
+_REFERENCE_GPU = "a100-40"  # of the guide; its speed stands in where only a size is given
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Gpu:
     fp32_flops: float
     bf16: bool = True
     """Whether it multiplies bfloat16 in hardware."""
-    guessed: str = ""
+    speed_from: str = ""
     """The GPU whose speed is taken, where only the memory is known."""
 
 
@@ -40,17 +40,17 @@ def find_gpu(text: str) -> Gpu:
         names = ", ".join(gpu.name for gpu in known_gpus())
         raise InputError(f"--gpu {text}: give a size such as 40GB, or one of {names}")
     unit = next(size for name, size in _UNITS.items() if re.fullmatch(name, found[2] or "GB", re.IGNORECASE))
-    return sized_gpu(round(float(found[1]) * unit))
+    return gpu_of_size(round(float(found[1]) * unit))
 
 
-def sized_gpu(size: int, name: str = "") -> Gpu:
+def gpu_of_size(size: int, name: str = "") -> Gpu:
     """A GPU of which only the memory is known, and perhaps what its driver calls it."""
     for gpu in known_gpus():
         model = gpu.name.partition("-")[0]
         if name and re.search(rf"\b{model}(?!\d)", name.replace("RTX ", "rtx"), re.IGNORECASE):
             return Gpu(name, size, gpu.flops, gpu.fp32_flops, gpu.bf16)
-    like = next(gpu for gpu in known_gpus() if gpu.name == _YARDSTICK)
-    return Gpu(name or f"{size / 1e9:g}{SPACE}GB", size, like.flops, like.fp32_flops, guessed=like.name)
+    like = next(gpu for gpu in known_gpus() if gpu.name == _REFERENCE_GPU)
+    return Gpu(name or f"{size / 1e9:g}{SPACE}GB", size, like.flops, like.fp32_flops, speed_from=like.name)
 
 
 def known_gpus() -> list[Gpu]:

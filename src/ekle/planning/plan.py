@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ekle.page.wording import size
+from ekle.page.formatting import size
 from ekle.planning.case import Case
-from ekle.planning.disk import in_host, on_disk
+from ekle.planning.compute import ComputeCost, compute
+from ekle.planning.disk import disk_usage, host_memory
 from ekle.planning.gpus import Gpu, known_gpus
-from ekle.planning.memory import EVALUATION, always, moments
-from ekle.planning.parts import Moment, Part, total
-from ekle.planning.shapes import Shape
-from ekle.planning.work import Work, work
+from ekle.planning.memory import EVALUATION, MemoryPhase, Part, persistent, phases, total
+from ekle.planning.shapes import ModelShape
 from ekle.recipe import Recipe
-from ekle.recipe.training import Training
+from ekle.recipe.training import TrainingSettings
 
-CONTEXT = 600_000_000
+CUDA_CONTEXT_BYTES = 600_000_000
 """Assumed bytes of a CUDA context with the workspaces of its libraries."""
-GAPS = 0.03
+FRAGMENTATION = 0.03
 """Assumed share of the tensors' bytes that lies between them (with expandable segments of the allocator)."""
 
 
@@ -27,8 +26,8 @@ class Plan:
 
     case: Case
     gpu: Gpu | None
-    always: tuple[Part, ...]
-    moments: tuple[Moment, ...]
+    persistent: tuple[Part, ...]
+    phases: tuple[MemoryPhase, ...]
     allowance: tuple[Part, ...]
     changes: tuple[str, ...] = ()
     """Settings, as --set takes them, without which it does not fit."""
@@ -36,12 +35,12 @@ class Plan:
     @property
     def tensors(self) -> int:
         """Bytes of all tensors at the highest moment."""
-        return total(self.always) + self.highest.bytes
+        return total(self.persistent) + self.peak.bytes
 
     @property
-    def highest(self) -> Moment:
+    def peak(self) -> MemoryPhase:
         """The moment at which most is in memory."""
-        return max(self.moments, key=lambda moment: moment.bytes)
+        return max(self.phases, key=lambda phase: phase.bytes)
 
     @property
     def needed(self) -> int:
@@ -54,22 +53,22 @@ class Plan:
         return self.gpu is None or self.needed <= self.gpu.bytes
 
     @property
-    def work(self) -> list[Work]:
+    def compute(self) -> list[ComputeCost]:
         """What takes the time, on the GPU."""
-        return work(self.case, self.gpu) if self.gpu else []
+        return compute(self.case, self.gpu) if self.gpu else []
 
     @property
     def disk(self) -> list[Part]:
         """Room on the disk."""
-        return on_disk(self.case)
+        return disk_usage(self.case)
 
     @property
     def host(self) -> list[Part]:
         """Moments of the host's memory."""
-        return in_host(self.case)
+        return host_memory(self.case)
 
 
-def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
+def make_plan(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1) -> Plan:
     """The plan with the fewest changes that fits, and of those the one with the largest micro-batch.
 
     Changes are tried in the order of what they cost: activation checkpointing (a third more time), a state
@@ -83,14 +82,14 @@ def make_plan(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> P
         gpus: how many of them train together; whether they share weights and states, the recipe says.
     """
     for training in _variants(recipe.training):
-        plan = as_it_stands(recipe.model_copy(update={"training": training}), shape, gpu, gpus)
+        plan = plan_as_configured(recipe.model_copy(update={"training": training}), shape, gpu, gpus)
         plan = replace(plan, changes=_changes(recipe.training, training))
         if plan.fits:
             break
     return plan
 
 
-def as_it_stands(recipe: Recipe, shape: Shape, gpu: Gpu | None, gpus: int = 1) -> Plan:
+def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1) -> Plan:
     """The plan without changes, with the largest micro-batch that fits, or single sequences."""
     for count in _micro_batches(recipe.training):
         case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, count, gpus=gpus)
@@ -132,7 +131,7 @@ def remedies(plan: Plan) -> Iterator[str]:
         yield f"--gpu {larger.name}"
 
 
-def shortage_of(plan: Plan, recipe: Recipe, shape: Shape) -> str | None:
+def memory_shortage(plan: Plan, recipe: Recipe, shape: ModelShape) -> str | None:
     """One line on what is lacking and what helps, where the tensors of `plan` exceed the GPU; else None.
 
     Args:
@@ -153,22 +152,26 @@ def shortage_of(plan: Plan, recipe: Recipe, shape: Shape) -> str | None:
 
 
 def _plan(case: Case, gpu: Gpu | None) -> Plan:
-    resident, found = tuple(always(case)), tuple(moments(case))
-    tensors = total(resident) + max(moment.bytes for moment in found)
+    resident, found = tuple(persistent(case)), tuple(phases(case))
+    tensors = total(resident) + max(phase.bytes for phase in found)
     allowance = (
-        Part("CUDA context and libraries", CONTEXT, "assumed"),
-        Part("gaps between tensors", round(GAPS * tensors), f"assumed: {GAPS:.0%} of the tensors"),
+        Part("CUDA context and libraries", CUDA_CONTEXT_BYTES, "assumed"),
+        Part(
+            "gaps between tensors",
+            round(FRAGMENTATION * tensors),
+            f"assumed: {FRAGMENTATION:.0%} of the tensors",
+        ),
     )
     plan = Plan(case, gpu, resident, found, allowance)
     windows = case.evaluation.batch_size
-    if not plan.fits and windows > 1 and plan.highest.name == EVALUATION:
+    if not plan.fits and windows > 1 and plan.peak.name == EVALUATION:
         # An evaluation that runs out of memory goes on with half as many windows.
         fewer = case.evaluation.model_copy(update={"batch_size": windows // 2})
         return _plan(replace(case, evaluation=fewer), gpu)
     return plan
 
 
-def _variants(training: Training) -> Iterator[Training]:
+def _variants(training: TrainingSettings) -> Iterator[TrainingSettings]:
     """The settings as they are, and with what may be changed about them for the sake of memory."""
     halves = training.optimizer == "sophia" and training.state_precision == "fp32"
     for state in ({}, {"state_precision": "bf16"})[: 1 + halves]:
@@ -177,7 +180,7 @@ def _variants(training: Training) -> Iterator[Training]:
             yield training.model_copy(update={**state, "activation_checkpointing": True})
 
 
-def _changes(before: Training, after: Training) -> tuple[str, ...]:
+def _changes(before: TrainingSettings, after: TrainingSettings) -> tuple[str, ...]:
     changed = []
     if after.activation_checkpointing != before.activation_checkpointing:
         changed.append("training.activation_checkpointing=true")
@@ -186,14 +189,14 @@ def _changes(before: Training, after: Training) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _micro_batches(training: Training) -> list[int]:
+def _micro_batches(training: TrainingSettings) -> list[int]:
     """Sequences at once that the recipe allows, one for every number of parts; the most first."""
     batch, chosen = training.batch_size, training.micro_batch_size
     sizes = dict.fromkeys(-(-batch // parts) for parts in range(1, batch + 1))
     return list(sizes) if chosen == "auto" else [size for size in {chosen: 0, **sizes} if size <= chosen]
 
 
-def figures(plan: Plan) -> dict[str, Any]:
+def plan_as_json(plan: Plan) -> dict[str, Any]:
     """The plan for other programs; bytes, seconds, operations."""
 
     def listed(parts: tuple[Part, ...] | list[Part]) -> list[dict[str, Any]]:
@@ -211,15 +214,14 @@ def figures(plan: Plan) -> dict[str, Any]:
         "micro_batch": case.micro_batch,
         "activation_checkpointing": settings.activation_checkpointing,
         "state_precision": settings.state_precision,
-        "parameters": case.shape.numbers,
+        "parameters": case.shape.parameter_count,
         "trainable": case.learning,
-        "always": listed(plan.always),
+        "always": listed(plan.persistent),
         "moments": [
-            {"name": moment.name, "bytes": moment.bytes, "parts": listed(moment.parts)}
-            for moment in plan.moments
+            {"name": phase.name, "bytes": phase.bytes, "parts": listed(phase.parts)} for phase in plan.phases
         ],
         "allowance": listed(plan.allowance),
         "host": listed(plan.host),
         "disk": listed(plan.disk),
-        "work": [{"name": w.name, "operations": w.operations, "seconds": w.seconds} for w in plan.work],
+        "work": [{"name": w.name, "operations": w.operations, "seconds": w.seconds} for w in plan.compute],
     }

@@ -12,13 +12,13 @@ from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
 from ekle.planning.tables import rows
 from ekle.recipe import Recipe
-from ekle.recipe.base import TinyModel
+from ekle.recipe.base import TinyModelSettings
 
 _OWNER = "Qwen/"
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """A decoder with the parts of Qwen3: grouped-query attention with normed queries and keys, gated MLP."""
 
     layers: int
@@ -43,7 +43,7 @@ class Shape:
         return self.key_value_heads * self.head_dim
 
     @property
-    def row_matrices(self) -> int:
+    def embedding_matrices(self) -> int:
         """Matrices with a row a token."""
         return 1 if self.tied else 2
 
@@ -61,15 +61,15 @@ class Shape:
         }
 
     @property
-    def linear_numbers(self) -> int:
+    def linear_parameters(self) -> int:
         """Numbers in the linear layers of all blocks."""
         return self.layers * sum(narrow * wide for narrow, wide in self.projections.values())
 
     @property
-    def numbers(self) -> int:
+    def parameter_count(self) -> int:
         """Parameters of the base: rows, linear layers and the weights of the norms."""
         norms = self.layers * (2 * self.hidden + 2 * self.head_dim) + self.hidden
-        return self.row_matrices * self.rows * self.hidden + self.linear_numbers + norms
+        return self.embedding_matrices * self.rows * self.hidden + self.linear_parameters + norms
 
     @property
     def config(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Shape:
         }
 
 
-def shape_of(recipe: Recipe) -> Shape:
+def shape_of(recipe: Recipe) -> ModelShape:
     """The shape of the recipe's base.
 
     A folder is asked for its config.json, the tiny model stands in the recipe, and a hub id is looked up
@@ -106,9 +106,9 @@ def shape_of(recipe: Recipe) -> Shape:
     return known[name] if name in known else read_shape(_from_hub(name, recipe.base.revision))
 
 
-def tiny_shape(tiny: TinyModel, rows: int) -> Shape:
+def tiny_shape(tiny: TinyModelSettings, rows: int) -> ModelShape:
     """The shape of the stand-in that a recipe describes, over a tokenizer with so many rows."""
-    return Shape(
+    return ModelShape(
         tiny.layers,
         tiny.hidden_size,
         tiny.heads,
@@ -120,7 +120,7 @@ def tiny_shape(tiny: TinyModel, rows: int) -> Shape:
     )
 
 
-def read_shape(path: Path) -> Shape:
+def read_shape(path: Path) -> ModelShape:
     """The shape that a config.json describes.
 
     Raises:
@@ -139,11 +139,11 @@ def known_models() -> list[str]:
     return [name for name, _ in _known()]
 
 
-def _from_config(config: Mapping[str, Any]) -> Shape:
+def _from_config(config: Mapping[str, Any]) -> ModelShape:
     if config.get("num_experts"):
         raise ValueError("a mixture of experts")
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    return Shape(
+    return ModelShape(
         layers=int(config["num_hidden_layers"]),
         hidden=hidden,
         heads=heads,
@@ -162,11 +162,11 @@ def _rows_of(recipe: Recipe) -> int:
     return load_base(recipe.base.tokenizer, recipe.base.revision).rows
 
 
-def _known() -> Iterator[tuple[str, Shape]]:
+def _known() -> Iterator[tuple[str, ModelShape]]:
     for row in rows("shapes"):
-        numbers = {key: int(value) for key, value in row.items() if key not in ("models", "tied")}
+        parameter_count = {key: int(value) for key, value in row.items() if key not in ("models", "tied")}
         for model in row["models"].split():
-            yield _OWNER + model, Shape(tied=row["tied"] == "yes", **numbers)
+            yield _OWNER + model, ModelShape(tied=row["tied"] == "yes", **parameter_count)
 
 
 def _from_hub(name: str, revision: str | None) -> Path:

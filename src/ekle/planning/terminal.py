@@ -6,39 +6,39 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ekle.page.wording import SPACE, amount
-from ekle.planning.parts import Part, total
+from ekle.page.formatting import SPACE, amount
+from ekle.planning.compute import SHARE_OF_PEAK
+from ekle.planning.memory import Part, total
 from ekle.planning.plan import Plan, remedies
-from ekle.planning.work import SHARE_OF_PEAK
 
 _BAR = 32  # cells
 
 
-def plan_page(plan: Plan, others: Sequence[Plan] = ()) -> Group:
+def render_plan(plan: Plan, others: Sequence[Plan] = ()) -> Group:
     """Everything a plan says; `others` are plans for other GPUs, shown in a table where there are any."""
     shown: list[RenderableType] = [*verdict(plan), Text(""), _memory(plan), Text("")]
     if others:
         shown += [_gpus(others), Text("")]
-    if plan.work:
+    if plan.compute:
         shown += [_time(plan), Text("")]
-    shown.append(_rooms(plan))
+    shown.append(_disk_and_host(plan))
     return Group(*shown)
 
 
 def verdict(plan: Plan) -> Iterator[Text]:
     """Whether it fits and with what, then warnings; the first line says it all."""
     case, gpu = plan.case, plan.gpu
-    at_once = f"{case.micro_batch} of {case.training.batch_size} sequences at once"
+    micro_batch = f"{case.micro_batch} of {case.training.batch_size} sequences at once"
     if gpu is None:
-        text = f"needs {_size(plan.needed)} with {at_once}; no GPU is here, name one with --gpu"
+        text = f"needs {_size(plan.needed)} with {micro_batch}; no GPU is here, name one with --gpu"
         yield Text(text, style="bold")
         return
     if plan.fits:
         how = f" with --set {' --set '.join(plan.changes)}" if plan.changes else ""
-        text = f"fits {gpu.name}{how}: {_size(plan.needed)} of {_size(gpu.bytes)}, {at_once}"
+        text = f"fits {gpu.name}{how}: {_size(plan.needed)} of {_size(gpu.bytes)}, {micro_batch}"
         yield Text(text, style="bold yellow" if plan.changes else "bold green")
     else:
-        text = f"does not fit {gpu.name}: needs {_size(plan.needed)} of {_size(gpu.bytes)} with {at_once}"
+        text = f"does not fit {gpu.name}: needs {_size(plan.needed)} of {_size(gpu.bytes)} with {micro_batch}"
         yield Text(text, style="bold red")
         if plan.changes:
             yield Text(f"  counted with --set {' --set '.join(plan.changes)} already")
@@ -47,10 +47,10 @@ def verdict(plan: Plan) -> Iterator[Text]:
             yield Text(f"  would fit with {_as_given(cure)}")
         if not cures:
             yield Text("  no single change of rank or length makes it fit; take a smaller base model")
-    if case.half and not gpu.bf16:
+    if case.uses_bf16 and not gpu.bf16:
         yield Text(f"  {gpu.name} has no bfloat16 in hardware: products in it are slow there", style="yellow")
-    if gpu.guessed:
-        yield Text(f"  hours are counted with the speed of {gpu.guessed}", style="dim")
+    if gpu.speed_from:
+        yield Text(f"  hours are counted with the speed of {gpu.speed_from}", style="dim")
 
 
 def _as_given(cure: str) -> str:
@@ -60,21 +60,21 @@ def _as_given(cure: str) -> str:
 def _memory(plan: Plan) -> Table:
     case = plan.case
     table = _table("memory", "GB", "how")
-    for part in plan.always:
+    for part in plan.persistent:
         _row(table, part)
     full = plan.gpu.bytes if plan.gpu else plan.needed
-    resident = total(plan.always)
+    resident = total(plan.persistent)
     table.add_row(Text("always there", style="bold"), _number(resident), _bar(resident, full))
-    for moment in plan.moments:
+    for phase in plan.phases:
         table.add_section()
-        if moment is plan.highest:
-            for part in moment.parts:
+        if phase is plan.peak:
+            for part in phase.parts:
                 _row(table, part, "  ")
         else:
-            inside = ", ".join(f"{part.name} {_number(part.bytes)}" for part in moment.parts)
+            inside = ", ".join(f"{part.name} {_number(part.bytes)}" for part in phase.parts)
             table.add_row("", "", Text(inside, style="dim"))
-        size = resident + moment.bytes
-        table.add_row(Text(moment.name, style="bold"), _number(size), _bar(size, full))
+        size = resident + phase.bytes
+        table.add_row(Text(phase.name, style="bold"), _number(size), _bar(size, full))
     table.add_section()
     for part in plan.allowance:
         _row(table, part)
@@ -86,20 +86,20 @@ def _memory(plan: Plan) -> Table:
 def _time(plan: Plan) -> Table:
     case = plan.case
     table = _table("time", "hours", "how")
-    for work in plan.work:
-        table.add_row(work.name, f"{work.seconds / 3600:,.2f}", work.formula)
-    seconds = sum(work.seconds for work in plan.work)
-    speed = case.training.steps * case.step_tokens / seconds
+    for compute in plan.compute:
+        table.add_row(compute.name, f"{compute.seconds / 3600:,.2f}", compute.formula)
+    seconds = sum(compute.seconds for compute in plan.compute)
+    speed = case.training.steps * case.tokens_per_step / seconds
     what = (
         f"{speed:,.0f} tokens/s a GPU, at {SHARE_OF_PEAK:.0%} of the maker's figure; "
-        f"{case.gpus * case.step_tokens:,} tokens a step, {amount(case.learning)} of "
-        f"{amount(case.shape.numbers + case.learning)} numbers learn"
+        f"{case.gpus * case.tokens_per_step:,} tokens a step, {amount(case.learning)} of "
+        f"{amount(case.shape.parameter_count + case.learning)} numbers learn"
     )
     table.add_row(Text("together", style="bold"), f"{seconds / 3600:,.1f}", what)
     return table
 
 
-def _rooms(plan: Plan) -> Table:
+def _disk_and_host(plan: Plan) -> Table:
     table = _table("disk", "GB", "how")
     for part in plan.disk:
         _row(table, part)
@@ -121,7 +121,7 @@ def _gpus(plans: Iterable[Plan]) -> Table:
     table = _table("GPU", "GB", "fits", "at once", "hours", "changes")
     for plan in plans:
         assert plan.gpu is not None
-        hours = f"{sum(work.seconds for work in plan.work) / 3600:,.1f}"
+        hours = f"{sum(compute.seconds for compute in plan.compute) / 3600:,.1f}"
         table.add_row(
             plan.gpu.name,
             _number(plan.gpu.bytes),

@@ -5,7 +5,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from ekle.recipe.section import Section
 
 
-class TinyModel(Section):
+class TinyModelSettings(Section):
     """The shape and the short pre-training of the stand-in for a real Qwen3 (`model = "tiny"`)."""
 
     hidden_size: PositiveInt = 64
@@ -21,7 +21,7 @@ class TinyModel(Section):
     learning_rate: float = Field(default=3e-3, gt=0)
 
 
-class Base(Section):
+class BaseModelSettings(Section):
     """Where tokenizer and weights come from.
 
     `tokenizer`: "qwen3" (the vocabulary that the `dashscope` package carries), a folder, or a hub id.
@@ -31,4 +31,4 @@ class Base(Section):
     tokenizer: str = "qwen3"
     model: str = "tiny"
     revision: str | None = None
-    tiny: TinyModel = TinyModel()
+    tiny: TinyModelSettings = TinyModelSettings()

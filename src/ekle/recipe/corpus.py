@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from ekle.recipe.section import Section
 
 
-class Corpus(Section):
+class CorpusSettings(Section):
     """Sources are files, folders, `hf:NAME[:CONFIG]`, `bundled:tr` or `bundled:en`."""
 
     sources: Annotated[list[str], Field(min_length=1)] = ["bundled:tr"]

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from ekle.recipe.section import Section
 
 
-class Evaluation(Section):
+class EvaluationSettings(Section):
     """Limits and prompts of `ekle evaluate`; the text is the corpus's held-out part."""
 
     context: int = Field(default=1024, ge=2)

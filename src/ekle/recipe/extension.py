@@ -23,11 +23,11 @@ Heuristic = Literal[
 
 Initialiser = Literal[Heuristic, "distilled"]
 
-READ_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
+RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
 """Rules that read the user's text."""
 
 
-class Similarity(Section):
+class SimilaritySettings(Section):
     """Weights of the groups whose rows `similarity` and `hybrid` mix; a group without members has none."""
 
     pieces: float = Field(default=1.0, gt=0)
@@ -42,7 +42,7 @@ class Similarity(Section):
     """Most members of a group; base tokens come first, then new ones, the most frequent first."""
 
 
-class Hybrid(Section):
+class HybridSettings(Section):
     """What `hybrid` adds to the rows of `similarity`."""
 
     statistics: float = Field(default=0.2, ge=0, le=1)
@@ -51,7 +51,7 @@ class Hybrid(Section):
     """Normal noise, in standard deviations of the base rows in use."""
 
 
-class Focus(Section):
+class FocusSettings(Section):
     """The static vectors by which `focus` finds similar tokens."""
 
     text_bytes: PositiveInt = 20_000_000
@@ -63,7 +63,7 @@ class Focus(Section):
     dimensions: PositiveInt = 128
 
 
-class Distillation(Section):
+class DistillationSettings(Section):
     """How `distilled` learns rows from what the base does with the pieces."""
 
     start: Heuristic = "first_piece"
@@ -94,7 +94,7 @@ class Distillation(Section):
     """Time between two states to go on from."""
 
 
-class Extension(Section):
+class ExtensionSettings(Section):
     """`init` names the rule for the new rows; docs/rows.md says what each does and costs.
 
     `seed` feeds the rules that draw noise.
@@ -107,12 +107,12 @@ class Extension(Section):
     gradient_tokens: NonNegativeInt = 256
     """Every new row is shown to get a gradient after it is made, and those of so many tokens, evenly spread,
     through the first layers of the model too; 0 leaves both out."""
-    similarity: Similarity = Similarity()
-    hybrid: Hybrid = Hybrid()
-    focus: Focus = Focus()
-    distillation: Distillation = Distillation()
+    similarity: SimilaritySettings = SimilaritySettings()
+    hybrid: HybridSettings = HybridSettings()
+    focus: FocusSettings = FocusSettings()
+    distillation: DistillationSettings = DistillationSettings()
 
     @property
     def reads_text(self) -> bool:
         """Whether the rule for either end needs text to read."""
-        return not READ_TEXT.isdisjoint({self.init, self.output})
+        return not RULES_READING_TEXT.isdisjoint({self.init, self.output})

@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, ValidationError
 
 from ekle.errors import InputError, RecipeError
-from ekle.recipe.base import Base
-from ekle.recipe.corpus import Corpus
-from ekle.recipe.evaluation import Evaluation
-from ekle.recipe.extension import Extension
-from ekle.recipe.release import Release
+from ekle.recipe.base import BaseModelSettings
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.evaluation import EvaluationSettings
+from ekle.recipe.extension import ExtensionSettings
+from ekle.recipe.release import ReleaseSettings
 from ekle.recipe.section import Section
-from ekle.recipe.training import Training
-from ekle.recipe.vocabulary import Vocabulary
+from ekle.recipe.training import TrainingSettings
+from ekle.recipe.vocabulary import VocabularySettings
 
 
 class Recipe(Section):
@@ -24,13 +24,13 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run; its folder is `runs/<name>`."""
     seed: NonNegativeInt = 0
-    base: Base = Base()
-    corpus: Corpus = Corpus()
-    vocabulary: Vocabulary = Vocabulary()
-    extension: Extension = Extension()
-    training: Training = Training()
-    evaluation: Evaluation = Evaluation()
-    release: Release = Release()
+    base: BaseModelSettings = BaseModelSettings()
+    corpus: CorpusSettings = CorpusSettings()
+    vocabulary: VocabularySettings = VocabularySettings()
+    extension: ExtensionSettings = ExtensionSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    release: ReleaseSettings = ReleaseSettings()
 
 
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -96,3 +96,37 @@ def _reason(item: Any) -> str:
             return str(item["ctx"]["error"])  # ours: it says what to do
         case _:
             return f"{item['msg']} (got {item['input']!r})"
+
+
+_PACKAGE = Path(__file__).parents[1]
+_WHEEL, _CHECKOUT = _PACKAGE / "recipes", _PACKAGE.parents[1] / "recipes"
+_SHIPPED = _WHEEL if _WHEEL.is_dir() else _CHECKOUT  # see force-include in pyproject.toml
+
+
+def load_recipe(recipe: str | Path = "quickstart", overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe; see `recipe_file` for what `recipe` may be and `read_recipe` for the rest."""
+    return read_recipe(recipe_file(recipe), overrides)
+
+
+def recipe_file(recipe: str | Path) -> Path:
+    """The file that `recipe` means.
+
+    A path that exists is meant literally. Otherwise `quickstart`, `quickstart.toml` and
+    `recipes/quickstart.toml` all mean the recipe of that name that comes with ekle, so that the
+    commands of the documentation work outside a checkout too.
+
+    Raises:
+        InputError: there is no such file and no such recipe.
+    """
+    path = Path(recipe)
+    if path.exists():
+        return path
+    name = path.name.removesuffix(".toml")
+    if path.parent in (Path(), Path("recipes")) and name in shipped_recipes():
+        return _SHIPPED / f"{name}.toml"
+    raise InputError(f"there is no recipe {recipe}; with ekle come {', '.join(shipped_recipes())}")
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with ekle."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))

@@ -7,7 +7,7 @@ from pydantic import PositiveFloat
 from ekle.recipe.section import Section
 
 
-class Release(Section):
+class ReleaseSettings(Section):
     """Format and precision of the released model."""
 
     dtype: Literal["base", "bf16", "fp32"] = "base"

@@ -14,7 +14,7 @@ Tracker = Literal["none", "tensorboard", "trackio", "wandb", "mlflow", "swanlab"
 Learners = Literal["rows", "rows_and_adapters"]
 Precision = Literal["bf16", "fp32"]
 
-FREE: frozenset[str] = frozenset(
+RUNTIME_SETTINGS: frozenset[str] = frozenset(
     {
         "checkpoint_minutes",
         "checkpoint_steps",
@@ -30,7 +30,7 @@ FREE: frozenset[str] = frozenset(
 nothing about the weights, except that a run which goes back (`guard`) goes to what it saved last."""
 
 
-class Dora(Section):
+class DoraSettings(Section):
     """Weight-decomposed low-rank adaptation (Liu et al. 2024) of the linear projections."""
 
     rank: PositiveInt = 64
@@ -51,7 +51,7 @@ class Dora(Section):
     """Projections of every decoder layer that get an adapter."""
 
 
-class Neftune(Section):
+class NeftuneSettings(Section):
     """Noise on the embedding output while training (Jain et al. 2023)."""
 
     alpha: float = Field(default=5.0, ge=0)
@@ -60,7 +60,7 @@ class Neftune(Section):
     """`uniform` on [-1, 1] is the paper's; `gaussian` has the same scale as its standard deviation."""
 
 
-class Sophia(Section):
+class SophiaSettings(Section):
     """Sophia-G (Liu et al. 2023), the second-order optimiser with a clipped update."""
 
     betas: tuple[float, float] = (0.965, 0.99)
@@ -75,7 +75,7 @@ class Sophia(Section):
     """Least curvature times rho, by which the gradient is divided."""
 
 
-class AdamW(Section):
+class AdamWSettings(Section):
     """AdamW (Loshchilov and Hutter 2019); with `optimizer = "muon"`, for magnitudes and new rows."""
 
     betas: tuple[float, float] = (0.9, 0.999)
@@ -84,7 +84,7 @@ class AdamW(Section):
     """Added to the root of the average square, by which the gradient is divided."""
 
 
-class Muon(Section):
+class MuonSettings(Section):
     """Muon (Jordan et al. 2024) for the factors of the adapters."""
 
     momentum: float = Field(default=0.95, ge=0, lt=1)
@@ -95,7 +95,7 @@ class Muon(Section):
     """Newton-Schulz steps that make an update orthogonal."""
 
 
-class Curriculum(Section):
+class CurriculumSettings(Section):
     """Easy text first (Platanios et al. 2019), by the measures of `ekle.turkish.complexity`."""
 
     pacing: Literal["off", "linear", "root"] = "off"
@@ -106,7 +106,7 @@ class Curriculum(Section):
     """Share of the steps after which every document may be read."""
 
 
-class Alignment(Section):
+class AlignmentSettings(Section):
     """Before the first step, the base teaches the extended model: the same text in the cut of each.
 
     It asks for hidden states alike at shared boundaries, and for equal likelihood of what lies between two.
@@ -132,7 +132,7 @@ class Alignment(Section):
     """The same for the adapters, as AdamW takes it."""
 
 
-class Guarding(Section):
+class GuardSettings(Section):
     """Steps that go wrong are skipped; too many in a row, and the run goes back and on more slowly."""
 
     window: PositiveInt = 50
@@ -149,7 +149,7 @@ class Guarding(Section):
     """Times it may go back before the training is given up."""
 
 
-class Training(Section):
+class TrainingSettings(Section):
     """Everything that `ekle train` needs to know."""
 
     steps: PositiveInt = 1000
@@ -224,14 +224,14 @@ class Training(Section):
     """A program that draws the log while it grows; its package must be installed."""
     memory_lines: NonNegativeInt = 30
     """Log lines that the slope of the memory in use is taken over; 0 watches for no leak."""
-    dora: Dora = Dora()
-    neftune: Neftune = Neftune()
-    curriculum: Curriculum = Curriculum()
-    sophia: Sophia = Sophia()
-    adamw: AdamW = AdamW()
-    muon: Muon = Muon()
-    alignment: Alignment = Alignment()
-    guard: Guarding = Guarding()
+    dora: DoraSettings = DoraSettings()
+    neftune: NeftuneSettings = NeftuneSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
+    sophia: SophiaSettings = SophiaSettings()
+    adamw: AdamWSettings = AdamWSettings()
+    muon: MuonSettings = MuonSettings()
+    alignment: AlignmentSettings = AlignmentSettings()
+    guard: GuardSettings = GuardSettings()
 
     @model_validator(mode="after")
     def _leave_something_to_learn(self) -> Self:

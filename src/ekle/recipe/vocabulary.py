@@ -8,12 +8,12 @@ from ekle.recipe.section import Section
 
 Profile = Literal["portable", "compact", "morphological"]
 Strategy = Literal["free", "guide"]
-PreTokens = Literal["base", "apostrophe", "joined"]
+PreTokenizationKind = Literal["base", "apostrophe", "joined"]
 """How text is cut before merges: as the base does it, without its English contractions, or in longer parts
 that keep short words together (docs/decisions/0005)."""
 
 
-class Quotas(Section):
+class QuotaSettings(Section):
     """How many tokens of each category the `guide` strategy takes; the sum is the vocabulary size."""
 
     words: NonNegativeInt = 5000
@@ -23,7 +23,7 @@ class Quotas(Section):
     patterns: NonNegativeInt = 2000
 
 
-class Vocabulary(Section):
+class VocabularySettings(Section):
     """Size, profile and strategy of the new vocabulary."""
 
     size: PositiveInt = 20000
@@ -38,7 +38,7 @@ class Vocabulary(Section):
     """Of the morphological profile: an occurrence of a root in front of a cut counts as this many when merges
     are chosen, `min_count` included, so that more roots become one token."""
     strategy: Strategy = "free"
-    quotas: Quotas = Quotas()
+    quotas: QuotaSettings = QuotaSettings()
     min_count: PositiveInt = 100
     """A token must occur at least this often in the text it was learned from when it is learned, and after
     all merges too but for the steps that `step_gain` allows."""
@@ -69,7 +69,7 @@ class Vocabulary(Section):
         return self
 
     @property
-    def pre_tokens(self) -> PreTokens:
+    def pre_tokenization(self) -> PreTokenizationKind:
         """The cut that the profile learns from."""
         match self.profile:
             case "portable" | "morphological":

@@ -3,15 +3,15 @@
 import shutil
 from pathlib import Path
 
-from ekle.artifacts import Checkpoint
+from ekle.artifacts import Checkpoint, folder_name
 from ekle.errors import InputError
-from ekle.files import whole_file, whole_folder
-from ekle.progress import Report
-from ekle.recipe.release import Release
-from ekle.release.folder import write_release
+from ekle.files import atomic_file, atomic_folder
+from ekle.progress import ProgressReporter
+from ekle.recipe.release import ReleaseSettings
+from ekle.release.model_folder import write_release
 
 
-def export_hf(source: Path, out: Path, settings: Release, report: Report) -> Path:
+def export_hf(source: Path, out: Path, settings: ReleaseSettings, reporter: ProgressReporter) -> Path:
     """Write the model of a run, an extension or a release as a Hugging Face folder `out`.
 
     Raises:
@@ -19,23 +19,23 @@ def export_hf(source: Path, out: Path, settings: Release, report: Report) -> Pat
         RunFolderError: `out` exists and is not empty.
     """
     extended, checkpoint = _find(source)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         shard_bytes = int(settings.shard_gigabytes * 1e9)
         write_release(
-            extended, checkpoint, folder, dtype=settings.dtype, shard_bytes=shard_bytes, report=report
+            extended, checkpoint, folder, dtype=settings.dtype, shard_bytes=shard_bytes, reporter=reporter
         )
-        card = source / "7-release" / "model" / "README.md"
+        card = source / folder_name("release") / "model" / "README.md"
         if card.exists():
-            with whole_file(folder / "README.md") as path:
+            with atomic_file(folder / "README.md") as path:
                 shutil.copyfile(card, path)
     return out
 
 
 def _find(source: Path) -> tuple[Path, Checkpoint | None]:
     """The extended model folder below `source`, and what training made of it."""
-    run = source / "4-extension" / "model"
+    run = source / folder_name("extension") / "model"
     if run.is_dir():
-        training = Checkpoint(source / "5-training")
+        training = Checkpoint(source / folder_name("training"))
         return run, training if training.rows.exists() else None
     for place in (source / "model", source):
         if (place / "config.json").exists():

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Release, Scorecard
-from ekle.files import read_json, whole_file
-from ekle.progress import Report
+from ekle.files import atomic_file, read_json
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.release.card import model_card, origin_of
-from ekle.release.folder import write_release
+from ekle.release.model_folder import write_release
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Inputs:
     scorecard: Scorecard
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Release:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Release:
     """Write `folder/model`; raises what `write_release` raises."""
     settings = recipe.release
     release = Release(folder)
@@ -31,10 +31,10 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Release
         release.model,
         dtype=settings.dtype,
         shard_bytes=int(settings.shard_gigabytes * 1e9),
-        report=report,
+        reporter=reporter,
     )
     about = read_json(inputs.extended.folder / "extension.json")
     origin = origin_of(inputs.base.name, inputs.base.model)
-    with whole_file(release.model / "README.md") as path:
+    with atomic_file(release.model / "README.md") as path:
         path.write_text(model_card(recipe, about, inputs.scorecard.figures, origin), encoding="utf-8")
     return release

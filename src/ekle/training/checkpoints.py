@@ -1,8 +1,9 @@
 """Checkpoint folders: each appears whole or not at all.
 
     checkpoints/step-000500/           all that is needed to go on: weights, optimiser, random state, place
-    checkpoints/step-000500-back-1/    the same of a run that went back once (`ekle.training.watching.guard`)
-    checkpoints/best-000250/           the weights of the best evaluation so far
+    checkpoints/step-000500-back-1/    the same of a run that went back once
+    (`ekle.training.monitoring.guard`) checkpoints/best-000250/           the weights of the best evaluation
+    so far
 
 A run that has gone back may come to the same step again. What it writes then is newer than all it wrote
 before, and gets a name of its own: until it is there, nothing that a killed run goes on from is touched.
@@ -24,8 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ekle.errors import CheckpointError, InputError, SpaceError
-from ekle.files import flush, read_json, whole_folder, write_json
-from ekle.model.spread import is_main_process, save_whole, spread_like
+from ekle.files import atomic_folder, flush, read_json, write_json
+from ekle.model.distributed import is_main_process, save_full_tensors, shard_like
 
 Write = Callable[[Path], None]
 """Writes files into the folder it is given."""
@@ -54,7 +55,7 @@ class Checkpoints:
     def save(self, step: int, write: Write, size: int, best_step: int | None, returns: int = 0) -> None:
         """Write the checkpoint of `step`, then remove the oldest beyond `keep`, and those it has overtaken.
 
-        For all processes (`ekle.model.spread`): all of them call `write`, and the main one alone writes.
+        For all processes (`ekle.model.distributed`): all of them call `write`, and the main one alone writes.
 
         The best weights that an earlier checkpoint names are removed only here, once a newer one names
         others: whatever a killed run goes on from finds its best weights.
@@ -73,7 +74,7 @@ class Checkpoints:
         self._write(self.folder / name, write, size)
         if not is_main_process():
             return
-        stay = self._to_go_on_from()[-self.keep :]
+        stay = self._resumable()[-self.keep :]
         for old in self._found("step"):
             if old not in stay:
                 _remove(old)
@@ -89,11 +90,11 @@ class Checkpoints:
 
     def last(self) -> Path | None:
         """The newest checkpoint to go on from; None where there is none."""
-        return next(reversed(self._to_go_on_from()), None)
+        return next(reversed(self._resumable()), None)
 
     def before(self, depth: int) -> Path:
         """The checkpoint made `depth` before the newest, or the oldest that is kept; there must be one."""
-        found = self._to_go_on_from()
+        found = self._resumable()
         return found[max(len(found) - 1 - depth, 0)]
 
     def at(self, step: int) -> Path:
@@ -102,7 +103,7 @@ class Checkpoints:
         Raises:
             CheckpointError: none was made there, or it is not kept.
         """
-        found = next((path for path in self._to_go_on_from() if step_of(path) == step), None)
+        found = next((path for path in self._resumable() if step_of(path) == step), None)
         if found is None:
             raise CheckpointError(f"{self.folder} holds no checkpoint of step {step:,}")
         return found
@@ -131,11 +132,11 @@ class Checkpoints:
                 f"a checkpoint takes {size / 1e9:.1f} GB and {self.folder} has room for {free / 1e9:.1f} GB; "
                 "free some and run again, it goes on from the checkpoint before"
             )
-        with whole_folder(target) as temporary:
+        with atomic_folder(target) as temporary:
             write(temporary)
             flush(temporary)
 
-    def _to_go_on_from(self) -> list[Path]:
+    def _resumable(self) -> list[Path]:
         """Checkpoints in the order they were made, without those that the run has gone back behind since."""
         found = self._found("step")
         return [
@@ -162,7 +163,7 @@ def step_of(checkpoint: Path) -> int:
     return _age(checkpoint)[1]
 
 
-def returns_of(checkpoint: Path) -> int:
+def rollbacks_of(checkpoint: Path) -> int:
     """Times the run had gone back when a checkpoint was written."""
     return _age(checkpoint)[0]
 
@@ -175,7 +176,7 @@ def _age(checkpoint: Path) -> tuple[int, int]:
 
 
 def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Write `optimizer.safetensors` and `optimizer.json`; for all processes (`ekle.model.spread`)."""
+    """Write `optimizer.safetensors` and `optimizer.json`; for all processes (`ekle.model.distributed`)."""
     content = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
@@ -185,7 +186,7 @@ def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
                 tensors[f"{place}.{name}"] = value
             else:
                 numbers[f"{place}.{name}"] = value
-    save_whole(tensors, folder / "optimizer.safetensors")
+    save_full_tensors(tensors, folder / "optimizer.safetensors")
     if is_main_process():
         write_json(folder / "optimizer.json", {"groups": content["param_groups"], "numbers": numbers})
 
@@ -204,7 +205,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
         for name, value in {**values, **about["numbers"]}.items():
             place, _, field = name.partition(".")
             if isinstance(value, Tensor) and value.ndim:
-                value = spread_like(value, parameters[int(place)])
+                value = shard_like(value, parameters[int(place)])
             state.setdefault(int(place), {})[field] = value
         groups = [_tuples(group) for group in about["groups"]]
         optimizer.load_state_dict({"state": state, "param_groups": groups})

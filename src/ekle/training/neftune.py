@@ -11,8 +11,8 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from ekle.recipe.training import Neftune
-from ekle.training.text.packing import document_starts
+from ekle.recipe.training import NeftuneSettings
+from ekle.training.data.packing import document_starts
 
 
 def sequence_lengths(position_ids: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def sequence_lengths(position_ids: Tensor) -> Tensor:
 
 
 def add_noise(
-    embeddings: Tensor, position_ids: Tensor, settings: Neftune, generators: Sequence[torch.Generator]
+    embeddings: Tensor, position_ids: Tensor, settings: NeftuneSettings, generators: Sequence[torch.Generator]
 ) -> Tensor:
     """Embeddings with noise; the same ones where `settings.alpha` is 0.
 

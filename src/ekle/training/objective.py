@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ekle.model.loss import IGNORED, chunk_size, row_blocks, sample_labels, weighted_cross_entropy
-from ekle.recipe.training import Neftune
-from ekle.training.devices.kernels import packed_bounds
+from ekle.model.layers.loss import IGNORED, chunk_size, row_blocks, sample_labels, weighted_cross_entropy
+from ekle.recipe.training import NeftuneSettings
+from ekle.training.kernels import packed_sequence_bounds
 from ekle.training.neftune import add_noise
 
 Found = TypeVar("Found")
@@ -28,9 +28,9 @@ class Tally:
     """Tokens that went through, whether something was learned at them or not."""
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(*(a + b for a, b in zip(self.parts(), other.parts(), strict=True)))
+        return Tally(*(a + b for a, b in zip(self.sums(), other.sums(), strict=True)))
 
-    def parts(self) -> tuple[Tensor, ...]:
+    def sums(self) -> tuple[Tensor, ...]:
         """The sums in the order of their fields."""
         return self.nats, self.tokens, self.text_nats, self.text_bytes, self.read
 
@@ -46,7 +46,7 @@ class Objective(nn.Module):
 
     byte_lengths: Tensor
 
-    def __init__(self, language_model: Any, neftune: Neftune, byte_lengths: Tensor) -> None:
+    def __init__(self, language_model: Any, neftune: NeftuneSettings, byte_lengths: Tensor) -> None:
         super().__init__()
         self.language_model = language_model
         self.neftune = neftune
@@ -76,7 +76,7 @@ class Objective(nn.Module):
         if noise is not None:
             embeddings = add_noise(embeddings, position_ids, self.neftune, noise)
         decoder, head = self.language_model.get_decoder(), self.language_model.get_output_embeddings()
-        bounds = packed_bounds(self.language_model, position_ids)
+        bounds = packed_sequence_bounds(self.language_model, position_ids)
         # A cache would hide from the attention mask where a packed document ends.
         hidden = decoder(inputs_embeds=embeddings, position_ids=position_ids, use_cache=False, **bounds)[0]
         states, wanted = hidden.flatten(0, 1), labels.flatten()
@@ -97,7 +97,7 @@ class Objective(nn.Module):
         """What `measure` finds of the language model.
 
         A forward pass of another kind: where the weights are spread over processes, each has those that
-        lie outside the layers whole until it ends (`ekle.training.devices.sharding`).
+        lie outside the layers whole until it ends (`ekle.training.parallel`).
         """
         return measure(self.language_model)
 

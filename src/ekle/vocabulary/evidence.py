@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 
 from ekle.artifacts import NewToken
 from ekle.bpe.base import BaseTokenizer
-from ekle.bpe.continued import LearnedMerge
-from ekle.bpe.pieces import Pieces
+from ekle.bpe.encode import EncodedTexts
+from ekle.bpe.learn import LearnedMerge
 from ekle.vocabulary.categories import Categories, Category, Description
-from ekle.vocabulary.material import Material
+from ekle.vocabulary.selection import WeightedPreTokens
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Evidence:
     tokens_after: int
 
 
-def gather(
+def gather_evidence(
     merges: Sequence[LearnedMerge],
     taken: Mapping[bytes, Category],
     categories: Categories,
-    material: Material,
-    after: Pieces,
+    pre_tokens: WeightedPreTokens,
+    after: EncodedTexts,
     base: BaseTokenizer,
     tokenizer: Tokenizer,
 ) -> Evidence:
@@ -50,14 +50,14 @@ def gather(
         tokenizer: the finished one, which must give each token back from text.
     """
     rows = base.rows + len(merges)
-    use = after.use(material.weights, rows)
-    foreign = after.use(np.ceil(material.foreign).astype(np.int64), rows)
+    id_counts = after.id_counts(pre_tokens.weights, rows)
+    foreign = after.id_counts(np.ceil(pre_tokens.foreign).astype(np.int64), rows)
     plain = base.tokenizer()
     tokens: list[NewToken] = []
     described: list[Description] = []
     for number, merge in enumerate(merges, start=base.rows):
         text = merge.token.decode("utf-8")
-        pieces = plain.encode(text, add_special_tokens=False).ids
+        encoded = plain.encode(text, add_special_tokens=False).ids
         about = categories.describe(text)
         described.append(about)
         tokens.append(
@@ -66,24 +66,24 @@ def gather(
                 text=text,
                 category=taken.get(merge.token, about.category),
                 morphemes=about.morphemes,
-                count=int(use[number]),
-                tokens_saved=int(use[number]) * (len(pieces) - 1),
-                base_pieces=pieces,
+                count=int(id_counts[number]),
+                tokens_saved=int(id_counts[number]) * (len(encoded) - 1),
+                base_pieces=encoded,
                 harmony=about.harmony.verdict,
                 foreign_hits=int(foreign[number]),
                 labels=about.labels,
             )
         )
     own = pl.col("text")
-    table = material.table
+    table = pre_tokens.table
     texts = table.select(pl.coalesce("whole", own) if "whole" in table.columns else own).to_series()
     missing = _unreachable(tokens, after, texts.to_list(), tokenizer)
-    before = int((material.pieces.lengths * material.weights).sum())
-    return Evidence(tokens, described, missing, before, int((after.lengths * material.weights).sum()))
+    before = int((pre_tokens.encoded.lengths * pre_tokens.weights).sum())
+    return Evidence(tokens, described, missing, before, int((after.lengths * pre_tokens.weights).sum()))
 
 
 def _unreachable(
-    tokens: Sequence[NewToken], after: Pieces, texts: Sequence[str], tokenizer: Tokenizer
+    tokens: Sequence[NewToken], after: EncodedTexts, texts: Sequence[str], tokenizer: Tokenizer
 ) -> list[str]:
     """Tokens that do not come out of the text they stand in, nor of their own, through all steps.
 
@@ -106,7 +106,7 @@ def _not_in(tokens: Sequence[NewToken], texts: Sequence[str], tokenizer: Tokeniz
     return [token for token, encoding in zip(tokens, encodings, strict=True) if token.id not in encoding.ids]
 
 
-def _carriers(after: Pieces, tokens: Sequence[NewToken]) -> npt.NDArray[np.int64]:
+def _carriers(after: EncodedTexts, tokens: Sequence[NewToken]) -> npt.NDArray[np.int64]:
     """Index of the first text in which each token stands, -1 for none."""
     first = tokens[0].id if tokens else 0
     found = np.full(len(tokens), -1, dtype=np.int64)

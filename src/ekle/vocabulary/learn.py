@@ -12,29 +12,31 @@ from ekle.bpe.base import BaseTokenizer, open_tokenizer, save_tokenizer
 from ekle.bpe.graft import graft
 from ekle.counting import Counts
 from ekle.errors import InputError, TextError
-from ekle.files import whole_file, write_json
-from ekle.progress import Report
-from ekle.recipe.vocabulary import Vocabulary as Settings
+from ekle.files import atomic_file, write_json
+from ekle.progress import ProgressReporter
+from ekle.recipe.vocabulary import VocabularySettings
 from ekle.turkish.gold import RootedWord, read_treebank
-from ekle.vocabulary.attempt import Attempt, attempt
 from ekle.vocabulary.categories import Categories
-from ekle.vocabulary.evidence import gather
-from ekle.vocabulary.keep import check_terms, read_terms
-from ekle.vocabulary.material import Material, material_of
-from ekle.vocabulary.page import write_page
-from ekle.vocabulary.profile import Cut, cut_for
-from ekle.vocabulary.protected import Protected, protected_text
-from ekle.vocabulary.strict import price_of, settings_that_spare, what_it_costs
-from ekle.vocabulary.summary import kept_rows, summarise, times_made
-from ekle.vocabulary.trades import effects
+from ekle.vocabulary.constraints.keep import check_terms, read_terms
+from ekle.vocabulary.constraints.protect import ProtectedText, protected_text
+from ekle.vocabulary.constraints.strict import (
+    protection_cost,
+    protection_prices,
+    settings_for_strict_protection,
+)
+from ekle.vocabulary.effects import measure_effects
+from ekle.vocabulary.evidence import gather_evidence
+from ekle.vocabulary.profiles.apply import PreTokenizedTexts, apply_profile
+from ekle.vocabulary.report import kept_term_figures, merge_counts, summarise, write_page
+from ekle.vocabulary.selection import LearnedVocabulary, WeightedPreTokens, learn_with_terms, weigh_pre_tokens
 
 
 def learn_vocabulary(
     counts: Counts,
     base: BaseTokenizer,
-    settings: Settings,
+    settings: VocabularySettings,
     out: Path,
-    report: Report,
+    reporter: ProgressReporter,
     held_out: Mapping[str, Sequence[str]] | None = None,
     other: Mapping[str, Sequence[str]] | None = None,
     about_text: Mapping[str, Any] | None = None,
@@ -57,40 +59,59 @@ def learn_vocabulary(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
             "count the text again with this base"
         )
-    asked, settings = settings, settings_that_spare(settings, base)
+    asked, settings = settings, settings_for_strict_protection(settings, base)
     terms = read_terms(settings.keep)
     rooted = [word for file in settings.gold for word in _inflected(Path(file))]
-    protected, cut, material = _gather(settings, counts, base, report)
+    protected, pre_tokenization, pre_tokens = _pre_tokens_of(settings, counts, base, reporter)
     if terms:
-        empty, _ = graft(base, [], cut.pre_tokenizer)
+        empty, _ = graft(base, [], pre_tokenization.pre_tokenizer)
         check_terms(terms, open_tokenizer(empty))
-    categories = Categories(counts.apart().table, settings.min_count)
+    categories = Categories(counts.to_base().table, settings.min_count)
 
-    def learn(cut: Cut, material: Material, cost: npt.NDArray[np.float64] | None) -> Attempt:
-        return attempt(base, cut, material, settings, categories, terms, report, cost)
+    def learn(
+        pre_tokenization: PreTokenizedTexts,
+        pre_tokens: WeightedPreTokens,
+        cost: npt.NDArray[np.float64] | None,
+    ) -> LearnedVocabulary:
+        return learn_with_terms(
+            base, pre_tokenization, pre_tokens, settings, categories, terms, reporter, cost
+        )
 
-    made = learn(cut, material, price_of(material, strict=True))
-    evidence = gather(made.new, made.choice.by_quota, categories, material, made.after, base, made.tokenizer)
-    spec, config = made.files
+    learned = learn(pre_tokenization, pre_tokens, protection_prices(pre_tokens, strict=True))
+    evidence = gather_evidence(
+        learned.new, learned.choice.by_quota, categories, pre_tokens, learned.after, base, learned.tokenizer
+    )
+    spec, config = learned.files
     save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
-    with whole_file(out / "tokens.jsonl") as path:
+    with atomic_file(out / "tokens.jsonl") as path:
         path.write_text("".join(token.line() + "\n" for token in evidence.tokens), encoding="utf-8")
     costs: dict[str, Any] = {}
     if settings.protect_strict:
         loose = asked.model_copy(update={"protect_strict": False})
         # A profile that cuts words leaves strictly protected ones alone, so its cut is another one here.
-        same = cut.keeps_words and loose.contractions == settings.contractions
-        other_cut, others = (cut, material) if same else _gather(loose, counts, base, report)[1:]
-        without = learn(other_cut, others, price_of(others, strict=False))
-        costs["strict"] = what_it_costs(made, without, held_out or {})
+        same = pre_tokenization.keeps_words and loose.contractions == settings.contractions
+        other_pre_tokenization, others = (
+            (pre_tokenization, pre_tokens) if same else _pre_tokens_of(loose, counts, base, reporter)[1:]
+        )
+        without = learn(other_pre_tokenization, others, protection_prices(others, strict=False))
+        costs["strict"] = protection_cost(learned, without, held_out or {})
     if settings.weigh_protection:
-        costs["all"] = what_it_costs(made, learn(cut, material, None), held_out or {})
-    summary = summarise(base, settings, counts, times_made(made.kept.learned, material, evidence), evidence)
-    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": material.left_out}
-    summary["quota_places_left_to_others"] = made.choice.unfilled
-    summary["keep"] = kept_rows(made.kept, made.choice.learned.merges, evidence, made.tokenizer)
-    summary |= effects(
-        made, held_out or {}, other or {}, protected, rooted, words_in_material=cut.keeps_words
+        costs["all"] = protection_cost(learned, learn(pre_tokenization, pre_tokens, None), held_out or {})
+    summary = summarise(
+        base, settings, counts, merge_counts(learned.kept.learned, pre_tokens, evidence), evidence
+    )
+    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": pre_tokens.left_out}
+    summary["quota_places_left_to_others"] = learned.choice.unfilled
+    summary["keep"] = kept_term_figures(
+        learned.kept, learned.choice.learned.merges, evidence, learned.tokenizer
+    )
+    summary |= measure_effects(
+        learned,
+        held_out or {},
+        other or {},
+        protected,
+        rooted,
+        words_in_pre_tokens=pre_tokenization.keeps_words,
     )
     summary["protected"] |= {
         "strict": settings.protect_strict,
@@ -109,18 +130,22 @@ def _inflected(file: Path) -> list[RootedWord]:
     return words
 
 
-def _gather(
-    settings: Settings, counts: Counts, base: BaseTokenizer, report: Report
-) -> tuple[Protected, Cut, Material]:
+def _pre_tokens_of(
+    settings: VocabularySettings, counts: Counts, base: BaseTokenizer, reporter: ProgressReporter
+) -> tuple[ProtectedText, PreTokenizedTexts, WeightedPreTokens]:
     """The protected text, and both texts as the profile cuts them."""
     protected = protected_text(
         settings.protect,
         settings.languages,
         base,
-        report,
+        reporter,
         price=settings.foreign_price,
         strict=settings.protect_strict,
-        cut=settings.pre_tokens,
+        pre_tokenization=settings.pre_tokenization,
     )
-    cut = cut_for(settings, counts, protected, base)
-    return protected, cut, material_of(cut, counts.words, base, settings.any_language)
+    pre_tokenization = apply_profile(settings, counts, protected, base)
+    return (
+        protected,
+        pre_tokenization,
+        weigh_pre_tokens(pre_tokenization, counts.words, base, settings.any_language),
+    )

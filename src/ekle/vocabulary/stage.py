@@ -6,7 +6,7 @@ from pathlib import Path
 from ekle.artifacts import Corpus, Vocabulary, read_documents
 from ekle.bpe.base import load_base
 from ekle.counting import Counts
-from ekle.progress import Report
+from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.vocabulary.learn import learn_vocabulary
 
@@ -18,7 +18,7 @@ class Inputs:
     corpus: Corpus
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Vocabulary:
+def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Vocabulary:
     """Learn the vocabulary of `recipe` into `folder`; raises what `learn_vocabulary` raises."""
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
     corpus = inputs.corpus
@@ -27,7 +27,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, report: Report) -> Vocabul
         base,
         recipe.vocabulary,
         folder,
-        report,
+        reporter,
         held_out={genre: list(read_documents(path)) for genre, path in corpus.held_out.items()},
         other={name: list(read_documents(path)) for name, path in corpus.other.items()},
         about_text={

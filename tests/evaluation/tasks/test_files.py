@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from ekle.errors import InputError
-from ekle.evaluation.tasks.answers import score_answer
-from ekle.evaluation.tasks.files import read_tasks
-from ekle.evaluation.tasks.formats import Example, Language, examples, format_of
-from ekle.evaluation.tasks.records import read_records
-from ekle.recipe.evaluation import Evaluation
+from ekle.evaluation.tasks.files import Example, Language, examples, format_of, read_records, read_tasks
+from ekle.evaluation.tasks.scores import score_answer
+from ekle.recipe.evaluation import EvaluationSettings
 
 EXAM = {"question": "İki kere iki kaçtır?", "choices": ["üç", "dört"], "answer": "B"}
 SCIENCE = {
@@ -167,7 +165,7 @@ def test_what_is_shown_is_not_asked_and_the_draw_depends_on_the_seed_alone(tmp_p
     records = [{**EXAM, "question": f"Soru {number}?"} for number in range(12)]
     (tmp_path / "a.jsonl").write_text(lines(*records), "utf-8")
     (tmp_path / "b.jsonl").write_text(lines(*records[::-1], records[3]), "utf-8")
-    settings = Evaluation(
+    settings = EvaluationSettings(
         tasks={"a": str(tmp_path / "a.jsonl")},
         english_tasks={"b": str(tmp_path / "b.jsonl")},
         task_shots=2,
@@ -192,9 +190,9 @@ def test_without_the_harness_one_line_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("ekle.evaluation.tasks.files.find_spec", lambda _: None)
-    assert read_tasks(Evaluation()) == []
+    assert read_tasks(EvaluationSettings()) == []
     with pytest.raises(InputError, match=r"ekle\[tasks\]"):
-        read_tasks(Evaluation(tasks={"a": str(tmp_path / "a.jsonl")}))
+        read_tasks(EvaluationSettings(tasks={"a": str(tmp_path / "a.jsonl")}))
 
 
 def test_written_answers_are_compared_with_turkish_case() -> None:

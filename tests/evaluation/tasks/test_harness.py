@@ -11,13 +11,12 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.errors import CheckpointError, DeviceMemoryError
-from ekle.evaluation.folders import evaluate_folder
-from ekle.evaluation.tasks.compare import compare_tasks
-from ekle.evaluation.tasks.files import Task
-from ekle.evaluation.tasks.formats import Example
-from ekle.evaluation.terminal import scorecard_table
+from ekle.evaluation.report.terminal import scorecard_table
+from ekle.evaluation.run import evaluate_folder
+from ekle.evaluation.tasks.files import Example, Task
+from ekle.evaluation.tasks.scores import compare_tasks
 from ekle.progress import silent
-from ekle.recipe.evaluation import Evaluation
+from ekle.recipe.evaluation import EvaluationSettings
 
 pytest.importorskip("lm_eval", reason="tasks need lm-evaluation-harness: pip install 'ekle[tasks]'")
 
@@ -25,7 +24,7 @@ from lm_eval.api.instance import Instance
 
 from ekle.evaluation.tasks.harness import HarnessModel, ask
 
-SETTINGS = Evaluation(batch_size=3, resamples=50)
+SETTINGS = EvaluationSettings(batch_size=3, resamples=50)
 CHOICES = ("q", "ağaçların altında", "kaybolur")
 ASKED = tuple(
     Example(f"Soru: Buz {number} derecede ne olur?\nCevap:", CHOICES, number % 3) for number in range(12)
@@ -57,7 +56,7 @@ def test_a_likelihood_is_the_one_computed_directly(loaded: tuple[Any, Any]) -> N
     requests = [Instance("loglikelihood", {}, pair, 0) for pair in pairs]
     found = [value for value, _ in asked.loglikelihood(requests)]
     assert found == pytest.approx([nats(*loaded, *pair) for pair in pairs], abs=1e-4)
-    assert asked.cut == 0
+    assert asked.truncated == 0
 
 
 def test_accuracies_are_those_worked_by_hand(loaded: tuple[Any, Any]) -> None:
@@ -160,7 +159,11 @@ def test_figures_are_held_against_the_first_model() -> None:
 
 
 def test_an_evaluation_reports_tasks_and_keeps_what_is_finished(
-    tiny_base: Path, tiny_extended: Any, settings: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Path,
+    tiny_extended: Any,
+    settings: EvaluationSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file, text, out = tmp_path / "buz.jsonl", tmp_path / "metin.txt", tmp_path / "out"
     text.write_text("Kediler bahçedeki ağaçların altında oturuyorlardı.\n", "utf-8")

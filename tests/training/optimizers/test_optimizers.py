@@ -1,6 +1,7 @@
-"""The switch between optimisers, and Muon against its definition by singular values."""
+"""The optimisers over adapters and new rows, and the learning-rate schedule."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import ExtendedModel
-from ekle.model.dora import adapted_layers, attach
-from ekle.model.rows import NewRows, split_rows
-from ekle.recipe.training import AdamW, Muon, Training
+from ekle.model.layers.dora import adapted_layers, attach
+from ekle.model.layers.new_rows import NewRows, split_rows
+from ekle.recipe.training import AdamWSettings, MuonSettings, TrainingSettings
 from ekle.training.checkpoints import load_optimizer, save_optimizer
-from ekle.training.optimizers.make import learning_rates, make_optimizer
+from ekle.training.optimizers.make import learning_rates, make_optimizer, rate_factor
 from ekle.training.optimizers.muon import MuonAndAdamW
 
 RATE, DECAY = 0.01, 0.1
@@ -22,7 +23,7 @@ RATE, DECAY = 0.01, 0.1
 
 def muon_over(matrix: nn.Parameter, vector: nn.Parameter, **settings: Any) -> MuonAndAdamW:
     groups = {"params": [matrix], "lr": RATE, "weight_decay": DECAY}, [{"params": [vector], "lr": RATE}]
-    return MuonAndAdamW(*groups, Muon(**settings), AdamW())
+    return MuonAndAdamW(*groups, MuonSettings(**settings), AdamWSettings())
 
 
 def gradients(steps: int, *shapes: tuple[int, ...]) -> list[list[Tensor]]:
@@ -104,7 +105,7 @@ def test_muon_makes_more_of_the_last_bit_of_a_gradient_than_adamw_does() -> None
 def learning(tiny_extended: ExtendedModel) -> tuple[Qwen3ForCausalLM, NewRows]:
     model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)
     rows = split_rows(model.requires_grad_(False), tiny_extended.first_new_id)
-    attach(model, Training().dora, generator=torch.Generator().manual_seed(0))
+    attach(model, TrainingSettings().dora, generator=torch.Generator().manual_seed(0))
     return model, rows
 
 
@@ -113,7 +114,7 @@ def test_every_optimiser_has_the_same_three_groups(
     learning: tuple[Qwen3ForCausalLM, NewRows], name: Any
 ) -> None:
     model, rows = learning
-    settings = Training(optimizer=name, learning_rate=1e-3, rows_learning_rate=5e-3, weight_decay=0.2)
+    settings = TrainingSettings(optimizer=name, learning_rate=1e-3, rows_learning_rate=5e-3, weight_decay=0.2)
     optimizer = make_optimizer(model, rows, settings)
     found = {group["name"]: (group["lr"], group["weight_decay"]) for group in optimizer.param_groups}
     assert found == {"matrices": (1e-3, 0.2), "magnitudes": (1e-3, 0.0), "rows": (5e-3, 0.0)}
@@ -127,7 +128,7 @@ def test_every_optimiser_has_the_same_three_groups(
 def test_a_saved_optimiser_goes_on_bit_for_bit(
     learning: tuple[Qwen3ForCausalLM, NewRows], tmp_path: Path, name: Any
 ) -> None:
-    settings, steps = Training(optimizer=name, schedule="constant"), 4
+    settings, steps = TrainingSettings(optimizer=name, schedule="constant"), 4
     drawn: dict[str, list[list[Tensor]]] = {}
 
     def go(model: nn.Module, optimizer: torch.optim.Optimizer, between: range) -> None:
@@ -153,3 +154,25 @@ def test_a_saved_optimiser_goes_on_bit_for_bit(
     assert all(
         torch.equal(one, other) for one, other in zip(whole.parameters(), half.parameters(), strict=True)
     )
+
+
+def rates(steps: int, warmup: float, schedule: str) -> list[float]:
+    return [rate_factor(step, steps, warmup, schedule) for step in range(steps)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_it_rises_in_equal_stages_and_every_step_moves(schedule: str) -> None:
+    values = rates(100, 0.05, schedule)
+    assert values[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert min(values) > 0
+    assert max(values) == 1
+
+
+def test_the_shapes_after_the_rise() -> None:
+    assert rates(100, 0.0, "constant") == [1.0] * 100
+    assert rates(100, 0.0, "linear")[50] == pytest.approx(0.5)
+    assert rates(100, 0.0, "cosine")[25] == pytest.approx(0.5 + 0.5 * math.cos(math.pi / 4))
+
+
+def test_a_single_step_uses_the_full_rate() -> None:
+    assert rates(1, 0.05, "cosine") == [1.0]

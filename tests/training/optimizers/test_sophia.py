@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ekle.artifacts import Corpus, ExtendedModel
-from ekle.model.loss import chunked_cross_entropy, sample_labels
-from ekle.progress import Report
+from ekle.model.layers.loss import chunked_cross_entropy, sample_labels
+from ekle.progress import ProgressReporter
 from ekle.recipe import make_recipe
 from ekle.training.optimizers.sophia import Sophia
 from ekle.training.stage import Inputs, run
@@ -240,11 +240,11 @@ def test_a_run_that_clips_nearly_everything_says_so_once(
         "dora": {"rank": 2, "alpha": 2.0},
         "sophia": {"rho": rho, "hessian_every": 1},
     }
-    report = Report(events=tmp_path / "events.jsonl")
+    reporter = ProgressReporter(events=tmp_path / "events.jsonl")
     (tmp_path / "run").mkdir()
     inputs = Inputs(tiny_corpus, tiny_extended)
     history = run(
-        make_recipe({"name": "test", "training": settings}), inputs, tmp_path / "run", report
+        make_recipe({"name": "test", "training": settings}), inputs, tmp_path / "run", reporter
     ).history
     shares = [line["clipped_share"] for line in history if "clipped_share" in line]
     assert len(shares) == 5

@@ -1,15 +1,276 @@
-"""The tasks that the settings name: files are read and checked here, before any model is loaded."""
+"""Task files: their formats, told apart by their fields, and the questions made of them.
+
+All files are read and checked here, before any model is loaded.
+
+exam        `question`, `choices` (a list), `answer` (a letter, or a number from 0): TurkishMMLU, MMLU.
+            The choices are listed and the letter is the answer, because questions refer to the list.
+science     `question`, `choices` (`text` and `label`), `answerKey`: ARC. The text of a choice is the answer.
+cause       `premise`, `choice1`, `choice2`, `question` ("cause" or "effect"), `label` (0 or 1): COPA, XCOPA.
+reading     `flores_passage`, `question`, `mc_answer1` to 4, `correct_answer_num` (1 to 4): Belebele.
+extraction  `data`, with `paragraphs`, `context`, `qas`, `question`, `answers`, `text`: SQuAD, XQuAD. The
+            answer is written, not chosen.
+
+The prompts are ekle's own, in the language of the task.
+"""
 
 import hashlib
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal, NoReturn, assert_never
 
 from ekle.errors import InputError
-from ekle.evaluation.tasks.formats import Example, Format, Language, examples, format_of
-from ekle.evaluation.tasks.records import read_records
-from ekle.recipe.evaluation import Evaluation
+from ekle.recipe.evaluation import EvaluationSettings
+
+_STRING_OR_BRACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
+_SPACE = re.compile(r"\s*")
+
+
+class Record(dict[str, Any]):
+    """A JSON object, and `where` it begins: "file:line"."""
+
+    where: str = ""
+
+
+def read_records(file: Path) -> list[Record]:
+    """The objects of JSON Lines, of one JSON list, or the one object of a file.
+
+    Raises:
+        InputError: the file is absent, not UTF-8, no JSON, holds none, or holds something else than objects.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    lines = _lines_in_closing_order(text)
+
+    def placed(pairs: list[tuple[str, Any]]) -> Record:
+        record = Record(pairs)
+        record.where = f"{file}:{next(lines)}"
+        return record
+
+    decoder = json.JSONDecoder(object_pairs_hook=placed)
+    found: list[Any] = []
+    place = _after_space(text, 0)
+    while place < len(text):
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{file}:{error.lineno}: this is no JSON: {error.msg}") from error
+        found += value if isinstance(value, list) else [value]
+        place = _after_space(text, place)
+    if not found or not all(isinstance(item, Record) for item in found):
+        raise InputError(f"{file} holds no list of questions; give JSON objects, a line each or in one list")
+    return found
+
+
+def _lines_in_closing_order(text: str) -> Iterator[int]:
+    """The line on which each object begins, in the order in which objects end, as the decoder meets them."""
+    open_lines: list[int] = []
+    line, counted = 1, 0
+    for match in _STRING_OR_BRACE.finditer(text):
+        if match[0] == "{":
+            line, counted = line + text.count("\n", counted, match.start()), match.start()
+            open_lines.append(line)
+        elif match[0] == "}" and open_lines:
+            yield open_lines.pop()
+
+
+def _after_space(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    assert match is not None  # it matches nothing, too
+    return match.end()
+
+
+Format = Literal["exam", "science", "cause", "reading", "extraction"]
+Language = Literal["tr", "en"]
+
+LETTERS = "ABCDEFGHIJ"
+
+_FIELDS: dict[Format, tuple[str, ...]] = {
+    "exam": ("question", "choices", "answer"),
+    "science": ("question", "choices", "answerKey"),
+    "cause": ("premise", "choice1", "choice2", "question", "label"),
+    "reading": (
+        *("flores_passage", "question", "mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4"),
+        "correct_answer_num",
+    ),
+    "extraction": ("data",),
+}
+_LEAST = 0.5  # share of a format's fields that the first object must have to be taken for one of its kind
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question: `prompt` ends before the answer, which begins with a space.
+
+    Of `choices`, number `gold` is right; without choices the model writes, and any of `answers` is right.
+    """
+
+    prompt: str
+    choices: tuple[str, ...] = ()
+    gold: int = 0
+    answers: tuple[str, ...] = ()
+    question: str = field(default="", compare=False, repr=False)
+    """Passage and question as they stand in the file, without choices and without words of the prompt."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    question: str
+    answer: str
+    passage: str
+    cause: str
+    effect: str
+
+
+_TURKISH = _Words("Soru:", "Cevap:", "Metin:", "Bunun nedeni şuydu:", "Bunun sonucunda şu oldu:")
+_ENGLISH = _Words("Question:", "Answer:", "Text:", "The reason for this was:", "What happened as a result:")
+
+
+def format_of(record: Record) -> Format:
+    """The format whose fields the first object of a file has most of.
+
+    Raises:
+        InputError: it looks like none of them.
+    """
+    shares = {name: sum(key in record for key in keys) / len(keys) for name, keys in _FIELDS.items()}
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] < _LEAST:
+        known = "; ".join(", ".join(keys) for keys in _FIELDS.values())
+        _refuse(record, f"these fields are of no task that ekle knows; it knows those with {known}")
+    return best
+
+
+def examples(records: Sequence[Record], kind: Format, language: Language) -> Iterator[Example]:
+    """The questions in `records`.
+
+    Raises:
+        InputError: a field is missing or empty, or a right answer is none of the choices.
+    """
+    words = _TURKISH if language == "tr" else _ENGLISH
+    for record in records:
+        match kind:
+            case "exam":
+                yield _exam(record, words)
+            case "science":
+                yield _science(record, words)
+            case "cause":
+                yield _cause(record, words)
+            case "reading":
+                yield _reading(record, words)
+            case "extraction":
+                yield from _extraction(record, words)
+            case _:
+                assert_never(kind)
+
+
+def _exam(record: Record, words: _Words) -> Example:
+    choices = _choices(record, _field(record, "choices"))
+    answer = _field(record, "answer")
+    gold = LETTERS.find(answer) if isinstance(answer, str) and len(answer) == 1 else answer
+    question = _text(record, "question")
+    return _lettered("", question, choices, _gold(record, gold, choices), words)
+
+
+def _reading(record: Record, words: _Words) -> Example:
+    choices = tuple(_text(record, f"mc_answer{number}") for number in range(1, 5))
+    answer = str(_field(record, "correct_answer_num"))
+    gold = int(answer) - 1 if answer.isdecimal() else answer
+    passage, question = _text(record, "flores_passage"), _text(record, "question")
+    return _lettered(passage, question, choices, _gold(record, gold, choices), words)
+
+
+def _lettered(passage: str, question: str, choices: tuple[str, ...], gold: int, words: _Words) -> Example:
+    begun = f"{words.passage} {passage}\n" if passage else ""
+    listed = "".join(f"\n{letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+    prompt = f"{begun}{words.question} {question}{listed}\n{words.answer}"
+    letters = tuple(LETTERS[: len(choices)])
+    return Example(prompt, letters, gold, question=f"{passage}\n{question}".strip())
+
+
+def _science(record: Record, words: _Words) -> Example:
+    choices = _field(record, "choices")
+    if not isinstance(choices, Record):
+        _refuse(record, "choices must have text and label")
+    texts, labels = _field(choices, "text"), _field(choices, "label")
+    if isinstance(texts, Record):  # a translation of ARC nests it twice
+        texts = _field(texts, "text")
+    found = _choices(record, texts)
+    if not isinstance(labels, list) or len(labels) != len(found):
+        _refuse(record, f"there are {len(found)} choices, and not as many labels")
+    key = _field(record, "answerKey")
+    if key not in labels:
+        _refuse(record, f"the right answer {key!r} is none of the labels {', '.join(map(str, labels))}")
+    question = _text(record, "question")
+    prompt = f"{words.question} {question}\n{words.answer}"
+    return Example(prompt, found, labels.index(key), question=question)
+
+
+def _cause(record: Record, words: _Words) -> Example:
+    asked = _field(record, "question")
+    if asked not in ("cause", "effect"):
+        _refuse(record, f'question must be "cause" or "effect", not {asked!r}')
+    link = words.cause if asked == "cause" else words.effect
+    choices = (_text(record, "choice1"), _text(record, "choice2"))
+    gold = _gold(record, _field(record, "label"), choices)
+    premise = _text(record, "premise")
+    return Example(f"{premise} {link}", choices, gold, question=premise)
+
+
+def _extraction(record: Record, words: _Words) -> Iterator[Example]:
+    for article in _objects(record, "data"):
+        for paragraph in _objects(article, "paragraphs"):
+            context = _text(paragraph, "context")
+            for item in _objects(paragraph, "qas"):
+                answers = tuple(_text(answer, "text") for answer in _objects(item, "answers"))
+                question = _text(item, "question")
+                prompt = f"{words.passage} {context}\n{words.question} {question}\n{words.answer}"
+                yield Example(prompt, answers=answers, question=f"{context}\n{question}")
+
+
+def _field(record: Record, name: str) -> Any:
+    if name not in record:
+        _refuse(record, f"the field {name} is missing")
+    return record[name]
+
+
+def _text(record: Record, name: str) -> str:
+    value = _field(record, name)
+    text = value.strip("\ufeff \t\r\n") if isinstance(value, str) else ""  # XQuAD has byte order marks in it
+    if not text:
+        _refuse(record, f"the field {name} is empty or no text")
+    return text
+
+
+def _objects(record: Record, name: str) -> list[Record]:
+    value = _field(record, name)
+    if not isinstance(value, list) or not value or not all(isinstance(item, Record) for item in value):
+        _refuse(record, f"the field {name} must be a list of objects, and not empty")
+    return value
+
+
+def _choices(record: Record, found: Any) -> tuple[str, ...]:
+    texts = (
+        [item.strip() if isinstance(item, str) else "" for item in found] if isinstance(found, list) else []
+    )
+    if not 2 <= len(texts) <= len(LETTERS) or not all(texts):
+        _refuse(record, f"there must be 2 to {len(LETTERS)} choices, none of them empty")
+    return tuple(texts)
+
+
+def _gold(record: Record, number: Any, choices: Sequence[str]) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(choices):
+        _refuse(record, f"the right answer names none of the {len(choices)} choices")
+    return number
+
+
+def _refuse(record: Record, why: str) -> NoReturn:
+    raise InputError(f"{record.where}: {why}")
+
 
 _NAME = re.compile(r"[\w.+@-]+")  # a key of the report and part of a file's name
 
@@ -30,7 +291,7 @@ class Task:
         return self.format in ("exam", "reading")
 
 
-def read_tasks(settings: Evaluation) -> list[Task]:
+def read_tasks(settings: EvaluationSettings) -> list[Task]:
     """The tasks of `settings`: for each, which examples are shown and asked depends on the seed alone.
 
     Raises:
@@ -51,7 +312,7 @@ def read_tasks(settings: Evaluation) -> list[Task]:
     return list(tasks.values())
 
 
-def _read(name: str, file: Path, language: Language, settings: Evaluation) -> Task:
+def _read(name: str, file: Path, language: Language, settings: EvaluationSettings) -> Task:
     records = read_records(file)
     kind = format_of(records[0])
     drawn = sorted(dict.fromkeys(examples(records, kind, language)), key=lambda one: _digest(one, settings))
@@ -64,5 +325,5 @@ def _read(name: str, file: Path, language: Language, settings: Evaluation) -> Ta
     return Task(name, language, kind, tuple(shown), tuple(rest[: settings.task_examples]))
 
 
-def _digest(example: Example, settings: Evaluation) -> bytes:
+def _digest(example: Example, settings: EvaluationSettings) -> bytes:
     return hashlib.blake2b(f"{settings.seed} {example}".encode()).digest()

@@ -28,11 +28,10 @@ from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
 from ekle.errors import CheckpointError, DeviceMemoryError
-from ekle.evaluation.tasks.answers import score_answer
-from ekle.evaluation.tasks.files import Task
-from ekle.evaluation.tasks.formats import Example
-from ekle.progress import Report
-from ekle.recipe.evaluation import Evaluation
+from ekle.evaluation.tasks.files import Example, Task
+from ekle.evaluation.tasks.scores import score_answer
+from ekle.progress import ProgressReporter
+from ekle.recipe.evaluation import EvaluationSettings
 
 _ANSWER_TOKENS = 64  # of a written answer; an answer of XQuAD is a few words
 
@@ -41,7 +40,9 @@ Scores = dict[str, Any]
 `cut`, how many requests lost their beginning."""
 
 
-def ask(model: Any, tokenizer: Any, task: Task, settings: Evaluation, report: Report) -> Scores:
+def ask(
+    model: Any, tokenizer: Any, task: Task, settings: EvaluationSettings, reporter: ProgressReporter
+) -> Scores:
     """What a model scores in `task`.
 
     Args:
@@ -55,7 +56,7 @@ def ask(model: Any, tokenizer: Any, task: Task, settings: Evaluation, report: Re
     size = settings.batch_size
     while True:
         try:
-            return _ask(model, tokenizer, task, size, report)
+            return _ask(model, tokenizer, task, size, reporter)
         except torch.OutOfMemoryError as error:
             if size == 1:
                 raise DeviceMemoryError(
@@ -65,9 +66,9 @@ def ask(model: Any, tokenizer: Any, task: Task, settings: Evaluation, report: Re
             torch.cuda.empty_cache()
 
 
-def _ask(model: Any, tokenizer: Any, task: Task, size: int, report: Report) -> Scores:
+def _ask(model: Any, tokenizer: Any, task: Task, size: int, reporter: ProgressReporter) -> Scores:
     requests = sum(max(len(one.choices), 1) for one in task.asked)
-    with report.task(f"task {task.name}", requests, "answers") as bar, _quiet(), _greedy(model):
+    with reporter.task(f"task {task.name}", requests, "answers") as bar, _quiet(), _greedy(model):
         asked = HarnessModel(model, tokenizer, size)
         asked.set_cache_hook(_Bar(bar))
         found = evaluate(
@@ -80,7 +81,7 @@ def _ask(model: Any, tokenizer: Any, task: Task, size: int, report: Report) -> S
         for theirs, ours in names.items()
         if theirs in samples[0]
     }
-    return scores | {"cut": asked.cut}
+    return scores | {"cut": asked.truncated}
 
 
 class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types
@@ -94,12 +95,12 @@ class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types
             batch_size=batch_size,
             softmax_dtype="float32",
         )
-        self.cut = 0
+        self.truncated = 0
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         prompt = self.tok_encode(context)
         answer = self.tok_encode(continuation, add_special_tokens=False)
-        self.cut += len(prompt) + len(answer) > self.max_length + 1  # the last token is never read
+        self.truncated += len(prompt) + len(answer) > self.max_length + 1  # the last token is never read
         return prompt, answer
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
@@ -114,7 +115,7 @@ class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[str]:
         """What the model writes behind each prompt, up to the end of the line."""
         room = self.max_length - _ANSWER_TOKENS
-        self.cut += sum(len(self.tok_encode(request.args[0])) > room for request in requests)
+        self.truncated += sum(len(self.tok_encode(request.args[0])) > room for request in requests)
         written: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
         return written
 

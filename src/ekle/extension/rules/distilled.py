@@ -1,33 +1,197 @@
-"""A new row is learned from what the base makes of the token's pieces."""
+"""The rule `distilled`: the passages it reads, the loop that learns from them, the state it resumes from."""
 
+import hashlib
 import itertools
+import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from ekle.bpe.two_cuts import TwoCuts
+from ekle.bpe.encode import batches
+from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
 from ekle.errors import TrainingError
-from ekle.extension.distillation import Distiller
-from ekle.extension.distillation_state import DistillationState, Progress, stamp_of
-from ekle.progress import Report
-from ekle.recipe.extension import Distillation
+from ekle.extension.rules.teacher_student import Distiller
+from ekle.files import atomic_file
+from ekle.model.checkpoint.safetensors_file import raw_bytes
+from ekle.progress import ProgressReporter
+from ekle.recipe.extension import DistillationSettings
+from ekle.text.documents import passages
+
+
+def snippets(
+    documents: Iterable[str],
+    tokenizer_pair: TokenizerPair,
+    first: int,
+    count: int,
+    settings: DistillationSettings,
+    reporter: ProgressReporter,
+) -> list[AlignedEncoding]:
+    """Passages, both cuts of each, until every new token stands in `settings.snippets` of them.
+
+    A passage is kept if it holds a token that still lacks some, so frequent tokens come up far more often.
+    Passages end at white space and are at most `settings.snippet_characters` long.
+
+    Args:
+        documents: the text; read up to `settings.text_bytes`.
+        tokenizer_pair: base and extended tokenizer.
+        first: id of the first new token.
+        count: number of new tokens.
+        settings: how many, how long.
+        reporter: hears of the progress.
+    """
+    seen = np.zeros(count, dtype=np.int64)
+    kept: list[AlignedEncoding] = []
+    left = settings.text_bytes
+    with reporter.task("looking for the new tokens", count, "tokens") as task:
+        parts = (part for text in documents for part in passages(text, settings.snippet_characters))
+        for texts in batches(parts):
+            chosen: list[str] = []
+            for text, ids in zip(texts, tokenizer_pair.encode_new(texts), strict=True):
+                new = np.unique(np.array(ids, dtype=np.int64)) - first
+                new = new[new >= 0]
+                if len(ids) > 1 and (seen[new] < settings.snippets).any():
+                    chosen.append(text)
+                    before = int((seen >= settings.snippets).sum())
+                    seen[new] += 1
+                    task.advance(int((seen >= settings.snippets).sum()) - before)
+            kept += tokenizer_pair.encode(chosen)
+            left -= sum(len(text.encode()) for text in texts)
+            if left <= 0 or (seen >= settings.snippets).all():
+                break
+    without = int((seen == 0).sum())
+    rare = int((seen < settings.snippets).sum()) - without
+    reporter.say(
+        f"{len(kept):,} passages; {rare:,} new tokens stand in fewer than {settings.snippets} of them, "
+        f"{without:,} in none",
+        passages=len(kept),
+        rare=rare,
+        without=without,
+    )
+    return kept
+
+
+def replay_passages(
+    documents: Iterable[str], tokenizer_pair: TokenizerPair, tokens: int, characters: int
+) -> list[AlignedEncoding]:
+    """Passages of at most `characters`, whatever they hold, until they have about `tokens` tokens."""
+    kept: list[AlignedEncoding] = []
+    for text in documents:
+        if tokens <= 0:
+            break
+        aligned = [
+            passage
+            for passage in tokenizer_pair.encode(list(passages(text, characters)))
+            if len(passage.new) > 1
+        ]
+        tokens -= sum(len(passage.new) for passage in aligned)
+        kept += aligned
+    return kept
+
+
+_FILE = "distilled.safetensors"
+
+
+@dataclass
+class DistillationProgress:
+    """How far the learning is.
+
+    `curve` holds steps with distance and cross-entropy, averaged since the entry before; `stretch` what came
+    since the last.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    stretch: list[tuple[float, float]] = field(default_factory=list)
+
+
+class DistillationState:
+    """The state in a folder; one with another stamp is passed over.
+
+    Args:
+        folder: where it lies.
+        stamp: says what is learned from what; see `stamp_of`.
+    """
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        self._path, self._stamp = folder / _FILE, stamp
+
+    def save(self, distiller: Distiller, progress: DistillationProgress) -> None:
+        """Write rows, averages of the optimiser and progress.
+
+        Raises:
+            SpaceError: the disk is full; the state before stays.
+        """
+        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(distiller).items()}
+        about = {"stamp": self._stamp, "progress": json.dumps(asdict(progress))}
+        with atomic_file(self._path) as temporary:
+            save_file(kept, temporary, metadata=about)
+
+    def load(self, distiller: Distiller) -> DistillationProgress:
+        """Put the state into `distiller` and say how far it is; the beginning, where there is none."""
+        try:
+            with safe_open(self._path, framework="pt") as handle:
+                about = handle.metadata() or {}
+                if about.get("stamp") != self._stamp:
+                    return DistillationProgress()
+                progress = DistillationProgress(**json.loads(about["progress"]))
+                kept = {name: handle.get_tensor(name) for name in _tensors(distiller)}
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            return DistillationProgress()  # never begun, or cut off by a failing disk
+        for name, tensor in _tensors(distiller).items():  # not before all of them are read
+            tensor.copy_(kept[name])
+        progress.stretch = [(distance, entropy) for distance, entropy in progress.stretch]
+        return progress
+
+
+def _tensors(distiller: Distiller) -> dict[str, Tensor]:
+    """What changes from step to step, by the name that it has in the file."""
+    tensors = {f"{name}/rows": rows for name, rows in distiller.rows().items()}
+    for name, adam in distiller.adams.items():
+        tensors |= {f"{name}/{part}": value for part, value in adam.state.items()}
+    return tensors
+
+
+def distillation_fingerprint(
+    distiller: Distiller,
+    passages: Sequence[AlignedEncoding],
+    scales: Mapping[str, float],
+    settings: DistillationSettings,
+    seed: int,
+) -> str:
+    """A digest of everything that the rows in the end follow from: settings, passages, base, first rows."""
+    about = settings.model_dump(exclude={"save_minutes"})
+    fixed = [about, seed, dict(scales), distiller.fixed()]
+    total = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode())
+    for passage in passages:
+        total.update(passage.base.tobytes())
+        total.update(passage.new.tobytes())
+    for name, rows in sorted(distiller.rows().items()):
+        total.update(name.encode())
+        total.update(raw_bytes(rows.cpu()))
+    return total.hexdigest()
+
 
 _POINTS = 20  # of the curve that is reported
 
 
 def distilled_rows(
     distiller: Distiller,
-    passages: Sequence[TwoCuts],
+    passages: Sequence[AlignedEncoding],
     scales: Mapping[str, float],
-    settings: Distillation,
+    settings: DistillationSettings,
     seed: int,
     scratch: Path,
-    report: Report,
-) -> tuple[dict[str, Tensor], Progress]:
+    reporter: ProgressReporter,
+) -> tuple[dict[str, Tensor], DistillationProgress]:
     """New rows (new tokens, width) in float32 by the name of their matrix, and how they came about.
 
     Token Distillation (Dobler, Elliott and de Melo 2025, "Token Distillation: Attention-aware Input
@@ -52,7 +216,7 @@ def distilled_rows(
         settings: budget and pace.
         seed: of the order of the passages.
         scratch: a folder for the state.
-        report: hears of the progress.
+        reporter: hears of the progress.
 
     Raises:
         TrainingError: no passage holds a new token, or the loss is no longer a number.
@@ -60,14 +224,14 @@ def distilled_rows(
     if not passages:
         raise TrainingError("no new token occurs in the text; give more of it, or text of the right language")
     total = settings.tokens or settings.passes * sum(len(passage.new) for passage in passages)
-    state = DistillationState(scratch, stamp_of(distiller, passages, scales, settings, seed))
+    state = DistillationState(scratch, distillation_fingerprint(distiller, passages, scales, settings, seed))
     progress = state.load(distiller)
     if progress.step:
-        report.say(f"Distilling goes on from step {progress.step:,}")
+        reporter.say(f"Distilling goes on from step {progress.step:,}")
     saved = time.monotonic()
     started = saved - progress.seconds
     stretch = progress.stretch
-    with report.task("distilling rows", total, "tokens") as task:
+    with reporter.task("distilling rows", total, "tokens") as task:
         task.advance(progress.tokens)
         for batch in _batches(passages, settings.batch_tokens, seed, progress.step):
             progress.seconds = time.monotonic() - started
@@ -95,14 +259,16 @@ def distilled_rows(
     return {name: rows.cpu() for name, rows in distiller.rows().items()}, progress
 
 
-def _batches(passages: Sequence[TwoCuts], tokens: int, seed: int, skip: int) -> Iterator[list[TwoCuts]]:
+def _batches(
+    passages: Sequence[AlignedEncoding], tokens: int, seed: int, skip: int
+) -> Iterator[list[AlignedEncoding]]:
     """Batches of at most `tokens`, padding included, in a new order each pass; the first `skip` are left out.
 
     Never ends. A passage longer than a batch is a batch by itself.
     """
     for turn in itertools.count():
         order = np.random.default_rng([seed, turn]).permutation(len(passages)).tolist()
-        batch: list[TwoCuts] = []
+        batch: list[AlignedEncoding] = []
         for place in order:
             longest = max(len(passage.new) for passage in [*batch, passages[place]])
             if batch and longest * (len(batch) + 1) > tokens:

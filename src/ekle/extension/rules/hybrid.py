@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from ekle.extension.rules.statistics import RowStatistics
-from ekle.recipe.extension import Hybrid
+from ekle.recipe.extension import HybridSettings
 
 
 def hybrid_rows(
-    similar: Tensor, statistics: RowStatistics, settings: Hybrid, generator: torch.Generator
+    similar: Tensor, statistics: RowStatistics, settings: HybridSettings, generator: torch.Generator
 ) -> Tensor:
     """New rows (new tokens, width) in float32: the guide's `hybrid`, "both, with noise".
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from ekle.model.spread import whole
+from ekle.model.distributed import full_tensor
 
 
 def drop_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -15,8 +15,8 @@ def drop_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Length of all gradients together, a scalar; for all processes (`ekle.model.spread`)."""
-    return whole(get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    """Length of all gradients together, a scalar; for all processes (`ekle.model.distributed`)."""
+    return full_tensor(get_total_norm([p.grad for p in parameters if p.grad is not None]))
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:

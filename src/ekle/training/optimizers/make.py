@@ -1,18 +1,40 @@
-"""The optimiser over adapters and new rows."""
+"""The optimiser over adapters and new rows, and how its learning rate moves over the steps."""
 
+import math
 from typing import Any, assert_never
 
 import torch
 from torch import nn
 
-from ekle.model.dora import adapted_layers
-from ekle.model.rows import NewRows
-from ekle.recipe.training import Training
+from ekle.model.layers.dora import adapted_layers
+from ekle.model.layers.new_rows import NewRows
+from ekle.recipe.training import Schedule, TrainingSettings
 from ekle.training.optimizers.muon import MuonAndAdamW
 from ekle.training.optimizers.sophia import Sophia
 
 
-def make_optimizer(model: nn.Module, rows: NewRows, settings: Training) -> torch.optim.Optimizer:
+def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> float:
+    """Share of the full learning rate that step number `step` (from 0) of `steps` uses.
+
+    It rises in equal stages over the first `warmup` share of the steps. The first step already moves
+    and, where the rate falls to zero, the last one still does.
+    """
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    progress = (step - rising) / max(steps - rising, 1)
+    match schedule:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        case "linear":
+            return 1 - progress
+        case "constant":
+            return 1.0
+        case _:
+            assert_never(schedule)
+
+
+def make_optimizer(model: nn.Module, rows: NewRows, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Sophia, AdamW or Muon over three groups, named in their `name`.
 
     `matrices` are A and B; only they decay. `magnitudes` start at the norms of the base and have no

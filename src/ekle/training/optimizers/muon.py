@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ekle.model.spread import fill, is_spread, spread_like, whole
-from ekle.recipe.training import AdamW, Muon
+from ekle.model.distributed import copy_full_tensor, full_tensor, is_sharded_tensor, shard_like
+from ekle.recipe.training import AdamWSettings, MuonSettings
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
@@ -42,7 +42,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, matrices: dict[str, Any], others: list[dict[str, Any]], muon: Muon, adamw: AdamW
+        self, matrices: dict[str, Any], others: list[dict[str, Any]], muon: MuonSettings, adamw: AdamWSettings
     ) -> None:
         self._muon = torch.optim.Muon(
             [matrices],
@@ -61,7 +61,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
             raise ValueError("MuonAndAdamW takes no closure")
         # Loading a state puts new groups and a new state here, so each gets its share of them anew.
         matrices, *others = self.param_groups
-        if any(map(is_spread, matrices["params"])):
+        if any(map(is_sharded_tensor, matrices["params"])):
             for matrix in matrices["params"]:
                 self._step_whole(matrix, matrices)
         else:
@@ -75,12 +75,14 @@ class MuonAndAdamW(torch.optim.Optimizer):
         """
         if matrix.grad is None:
             return
-        plain = nn.Parameter(whole(matrix.detach()))
-        plain.grad = whole(matrix.grad)
-        state = defaultdict(dict, {plain: {name: whole(value) for name, value in self.state[matrix].items()}})
+        plain = nn.Parameter(full_tensor(matrix.detach()))
+        plain.grad = full_tensor(matrix.grad)
+        state = defaultdict(
+            dict, {plain: {name: full_tensor(value) for name, value in self.state[matrix].items()}}
+        )
         _step(self._muon, [{**group, "params": [plain]}], state)
-        fill(matrix, plain.detach())
-        self.state[matrix] = {name: spread_like(value, matrix) for name, value in state[plain].items()}
+        copy_full_tensor(matrix, plain.detach())
+        self.state[matrix] = {name: shard_like(value, matrix) for name, value in state[plain].items()}
 
 
 def _step(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]], state: Any) -> None:

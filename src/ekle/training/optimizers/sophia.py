@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ekle.model.spread import own_rows
+from ekle.model.distributed import local_shard
 
 
 class Sophia(torch.optim.Optimizer):
@@ -38,7 +38,7 @@ class Sophia(torch.optim.Optimizer):
             and with the 200 estimates of a short run it then clips nearly every coordinate.
         state_dtype: precision of m and h; None is that of the parameters.
 
-    Parameters may be spread over processes (`ekle.model.spread`): each updates its own rows.
+    Parameters may be spread over processes (`ekle.model.distributed`): each updates its own rows.
 
     Attributes:
         counts: (2,), of the own coordinates how many the last step clipped, and how many it moved.
@@ -81,7 +81,10 @@ class Sophia(torch.optim.Optimizer):
             learning = [parameter for parameter in group["params"] if parameter.grad is not None]
             group["estimates"] += bool(learning)
             for parameter in learning:
-                curvature, gradient = own_rows(self._state(parameter)["curvature"]), own_rows(parameter.grad)
+                curvature, gradient = (
+                    local_shard(self._state(parameter)["curvature"]),
+                    local_shard(parameter.grad),
+                )
                 averaged = curvature.to(gradient.dtype).mul_(decay)
                 averaged.addcmul_(gradient, gradient, value=(1 - decay) * tokens)
                 rounding.store(averaged, curvature)
@@ -102,9 +105,9 @@ class Sophia(torch.optim.Optimizer):
     def _step(self, parameter: Tensor, group: dict[str, Any], rounding: "_Rounding") -> Tensor:
         """Update one parameter; how many of its coordinates were clipped, and how many moved."""
         assert parameter.grad is not None
-        state, gradient, lr = self._state(parameter), own_rows(parameter.grad), group["lr"]
-        momentum, curvature = own_rows(state["momentum"]), own_rows(state["curvature"])
-        parameter = own_rows(parameter)
+        state, gradient, lr = self._state(parameter), local_shard(parameter.grad), group["lr"]
+        momentum, curvature = local_shard(state["momentum"]), local_shard(state["curvature"])
+        parameter = local_shard(parameter)
         seen = gradient.ne(0).any(dim=1, keepdim=True) if group["sparse"] else None
         averaged = momentum.to(gradient.dtype).lerp(gradient, 1 - group["betas"][0])
         if seen is not None:

@@ -1,0 +1,1 @@
+"""Ablations on small Qwen3 bases: one package for each question; what they share is here."""

@@ -1,0 +1,78 @@
+"""Floating-point operations per token: full training, distilling, aligning, and adapters by optimizer."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from ekle.planning.shapes import ModelShape
+from ekle.recipe.training import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations a token of the parts of a model with `rows` output rows."""
+
+    layers: float
+    """One product with all matrices of all layers, attention included, times two."""
+    row: float
+    """One output row's product, times two."""
+
+    def training(self, rows: int) -> float:
+        """Forwards and backwards through everything."""
+        return 3 * (self.layers + rows * self.row)
+
+    def distilling(self, base: int, new: int, depth: float, base_tokens: float) -> float:
+        """A token of `distilled`.
+
+        The teacher goes through all layers for its `base_tokens` base pieces, the student forwards and
+        backwards through a share `depth` of them, and of the output rows the new ones learn.
+        """
+        teacher = base_tokens * self.layers
+        return teacher + 2 * depth * self.layers + (base + 2 * new) * self.row
+
+    def aligning(self, base: int, new: int, base_tokens: float) -> float:
+        """A token of the alignment phase.
+
+        The teacher goes forwards, the student forwards and backwards without the gradients of frozen weights,
+        and its output rows once more for the likelihoods that the slopes come from.
+        """
+        teacher = base_tokens * (self.layers + base * self.row)
+        return teacher + 2 * self.layers + (3 * (base + new) + new) * self.row
+
+
+def cost_of(shape: ModelShape, sequence: int) -> Cost:
+    """Of a model that is read in sequences of so many tokens."""
+    looking_back = 2 * shape.queries * sequence / 2  # scores and mixtures, half of the sequence on average
+    return Cost(2 * (shape.linear_parameters + shape.layers * looking_back), 2 * shape.hidden)
+
+
+def step_cost(shape: ModelShape, training: TrainingSettings, base: int, new: int) -> float:
+    """Operations of a step, its share of Sophia's curvature or Muon's Newton-Schulz iterations included.
+
+    Args:
+        shape: of the base.
+        training: batches, rank, optimiser.
+        base: rows of the base.
+        new: new rows.
+    """
+    cost, sides = cost_of(shape, training.sequence_length), shape.projections.values()
+    rank = training.dora.rank
+    adapters = shape.layers * sum(2 * rank * (narrow + wide) for narrow, wide in sides)
+    token = 2 * cost.layers + (2 * (base + new) + new) * cost.row + 3 * adapters
+    tokens = training.batch_size * training.sequence_length
+    step = tokens * training.gradient_accumulation * token
+    match training.optimizer:
+        case "adamw":
+            return step
+        case "sophia":  # one batch in so many steps, and its output rows once more to draw labels
+            return step + tokens * (token + (base + new) * cost.row) / training.sophia.hessian_every
+        case "muon":
+            iteration = shape.layers * sum(_newton_schulz(rank, side) for both in sides for side in both)
+            return step + training.muon.iterations * iteration
+        case _:
+            assert_never(training.optimizer)
+
+
+def _newton_schulz(rank: int, side: int) -> float:
+    """One iteration X <- a X + (b G + c G G) X with G = X X^T, for X (short, long)."""
+    short, long = sorted((rank, side))
+    return 4 * short**2 * long + 2 * short**3

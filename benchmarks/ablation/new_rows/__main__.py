@@ -1,0 +1,85 @@
+"""Which way to start and train new rows is best, on small bases and with equal compute.
+
+    python -m benchmarks.ablation.new_rows --data DIR --out docs/adaptation.md --size cpu
+    python -m benchmarks.ablation.new_rows --data DIR --out docs/adaptation.md --size gpu
+    python -m benchmarks.ablation.new_rows --data DIR --out look.md --seeds 1 --variants subword distilled
+
+DIR holds tr/train.txt, tr/dev_*.txt and other/en.txt. Everything that is done lies in --work and is not done
+again; the page is written anew after each arm, from what lies there. The control is always among the
+arms, at all its rates.
+"""
+
+import argparse
+import os
+from typing import get_args
+
+from rich.console import Console
+
+from benchmarks.ablation.bases import device
+from benchmarks.ablation.command import argument_parser, run
+from benchmarks.ablation.new_rows.adaptation_page import write_page
+from benchmarks.ablation.new_rows.jobs import run_jobs
+from benchmarks.ablation.new_rows.training import AblationInputs
+from benchmarks.ablation.new_rows.variants import CONTROLS, all_variants, variants_for
+from benchmarks.ablation.new_rows.vocabulary import prepare_vocabulary
+from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
+from benchmarks.ablation.sizes import BaseName, SizeName, size_named
+from benchmarks.ablation.text import prepare_text
+from ekle.artifacts import Vocabulary
+
+
+def main() -> None:
+    options = _options()
+    size = size_named(options.size)
+    work_folders = WorkFolders(options.work, options.size, size)
+    console = Console(width=120, highlight=False)
+    text = prepare_text(options.data, size.shared, work_folders.text)
+    prepare_vocabulary(text, size, work_folders)
+    vocabulary = Vocabulary(work_folders.vocabulary)
+    jobs = _jobs(options.size, options.variants, options.seeds)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = 1 if device().type == "cuda" else options.processes or cores
+
+    def inputs(name: BaseName) -> AblationInputs:
+        return AblationInputs(size, text, work_folders.tokenizer, vocabulary, work_folders.base(name))
+
+    def done(job: Job) -> None:
+        console.print(f"{job.base}: {job.variant.name if job.variant else 'base'}, seed {job.seed}")
+        write_page(options.out, work_folders, jobs, vocabulary, cores)
+
+    if not options.page_only:
+        run_jobs(jobs, inputs, work_folders, processes, done)
+    write_page(options.out, work_folders, jobs, vocabulary, cores)
+    console.print(f"{options.out} is written")
+
+
+def _jobs(size: SizeName, wanted: list[str] | None, seeds: int) -> list[Job]:
+    """Bases first, then one seed of every arm, then the other seeds of what is compared."""
+    names = list(size_named(size).shared.bases)
+    jobs = [Job(name, None, 0) for name in names]
+    for seed in range(seeds):
+        for name in names:
+            variants = variants_for(name, size)
+            variants = [
+                variant for variant in variants if variant in CONTROLS or not wanted or variant.name in wanted
+            ]
+            jobs += [
+                Job(name, variant, seed)
+                for variant in variants
+                if seed == 0 or (variant.seeds and name == "knows")
+            ]
+    return jobs
+
+
+def _options() -> argparse.Namespace:
+    parser = argument_parser("benchmarks.ablation.new_rows", __doc__, get_args(SizeName))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--variants", nargs="+", choices=[variant.name for variant in all_variants()], help="some arms only"
+    )
+    parser.add_argument("--processes", type=int, help="jobs at once; one a core if not given")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

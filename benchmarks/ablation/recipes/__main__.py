@@ -1,0 +1,87 @@
+"""The guide's recipe against the recommended one, one difference at a time; optimisers; easy text first.
+
+    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md
+    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md --only ends
+
+DIR holds what `benchmarks.ablation.new_rows` asks for. Everything that is done lies in --work and is not done
+again: after a change of a recipe the same command runs only the arms that the change concerns. An interrupted
+arm goes on. The page is written anew after each, from what lies there, with its curves beside it.
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import torch
+from rich.console import Console
+from transformers.utils import logging
+
+from benchmarks.ablation.command import argument_parser, run
+from benchmarks.ablation.recipes.comparisons import (
+    alternatives,
+    both_recipes,
+    changes,
+    curriculum,
+    rate_scalings,
+)
+from benchmarks.ablation.recipes.optimizers import best_rate_seeds, rate_search
+from benchmarks.ablation.recipes.recommended_page import write_page
+from benchmarks.ablation.recipes.scaling import SizeName
+from benchmarks.ablation.recipes.training_runs import RecipeVariant, result_of, run_recipe
+from benchmarks.ablation.recipes.workspace import Workspace, prepare
+from ekle.recipe.training import Optimizer
+
+Part = Literal["ends", "readings", "changes", "optimisers", "curriculum", "alternatives"]
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads)
+    logging.disable_progress_bar()
+    console = Console(width=120, highlight=False)
+    workspace = prepare(options.data, options.work, options.size)
+    parts: tuple[Part, ...] = tuple(options.only or get_args(Part))
+    if not options.page_only:
+        for variant in _variants(workspace, parts):
+            if not result_of(variant, workspace).exists():
+                run_recipe(variant, workspace)
+                console.print(f"{variant.name}, seed {variant.recipe.seed}")
+                write_page(options.out, workspace, options.size)
+    write_page(options.out, workspace, options.size)
+    console.print(f"{options.out} is written")
+
+
+def _variants(workspace: Workspace, parts: tuple[Part, ...]) -> Iterator[RecipeVariant]:
+    """One seed of each before the others; the best rates are known when the jobs before them are done."""
+    size, width = workspace.size, workspace.width
+    if "ends" in parts:
+        yield from both_recipes(size, width)[:2]
+    if "optimisers" in parts:
+        for variants in rate_search(workspace).values():
+            yield from variants
+    if "changes" in parts:
+        for _, into, out_of in changes(size, width):
+            yield from (into, out_of)
+    if "readings" in parts:
+        yield from rate_scalings(size, width).values()
+    if "ends" in parts:
+        yield from both_recipes(size, width)
+    if "optimisers" in parts:
+        for optimizer in get_args(Optimizer):
+            yield from best_rate_seeds(optimizer, workspace)
+    if "curriculum" in parts:
+        for variants in curriculum(size, width).values():
+            yield from variants
+    if "alternatives" in parts:
+        yield from alternatives(size, width).values()
+
+
+def _options() -> argparse.Namespace:
+    parser = argument_parser("benchmarks.ablation.recipes", __doc__, get_args(SizeName))
+    parser.add_argument("--only", nargs="+", choices=get_args(Part), help="some parts only")
+    parser.add_argument("--threads", type=int, default=1, help="cores of a run")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

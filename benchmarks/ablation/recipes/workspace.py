@@ -1,0 +1,145 @@
+"""What all arms stand on: the laboratory's base that knows Turkish, its text, vocabularies and extensions.
+
+This is the one file that knows how `benchmarks.ablation.new_rows` makes and keeps them.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.ablation.new_rows.jobs import run_jobs
+from benchmarks.ablation.new_rows.training import AblationInputs
+from benchmarks.ablation.new_rows.vocabulary import prepare_vocabulary
+from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
+from benchmarks.ablation.recipes.scaling import Size, SizeName, size_named
+from benchmarks.ablation.sizes import size_named as rows_size_named
+from benchmarks.ablation.text import Text, held_out_turkish, prepare_text, save_documents, up_to
+from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
+from ekle.extension.extend import extend_model
+from ekle.files import atomic_folder, read_json, write_json
+from ekle.pipeline.vocabulary import learn_from_text
+from ekle.progress import silent
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.extension import ExtensionSettings
+from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folders; what an arm needs beside its recipe."""
+
+    work_folders: WorkFolders
+    folder: Path
+    size: Size
+
+    @property
+    def base(self) -> Path:
+        """The model folder of the base."""
+        return self.work_folders.base("knows") / "model"
+
+    @property
+    def width(self) -> int:
+        """Channels of the base."""
+        return int(read_json(self.base / "config.json")["hidden_size"])
+
+    @property
+    def corpus(self) -> Corpus:
+        """What the engine reads: the arms' text, English replay, and the held-out text to choose on."""
+        return Corpus(self.folder / "corpus")
+
+    def page(self, language: str) -> list[str]:
+        """Held-out documents that nothing is chosen by, in `turkish` or `english`."""
+        return list(read_documents(self.folder / "page" / f"{language}.jsonl"))
+
+    def vocabulary(self, settings: VocabularySettings) -> Vocabulary:
+        """The laboratory's, or for the guide's strategy one of its size by quotas of the same shares."""
+        if settings.strategy == "free":
+            return Vocabulary(self.work_folders.vocabulary)
+        place = self.folder / "vocabulary-guide"
+        if not place.exists():
+            about = self.work_folders.size
+            learned = VocabularySettings(
+                size=about.new_tokens,
+                strategy="guide",
+                quotas=_quotas(settings, about.new_tokens),
+                min_count=about.least_count,
+                any_language=True,
+            )
+            text = CorpusSettings(sources=[str(self.corpus.train)], word_lists=[])
+            learn_from_text(text, str(self.work_folders.tokenizer), learned, place, silent())
+        return Vocabulary(place)
+
+    def extended(self, settings: ExtensionSettings, vocabulary: Vocabulary) -> ExtendedModel:
+        """The base with rows for the new tokens; made once, and the same for all seeds of an arm."""
+        made_by = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:10]
+        place = self.folder / "extended" / f"{vocabulary.folder.name}-{settings.init}-{made_by}"
+        if not place.exists():
+            extend_model(
+                vocabulary.folder,
+                self.base,
+                place,
+                settings,
+                silent(),
+                lambda: read_documents(self.corpus.train),
+                replay=lambda: read_documents(self.corpus.replay),
+            )
+        return ExtendedModel(place)
+
+
+def prepare(data: Path, work: Path, name: SizeName) -> Workspace:
+    """Make what is missing; a base takes the laboratory some minutes, once.
+
+    Raises:
+        InputError: a file of the data is missing.
+    """
+    size, about = size_named(name), rows_size_named(name)
+    work_folders = WorkFolders(work, name, about)
+    text = prepare_text(data, about.shared, work_folders.text)
+    prepare_vocabulary(text, about, work_folders)
+    vocabulary = Vocabulary(work_folders.vocabulary)
+    run_jobs(
+        [Job("knows", None, 0)],
+        lambda base: AblationInputs(about, text, work_folders.tokenizer, vocabulary, work_folders.base(base)),
+        work_folders,
+        1,
+        lambda job: None,
+    )
+    workspace = Workspace(work_folders, work / f"engine-{name}-{size.digest}", size)
+    _write_text(workspace, text, data, about.shared.choose)
+    return workspace
+
+
+def _write_text(workspace: Workspace, text: Text, data: Path, chosen_on: int) -> None:
+    """The corpus folder of the engine, and documents that the laboratory has not measured on."""
+    if not workspace.corpus.folder.exists():
+        with atomic_folder(workspace.corpus.folder) as made:
+            (made / "held-out").mkdir()
+            shutil.copyfile(text.variant_turkish, made / "train.jsonl")
+            shutil.copyfile(text.english, made / "replay.jsonl")
+            save_documents(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "choose"))
+            write_json(made / "corpus.json", {"text": "benchmarks.ablation.new_rows"})
+    place = workspace.folder / "page"
+    if not place.exists():
+        turkish = _further(held_out_turkish(data), chosen_on, workspace.size.page)
+        english = up_to(iter(text.held_out("english", "choose")), workspace.size.english)
+        with atomic_folder(place) as made:
+            save_documents(made / "turkish.jsonl", list(turkish))
+            save_documents(made / "english.jsonl", english)
+
+
+def _further(sources: list[Iterator[str]], skipped: int, size: int) -> Iterator[str]:
+    """Behind `skipped` bytes, which are spread over the sources evenly, `size` bytes spread alike."""
+    for source in sources:
+        up_to(source, skipped // len(sources))
+        yield from up_to(source, size // len(sources))
+
+
+def _quotas(settings: VocabularySettings, size: int) -> QuotaSettings:
+    """The shares of the recipe's quotas, of a smaller vocabulary; words take what rounding leaves."""
+    shares = settings.quotas.model_dump()
+    whole = sum(shares.values())
+    small = {name: count * size // whole for name, count in shares.items()}
+    small["words"] += size - sum(small.values())
+    return QuotaSettings(**small)

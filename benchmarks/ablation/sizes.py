@@ -1,0 +1,222 @@
+"""The sizes of the laboratory, among them one that only shows that it runs; every number is here."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+SizeName = Literal["cpu", "flat", "gpu", "smoke"]
+BaseName = Literal["knows", "hardly"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A Qwen3 with untied rows."""
+
+    width: int
+    layers: int
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of a head."""
+        return 64 if self.width >= 512 else 32
+
+    @property
+    def intermediate(self) -> int:
+        """Width of the gated layer, three times the stream's as in Qwen3."""
+        return 3 * self.width
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What a base is trained on, and for how long."""
+
+    steps: int
+    turkish_share: float
+
+
+@dataclass(frozen=True)
+class SharedSettings:
+    """What all arms stand on: the text, the base's tokenizer, the bases."""
+
+    shape: Shape
+    base_tokens: int
+    """Base tokens: Qwen's merges, trimmed to the pieces most frequent in the English text and a part of the
+    Turkish one, so that Turkish is cut small, as it is by Qwen."""
+    tokenizer_text_every: int
+    """Of so many Turkish documents, one is in that part."""
+    bases: dict[BaseName, Pretraining]
+    base_text: int
+    """Bytes of Turkish for the bases; English is read whole."""
+    variant_text: int
+    """Bytes of other Turkish, for the vocabulary and the arms."""
+    choose: int
+    """Bytes of held-out text in each language on which rates and arms are chosen. Twice as many English ones
+    are kept from all training, so that the page's are among them."""
+    page: int
+    """Bytes of other held-out text, which only the page reads; of English, as many as are left."""
+    sequence: int
+    batch: int
+    """Sequences a step of the bases."""
+    rate: float
+
+    @property
+    def digest(self) -> str:
+        """Changes with every number, so that another ground is another folder."""
+        return _digest(self)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Everything that decides what the laboratory measures."""
+
+    shared: SharedSettings
+    new_tokens: int
+    least_count: int
+    """Occurrences that a new token must have in the text it is learned from."""
+    batch: int
+    """Sequences a step of the arms."""
+    steps: int
+    """Steps of the control; the others get what the same compute pays for."""
+    rate: float
+    """Of all weights but the new rows, where the arm does not say otherwise."""
+    rows_rate: float
+    replay_share: float
+    probes: tuple[int, ...]
+    """Steps at which held-out Turkish is measured on the way."""
+    distilled_tokens: int
+    distilled_depth: float
+    """Share of the layers after which hidden states are compared in arms that are `deep`; the others take the
+    recipe's."""
+    aligned_steps: int
+    aligned_tokens: int
+    """Tokens of an alignment step."""
+    merge_dropout: float
+    rows_first: float
+    """Shares, as in the recipe."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with every number, so that results of other sizes are never mixed."""
+        return _digest(self)
+
+
+def size_named(name: SizeName) -> Size:
+    """`cpu` is made for two cores and takes the minutes that its page ends with; `flat`, for two cores too,
+    has a smaller model, so that its base learns until its curve is flat; `gpu` is for one large GPU; `smoke`
+    takes seconds."""
+    return _SIZES[name]
+
+
+_CPU = Size(
+    shared=SharedSettings(
+        shape=Shape(width=96, layers=3),
+        base_tokens=4_000,
+        tokenizer_text_every=20,
+        bases={"knows": Pretraining(2_600, 0.6), "hardly": Pretraining(800, 0.04)},
+        base_text=9_000_000,
+        variant_text=9_000_000,
+        choose=60_000,
+        page=120_000,
+        sequence=256,
+        batch=8,
+        rate=4e-3,
+    ),
+    new_tokens=800,
+    least_count=100,
+    batch=4,
+    steps=1_000,
+    rate=1e-3,
+    rows_rate=5e-3,
+    replay_share=0.2,
+    probes=(50, 200, 500),
+    distilled_tokens=120_000,
+    distilled_depth=1.0,
+    aligned_steps=80,
+    aligned_tokens=1_024,
+    merge_dropout=0.1,
+    rows_first=0.1,
+)
+
+# Half the model of `cpu` and three times its training: what it can learn of Turkish, it knows. So its weights
+# want smaller steps, and new rows more of them; both were chosen on the text for that (docs/log.md).
+_FLAT = replace(
+    _CPU,
+    shared=replace(
+        _CPU.shared,
+        shape=Shape(width=64, layers=2),
+        bases={"knows": Pretraining(8_000, 0.6)},
+        base_text=27_000_000,
+    ),
+    steps=3_000,
+    rate=6.25e-5,
+    rows_rate=1e-2,
+    probes=(50, 200, 500, 1_000, 2_000),
+)
+
+_SIZES: dict[SizeName, Size] = {
+    "cpu": _CPU,
+    "flat": _FLAT,
+    "gpu": Size(
+        shared=SharedSettings(
+            shape=Shape(width=512, layers=8),
+            base_tokens=16_000,
+            tokenizer_text_every=20,
+            bases={"knows": Pretraining(3_000, 0.6), "hardly": Pretraining(1_000, 0.04)},
+            base_text=50_000_000,
+            variant_text=30_000_000,
+            choose=200_000,
+            page=400_000,
+            sequence=512,
+            batch=64,
+            rate=1.5e-3,
+        ),
+        new_tokens=3_200,
+        least_count=100,
+        batch=8,
+        steps=1_000,
+        rate=4e-4,
+        rows_rate=2e-3,
+        replay_share=0.2,
+        probes=(50, 200, 500),
+        distilled_tokens=600_000,
+        distilled_depth=1.0,
+        aligned_steps=80,
+        aligned_tokens=4_096,
+        merge_dropout=0.1,
+        rows_first=0.1,
+    ),
+    "smoke": Size(
+        shared=SharedSettings(
+            shape=Shape(width=32, layers=2),
+            base_tokens=600,
+            tokenizer_text_every=20,
+            bases={"knows": Pretraining(6, 0.6), "hardly": Pretraining(3, 0.04)},
+            base_text=30_000,
+            variant_text=30_000,
+            choose=1_500,
+            page=1_500,
+            sequence=64,
+            batch=2,
+            rate=3e-3,
+        ),
+        new_tokens=20,
+        least_count=2,
+        batch=2,
+        steps=6,
+        rate=1e-3,
+        rows_rate=5e-3,
+        replay_share=0.2,
+        probes=(2, 500),
+        distilled_tokens=600,
+        distilled_depth=1.0,
+        aligned_steps=2,
+        aligned_tokens=256,
+        merge_dropout=0.1,
+        rows_first=0.3,
+    ),
+}
+
+
+def _digest(about: SharedSettings | Size) -> str:
+    return hashlib.sha256(json.dumps(asdict(about), sort_keys=True).encode()).hexdigest()[:10]

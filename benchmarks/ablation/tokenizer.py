@@ -1,0 +1,55 @@
+"""Qwen's tokenizer with the pieces that a text uses most, so that a small model can learn all its rows."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from ekle.bpe.base import BaseTokenizer, load_base
+
+_KEPT = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def trimmed_qwen(texts: Iterable[str], vocab_size: int) -> BaseTokenizer:
+    """The 256 bytes, the pieces of `texts` that come up most, and those they are merged from.
+
+    The merges are Qwen's own in Qwen's order, so a word is cut as Qwen cuts it wherever its pieces are kept,
+    and smaller where not.
+
+    Args:
+        texts: what the pieces are counted in.
+        pieces: size of the vocabulary, at most; added tokens come on top.
+    """
+    qwen = load_base("qwen3")
+    vocab, merges = qwen.vocab, qwen.spec["model"]["merges"]
+    parts = {left + right: (left, right) for left, right in merges}
+    tokenizer = qwen.tokenizer()
+    counts: Counter[int] = Counter()
+    for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
+        counts.update(encoding.ids)
+    names = {number: token for token, number in vocab.items()}
+    kept = {token for token in vocab if token not in parts}  # the bytes
+    for number, _ in counts.most_common():
+        if number not in names:
+            continue
+        wanted = _with_ancestors(names[number], parts) - kept
+        if len(kept) + len(wanted) > vocab_size:
+            break
+        kept |= wanted
+    order = sorted(kept, key=lambda token: vocab[token])
+    spec: dict[str, Any] = {**qwen.spec, "model": {**qwen.spec["model"]}}
+    spec["model"]["vocab"] = {token: place for place, token in enumerate(order)}
+    spec["model"]["merges"] = [[left, right] for left, right in merges if left + right in kept]
+    added = [token for token in qwen.spec["added_tokens"] if token["content"] in _KEPT]
+    spec["added_tokens"] = [{**token, "id": len(order) + place} for place, token in enumerate(added)]
+    return BaseTokenizer("trimmed", spec, qwen.config, qwen.chat_template, len(order) + len(added))
+
+
+def _with_ancestors(token: str, parts: dict[str, tuple[str, str]]) -> set[str]:
+    """The token and everything it is merged from."""
+    found, todo = set(), [token]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += parts.get(one, ())
+    return found

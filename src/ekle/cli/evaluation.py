@@ -1,0 +1,239 @@
+"""`ekle evaluate`, `ekle compare`, `ekle try`: what a tokenizer and a model are worth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ekle.cli.options import Out, Set, named, settings, terminal, terminal_reporter
+from ekle.errors import InputError
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
+    against: Annotated[
+        str, typer.Option(metavar="BASE", help="What it was made from: a folder, qwen3 or a hub id.")
+    ],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Text to measure on; may be given again; a run's own if not given.",
+        ),
+    ] = None,
+    out: Out = Path("evaluation"),
+    other: Annotated[
+        list[Path] | None,
+        typer.Option("--other", metavar="FILE|DIR", help="Text in other languages; may be given again."),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER", help="Another model or tokenizer to measure too; may be given again."
+        ),
+    ] = None,
+    gold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Turkish words whose morphemes are marked: CoNLL-U, Morpho Challenge or TrMor.",
+        ),
+    ] = None,
+    parallel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Turkish and English, tab between, for the models to translate."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Turkish questions with right answers (TurkishMMLU, ARC, XCOPA, Belebele, XQuAD).",
+        ),
+    ] = None,
+    english_task: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Such questions in English, to see what is forgotten."),
+    ] = None,
+    trained_on: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Text or conversations that were learned from, to count what of the texts and questions "
+            "stands in them; a run's own are known.",
+        ),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Measure a model against its base, and others beside it.
+
+    Tokens, morphology, drift, bits per byte, forgetting, generated text, tasks, speed
+    and memory; the folder gets report.json and report.html. Of a run, both the extended
+    and the trained model are measured. A tokenizer without a model gets the figures
+    about tokens alone.
+    """
+    from ekle.evaluation.report.terminal import scorecard_table
+    from ekle.pipeline.api import evaluate as measure
+
+    recipe = settings(
+        "evaluate",
+        set_,
+        evaluation={
+            "gold": gold,
+            "parallel": parallel,
+            "tasks": _tasks("--task", task),
+            "english_tasks": _tasks("--english-task", english_task),
+        },
+    )
+    scorecard = measure(
+        folder,
+        against,
+        named(text) if text else None,
+        out,
+        other=named(other or []),
+        peers=_peers(beside or []),
+        learned_from=trained_on or [],
+        settings=recipe.evaluation,
+        reporter=terminal_reporter(),
+    )
+    console = terminal()
+    console.print(scorecard_table(scorecard.figures))
+    console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def _tasks(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """NAME=FILE by name."""
+    if given is None:
+        return None
+    files: dict[str, str] = {}
+    for item in given:
+        name, sign, file = item.partition("=")
+        if not sign:
+            raise InputError(f"{option} {item} names no file; give {option} NAME=FILE")
+        if name in files:
+            raise InputError(f"two tasks are called {name}; give {option} another NAME=FILE")
+        files[name] = file
+    return files
+
+
+def _peers(given: list[str]) -> dict[str, Path | str]:
+    """NAME=FOLDER by name; a folder alone is called by its own name."""
+    pairs: dict[str, Path | str] = {}
+    for item in given:
+        name, sign, place = item.partition("=")
+        if not sign or Path(item).exists():
+            ((name, _),) = named([Path(item)]).items()
+            place = item
+        if name in pairs:
+            raise InputError(f"two are called {name}; give --beside another NAME=FOLDER")
+        pairs[name] = place
+    return pairs
+
+
+def compare(
+    tokenizers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TOKENIZER|REPORT",
+            help="qwen3, folders or hub ids; without --text, results of ekle evaluate. "
+            "The first is the yardstick.",
+        ),
+    ],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Text to measure tokenizers on; may be given again."),
+    ] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="List what each cuts differently from the first.")
+    ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all figures, and every change, to this file."),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Put tokenizers side by side on a text, or evaluations that were made before.
+
+    Of tokenizers: bytes a token, tokens a word, changed lines, cuts in Turkish words, speed.
+    Of evaluations: every figure that both have, and whether their intervals lie apart.
+    """
+    from ekle.evaluation.report.terminal import changes_table, comparison_table
+    from ekle.files import write_json
+    from ekle.pipeline.api import compare as measure
+
+    settings("compare", set_)
+    folders = named([Path(name) for name in tokenizers])
+    if not text:
+        if changes:
+            raise InputError("changes are found in a text; name one with --text FILE")
+        _compare_reports(folders, json)
+        return
+    everything = changes or json is not None
+    rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text), changes=everything)
+    console = terminal()
+    console.print(comparison_table(rows))
+    if changes:
+        console.print(changes_table(rows))
+    if json:
+        write_json(json, rows)
+        console.print(f"All figures and changes are in {json}", soft_wrap=True)
+
+
+def _compare_reports(folders: dict[str, Path], json: Path | None) -> None:
+    """Evaluations side by side."""
+    from ekle.evaluation.report.compare import compare_reports, read_report
+    from ekle.evaluation.report.terminal import reports_table
+    from ekle.files import write_json
+    from ekle.pipeline.lookup import find_report
+
+    if len(folders) < 2:
+        raise InputError("one report has nothing to be compared with; name another")
+    compared = compare_reports({name: read_report(find_report(place)) for name, place in folders.items()})
+    console = terminal()
+    console.print(reports_table(compared))
+    if json:
+        write_json(json, compared)
+        console.print(f"All figures are in {json}", soft_wrap=True)
+
+
+def try_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
+    text: Annotated[str, typer.Argument(metavar='"metin"', help="Any text.")],
+    base: Annotated[
+        str | None, typer.Option(help="The tokenizer to hold it against; the recorded one if not given.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Show how the base and the new tokenizer cut a text, side by side in colour."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ekle.bpe.base import load_tokenizer
+    from ekle.bpe.measure import new_token_ids
+    from ekle.bpe.segmentation import token_spans
+    from ekle.evaluation.report.terminal import highlighted_tokens, visible
+    from ekle.pipeline.lookup import find_model, recorded_base
+
+    settings("try", set_)
+    name = base or recorded_base(folder)
+    old, new = load_tokenizer(name), load_tokenizer(find_model(folder))
+    before, after = token_spans(old, text), token_spans(new, text)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("tokens", justify="right")
+    table.add_column("cut")
+    console = terminal()
+    new_tokens = new_token_ids(old, new)
+    # Sixteen colours hold no two dark grounds; there, and in a file, bars tell neighbours apart.
+    colour = console.color_system in ("256", "truecolor", "windows")
+    for title, spans in (("base", before), ("new", after)):
+        line = (
+            highlighted_tokens(spans, new_tokens)
+            if colour
+            else Text("|".join(visible(span.text) for span in spans))
+        )
+        table.add_row(title, str(len(spans)), line)
+    console.print(table)
+    if before:
+        share = f"{len(after) / len(before) - 1:+.0%}".replace("%", " %")
+        green = "; new tokens stand on green" if colour else ""
+        console.print(Text(f"{share} tokens against {name}{green}", style="dim"))

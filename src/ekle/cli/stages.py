@@ -1,0 +1,303 @@
+"""`ekle count`, `ekle vocab`, `ekle extend`, `ekle export`, `ekle serve`: one stage by itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
+from ekle.errors import InputError, NotAvailableError
+from ekle.page.formatting import counted, percent, signed
+from ekle.recipe.extension import Initialiser
+from ekle.recipe.vocabulary import Profile, Strategy
+
+Format = Literal["hf", "gguf", "int8", "int4"]
+
+
+def count(
+    corpus: Annotated[
+        list[str], typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to count; may be given again.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The Parquet file to write.")],
+    base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
+    profile: Annotated[
+        Profile | None,
+        typer.Option(metavar="PROFILE", help="What they are for; portable and morphological share theirs."),
+    ] = None,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray", help="Count the files on Ray (pip install 'ekle\\[ray]'); repeated lines all count."
+        ),
+    ] = False,
+    set_: Set = None,
+) -> None:
+    """Count a part of a large corpus, for ekle vocab --counts.
+
+    Parts may be counted anywhere and in any order; their files add up to the counts
+    of the whole. Word lists are not part of them: ekle vocab adds those.
+    """
+    from ekle.pipeline.api import count_text
+
+    recipe = settings("count", set_, vocabulary={"profile": profile}, corpus={"sources": corpus})
+    counts = count_text(
+        recipe.corpus.sources,
+        out,
+        base=base,
+        profile=recipe.vocabulary.profile,
+        corpus=recipe.corpus,
+        ray=ray,
+        reporter=terminal_reporter(),
+    )
+    terminal().print(
+        f"{counts.words:,} words, {len(counts.table):,} different pre-tokens in {out}", soft_wrap=True
+    )
+
+
+def vocab(
+    out: Out,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to learn from; may be given again."),
+    ] = None,
+    base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
+    size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="portable (default): loads everywhere. compact: tokens may cross a space. morphological: "
+            "words are cut behind their root. The last two: engines that read tokenizer.json, not GGUF.",
+        ),
+    ] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option(metavar="STRATEGY", help="free, or the five quotas of guide.")
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Text to report the saving on; may be given again."),
+    ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Other languages or code, to report what changes; may be repeated."
+        ),
+    ] = None,
+    protect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Text that new tokens should leave alone; may be given again."),
+    ] = None,
+    protect_strict: Annotated[
+        bool, typer.Option("--protect-strict", help="Change nothing in those files, and say what that costs.")
+    ] = False,
+    weigh_protection: Annotated[
+        bool, typer.Option("--weigh-protection", help="Learn again without any, to say what it costs.")
+    ] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Terms, one a line, that must each become one token."),
+    ] = None,
+    gold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Turkish treebanks (CoNLL-U), to report how often roots stay whole."
+        ),
+    ] = None,
+    any_language: Annotated[
+        bool, typer.Option("--any-language", help="Go on although the text is not Turkish.")
+    ] = False,
+    counts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Counts that ekle count wrote, beside or instead of text; may be given again.",
+        ),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Learn new tokens from text; write a tokenizer that produces them, and the evidence for each.
+
+    The folder gets tokenizer/ (which AutoTokenizer loads), tokens.jsonl (one line
+    a token), report.json and report.html.
+    """
+    from ekle.pipeline.api import learn_vocabulary
+
+    if not corpus and not counts:
+        raise InputError("there is nothing to learn from; give text with --corpus, or --counts")
+    recipe = settings(
+        "vocab",
+        set_,
+        vocabulary={
+            "size": size,
+            "profile": profile,
+            "strategy": strategy,
+            "keep": keep,
+            "gold": gold,
+            "protect": protect,
+            "protect_strict": protect_strict or None,
+            "weigh_protection": weigh_protection or None,
+            "any_language": any_language or None,
+        },
+        corpus={"sources": corpus, "held_out_files": held_out, "other_files": other},
+    )
+    learned = learn_vocabulary(
+        recipe.corpus.sources if corpus else [],
+        out,
+        base=base,
+        settings=recipe.vocabulary,
+        corpus=recipe.corpus,
+        counts=counts or (),
+        reporter=terminal_reporter(),
+    )
+    console = terminal()
+    console.print(f"{learned.size:,} new tokens in {out}", soft_wrap=True)
+    for line in vocabulary_summary(learned.report):
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def extend(
+    vocab: Annotated[Path, typer.Option(metavar="DIR", help="A folder that ekle vocab wrote.")],
+    base: Annotated[str, typer.Option(metavar="DIR|HUB_ID", help="The model to extend.")],
+    out: Out,
+    init: Annotated[
+        Initialiser | None,
+        typer.Option(metavar="METHOD", help=f"How the new rows start: {', '.join(get_args(Initialiser))}."),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text for rules that need it; may be given again."),
+    ] = None,
+    replay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR|hf:NAME",
+            help="Text in other languages, for --init distilled; may be given again.",
+        ),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
+
+    The folder gets model/ (which AutoModelForCausalLM and AutoTokenizer load) and
+    extension.json.
+    """
+    from ekle.pipeline.api import extend_model
+
+    recipe = settings("extend", set_, extension={"init": init})
+    extended = extend_model(
+        vocab,
+        base,
+        out,
+        settings=recipe.extension,
+        corpus=corpus or (),
+        replay=replay or (),
+        reporter=terminal_reporter(),
+    )
+    terminal().print(f"The extended model is {extended.model}", soft_wrap=True)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, or an extended model.")],
+    out: Out,
+    format: Annotated[Format, typer.Option(help="hf; the others come later.")] = "hf",
+    set_: Set = None,
+) -> None:
+    """Write a finished model in the format of an engine: merged weights, tokenizer, model card."""
+    from ekle.pipeline.api import export as export_model
+
+    recipe = settings("export", set_)
+    if format != "hf":
+        raise NotAvailableError(
+            f"--format {format} is not built yet; hf is, and converters of engines read it"
+        )
+    written = export_model(folder, out, settings=recipe.release, reporter=terminal_reporter())
+    terminal().print(f"The model is {written}", soft_wrap=True)
+
+
+def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
+    """What a user should know about a new vocabulary, a line each, from its report.json."""
+    repeats = report["text"].get("repeats", {})
+    if repeats.get("lines_left_out"):
+        yield (
+            f"Repeated lines: {repeats['lines_left_out']:,} ({repeats['share_left_out']:.1%} of the text) "
+            f"were left out, because each stood there more than {repeats['limit']} times"
+        )
+    if report["tokens_used_less_than_min_count"]:
+        fewer, least = report["tokens_used_less_than_min_count"], report["settings"]["min_count"]
+        yield (
+            f"{report['size'] - fewer:,} tokens occur {least:,} times or more; the other {fewer:,} are "
+            + ("roots, which count more than once, and " if report["profile"] == "morphological" else "")
+            + "steps to longer ones (a larger vocabulary.step_gain allows fewer of these)"
+        )
+    for name, places in report["quota_places_left_to_others"].items():
+        yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
+    forms = report["keep"]["forms"]
+    for form in forms:
+        if form["was"] == "base":
+            yield f"Kept: {form['text']!r} is a token of the base"
+        else:
+            tokens = counted(form["tokens_before"], "token")
+            yield f"Kept: {form['text']!r} is token {form['id']}, instead of {tokens}"
+    if forms:
+        yield (
+            f"The kept terms took {report['keep']['places']:,} places that would have saved "
+            f"{report['keep']['tokens_that_the_places_would_save']:,} tokens of the text"
+        )
+    yield from _costs(report["protected"])
+    for genre, figures in report["held_out"].items():
+        yield (
+            f"{genre:<24}{signed(-figures['saved'])} tokens, {figures['bytes_per_token_base']:.2f} -> "
+            f"{figures['bytes_per_token']:.2f} bytes a token"
+        )
+    if "root_uncut" in (last := report["trades"][-1]):
+        first = report["trades"][0]
+        without = percent(first["root_uncut"])
+        yield f"{'roots left whole':<24}{percent(last['root_uncut'])}, {without} without the new tokens"
+    for name, figures in {**report["other"], **report["protected"]["texts"]}.items():
+        share = percent(figures["lines_changed"])
+        yield f"{name:<24}{share} of {figures['lines']:,} lines change{_most(figures)}"
+    for language, figures in report["protected"]["lists"].items():
+        yield f"{f'word list {language}':<24}{percent(figures['share'])} of its running text changes"
+
+
+def _costs(protected: dict[str, Any]) -> Iterator[str]:
+    """What protection costs, where that was measured."""
+    if protected["contractions_put_back"]:
+        yield (
+            "English contractions are cut off as in the base, because without that some of the lines to "
+            "protect change before any merge"
+        )
+    names = {
+        "strict": ("Strict protection", "without --protect-strict"),
+        "all": ("Protection", "without any"),
+    }
+    for key, costs in protected["costs"].items():
+        name, without = names[key]
+        for text, figures in costs.items():
+            saved, otherwise = percent(figures["saved"]), f"{percent(figures['saved_without'])} {without}"
+            where = "learning text" if text == "learning_text" else "held-out text"
+            yield (
+                f"{name} costs {100 * figures['costs']:.2f} points on the {where}: "
+                f"{saved} of the tokens saved, {otherwise}"
+            )
+
+
+def _most(figures: dict[str, Any]) -> str:
+    """The most frequent change of a text."""
+    changes = figures["changes"]
+    if not changes["different"]:
+        return ""
+    first = changes["listed"][0]
+    words, times = counted(changes["different"], "different word"), counted(first["count"], "time")
+    return f"; {words}, most often {first['text']!r} ({times})"
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model folder.")], set_: Set = None
+) -> None:
+    """Serve a model over an OpenAI-compatible API. Not built yet."""
+    raise NotAvailableError(
+        "ekle serve is not built yet; any engine that loads Hugging Face folders serves the release"
+    )

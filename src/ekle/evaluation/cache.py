@@ -1,0 +1,69 @@
+"""Keeping what is measured already, so that an interrupted evaluation goes on where it stopped."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ekle.errors import InputError
+from ekle.evaluation.names import FORMAT
+from ekle.files import read_json, write_json
+
+Figures = TypeVar("Figures")
+
+
+class FigureCache:
+    """Finished parts, a JSON file each; one that was measured on anything else is measured again.
+
+    Args:
+        folder: where the files are.
+        stamp: says what they were measured on and how; see `stamp_of`.
+    """
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        self._folder, self._stamp = folder, stamp
+
+    def get(self, name: str, measure: Callable[[], Figures]) -> Figures:
+        """The figures of part `name`: from its file, or measured now and written there."""
+        if self.has(name):
+            figures: Figures = self._read(name)["figures"]
+            return figures
+        figures = measure()
+        write_json(self._file(name), {"stamp": self._stamp, "figures": figures})
+        return figures
+
+    def has(self, name: str) -> bool:
+        """Whether part `name` is measured already."""
+        return bool(self._read(name).get("stamp") == self._stamp)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = read_json(self._file(name))
+        except InputError:  # never measured, or damaged
+            return {}
+        return kept
+
+
+def stamp_of(question: Mapping[str, Any], inputs: Iterable[Path]) -> str:
+    """A digest of what is asked, of ekle's version and its report's, and of all input files.
+
+    Of a file its name, size and time count. Reading a model of many gigabytes to know that it has not
+    changed would take longer than most parts.
+
+    Args:
+        question: everything beside the files that figures depend on, as JSON: settings, which place and text
+            has which name, device and libraries. The order of names counts, because resamples follow it.
+        inputs: files and folders; what is none, such as a hub id, is passed over.
+    """
+    asked = json.dumps([version("ekle"), FORMAT, question], ensure_ascii=False)
+    total = hashlib.sha256(f"{asked}\n".encode())
+    for place in inputs:
+        for file in sorted(item for item in (place, *place.rglob("*")) if item.is_file()):
+            facts = file.stat()
+            total.update(f"{file.absolute()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return total.hexdigest()

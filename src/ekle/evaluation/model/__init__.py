@@ -1,0 +1,1 @@
+"""What the models are worth: each measured in turn, then held against the base."""

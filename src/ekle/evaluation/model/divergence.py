@@ -1,0 +1,210 @@
+"""How far a model has moved from its base where both read the same tokens.
+
+On text that holds no new token, base and model see the same ids, so their predictions can be held against
+each other place by place. With p the base's distribution over its rows and q the model's over all of its own,
+
+    KL = sum over base rows of p (ln p - ln q'),   q' = q / (1 - m),   m = q's mass on the new rows,
+
+that is, what was lost of the old knowledge, and m, which went to the new tokens, are told apart; the plain
+divergence KL(p || q) is KL - ln(1 - m). The base's last states are kept and its output rows, not its logits,
+so one model is in memory at a time; logits exist for one chunk of places.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ekle.errors import CheckpointError
+from ekle.evaluation.texts import sample_documents
+from ekle.evaluation.trust.intervals import clustered, ratio
+from ekle.model.layers.loss import chunk_size
+from ekle.model.scoring.batches import in_batches
+from ekle.model.scoring.bits_per_byte import encode, prefix_token_id
+from ekle.progress import ProgressReporter
+from ekle.recipe.evaluation import EvaluationSettings
+
+_BLOCK = 16_384  # rows that are widened to float32 together: 268 MB at a width of 4,096
+
+Divergences = dict[str, dict[str, Any]]
+"""By text: `kl`, `new_mass`, `same` and `places`, sums with one entry a document, and `left_out`, the
+documents that the two tokenizers cut differently."""
+
+
+@dataclass(frozen=True)
+class DocumentStates:
+    """A text as the base reads it: ids with the start before them (n,), last states (n, D)."""
+
+    text: str
+    ids: list[int]
+    states: Tensor
+
+
+@dataclass(frozen=True)
+class BaseStates:
+    """What is kept of the base."""
+
+    head: Tensor
+    """Its output rows (V, D)."""
+    documents: dict[str, list[DocumentStates]]
+
+
+def collect_base_states(
+    model: Any, tokenizer: Any, texts: Mapping[str, Sequence[str]], settings: EvaluationSettings
+) -> BaseStates:
+    """Let the base read a draw of each text, each document up to `evaluation.context`."""
+    read: dict[str, list[DocumentStates]] = {}
+    for name, documents in texts.items():
+        chosen = sample_documents(documents, settings.divergence_bytes, settings.seed)
+        ids = [_ids(tokenizer, text, settings.context) for text in chosen]
+        states = in_batches(ids, settings.batch_size, partial(_states, model), "evaluation.context")
+        read[name] = [DocumentStates(*parts) for parts in zip(chosen, ids, states, strict=True)]
+    return BaseStates(model.get_output_embeddings().weight.detach().cpu(), read)
+
+
+def measure_divergence(
+    reference: BaseStates,
+    model: Any,
+    tokenizer: Any,
+    settings: EvaluationSettings,
+    reporter: ProgressReporter,
+) -> Divergences:
+    """Let a model read what the base has read, where both cut it alike.
+
+    Returns:
+        The sums; a model with fewer rows than the base, which has lost tokens, has none.
+
+    Raises:
+        DeviceMemoryError: the device has no memory for the logits of one place.
+        CheckpointError: the model's predictions are no numbers.
+    """
+    head = model.get_output_embeddings().weight.detach()
+    if len(head) < len(reference.head):
+        return {}
+    try:
+        base_head = reference.head.to(model.device)
+    except torch.OutOfMemoryError:  # the GPU does not hold the rows of both: the processor multiplies
+        base_head, head = reference.head, head.cpu()
+    found: Divergences = {}
+    with reporter.task("divergence", total=len(reference.documents), unit="texts") as task:
+        for name, documents in reference.documents.items():
+            alike = [one for one in documents if one.ids == _ids(tokenizer, one.text, settings.context)]
+            ids = [one.ids for one in alike]
+            states = in_batches(ids, settings.batch_size, partial(_states, model), "evaluation.context")
+            sums = [
+                _sums(one.states.to(head.device), base_head, own.to(head.device), head)
+                for one, own in zip(alike, states, strict=True)
+            ]
+            columns = dict(zip(("kl", "new_mass", "same"), zip(*sums, strict=True), strict=False))
+            if not all(map(np.isfinite, columns.get("kl", ()))):
+                raise CheckpointError(
+                    "the model's predictions are no numbers; its weights hold NaN or infinity"
+                )
+            found[name] = {
+                **{key: list(column) for key, column in columns.items()},
+                "places": [len(one.ids) for one in alike],
+                "left_out": len(documents) - len(alike),
+            }
+            task.advance(1, name)
+    return found
+
+
+def compare_divergence(found: Mapping[str, Divergences], settings: EvaluationSettings) -> dict[str, Any]:
+    """By model, by text: `kl` in nats a token, `new_mass` (share of the probability), `same_choice` (places
+    at which both find the same base token likeliest), each with its interval over documents; `tokens`,
+    `documents`, and `left_out`, the documents cut differently. A text that is cut differently throughout is
+    absent."""
+    figures: dict[str, Any] = {}
+    for model, by_text in found.items():
+        figures[model] = {}
+        for name, sums in by_text.items():
+            if not sums["places"]:
+                continue
+            figures[model][name] = {
+                key: measure(sums[column], sums["places"], settings.resamples, settings.seed)
+                for key, column, measure in (
+                    ("kl", "kl", ratio),
+                    ("new_mass", "new_mass", ratio),
+                    ("same_choice", "same", clustered),
+                )
+            } | {
+                "tokens": sum(sums["places"]),
+                "documents": len(sums["places"]),
+                "left_out": sums["left_out"],
+            }
+    return {model: by_text for model, by_text in figures.items() if by_text}
+
+
+def _sums(base_states: Tensor, base_head: Tensor, states: Tensor, head: Tensor) -> tuple[float, float, float]:
+    """Divergence, mass on new rows and equal choices, summed over the places of a document."""
+
+    def work(places: Sequence[int]) -> list[tuple[float, float, float]]:
+        at = slice(places[0], places[-1] + 1)
+        parts = compare_positions(base_states[at], base_head, states[at], head)
+        return list(zip(*(part.tolist() for part in parts), strict=True))
+
+    chunk = chunk_size(len(head), states.device)
+    with torch.inference_mode():
+        found = list(in_batches(range(len(states)), chunk, work, "evaluation.divergence_bytes"))
+    kl, mass, same = (sum(column) for column in zip(*found, strict=True))
+    return kl, mass, same
+
+
+def compare_positions(
+    base_states: Tensor, base_head: Tensor, states: Tensor, head: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Divergence in nats, mass on new rows, and whether the likeliest base row is the same, each (n,).
+
+    Args:
+        base_states, states: last states (n, D) of base and model at the same places.
+        base_head, head: output rows (V, D) and (V + new, D).
+    """
+    rows = len(base_head)
+    # A product of its own for the base rows: equal states then give exactly 0.
+    p, _ = _distribution(_logits(base_states, base_head))
+    q, old = _distribution(_logits(states, head[:rows]))
+    kl = (p.exp() * (p - q)).sum(dim=1, dtype=torch.float64)
+    new = _logits(states, head[rows:]).logsumexp(dim=1)  # of no row at all: minus infinity
+    return kl, torch.sigmoid(new - old), (p.argmax(dim=1) == q.argmax(dim=1)).float()
+
+
+def _logits(states: Tensor, head: Tensor) -> Tensor:
+    """States times rows, (n, V), in float32 also where both are in bfloat16.
+
+    A product in bfloat16 has eight bits: between logits of 16 and 32 there would be steps of 1/8, which is
+    more than training moves most of them. The rows are widened a block at a time.
+    """
+    states = states.float()
+    logits = states.new_empty(len(states), len(head))
+    for first in range(0, len(head), _BLOCK):
+        block = head[first : first + _BLOCK].float()
+        torch.mm(states, block.T, out=logits[:, first : first + _BLOCK])
+    return logits
+
+
+def _distribution(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (n, V), and what was subtracted from the logits (n,)."""
+    norm = logits.logsumexp(dim=1)
+    return logits - norm[:, None], norm
+
+
+def _states(model: Any, sequences: Sequence[list[int]]) -> list[Tensor]:
+    """The last states (n, D) of each sequence, on the CPU."""
+    ids = pad_sequence([torch.tensor(one) for one in sequences], batch_first=True).to(model.device)
+    lengths = torch.tensor([len(one) for one in sequences], device=ids.device)
+    # Padding stands on the right, where causal attention cannot see it.
+    mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+    with torch.inference_mode():
+        states = model.get_decoder()(
+            input_ids=ids, attention_mask=mask.long(), use_cache=False
+        ).last_hidden_state
+    return [state[: len(one)].cpu() for state, one in zip(states, sequences, strict=True)]
+
+
+def _ids(tokenizer: Any, text: str, context: int) -> list[int]:
+    return [prefix_token_id(tokenizer), *encode(tokenizer, text)][:context]

@@ -1,0 +1,111 @@
+"""Whether generated text is Turkish, in words and as a whole, beside the same figures for held-out text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ekle.evaluation.model.turkish_words import measure_words, words_of
+from ekle.evaluation.names import HUMAN_TEXT
+from ekle.evaluation.trust.intervals import clustered, share
+from ekle.recipe.evaluation import EvaluationSettings
+
+_NGRAM = 4
+_LEAST_LETTERS = 20  # shorter text has no language that could be told
+
+
+def measure_generated(
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], held_out: Sequence[str], settings: EvaluationSettings
+) -> dict[str, Any]:
+    """Figures of the text that each model generated, and of held-out text in pieces of the same length.
+
+    Args:
+        samples: by model, what `generation.generate_sampled` gives; each has a prompt of its own, so
+            intervals are drawn over samples, and of held-out text over documents.
+        held_out: documents that people wrote.
+        settings: for the intervals.
+
+    Returns:
+        By model, and as `held_out`: `samples`, `characters`, `words` (see `turkish_words.measure_words`);
+        `repeated`, the share of runs of four words that stand in the same sample before; `turkish`, the
+        share of samples of 20 letters or more whose language is Turkish. A share of nothing is absent.
+    """
+    figures: dict[str, Any] = {}
+    for name, drawn in samples.items():
+        own = [[sample["text"]] for sample in drawn]
+        figures[name] = _figures(own, [words_of(_whole_words(sample)) for sample in drawn], settings)
+    length = max(mean_words(sample["text"] for drawn in samples.values() for sample in drawn), _NGRAM)
+    excerpts = [
+        [" ".join(words[at : at + length]) for at in range(0, max(len(words) - length + 1, 1), length)]
+        for words in map(str.split, held_out)
+    ]
+    if excerpts:
+        words = [[word for excerpt in own for word in words_of(excerpt)] for own in excerpts]
+        figures[HUMAN_TEXT] = _figures(excerpts, words, settings)
+    return figures
+
+
+def mean_words(texts: Iterable[str]) -> int:
+    """Words of a text on average, a whole number; 0 of no text."""
+    lengths = [len(text.split()) for text in texts]
+    return round(sum(lengths) / max(len(lengths), 1))
+
+
+def repeated_ngrams(text: str) -> tuple[int, int]:
+    """Runs of four words that stand in `text` before, and all runs of four words."""
+    words = text.split()
+    grams = [tuple(words[at : at + _NGRAM]) for at in range(len(words) - _NGRAM + 1)]
+    return len(grams) - len(set(grams)), len(grams)
+
+
+def language_of(text: str) -> str | None:
+    """The ISO 639-1 code of the language of `text` (py3langid); None where there is too little of it."""
+    if sum(map(str.isalpha, text)) < _LEAST_LETTERS:
+        return None
+    language: str = _identifier().classify(text)[0]
+    return language
+
+
+def _figures(
+    texts: Sequence[Sequence[str]], words: Sequence[Sequence[str]], settings: EvaluationSettings
+) -> dict[str, Any]:
+    """Figures of pieces of text by document, and of the words of each document; a document is drawn whole."""
+    excerpts = [excerpt for own in texts for excerpt in own]
+    figures: dict[str, Any] = {
+        "samples": len(excerpts),
+        "characters": sum(map(len, excerpts)),
+        "words": measure_words(words, settings.resamples, settings.seed),
+    }
+    runs = np.array([np.sum([repeated_ngrams(excerpt) for excerpt in own], axis=0) for own in texts])
+    if runs.size and runs[:, 1].sum():
+        figures["repeated"] = clustered(runs[:, 0], runs[:, 1], settings.resamples, settings.seed)
+    languages = [language for language in map(language_of, excerpts) if language is not None]
+    if languages:
+        figures["turkish"] = share(languages.count("tr"), len(languages))
+    return figures
+
+
+def _whole_words(sample: Mapping[str, Any]) -> str:
+    """A continuation without the end of the prompt's last word, and without a last word that was cut off."""
+    text, prompt = sample["text"], sample["prompt"]
+    if text[:1].isalpha() and prompt[-1:].isalpha():
+        text = text[len(_beginning(text)) :]
+    if not sample["ended"]:
+        text = text[: len(text) - len(_beginning(text[::-1]))]
+    return str(text)
+
+
+def _beginning(text: str) -> str:
+    """The letters and apostrophes that `text` starts with."""
+    length = next(
+        (place for place, sign in enumerate(text) if not (sign.isalpha() or sign in "'’")), len(text)
+    )
+    return text[:length]
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid import langid
+
+    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)

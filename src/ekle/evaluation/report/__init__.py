@@ -1,0 +1,1 @@
+"""The figures for people: criteria, verdict, terminal and page."""

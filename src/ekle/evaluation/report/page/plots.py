@@ -1,0 +1,344 @@
+"""The plots of the evaluation's page, the curves of the training logs among them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ekle.evaluation.names import ALL_HELD_OUT, other_names
+from ekle.evaluation.report.page.tables import colours, cuts_by, peers, sections, task_groups
+from ekle.evaluation.tasks.scores import main_score
+from ekle.evaluation.trust.provenance import Log, curve
+from ekle.page.plots import Plot, figure, trade_plots
+
+_ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and legend around all of them
+
+
+def plots(figures: dict[str, Any]) -> dict[str, Plot]:
+    """Every plot that `figures` (the content of report.json) has data for, by the name of its place.
+
+    A section that the page leaves out has no place for its plots, so they are left out, too.
+    """
+    held_out = list(figures["texts"].get("held_out", {}))
+    held_out += [ALL_HELD_OUT] if len(held_out) > 1 else []
+    drawn: dict[str, dict[str, Plot | None]] = {
+        "tokens": {
+            "words": words(figures),
+            "growth": growth(figures),
+            **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
+        },
+        "peers": {"peers": savings(figures)},
+        "morphology": {"kinds": kinds(figures)},
+        "likelihood": {"likelihood": likelihood(figures, held_out)},
+        "tasks": {"tasks": tasks(figures)},
+        "training": training(figures),
+        "forgetting": {"forgetting": likelihood(figures, list(other_names(figures).values()))},
+    }
+    there = {name for name, _ in sections(figures)}
+    return {
+        name: plot
+        for section, members in drawn.items()
+        if section in there
+        for name, plot in members.items()
+        if plot is not None
+    }
+
+
+def words(figures: dict[str, Any]) -> Plot | None:
+    """Tokens a word by genre: base and extended as bars, the floor as a line across them."""
+    if "tokens" not in figures:
+        return None
+    genres = figures["tokens"]["by_text"]
+    names = list(genres)
+    if len(names) > 1:
+        genres = genres | {ALL_HELD_OUT: figures["tokens"]["together"]}
+        names.append(ALL_HELD_OUT)
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": key,
+            "meta": key,
+            "y": names,
+            "x": [genres[name][key]["tokens_per_word"] for name in names],
+            "text": [f"{genres[name][key]['tokens_per_word']:.2f}" for name in names],
+            "textposition": "outside",
+            "cliponaxis": False,
+            "hovertemplate": "%{y}: %{x:.3f} tokens a word<extra>" + key + "</extra>",
+        }
+        for key in ("base", "extended")
+    ]
+    longest = max(genres[name][key]["tokens_per_word"] for name in names for key in ("base", "extended"))
+    floor = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "floor",
+        "meta": "ink",
+        "y": names,
+        "x": [genres[name]["floor"]["tokens_per_word"] for name in names],
+        "marker": {"symbol": "line-ns-open", "size": 26, "line": {"width": 2}},
+        "hovertemplate": "%{y}: %{x:.3f} at one token a pre-token<extra>floor</extra>",
+    }
+    # Plotly stacks a group from below; reversed axes put the first genre and the base on top.
+    return figure(
+        [*bars, floor],
+        height=_FRAME + 2 * _ROW * len(names),
+        x={"title": {"text": "tokens a word"}, "range": [0, 1.15 * longest]},  # room for the labels
+        y={"autorange": "reversed", "type": "category"},
+        bargap=0.3,
+    )
+
+
+def growth(figures: dict[str, Any]) -> Plot | None:
+    """What the vocabulary saves as it grows, on the text that the vocabulary stage names."""
+    points = figures.get("vocabulary", {}).get("growth", [])
+    if len(points) < 2:
+        return None
+    sizes = [point["size"] for point in points]
+    if sizes[0] == 0:
+        first = points[0]["tokens"]
+        values, title, unit = [1 - point["tokens"] / first for point in points], "tokens saved", ".0%"
+    else:
+        values, title, unit = [point["tokens"] for point in points], "tokens", ","
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": title,
+        "meta": "extended",
+        "x": sizes,
+        "y": values,
+        "hovertemplate": "%{x:,} new tokens: %{y:" + unit.replace(".0%", ".1%") + "}<extra></extra>",
+    }
+    return figure(
+        [line],
+        height=320,
+        x={"title": {"text": "new tokens"}, "tickformat": ",", "rangemode": "tozero"},
+        y={
+            "title": {"text": title},
+            "tickformat": unit,
+            "rangemode": "tozero" if sizes[0] == 0 else "normal",
+        },
+        showlegend=False,
+    )
+
+
+def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
+    """Bits per byte of each model on each of the texts `names`: a dot, and a line for the interval."""
+    models = figures.get("likelihood", {})
+    names = [name for name in names if name in models.get("base", {})]
+    if not names:
+        return None
+    values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
+    dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
+    # Said outright: dots that keep out of each other's way would otherwise have an axis from 0.
+    low = min(value.get("low", value["value"]) for found in values.values() for value in found)
+    high = max(value.get("high", value["value"]) for found in values.values() for value in found)
+    edge = 0.06 * (high - low or high)
+    axis = {"title": {"text": "bits per byte, less is better"}, "range": [low - edge, high + edge]}
+    return _by_name(dots, names, axis)
+
+
+def tasks(figures: dict[str, Any]) -> Plot | None:
+    """The score of each model on each task, and what guessing gives."""
+    asked = {name: part for _, members in task_groups(figures) for name, part in members}
+    if not asked:
+        return None
+    models = next(iter(asked.values()))["models"]
+    values = {model: [part["models"][model][main_score(part)] for part in asked.values()] for model in models}
+    dots = _dots(figures, list(asked), values, "%{x:.1%}")
+    chances = {name: part["chance"] for name, part in asked.items() if "chance" in part}
+    guessing = {
+        "type": "scatter",
+        "mode": "markers",
+        "orientation": "h",
+        "name": "guessing",
+        "meta": "ink",
+        "y": list(chances),
+        "x": list(chances.values()),
+        "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2}},
+        "hovertemplate": "%{y}: %{x:.1%}<extra>guessing</extra>",
+    }
+    axis = {"title": {"text": "score"}, "tickformat": ".0%", "rangemode": "tozero"}
+    return _by_name([*dots, guessing] if chances else dots, list(asked), axis)
+
+
+def savings(figures: dict[str, Any]) -> Plot | None:
+    """Tokens saved by each tokenizer, the best on top."""
+    own = colours(figures)
+    shown = sorted((row for row in peers(figures) if row["saved"]), key=lambda row: -row["saved"]["value"])
+    if not shown:
+        return None
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": row["name"],
+            "meta": own[row["name"]],
+            "y": [row["name"]],
+            "x": [row["saved"]["value"]],
+            "error_x": _error([row["saved"]]),
+            "hovertemplate": "%{y}: %{x:.1%} fewer tokens<extra></extra>",
+        }
+        for row in shown
+    ]
+    return figure(
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(bars)),
+        x={"title": {"text": "tokens saved"}, "tickformat": ".0%", "rangemode": "tozero"},
+        y={"autorange": "reversed", "type": "category"},
+        barmode="overlay",
+        bargap=0.4,
+        showlegend=False,
+    )
+
+
+def kinds(figures: dict[str, Any]) -> Plot | None:
+    """Of the tokens of words, how many are whole words, morphemes, chains of them, or neither."""
+    tokenizers = {
+        name: own["tokens"] for name, own in cuts_by(figures, "tokens")[1].items() if "tokens" in own
+    }
+    if not tokenizers:
+        return None
+    names = list(tokenizers)
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": title,
+            "meta": own,
+            "y": names,
+            "x": [tokenizers[name][key]["value"] for name in names],
+            "hovertemplate": "%{y}: %{x:.1%} " + title + "<extra></extra>",
+        }
+        for key, title, own in _KINDS
+    ]
+    return figure(
+        bars,
+        height=_FRAME + int(1.2 * _ROW * len(names)),
+        x={"tickformat": ".0%", "range": [0, 1], "dtick": 0.25},
+        y={"autorange": "reversed", "type": "category"},
+        barmode="stack",
+        bargap=0.35,
+        showlegend=True,
+    )
+
+
+_KINDS = (
+    ("whole", "whole word", "line-1"),
+    ("morphemes", "morpheme", "line-3"),
+    ("chains", "several morphemes", "line-4"),
+    ("neither", "neither", "base"),
+)
+
+
+def _dots(
+    figures: dict[str, Any], names: Sequence[str], values: dict[str, list[dict[str, float]]], shown: str
+) -> list[dict[str, Any]]:
+    """A dot a model and name, with its interval; `shown` words the figure under the pointer."""
+    own = colours(figures)
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "orientation": "h",
+            "name": model,
+            "meta": own[model],
+            "y": list(names),
+            "x": [value["value"] for value in found],
+            "error_x": _error(found),
+            "marker": {"size": 10},
+            "hovertemplate": "%{y}: " + shown + "<extra>" + model + "</extra>",
+        }
+        for model, found in values.items()
+    ]
+
+
+def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]) -> Plot:
+    """A strip a name, the first on top, in which each model's dot has a height of its own."""
+    return figure(
+        dots,
+        height=_FRAME + len(names) * (_ROW // 2 + _DOT * len(dots)),
+        x=x,
+        y={"range": [len(names) - 0.5, -0.5], "type": "category"},
+        showlegend=True,
+        scattermode="group",
+        scattergap=0.35,
+    )
+
+
+def _error(values: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Intervals as error bars; of no length where they are not known."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [value.get("high", value["value"]) - value["value"] for value in values],
+        "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
+        "thickness": 1.5,
+        "width": 0,
+    }
+
+
+def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
+    """Bits per byte, loss a token, and what else a trainer looks at; None for what no log holds."""
+    logs = figures.get("training", {})
+    bits = [
+        _curve(logs, "extended", "bits_per_byte", "text trained on", "extended"),
+        _curve(logs, "extended", "held_out_bits_per_byte", "held-out text", "trained"),
+    ]
+    losses = [
+        _curve(logs, "base", "loss", "the base, before extension", "base"),
+        _curve(logs, "extended", "loss_per_token", "after extension", "trained"),
+    ]
+    shares = [_curve(logs, "extended", key, name, colour) for key, name, colour in _SHARES]
+    gradient = [_curve(logs, "extended", "grad_norm", "norm of the gradient", "trained")]
+    return {
+        "training-bits": _curves(bits, "bits per byte"),
+        "training-loss": _curves(losses, "loss a token"),
+        "training-gradient": _curves(
+            gradient,
+            "norm of the gradient",
+            type="log",
+            tickvals=_NORMS,
+            ticktext=[f"{tick:g}" for tick in _NORMS],
+        ),
+        "training-shares": _curves(shares, "share", tickformat=".0%", range=[0, 1.02]),
+    }
+
+
+_NORMS = [part * 10.0**power for power in range(-4, 5) for part in (1, 2, 5)]
+
+_SHARES = (
+    ("new_tokens_seen_1", "seen", "line-1"),
+    ("new_tokens_seen_10", "seen 10 times", "line-3"),
+    ("new_tokens_seen_100", "seen 100 times", "line-5"),
+    ("new_rows_near_start", "rows near their start", "line-4"),
+    ("clipped_share", "updates clipped", "line-2"),
+)
+"""Key of the log, name and colour of a line whose values are shares."""
+
+
+def _curve(logs: dict[str, Log], log: str, key: str, name: str, colour: str) -> dict[str, Any] | None:
+    """One line over the steps; None where the log holds fewer than two points."""
+    steps, values = curve(logs.get(log, []), key)
+    if len(steps) < 2:
+        return None
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(steps) > 30 else "lines+markers",
+        "name": name,
+        "meta": colour,
+        "x": steps,
+        "y": values,
+        "hovertemplate": "step %{x}: %{y:.3f}<extra>" + name + "</extra>",
+    }
+
+
+def _curves(lines: list[dict[str, Any] | None], title: str, **axis: Any) -> Plot | None:
+    drawn = [line for line in lines if line is not None]
+    if not drawn:
+        return None
+    return figure(
+        drawn,
+        320,
+        x={"title": {"text": "step"}},
+        y={"title": {"text": title}, **axis},
+        showlegend=len(drawn) > 1,
+    )

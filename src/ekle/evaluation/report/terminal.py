@@ -1,0 +1,300 @@
+"""The same figures for the terminal: tables, the verdict, and a cut in colour."""
+
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ekle.bpe.segmentation import TokenSpan
+from ekle.evaluation.names import furthest_model
+from ekle.evaluation.tasks.scores import METRICS
+from ekle.page.formatting import amount, counted, number, percent, signed, span, times, times_span
+
+# Far enough apart to stay apart where a terminal has sixteen colours.
+_COLOURS = ("on #24418f", "on #7a2a7a")
+# Marks of direction: what follows them on the line would be shown in another order.
+_CHANGES = 25  # rows of one list; the rest is for a file
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NEW = "on #1d7a3b"
+_STYLES = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
+_LEADS = {"headline": "", "good": "+ ", "bad": "− ", "plain": "· ", "note": ""}
+"""What stands before a sentence of the verdict, because a colour is not seen by everyone or everywhere."""
+
+
+def visible(text: str) -> str:
+    """`text` with signs in place of the characters that would steer a terminal.
+
+    Control characters get their picture (a line break is ␊, escape is ␛); marks that turn the direction
+    of the line are spelled `\\u202e`. Letters, emoji and their joiners stay.
+    """
+    return "".join(_sign(character) for character in text)
+
+
+def _sign(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 or code == 0x7F:
+        return chr(0x2421 if code == 0x7F else 0x2400 + code)
+    if unicodedata.category(character) == "Cc" or character in _DIRECTION:
+        return f"\\u{code:04x}"
+    return character
+
+
+def highlighted_tokens(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
+    """A text with its tokens on alternating grounds; tokens in `new` stand on green."""
+    line = Text()
+    for place, token in enumerate(spans):
+        ground = _NEW if token.id in new else _COLOURS[place % len(_COLOURS)]
+        line.append(visible(token.text), style=f"white {ground}")
+        if token.id in new and place + 1 < len(spans) and spans[place + 1].id in new:
+            line.append("│", style="dim")  # two green neighbours would look like one token
+    return line
+
+
+def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
+    """One table a text from what `compare_tokenizers` returns, one more where it is Turkish, and one for the
+    speed."""
+    tables: list[Table] = []
+    for title in rows[0]["texts"]:
+        table = _table(
+            title, "tokens", "bytes/token", "tokens/word", "tokens saved", "lines changed", "floor saves"
+        )
+        for row in rows:
+            figures = row["texts"][title]
+            table.add_row(
+                row["name"],
+                f"{figures['tokens']:,}",
+                f"{figures['bytes_per_token']:.2f}",
+                f"{figures['tokens_per_word']:.2f}",
+                *(_share(figures.get(key)) for key in ("tokens_saved", "lines_changed")),
+                percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
+            )
+        tables.append(table)
+        if any("morphology" in row["texts"][title] for row in rows):
+            tables.append(_morphology_table(title, rows))
+    against = f"against {rows[0]['name']}"
+    speeds = _table("speed", "vocabulary", "encodes characters/s", against, "decodes characters/s", against)
+    for row in rows:
+        speeds.add_row(
+            row["name"],
+            f"{row['tokens']:,}",
+            amount(row["characters_per_second"]),
+            _quotient(row.get("speed")),
+            amount(row["decoded_characters_per_second"]),
+            _quotient(row.get("decoding_speed")),
+        )
+    return _spaced([*tables, speeds])
+
+
+def _morphology_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Cuts in the words of a text, as a lexicon reads them."""
+    keys = {"root_uncut": "root uncut", "no_wrong_cut": "no wrong cut", "f1": "cuts, F1"}
+    table = _table(f"morphology of {title}", *keys.values())
+    for row in rows:
+        own = row["texts"][title].get("morphology", {})
+        table.add_row(row["name"], *(_share(own.get(key)) for key in keys))
+    return table
+
+
+def reports_table(compared: dict[str, Any]) -> Group:
+    """A table a section of what `reports.compare_reports` returns, and what was not measured alike; counts
+    that are the same in all are left out, because most of them are of the text."""
+    tables: list[RenderableType] = []
+    sections: dict[str, list[dict[str, Any]]] = {}
+    told = [row for row in compared["figures"] if not _same_count(row)]
+    for row in told:
+        sections.setdefault(row["figure"][0], []).append(row)
+    names = list(dict.fromkeys(name for row in compared["figures"] for name in row["values"]))
+    for section, rows in sections.items():
+        table = _table(section, *names, "apart")
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row["figure"][1])]
+        for place, group in enumerate(groups):
+            if place and len(rows) > len(groups):
+                table.add_row()
+            for row in group:
+                show = _SHOWN[row["unit"]]
+                apart = ", ".join("yes" if one else "no" for one in row["apart"].values())
+                cells = [_met(row["values"].get(name), show) for name in names]
+                table.add_row(" ".join(row["figure"][1:]), *cells, apart)
+        tables.append(table)
+    left = len(compared["figures"]) - len(told)
+    if left:
+        same = f"{counted(left, 'count')} the same in all reports; --json FILE writes them, too"
+        tables.append(Text(same, style="dim"))
+    for kind, members in compared["different"].items():
+        if members:
+            tables.append(Text(f"Not the same in all reports: the {kind} {', '.join(members)}", style="red"))
+    return _spaced(tables)
+
+
+def _same_count(row: dict[str, Any]) -> bool:
+    values = [figure["value"] for figure in row["values"].values()]
+    return row["unit"] == "amount" and len(set(values)) == 1
+
+
+def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
+    """For each tokenizer but the first, and each text, what it cuts differently, the most frequent first."""
+    parts: list[RenderableType] = []
+    for row in rows[1:]:
+        for title, figures in row["texts"].items():
+            heading = f"{row['name']} on {title}"
+            if "changes" not in figures:
+                parts.append(Text(f"{heading}: no list, because the two spell their tokens differently"))
+                continue
+            changes = figures["changes"]
+            lines = f"{percent(figures['lines_changed']['value'])} of {figures['lines']:,} lines change"
+            if not changes:
+                parts.append(Text(f"{heading}: {lines}"))
+                continue
+            table = _table(heading, "times")
+            for name in (rows[0]["name"], row["name"], "new tokens"):
+                table.add_column(name)
+            for change in changes[:_CHANGES]:
+                cells = ("|".join(map(visible, change[key])) for key in ("before", "after"))
+                new = ", ".join(map(visible, change["new"]))
+                table.add_row(visible(change["text"]), f"{change['count']:,}", *map(Text, (*cells, new)))
+            left = len(changes) - _CHANGES
+            more = f"; {left:,} more in the file that --json FILE writes" if left > 0 else ""
+            parts += [table, Text(f"{lines}, {counted(len(changes), 'different word')}{more}", style="dim")]
+    return _spaced(parts)
+
+
+def verdict_lines(figures: dict[str, Any]) -> Group:
+    """The verdict of a scorecard, a line a sentence; good and bad news have a sign and a colour."""
+    return Group(
+        *(
+            Text(f"{_LEADS[item['kind']]}{item['text']}", style=_STYLES[item["kind"]])
+            for item in figures["verdict"]
+        )
+    )
+
+
+def scorecard_table(figures: dict[str, Any]) -> Group:
+    """A scorecard's verdict and main tables; tables without figures are left out."""
+    parts: list[Table] = []
+    if "tokens" in figures:
+        table = _table("tokens a word", "base", "extended", "saved", "floor saves")
+        for name, part in [
+            *figures["tokens"]["by_text"].items(),
+            ("together", figures["tokens"]["together"]),
+        ]:
+            words = [f"{part[key]['tokens_per_word']:.2f}" for key in ("base", "extended")]
+            table.add_row(name, *words, percent(part["saved"]["value"]), percent(part["floor"]["saved"]))
+        parts.append(table)
+    if figures.get("likelihood"):
+        models = figures["likelihood"]
+        last = furthest_model(models) or "base"
+        table = _table("bits per byte", *models, f"{last} against base")
+        for name, part in models[last].items():
+            values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]
+            table.add_row(name, *values, signed(part["change"]["value"]) if "change" in part else "")
+        parts.append(table)
+    if "tasks" in figures:
+        parts.append(_tasks(figures["tasks"]))
+    if "drift" in figures:
+        table = _table("cut differently", "lines", "changed", "share")
+        for name, part in figures["drift"].items():
+            table.add_row(name, f"{part['lines']:,}", f"{part['changed']:,}", percent(part["share"]["value"]))
+        parts.append(table)
+    parts += [table for table in (_peers(figures), _criteria(figures)) if table is not None]
+    return _spaced([verdict_lines(figures), *parts])
+
+
+def _tasks(tasks: dict[str, Any]) -> Table:
+    """A line for each score of each task: what guessing gives, each model, and our last one less the base."""
+    models = list(next(iter(tasks.values()))["models"])
+    last = furthest_model(models) or models[0]
+    table = _table("tasks", "score", "questions", "chance", *models, f"{last} less base", "interval")
+    for name, part in tasks.items():
+        for score in METRICS:
+            if score not in part["models"][last]:
+                continue
+            values = [percent(own[score]["value"]) for own in part["models"].values()]
+            apart = part["models"][last].get(f"{score}_difference", {})
+            cells = [signed(apart["value"]) if apart else "", span(apart)]
+            guessed = percent(part["chance"]) if "chance" in part else ""
+            table.add_row(name, score, f"{part['examples']:,}", guessed, *values, *cells)
+    return table
+
+
+def _peers(figures: dict[str, Any]) -> Table | None:
+    """Other tokenizers, on the held-out text together, with ours at the top."""
+    others = {name: part for name, part in figures.get("beside", {}).items() if "together" in part}
+    if not others:
+        return None
+    ours = figures["tokens"]["together"]
+    table = _table("beside", "bytes/token", "tokens/word", "tokens saved")
+    rows = {"extended": {**ours["extended"], "saved": ours["saved"]}}
+    for name, part in (rows | {name: part["together"] for name, part in others.items()}).items():
+        averages = [f"{part[key]:.2f}" for key in ("bytes_per_token", "tokens_per_word")]
+        table.add_row(name, *averages, percent(part["saved"]["value"]))
+    return table
+
+
+def _criteria(figures: dict[str, Any]) -> Table | None:
+    """The guide's criteria: what it asks for, what was measured, and whether that is enough."""
+    if not figures.get("criteria"):
+        return None
+    table = _table("criterion of the guide", "asked", "measured", "met")
+    table.add_column("", style="dim")
+    for row in figures["criteria"]:
+        if "met" not in row:
+            table.add_row(row["name"], row["target"], "", "", row["why"])
+            continue
+        value = row["value"]["value"]
+        number = f"{value:.2f}" if row["unit"] == "number" else percent(value)
+        said = ("yes" if row["met"] else "no") + ("" if row.get("certain", True) else ", unsure")
+        met = Text(said, style="green" if row["met"] else "red")
+        table.add_row(row["name"], row["target"], number, met, row.get("note", ""))
+    return table
+
+
+def _share(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(percent(figure["value"]), span(figure))
+
+
+def _number(figure: dict[str, float] | None) -> str:
+    if figure is None:
+        return ""
+    limits = f"{number(figure['low'])} to {number(figure['high'])}" if "low" in figure else ""
+    return _with(number(figure["value"]), limits)
+
+
+def _quotient(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else _with(times(figure), times_span(figure))
+
+
+def _amount(figure: dict[str, float] | None) -> str:
+    return "" if figure is None else f"{figure['value']:,.0f}"
+
+
+_SHOWN = {"share": _share, "number": _number, "quotient": _quotient, "amount": _amount}
+"""How a figure of each unit of `reports` is written."""
+
+
+def _met(figure: dict[str, Any] | None, show: Callable[[dict[str, float] | None], str]) -> str:
+    """A figure, and of a criterion whether it is met."""
+    if figure is None or "met" not in figure:
+        return show(figure)
+    return f"{show(figure)}, {'met' if figure['met'] else 'not met'}"
+
+
+def _with(value: str, limits: str) -> str:
+    """A figure with its interval, where it has one."""
+    return f"{value} ({limits})" if limits else value
+
+
+def _spaced(parts: Sequence[RenderableType]) -> Group:
+    """The parts with an empty line between them."""
+    return Group(*(item for part in parts for item in (part, Text())))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    table.add_column(title, style="cyan")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

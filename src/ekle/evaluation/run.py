@@ -1,0 +1,242 @@
+"""Run an evaluation: measure a plan and write it down, or plan it from model folders that the user names.
+
+`report.json` has the keys that docs/report.md lists; one that was not measured is absent. A compared figure
+is an object with `value`, and `low` and `high` where its 95 % interval is known.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ekle.artifacts import Scorecard
+from ekle.bpe.base import load_tokenizer
+from ekle.bpe.segmentation import is_byte_level
+from ekle.errors import InputError, RunFolderError, TextError
+from ekle.evaluation.cache import FigureCache, stamp_of
+from ekle.evaluation.evaluated_models import EvaluatedModel, check_tokenizer_matches, is_model
+from ekle.evaluation.model.measure import measure_models
+from ekle.evaluation.names import FORMAT, HUMAN_TEXT, OURS
+from ekle.evaluation.plan import EvaluationPlan, check_text_names, evaluated_texts, read_named_files
+from ekle.evaluation.report.criteria import criteria
+from ekle.evaluation.report.page.write import write_page
+from ekle.evaluation.report.verdict import verdict
+from ekle.evaluation.texts import Texts, describe_text, file_texts
+from ekle.evaluation.tokenizer.drift import measure_text_drift
+from ekle.evaluation.tokenizer.morphology import measure_morphology
+from ekle.evaluation.tokenizer.peers import measure_peers
+from ekle.evaluation.tokenizer.savings import measure_savings
+from ekle.evaluation.trust.contamination import measure_contamination
+from ekle.evaluation.trust.preservation import extension_record, verify_preserved
+from ekle.evaluation.trust.provenance import provenance, vocabulary_report
+from ekle.files import read_json, write_json
+from ekle.progress import ProgressReporter
+from ekle.recipe.evaluation import EvaluationSettings
+
+
+def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporter) -> Scorecard:
+    """Measure `plan`, keeping finished parts in `folder`/parts, and write report.json and report.html.
+
+    Raises:
+        CheckpointError: a model cannot be loaded, is broken, or does not belong to its tokenizer.
+        SpaceError: the disk is full.
+    """
+    parts, settings, texts = FigureCache(folder / "parts", plan.stamp), plan.settings, plan.texts
+    figures: dict[str, Any] = {
+        "format": FORMAT,
+        "title": plan.title,
+        "ekle": version("ekle"),
+        "settings": settings.model_dump(),
+        "texts": {
+            kind: {name: describe_text(documents) for name, documents in by_name.items()}
+            for kind, by_name in (("held_out", texts.held_out), ("other", texts.other))
+        },
+        "provenance": plan.provenance,
+        **plan.known,
+    }
+    if texts.held_out:
+        figures["tokens"] = parts.get(
+            "tokens", lambda: measure_savings(plan.base, plan.extended, texts.held_out, settings)
+        )
+    # Only tokens that spell raw bytes can be held against each other: others may spell one piece in two ways.
+    if texts.other and is_byte_level(plan.base) and is_byte_level(plan.extended):
+        figures["drift"] = parts.get(
+            "drift", lambda: measure_text_drift(plan.base, plan.extended, texts.other, settings)
+        )
+    if texts.held_out or settings.gold:
+        figures["morphology"] = parts.get(
+            "morphology", lambda: measure_morphology(plan.tokenizers, texts.held_out, settings)
+        )
+    if plan.peers:
+        figures["beside"] = parts.get("beside", lambda: measure_peers(plan.base, plan.peers, texts, settings))
+    if plan.record is not None:
+        record, base = plan.record, plan.models[0].folder if plan.models else None
+        figures["untouched"] = parts.get("untouched", lambda: verify_preserved(record, base, reporter))
+    if plan.learned_from:
+        figures["overlap"] = parts.get(
+            "overlap", lambda: measure_contamination(evaluated_texts(plan), plan.learned_from, reporter)
+        )
+    figures |= measure_models(plan, parts, reporter)
+    figures["criteria"] = criteria(figures)
+    figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]
+    write_json(folder / "report.json", figures)
+    write_page(figures, folder / "report.html")
+    return Scorecard(folder)
+
+
+_NAME = re.compile(r"[\w.+@-][\w.+@ -]*")  # a name is a key of the report and part of a file's name
+
+
+def evaluate_folder(
+    model: Path,
+    against: Path | str,
+    texts: Mapping[str, Path],
+    settings: EvaluationSettings,
+    out: Path,
+    reporter: ProgressReporter,
+    other: Mapping[str, Path] | None = None,
+    *,
+    trained: Path | None = None,
+    peers: Mapping[str, Path | str] | None = None,
+    learned_from: Sequence[Path] = (),
+    known: Mapping[str, Any] | None = None,
+) -> Scorecard:
+    """Measure `model` against `against` and write report.json and report.html into `out`.
+
+    Where one of the two is a tokenizer alone, the tokens are measured, the bytes of an extended model are
+    still checked against the record of its making, and the rest is absent.
+
+    Args:
+        model: a model folder with its tokenizer, such as a release, or a tokenizer folder.
+        against: the base it was made from, likewise; or "qwen3" or a hub id for a tokenizer alone.
+        texts: by name, files or folders in the language that was learned.
+        settings: limits and prompts.
+        out: a new folder, or one that an interrupted evaluation left.
+        reporter: says what happens.
+        other: by name, files or folders in other languages or code, whose cut should not change.
+        trained: the model folder that training made of `model`.
+        beside: by name, further models or tokenizers, measured with the same rulers.
+        learned_from: text that vocabulary or training has seen; what of the texts stands in it is counted.
+        known: further entries of report.json, such as `vocabulary` and `training`; the vocabulary's report
+            where it lies beside `model` needs not be given.
+
+    Raises:
+        InputError: no text is named, a folder is absent, or a name is taken or no name.
+        TextError: a text cannot be read, or gold or pairs are not in a form that is known.
+        TokenizerError, CheckpointError: a folder is damaged, or its tokenizer and its rows disagree.
+        RunFolderError: `out` holds something else.
+    """
+    if not texts and not other:
+        raise InputError("name at least one text to measure on, with --text FILE")
+    check_text_names([*texts, *(other or {})])
+    if not model.exists():
+        raise InputError(f"there is no folder {model}")
+    peers = peers or {}
+    _check_names(peers)
+    _check_place(out)
+    tasks = read_named_files(settings)
+    sources = [*texts.values(), *(other or {}).values()]
+    measured = _texts(texts, other or {})
+    base = Path(against)
+    models = [EvaluatedModel("base", base), EvaluatedModel("extended", model)]
+    models += [EvaluatedModel("trained", trained)] if trained is not None else []
+    models += [EvaluatedModel(name, Path(place)) for name, place in peers.items() if is_model(Path(place))]
+    if not (is_model(model) and is_model(base)):
+        models = []
+        reporter.say("One of the two is a tokenizer without a model; only tokens are measured")
+    tokenizers = {name: load_tokenizer(place) for name, place in peers.items()}
+    record = extension_record(model)
+    for evaluated in models:
+        evaluated.check()
+    for evaluated in models[1:]:
+        if evaluated.name in OURS:
+            recorded = evaluated.folder == model and record is not None
+            check_tokenizer_matches(
+                evaluated.folder, load_tokenizer(evaluated.folder), base, recorded=recorded
+            )
+    places = {"base": against, "extended": model, **({"trained": trained} if trained else {}), **peers}
+    before, after = load_tokenizer(against), load_tokenizer(model)
+    origin = provenance(places, {"base": before, "extended": after, **tokenizers}, settings)
+    plan = EvaluationPlan(
+        title=model.resolve().name,
+        base=before,
+        extended=after,
+        models=models,
+        texts=measured,
+        settings=settings,
+        stamp=stamp_of(
+            {
+                "settings": settings.model_dump(),
+                "provenance": origin,
+                "places": _where(places),
+                "texts": _where(texts),
+                "other": _where(other or {}),
+                "learned_from": [str(path.absolute()) for path in learned_from],
+            },
+            [
+                *map(Path, (*places.values(), *settings.files)),
+                *sources,
+                *learned_from,
+                *([record] if record else []),
+            ],
+        ),
+        provenance=origin,
+        peers=tokenizers,
+        tasks=tasks,
+        learned_from=list(learned_from),
+        record=record,
+        known=_vocabulary(model) | dict(known or {}),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    return run_evaluation(plan, out, reporter)
+
+
+def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
+    """The text to measure on, all of it there."""
+    measured = file_texts(texts, other)
+    for source, documents in zip(
+        [*texts.values(), *other.values()],
+        [*measured.held_out.values(), *measured.other.values()],
+        strict=True,
+    ):
+        if not documents:
+            raise TextError(f"{source} holds no text to measure on; give another")
+    return measured
+
+
+def _where(places: Mapping[str, Path | str]) -> dict[str, str]:
+    """Places by name as they are on this machine; what is no file or folder is a name already."""
+    return {
+        name: str(Path(place).absolute()) if Path(place).exists() else str(place)
+        for name, place in places.items()
+    }
+
+
+def _check_names(peers: Mapping[str, Path | str]) -> None:
+    for name in peers:
+        if name in (*OURS, HUMAN_TEXT):
+            raise InputError(
+                f"{name} is a name that the report needs itself; give --beside another NAME=FOLDER"
+            )
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{name!r} is no name for a report; give --beside NAME=FOLDER a plain one")
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a folder that is neither new nor an evaluation's."""
+    if not out.exists():
+        return
+    ours = {"parts", "report.json", "report.html"}
+    if not out.is_dir() or not {item.name for item in out.iterdir()} <= ours:
+        raise RunFolderError(f"{out} holds something else; give another --out")
+
+
+def _vocabulary(model: Path) -> dict[str, Any]:
+    """The vocabulary stage's report, where `model` is a vocabulary folder or its tokenizer."""
+    for path in (model / "report.json", model.parent / "report.json"):
+        if path.is_file():
+            report = read_json(path)
+            if isinstance(report, dict) and "growth" in report:
+                return {"vocabulary": vocabulary_report(report)}
+    return {}

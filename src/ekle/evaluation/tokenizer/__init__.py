@@ -1,0 +1,1 @@
+"""What the extended tokenizer is worth: needs no model and no tensor library."""

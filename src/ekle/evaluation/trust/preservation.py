@@ -1,0 +1,61 @@
+"""Whether an extended model still is its base, byte for byte, apart from the new rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ekle.artifacts import ExtendedModel
+from ekle.evaluation.evaluated_models import is_model
+from ekle.files import read_json
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, open_weights
+from ekle.progress import ProgressReporter
+
+_RECORD = "extension.json"
+
+
+def extension_record(model: Path) -> Path | None:
+    """The digests that `ekle extend` left beside the model folder `model`; None where there are none."""
+    record = model.parent / _RECORD
+    if model.name != "model" or not record.is_file() or not is_model(model):
+        return None
+    return record if "digests" in read_json(record) else None
+
+
+def verify_preserved(record: Path, base: Path | None, reporter: ProgressReporter) -> dict[str, Any]:
+    """Read all weights again and hold them against the digests that were taken when the model was extended.
+
+    Args:
+        record: extension.json beside the extended model; its digests are of the bytes that the base had then.
+        base: the base as it is now; None where only a tokenizer is there.
+        reporter: shows the progress.
+
+    Returns:
+        `tensors` and `rows` that should be the base's; `changed`, the tensors of the model that differ from
+        the record; and `base_changed`, those of `base` where one is given, which then is not what the model
+        was made from.
+
+    Raises:
+        CheckpointError: a model folder is damaged.
+    """
+    about = read_json(record)
+    digests, rows = about["digests"], int(about["first_new_id"])
+    found: dict[str, Any] = {"tensors": len(digests), "rows": rows}
+    folders = {"changed": ExtendedModel(record.parent).model}
+    folders |= {"base_changed": base} if base is not None else {}
+    for key, folder in folders.items():
+        with open_weights(folder) as weights:
+            names = set(digests) if key == "base_changed" else {*digests, *weights.names()}
+            with reporter.task(f"reading {folder.name} again", len(names), "tensors") as task:
+                found[key] = []
+                for name in sorted(names):
+                    if not _same(weights, name, digests, rows):
+                        found[key].append(name)
+                    task.advance()
+    return found
+
+
+def _same(weights: Weights, name: str, digests: Mapping[str, str], rows: int) -> bool:
+    if name not in weights.names() or name not in digests:
+        return False
+    limit = rows if name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS) else None
+    return weights.digest(name, limit) == digests[name]

@@ -1,0 +1,102 @@
+"""Where figures come from: what was measured, on which device, with which libraries, after which training."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ekle.artifacts import BaseModel, Checkpoint
+from ekle.evaluation.model.translation import signatures
+from ekle.files import digest, read_json
+from ekle.model.device import device_name, inference_device
+from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.documents import names_of
+
+_LIBRARIES = ("torch", "transformers", "tokenizers")
+_PARTS = re.compile(r"model|tokenizer|snapshots|\d-[a-z]+")
+"""Folders inside something that has the name: a vocabulary, a run, a model in the cache of the hub."""
+
+
+def provenance(
+    places: Mapping[str, Path | str], tokenizers: Mapping[str, Tokenizer], settings: EvaluationSettings
+) -> dict[str, Any]:
+    """What two evaluations must share for their figures to be held against each other.
+
+    Args:
+        places: by name, the folder or hub id of everything that is measured.
+        tokenizers: those of `places` whose tokens are measured.
+        settings: names the files of gold, pairs and tasks.
+
+    Returns:
+        `measured`, by name: `place`, the name of a folder or a hub id, and `tokenizer`, its SHA-256; `files`,
+        the SHA-256 of each that the settings name; `device`, `dtype`; `versions` of libraries; where
+        translations are scored `sacrebleu`, its signatures.
+    """
+    device, dtype = inference_device()
+    return {
+        "measured": {
+            name: {"place": place_name(place)}
+            | ({"tokenizer": _digest(tokenizers[name])} if name in tokenizers else {})
+            for name, place in places.items()
+        },
+        "files": {
+            name: digest(Path(file))
+            for name, file in zip(names_of(settings.files), settings.files, strict=True)
+        },
+        "device": device_name(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "versions": {library: version(library) for library in _LIBRARIES},
+        **({"sacrebleu": signatures()} if settings.parallel else {}),
+    }
+
+
+def place_name(place: Path | str) -> str:
+    """The name of a folder, without where it lies on this machine; a hub id is one."""
+    if not Path(place).exists() and not Path(place).is_absolute():
+        return str(place)
+    path = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its name
+    name = path.name
+    while (_PARTS.fullmatch(path.name) or path.parent.name == "snapshots") and path.parent.name:
+        path = path.parent
+        name = f"{path.name}/{name}"
+    return name
+
+
+def _digest(tokenizer: Tokenizer) -> str:
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+
+
+_LISTS = ("other", "protected", "rarely_used")
+"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
+
+Log = list[dict[str, Any]]
+
+
+def vocabulary_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report of a vocabulary without its long lists."""
+    return {key: value for key, value in report.items() if key not in _LISTS}
+
+
+def training_logs(base: BaseModel, checkpoint: Checkpoint) -> dict[str, Log]:
+    """`base`: the pre-training of a model that was built here; `extended`: the training after extension.
+
+    A log that does not exist, because the base came from elsewhere, is absent.
+    """
+    logs = {"base": _base_log(base.folder), "extended": checkpoint.history}
+    return {name: log for name, log in logs.items() if log}
+
+
+def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
+    """Steps and values of the entries that hold `key`."""
+    points = [(entry["step"], entry[key]) for entry in log if key in entry and "step" in entry]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _base_log(folder: Path) -> Log:
+    log: Log = read_json(folder / "base.json").get("curve", [])
+    return log

@@ -1,0 +1,101 @@
+"""Whether a vocabulary and a model belong together, asked before anything is written."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ekle.artifacts import Vocabulary
+from ekle.bpe.byte_alphabet import decode_token
+from ekle.bpe.graft import placeholder
+from ekle.errors import CheckpointError, InputError
+from ekle.files import read_json
+from ekle.model.checkpoint.loading import check_complete, load_config
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, check_embedding_rows
+
+
+@dataclass(frozen=True)
+class Compatibility:
+    """What the check found out.
+
+    `used` are the ids of the base rows that have a token, `base` the bytes of each base token (added ones
+    left out), `dropped` the tensors to leave out.
+    """
+
+    used_ids: Tensor
+    base: dict[int, bytes]
+    dropped: frozenset[str]
+
+
+def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibility:
+    """Compare the vocabulary with the base model that it is to extend.
+
+    Raises:
+        CheckpointError: the row matrices are damaged or have other rows than the vocabulary was made for, or
+            a tensor that config.json asks for is missing or of another shape.
+        InputError: the base's own tokenizer gives some token another id, or the vocabulary's ids have gaps.
+    """
+    first, base = vocabulary.first_new_id, weights.folder
+    ids = [token.id for token in vocabulary.tokens()]
+    if not ids or ids != list(range(first, first + len(ids))):
+        raise InputError(f"the ids in {vocabulary.folder} do not run on from {first:,}; learn it again")
+    check_embedding_rows(weights, first, f"learn the vocabulary with --base {base}")
+    for name in weights.names():
+        if name.startswith("lm_head.") and name != OUTPUT_EMBEDDINGS:
+            raise CheckpointError(f"{base} has {name} beside its rows; ekle extends Qwen3-like models")
+    table = _ids(vocabulary.tokenizer)
+    if (base / "tokenizer.json").exists():
+        for token, number in _ids(base).items():
+            found = table.get(token)
+            if found != number:
+                raise InputError(
+                    f"{base} gives {token!r} the id {number}, {vocabulary.folder} gives it {found}; "
+                    f"learn the vocabulary with --base {base}"
+                )
+    dropped = _tied_head_copy(weights)
+    check_complete(weights)
+    used_ids = [number for token, number in table.items() if number < first and token != placeholder(number)]
+    return Compatibility(torch.tensor(sorted(used_ids)), _bytes(vocabulary, first), dropped)
+
+
+def _ids(folder: Path) -> dict[str, int]:
+    """Every token of a tokenizer.json with its id, added tokens included."""
+    spec: dict[str, Any] = read_json(folder / "tokenizer.json")
+    return {**spec["model"]["vocab"], **{token["content"]: token["id"] for token in spec["added_tokens"]}}
+
+
+def _bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
+    """The bytes of each base token; added tokens and placeholders spell none."""
+    spec: dict[str, Any] = read_json(vocabulary.tokenizer / "tokenizer.json")
+    left_out = {token["content"] for token in spec["added_tokens"]}
+    found: dict[int, bytes] = {}
+    for token, number in spec["model"]["vocab"].items():
+        if number < first and token not in left_out and token != placeholder(number):
+            with suppress(KeyError):  # spells no bytes, so no text is cut into it
+                found[number] = decode_token(token)
+    return found
+
+
+def _tied_head_copy(weights: Weights) -> frozenset[str]:
+    """The head, where it is a copy of the tied input rows; Qwen3-0.6B is published with one.
+
+    The extended model does without it: one matrix serves both ends, and a copy could only go stale.
+    """
+    tied = bool(load_config(weights.folder).tie_word_embeddings)
+    present = OUTPUT_EMBEDDINGS in weights.names()
+    if not tied and not present:
+        raise CheckpointError(
+            f"{weights.folder} has no {OUTPUT_EMBEDDINGS} although its config.json unties the head"
+        )
+    if not tied or not present:
+        return frozenset()
+    if weights.digest(INPUT_EMBEDDINGS) != weights.digest(OUTPUT_EMBEDDINGS):
+        raise CheckpointError(
+            f"{weights.folder} ties the head in config.json but its {OUTPUT_EMBEDDINGS} differs from "
+            f"{INPUT_EMBEDDINGS}; "
+            "set tie_word_embeddings to false there"
+        )
+    return frozenset({OUTPUT_EMBEDDINGS})

@@ -1,0 +1,1 @@
+"""Model folders and what training adds to them: read, written, merged."""

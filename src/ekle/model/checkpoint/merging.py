@@ -1,0 +1,113 @@
+"""What training changed, put back into the extended model: to measure it, and to ship it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ekle.artifacts import Checkpoint
+from ekle.errors import CheckpointError
+from ekle.model.checkpoint.adapter import StoredAdapter
+from ekle.model.checkpoint.loading import load_model, load_tokenizer
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, open_weights
+from ekle.model.layers.dora import merged_weights, scale_of
+from ekle.model.layers.new_rows import StoredNewRows, read_new_rows
+
+
+def load_trained(
+    extended_model_folder: Path, checkpoint: Checkpoint | None, dtype: torch.dtype, device: torch.device
+) -> tuple[Any, Any]:
+    """The extended model with the checkpoint merged into its weights, and its tokenizer.
+
+    Args:
+        extended_model_folder: the model folder of the extension stage.
+        checkpoint: what training changed; None gives the extended model as it is.
+        dtype: precision of the weights. The merge is made in float32, from the weights as stored, and
+            rounded to their own precision first, so that what is measured is what is shipped.
+        device: where the model goes.
+
+    Raises:
+        CheckpointError: model or checkpoint is damaged, or they do not belong together.
+    """
+    model, tokenizer = load_model(extended_model_folder, dtype), load_tokenizer(extended_model_folder)
+    if checkpoint is not None:
+        with open_weights(extended_model_folder) as weights, torch.no_grad():
+            changes = _Changes(weights, checkpoint)
+            for name in changes.names():
+                model.get_parameter(name).copy_(changes.merged(name))
+    return model.to(device), tokenizer
+
+
+def merged_tensors(
+    extended_model_folder: Path, checkpoint: Checkpoint | None
+) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the extended model by name, with the checkpoint merged; one is in memory at a time.
+
+    Adapted weights are merged in float32 and rounded to their own precision, new rows replace those
+    of the extended model, and everything else passes bit for bit.
+
+    Raises:
+        CheckpointError: as `load_trained`, before the first tensor.
+    """
+    with open_weights(extended_model_folder) as weights:
+        changes = _Changes(weights, checkpoint) if checkpoint is not None else None
+        changed = changes.names() if changes else set()
+        for name in weights.names():
+            yield name, changes.merged(name) if changes and name in changed else weights.read(name)
+
+
+class _Changes:
+    """A checkpoint beside the weights it belongs to.
+
+    Raises:
+        CheckpointError: it belongs to others.
+    """
+
+    def __init__(self, weights: Weights, checkpoint: Checkpoint) -> None:
+        self._weights = weights
+        self._adapter = StoredAdapter(checkpoint.adapter)
+        self._scale = scale_of(self._adapter.settings)
+        self._rows = read_new_rows(checkpoint.rows)
+        self._ends = {INPUT_EMBEDDINGS: "input", OUTPUT_EMBEDDINGS: "output"}
+        names = weights.names()
+        self._layers = {
+            name: layer
+            for name in names
+            if (layer := name.removesuffix(".weight")) != name and self._adapter.has(layer)
+        }
+        if len(self._layers) != self._adapter.count():
+            raise CheckpointError(
+                f"{checkpoint.adapter} adapts {self._adapter.count()} layers, of which the model has "
+                f"{len(self._layers)}; they do not belong together"
+            )
+        self._check_rows(checkpoint.rows, self._rows)
+
+    def names(self) -> set[str]:
+        """Tensors that training changed."""
+        present = set(self._weights.names())
+        return {*self._layers, *(name for name in self._ends if name in present)}
+
+    def merged(self, name: str) -> Tensor:
+        """One of `names`, as it is after training."""
+        tensor = self._weights.read(name)
+        if name in self._layers:
+            return merged_weights(tensor, *self._adapter.layer(self._layers[name]), self._scale)
+        new = self._rows.tensors[self._ends[name]]
+        return torch.cat([tensor[: self._rows.first_new_id], new.to(tensor.dtype)])
+
+    def _check_rows(self, path: Path, rows: StoredNewRows) -> None:
+        present = {end: name for name, end in self._ends.items() if name in self._weights.names()}
+        if set(present) != set(rows.tensors):
+            raise CheckpointError(
+                f"{path} holds {' and '.join(sorted(rows.tensors))} rows, the model has "
+                f"{' and '.join(sorted(present))} rows; they do not belong together"
+            )
+        for end, name in present.items():
+            count, width = rows.tensors[end].shape
+            if self._weights.shape(name) != (rows.first_new_id + count, width):
+                raise CheckpointError(
+                    f"{path} holds {count:,} rows of width {width} from id {rows.first_new_id:,}, which does "
+                    f"not fit {name} of shape {self._weights.shape(name)}"
+                )

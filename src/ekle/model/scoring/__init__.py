@@ -1,0 +1,1 @@
+"""What a model makes of a text: bits per byte, sampled text, checks of its logits."""

@@ -1,1 +1,0 @@
-"""Before the training: new rows are brought near to what the base says."""

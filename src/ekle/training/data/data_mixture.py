@@ -1,0 +1,145 @@
+"""What training reads: which sources, and how much of each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ekle.artifacts import Corpus, ExtendedModel
+from ekle.bpe.graft import base_token_ids
+from ekle.errors import TrainingError
+from ekle.files import read_json
+from ekle.progress import ProgressReporter
+from ekle.recipe import Recipe
+from ekle.training.data.conversations import Conversations, template
+from ekle.training.data.curriculum import make_curriculum
+from ekle.training.data.documents import Documents, Encode, Lines, TokenTransform, encoder
+from ekle.training.data.merge_dropout import MergeDropout
+from ekle.training.data.packing import Cursor, Source, check_enough_text
+
+_START = "<|endoftext|>"
+_TURKISH = "turkish"
+
+
+def make_sources(
+    recipe: Recipe,
+    corpus: Corpus,
+    extended: ExtendedModel,
+    tokenizer: Any,
+    tokens: int,
+    reporter: ProgressReporter,
+) -> list[Source]:
+    """The sources of `recipe`, those in the language to learn first; their shares add up to 1.
+
+    Args:
+        recipe: shares and weights; `ekle.pipeline.preflight` has held them against the corpus's settings.
+        corpus: the documents.
+        extended: names the tokenizer, and the new tokens.
+        tokenizer: the same tokenizer as transformers reads it, for its chat template.
+        tokens: of a step.
+        reporter: hears of what is asked for and not there.
+
+    Raises:
+        TrainingError: the tokenizer lacks what parts or writes documents, there are no documents of a
+            source, or too few for one step.
+        TextError: a file of the corpus cannot be read.
+    """
+    settings = recipe.training
+    fast = Tokenizer.from_file(str(extended.model / "tokenizer.json"))
+    encode, start, seed = encoder(fast), fast.token_to_id(_START), recipe.seed
+    if start is None:
+        raise TrainingError(f"the tokenizer of {extended.model} has no {_START} to part documents with")
+    transform = _dropout(recipe, extended)
+    others: list[Source] = []
+    if settings.replay_share and (lines := _lines_of(corpus.replay, seed, reporter, "replay text")):
+        documents = Documents(lines, encode, start, transform)
+        others.append(Source("replay", settings.replay_share, documents))
+    if settings.instruction_share and (
+        lines := _lines_of(corpus.instructions, seed, reporter, "instructions")
+    ):
+        end = str(tokenizer.eos_token or "")
+        conversations = Conversations(lines, encode, template(tokenizer), end, settings.answers_only)
+        others.append(Source("instructions", settings.instruction_share, conversations))
+    share = 1 - sum(source.share for source in others)
+    own = _own(recipe, corpus, share, encode, start, transform)
+    check_enough_text([source.documents for source in own], round(tokens * share))
+    return [*own, *others]
+
+
+def apply_curriculum(
+    sources: Sequence[Source],
+    recipe: Recipe,
+    tokens: int,
+    folder: Path,
+    cursor: Cursor,
+    writes: bool,
+    reporter: ProgressReporter,
+) -> None:
+    """Put what is in the language to learn into the order of the recipe's curriculum, if it has one.
+
+    Args:
+        sources: of `make_sources`.
+        recipe: the curriculum.
+        tokens: of a step.
+        folder: keeps measures and orders.
+        cursor: where the run goes on.
+        writes: whether this process may make an order; the others read the one that it has made.
+        reporter: hears of the progress.
+
+    Raises:
+        TextError: a line of the corpus is no document.
+    """
+    curriculum = recipe.training.curriculum
+    if curriculum.pacing == "off":
+        return
+    for place, source in enumerate(sources):
+        documents = source.documents
+        if isinstance(documents, Documents) and source.name.startswith(_TURKISH):
+            length = curriculum.share * recipe.training.steps * tokens * source.share
+            begun = not writes or cursor.documents.get(source.name, 0) > 0
+            kept = folder / str(place)
+            documents.reorder(
+                make_curriculum(documents, length, curriculum, recipe.seed, kept, begun, reporter)
+            )
+
+
+def _own(
+    recipe: Recipe, corpus: Corpus, share: float, encode: Encode, start: int, transform: TokenTransform | None
+) -> list[Source]:
+    """The sources in the language to learn: one, or one for each weight, numbered as the corpus has them."""
+    weights = recipe.training.source_weights
+    if not weights:
+        lines = Lines(corpus.train, recipe.seed)
+        return [Source(_TURKISH, share, Documents(lines, encode, start, transform))]
+    stretches = corpus.stretches
+    if missing := [name for name in weights if name not in stretches]:
+        raise TrainingError(
+            f"the corpus has no document of {', '.join(missing)}; raise corpus.max_bytes, which may "
+            "have been used up before, or take it out of corpus.sources and training.source_weights"
+        )
+    total = sum(weights.values())
+    return [
+        Source(
+            f"{_TURKISH}-{number}",
+            share * weights[name] / total,
+            Documents(Lines(corpus.train, recipe.seed, byte_range), encode, start, transform),
+        )
+        for number, (name, byte_range) in enumerate(stretches.items(), start=1)
+        if name in weights
+    ]
+
+
+def _lines_of(path: Path, seed: int, reporter: ProgressReporter, what: str) -> Lines | None:
+    """The lines of a file that may be absent or empty."""
+    lines = Lines(path, seed) if path.exists() else None
+    if not lines:
+        reporter.say(f"the corpus has no {what}: training reads none")
+    return lines or None
+
+
+def _dropout(recipe: Recipe, extended: ExtendedModel) -> TokenTransform | None:
+    if not recipe.training.merge_dropout:
+        return None
+    pieces = base_token_ids(read_json(extended.model / "tokenizer.json"), extended.first_new_id)
+    return MergeDropout(pieces, recipe.training.merge_dropout, recipe.seed).transform

@@ -1,0 +1,182 @@
+"""The documents of one file as tokens, in an order that the seed fixes.
+
+Nothing but the place of each line is held in memory, 16 bytes a line, so a file may be as large as the disk.
+"""
+
+import json
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ekle.errors import TextError
+
+Encode = Callable[[list[str]], list[list[int]]]
+"""Texts to their token ids, many texts at once because the tokenizer then uses every core."""
+
+TokenTransform = Callable[[int, list[int]], list[int]]
+"""A document's number and its token ids to the ids that are read instead."""
+
+Order = Callable[[int], NDArray[numpy.int64]]
+"""The number of a pass, from 0, to the lines that it reads, as many as there are; pure."""
+
+ByteRange = tuple[int, int]
+"""First byte of a part of a file, and the one after its last."""
+
+ENCODE_BATCH = 64
+"""Documents encoded together; those not used when a run stops are encoded again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A document as the model reads it: T ids, and what is to be learned at each of them."""
+
+    inputs: list[int]
+    labels: list[int]
+    """The token that follows each; `ekle.model.layers.loss.IGNORED` where it is not to be learned."""
+
+
+class Readable(Protocol):
+    """Documents without end: as many as one file holds, then the same in another order."""
+
+    @property
+    def path(self) -> Path:
+        """The file, to name it by."""
+
+    def __len__(self) -> int:
+        """Documents in one pass."""
+
+    def tokens(self, number: int) -> Tokens:
+        """Document `number`, counted from 0 over all passes. Raises TextError."""
+
+
+class Lines:
+    """A file of JSON lines, read again and again, each time in a new order.
+
+    Line number n is the (n mod size)-th of pass n / size, and depends on nothing but the file, the seed
+    and n, so one number is all that a run must remember of its place.
+
+    Args:
+        path: JSON lines.
+        seed: fixes the order of every pass.
+        stretch: the part that is read, where it is not all.
+
+    Raises:
+        TextError: there is no such file.
+    """
+
+    def __init__(self, path: Path, seed: int, byte_range: ByteRange | None = None) -> None:
+        self.path, self.byte_range = path, byte_range
+        self._starts = array("q", (at for at, _ in raw_lines(path, byte_range)))
+        self.reorder(shuffled(len(self._starts), seed))
+
+    def __len__(self) -> int:
+        """Lines in one pass."""
+        return len(self._starts)
+
+    def reorder(self, order: Order) -> None:
+        """Read in `order` from here on."""
+        self._order = order
+        self._epoch: tuple[int, NDArray[numpy.int64]] | None = None
+
+    def value(self, number: int, field: str) -> Any:
+        """What line `number` holds in `field`.
+
+        Raises:
+            TextError: the file has changed, or the line has no such field.
+        """
+        epoch, place = divmod(number, len(self._starts))
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = epoch, self._order(epoch)
+        with self.path.open("rb") as handle:
+            handle.seek(self._starts[self._epoch[1][place]])
+            line = handle.readline()
+        try:
+            return json.loads(line)[field]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TextError(f"{self.path} has a line that is no document: {line[:80]!r}") from error
+
+    def text(self, number: int) -> str:
+        """The text of line `number`; raises as `value`."""
+        return str(self.value(number, "text"))
+
+
+class Documents:
+    """Running text. A document is <|endoftext|> and its tokens; after the last, <|endoftext|> is learned.
+
+    Args:
+        lines: JSON lines with a `text`.
+        encode: the tokenizer.
+        start: id of <|endoftext|>.
+        present: changes the tokens of a document (`ekle.training.data.merge_dropout`); None leaves them.
+    """
+
+    def __init__(
+        self, lines: Lines, encode: Encode, start: int, transform: TokenTransform | None = None
+    ) -> None:
+        self.path, self.lines = lines.path, lines
+        self._encode, self._start, self._transform = encode, start, transform
+        self._ahead: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Documents in one pass."""
+        return len(self.lines)
+
+    def reorder(self, order: Order) -> None:
+        """Read in `order` from here on."""
+        self.lines.reorder(order)
+        self._ahead = {}
+
+    def ids(self, number: int) -> list[int]:
+        """Token ids of document `number`, without <|endoftext|>; raises as `Lines.value`."""
+        if number not in self._ahead:
+            numbers = range(number, number + ENCODE_BATCH)
+            texts = [self.lines.text(each) for each in numbers]
+            self._ahead = dict(zip(numbers, self._encode(texts), strict=True))
+            if self._transform is not None:
+                self._ahead = {each: self._transform(each, ids) for each, ids in self._ahead.items()}
+        return self._ahead[number]
+
+    def tokens(self, number: int) -> Tokens:
+        """See `Readable`."""
+        ids = self.ids(number)
+        return Tokens([self._start, *ids], [*ids, self._start])
+
+
+def encoder(tokenizer: Tokenizer) -> Encode:
+    """The ids of texts as they stand, without special tokens before or after."""
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    return encode
+
+
+def shuffled(size: int, seed: int) -> Order:
+    """Every line once a pass, each time in a new order."""
+    return lambda epoch: numpy.random.default_rng([seed, epoch]).permutation(size)
+
+
+def raw_lines(path: Path, byte_range: ByteRange | None = None) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that hold something, as they stand there, each with its first byte's place.
+
+    Raises:
+        TextError: there is no such file.
+    """
+    at, stop = byte_range or (0, None)
+    try:
+        with path.open("rb") as handle:
+            handle.seek(at)
+            for line in handle:
+                if stop is not None and at >= stop:
+                    break
+                if line.strip():
+                    yield at, line
+                at += len(line)
+    except OSError as error:
+        raise TextError(f"{path} cannot be read: {error}") from error

@@ -1,1 +1,0 @@
-"""What a training runs on: its kernels, its memory, its processes."""

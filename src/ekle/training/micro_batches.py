@@ -1,0 +1,304 @@
+"""The sequences of one step: shared over processes, batches and micro-batches, as large as memory allows.
+
+A step of E sequences goes through in G batches, one after the other; in each, every one of P processes has
+B sequences: E = B x G x P. In a batch of all processes, process p has the sequences p, p + P, p + 2P and so
+on. How many of its B a process passes through at once is a matter of memory (`Passes`).
+Nothing that is drawn depends on any of that: noise and sampled labels go by the sequence's own number.
+
+A training is begun with the B and G of the recipe, so E grows with the number of processes. It keeps the E
+that it was begun with: with another number of processes it goes on with other B and G, and the same losses.
+
+The micro-batch changes nothing about a step but rounding: every loss is divided by the labels that count
+in the whole step, over all its batches and processes, so the parts add up to its mean.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ekle.artifacts import ExtendedModel
+from ekle.errors import TrainingError
+from ekle.model.device import first_gpu
+from ekle.page.formatting import size
+from ekle.planning.gpus import gpu_of_size
+from ekle.planning.plan import memory_shortage, plan_as_configured, with_new_rows
+from ekle.planning.shapes import read_shape
+from ekle.progress import ProgressReporter
+from ekle.recipe import Recipe
+from ekle.recipe.training import TrainingSettings
+from ekle.training.monitoring.meter import Meter
+from ekle.training.objective import Objective
+from ekle.training.optimizers.gradients import drop_gradients, gradient_norm
+from ekle.training.optimizers.sophia import Sophia
+from ekle.training.parallel import Processes, is_sharded
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """How a step is shared out."""
+
+    sequences: int
+    """E, of a step."""
+    batch_size: int
+    """B, of a process in one batch."""
+    accumulation: int
+    """G, batches a step."""
+    length: int
+    """T, tokens a sequence."""
+    curvature: int
+    """Of the step's first sequences, how many Sophia estimates the curvature on; at most B x P.
+
+    The batch size of the recipe, whatever the number of processes. More would not make an estimate more
+    exact: it is N times the square of a mean of N draws, which spreads as widely for any N.
+    """
+
+
+def split_step(settings: TrainingSettings, processes: int, begun_with: int | None) -> StepBatch:
+    """Share the sequences of a step out.
+
+    Args:
+        settings: batch size and accumulation of the recipe.
+        processes: P.
+        begun_with: E of the training that goes on; None for a new one.
+
+    Raises:
+        TrainingError: so many processes cannot share the step equally.
+    """
+    size = settings.batch_size
+    sequences = begun_with or size * settings.gradient_accumulation * processes
+    each = sequences // processes
+    if each * processes != sequences:
+        fitting = [str(number) for number in range(1, sequences + 1) if sequences % number == 0]
+        raise TrainingError(
+            f"this training takes {sequences} sequences a step, which {processes} processes cannot share "
+            f"equally; go on with {' or '.join((', '.join(fitting[:-1]), fitting[-1]))}"
+        )
+    batch_size = next(number for number in range(min(size, each), 0, -1) if each % number == 0)
+    return StepBatch(sequences, batch_size, each // batch_size, settings.sequence_length, size)
+
+
+def planned_micro_batch_size(
+    recipe: Recipe, extended: ExtendedModel, sizes: StepBatch, processes: int, reporter: ProgressReporter
+) -> int:
+    """Sequences of a batch that go through at once, by plan; without a GPU as many as the recipe allows.
+
+    What the plan cannot know, gaps between tensors, is left to the way back that training has when memory
+    runs out, so only what cannot fit is refused.
+
+    Raises:
+        TrainingError: the tensors of single sequences exceed the memory of the GPU; the lines of the plan
+            are said before.
+    """
+    settings, found = recipe.training, first_gpu()
+    allowed = settings.micro_batch_size
+    if found is None:
+        return sizes.batch_size if allowed == "auto" else min(allowed, sizes.batch_size)
+    shape = read_shape(extended.model / "config.json")
+    shared = {"batch_size": sizes.batch_size, "gradient_accumulation": sizes.accumulation}
+    recipe = recipe.model_copy(update={"training": settings.model_copy(update=shared)})
+    recipe = with_new_rows(recipe, shape.rows - extended.first_new_id)
+    shape, gpu = replace(shape, rows=extended.first_new_id), gpu_of_size(*found)
+    plan = plan_as_configured(recipe, shape, gpu, processes)
+    shortage = memory_shortage(plan, recipe, shape)
+    if shortage is not None:
+        reporter.say(f"what a step needs, {plan.peak.name}, with single sequences:")
+        for part in (*plan.persistent, *plan.peak.parts):
+            reporter.say(f"  {size(part.bytes):>9}  {part.name}: {part.formula}", bytes=part.bytes)
+        raise TrainingError(shortage)
+    count = plan.case.micro_batch
+    reporter.say(
+        f"by plan {size(plan.needed)} of {size(gpu.bytes)} on {gpu.name}, {count} sequences at once",
+        needed_bytes=plan.needed,
+        gpu_bytes=gpu.bytes,
+        micro_batch_size=count,
+    )
+    return count
+
+
+Batch = dict[str, Any]
+"""What `ekle.training.data.packing.Batches` gives."""
+
+
+class Passes:
+    """Adds gradients to the parameters of an objective.
+
+    Args:
+        objective: what is trained.
+        sizes: how a step is shared out.
+        seed: part of every random draw.
+        backward: takes the backward pass of a loss.
+        processes: who takes part.
+        report: hears when fewer sequences go through at once.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        sizes: StepBatch,
+        seed: int,
+        backward: Callable[[Tensor], None],
+        processes: Processes,
+        reporter: ProgressReporter,
+    ) -> None:
+        self.micro_batch_size = sizes.batch_size
+        """Sequences in one pass; halved when memory runs out, and it stays so."""
+        self._objective, self._sizes, self._seed = objective, sizes, seed
+        self._backward, self._processes, self._reporter = backward, processes, reporter
+        self._device = processes.device
+
+    def learn(self, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
+        """Add the gradient of batch number `place` of the step's `batches`; those before have been through.
+
+        When memory runs out, half of a backward pass may have been added already: then the gradients
+        are dropped, and all batches so far go through again in smaller parts.
+
+        Raises:
+            TrainingError: a single sequence does not fit.
+        """
+        todo, loss = [place], torch.zeros(())
+        tokens = sum(sum(batch["learned"]) for batch in batches) / self._processes.count
+
+        def attempt() -> None:
+            nonlocal loss
+            for number in todo:
+                loss = self._learn_one(batches[number], tokens, meter)
+
+        while not self._fits(attempt):
+            meter.discard_step()
+            todo = list(range(place + 1))
+        return loss
+
+    def finish(self) -> None:
+        """Make the gradients those of all processes, once all batches of a step have been through.
+
+        Where the weights are spread, every backward pass has done so.
+        """
+        if not is_sharded(self._objective):
+            self._processes.average(p.grad for p in self._objective.parameters() if p.grad is not None)
+
+    def estimate_curvature(self, batch: Batch, sophia: Sophia, frozen: Iterable[nn.Parameter] = ()) -> None:
+        """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels that the model would give.
+
+        Of the sequences that all processes have in it, `StepBatch.curvature` take part. No gradient is left
+        behind. An estimate that is not finite is dropped, and parameters that are `resting` get none.
+        Raises as `learn`.
+        """
+        count, processes = self._sizes.curvature, self._processes.count
+        labels, own = sum(batch["learned"][:count]), len(range(self._processes.number, count, processes))
+        # A process without a share goes along for nothing, because the others may wait for it.
+        tokens = labels / processes if own else math.inf
+
+        def attempt() -> None:
+            for inputs, numbers in self._parts(batch, max(own, 1)):
+                sample = self._generators("sample", numbers)
+                self._backward(self._objective(**inputs, tokens=tokens, sample=sample)[0])
+
+        while not self._fits(attempt):
+            pass
+        drop_gradients(frozen)
+        self.finish()
+        if torch.isfinite(gradient_norm(self._objective.parameters())):
+            sophia.update_curvature(labels)
+        drop_gradients(self._objective.parameters())
+
+    def probe(self, later: int) -> None:
+        """Find out how many sequences fit at once, from `at_once` down, and leave no gradient behind.
+
+        Args:
+            later: bytes that are not in use yet and will be, such as the optimiser's state.
+
+        Raises:
+            TrainingError: a single sequence does not fit.
+        """
+        length = self._sizes.length
+        ids = torch.zeros(self.micro_batch_size, length, dtype=torch.long)
+        # Two documents a sequence: only then is there a mask, and room is taken for it.
+        positions = (torch.arange(length) % -(-length // 2)).expand_as(ids)
+        batch = {"input_ids": ids, "labels": ids, "position_ids": positions, "numbers": range(len(ids))}
+
+        def attempt() -> None:
+            held = torch.empty(later, dtype=torch.uint8, device=self._device)
+            inputs, numbers = next(self._parts(batch, len(ids)))
+            for _ in range(2):  # the second finds the gradients of the first, as most passes of a step do
+                self._backward(self._objective(**inputs, noise=self._generators("probe", numbers))[0])
+            del held
+
+        self._objective.train()  # or activation checkpointing rests
+        while not self._fits(attempt):
+            pass
+        drop_gradients(self._objective.parameters())
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _learn_one(self, batch: Batch, tokens: float, meter: Meter) -> Tensor:
+        """The batch's share of the step's mean loss."""
+        total = torch.zeros((), device=self._device)
+        for inputs, numbers in self._parts(batch, self._sizes.batch_size):
+            noise = self._generators("noise", numbers)
+            loss, tally = self._objective(**inputs, tokens=tokens, noise=noise)
+            self._backward(loss)
+            total += loss.detach()
+            meter.add(tally)
+        return total
+
+    def _parts(self, batch: Batch, rows: int) -> Iterator[tuple[dict[str, Tensor], Sequence[int]]]:
+        """The first `rows` sequences on the device, `at_once` at a time, and their numbers."""
+        for start in range(0, rows, self.micro_batch_size):
+            part = slice(start, min(start + self.micro_batch_size, rows))
+            names = ("input_ids", "labels", "position_ids")
+            yield {name: batch[name][part].to(self._device) for name in names}, batch["numbers"][part]
+
+    def _fits(self, attempt: Callable[[], None]) -> bool:
+        """Whether `attempt` goes through in every process; where not, fewer sequences go at once from now on.
+
+        All agree on how many, after the last part or where memory ran out. If the weights are spread, a
+        pass waits for the others before that, and a process that lacks memory can only give up.
+
+        Raises:
+            TrainingError: not even one does, or the weights are spread.
+        """
+        wanted, shortage = self.micro_batch_size, None
+        try:
+            attempt()
+        except torch.OutOfMemoryError as error:
+            if is_sharded(self._objective):
+                raise TrainingError(
+                    f"{self.micro_batch_size} x {self._sizes.length:,} tokens do not fit into the memory "
+                    f"of process {self._processes.number}; lower training.micro_batch_size, "
+                    "or training.sequence_length"
+                ) from error
+            wanted, shortage = (
+                -(-self.micro_batch_size // 2) if self.micro_batch_size > 1 else 0,
+                error.with_traceback(None),
+            )
+        agreed = self._processes.minimum(wanted)
+        if agreed == self.micro_batch_size:
+            return True
+        drop_gradients(self._objective.parameters())
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if agreed == 0:
+            raise TrainingError(
+                f"a single sequence of {self._sizes.length:,} tokens does not fit into memory; "
+                "lower training.sequence_length, or switch training.activation_checkpointing on"
+            ) from shortage
+        self.micro_batch_size = agreed
+        self._reporter.say(
+            f"out of memory: batches of {self._sizes.batch_size} go through {agreed} at a time now",
+            micro_batch_size=agreed,
+        )
+        return False
+
+    def _generators(self, purpose: str, numbers: Sequence[int]) -> list[torch.Generator]:
+        """One for each sequence, the same in whatever process, part, or attempt it goes through."""
+        made = []
+        for number in numbers:
+            digest = hashlib.sha256(f"{self._seed}/{purpose}/{number}".encode()).digest()
+            seed = int.from_bytes(digest[:8], "big") >> 1
+            made.append(torch.Generator(self._device).manual_seed(seed))
+        return made

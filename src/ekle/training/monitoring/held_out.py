@@ -1,0 +1,126 @@
+"""The held-out text that training is watched on, the best evaluation so far, and early stopping."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ekle.artifacts import Corpus, read_documents
+from ekle.errors import CheckpointError, DeviceMemoryError, TrainingError
+from ekle.model.scoring.bits_per_byte import Likelihood, measure_documents, total
+from ekle.training.kernels import uncompiled
+
+
+@dataclass
+class EarlyStopping:
+    """Watches held-out bits per byte.
+
+    `patience` evaluations without a better one are enough to stop; 0 never stops.
+    """
+
+    patience: int
+    best: float | None = None
+    best_step: int | None = None
+    waited: int = 0
+    """Evaluations since the best."""
+
+    def record(self, step: int, value: float) -> bool:
+        """Note the evaluation at `step`; True where it is the best so far."""
+        if self.best is None or value < self.best:
+            self.best, self.best_step, self.waited = value, step, 0
+            return True
+        self.waited += 1
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"best": self.best, "best_step": self.best_step, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what `state_dict` gave."""
+        self.best, self.best_step, self.waited = state["best"], state["best_step"], state["waited"]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the patience is used up."""
+        return 0 < self.patience <= self.waited
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Documents, and how they are read."""
+
+    documents: list[str]
+    tokenizer: Any
+    context: int
+    """Tokens the model sees at once."""
+    batch_size: int
+    """Windows that go through at once."""
+    may_shrink: bool = True
+    """Whether they become fewer where memory runs out. Where the weights are spread over processes, one that
+    makes more passes than the others would wait for ever."""
+
+    def measure(self, model: Any) -> Likelihood:
+        """The likelihood of all documents together.
+
+        Raises:
+            TrainingError: the windows do not fit, and may not become fewer.
+        """
+        try:
+            with uncompiled():
+                parts = measure_documents(
+                    model,
+                    self.tokenizer,
+                    self.documents,
+                    context=self.context,
+                    batch_size=self.batch_size,
+                    may_shrink=self.may_shrink,
+                )
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                "an evaluation does not fit into the GPU's memory, and one process that shares the weights "
+                f"cannot make it smaller alone; lower evaluation.batch_size ({self.batch_size}) and run again"
+            ) from error
+        return total(parts)
+
+    def figures(self, model: Any, step: int) -> dict[str, float]:
+        """What the training log says of an evaluation after `step` steps.
+
+        Raises:
+            CheckpointError: the model gave no number from the start, or (DeviceMemoryError) not one document
+                fits the device.
+            TrainingError: training has spoilt it since, or as `measure`.
+        """
+        try:
+            found = self.measure(model)
+        except CheckpointError as error:
+            if step == 0 or isinstance(error, DeviceMemoryError):
+                raise
+            raise TrainingError(
+                f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
+                "and start over with --redo training"
+            ) from error
+        return {
+            "held_out_bits_per_byte": found.bits_per_byte,
+            "held_out_loss_per_token": found.loss_per_token,
+            "held_out_tokens": found.tokens,
+            "held_out_bytes": found.bytes,
+        }
+
+
+def held_out_documents(corpus: Corpus, limit: int) -> list[str]:
+    """The first documents of each genre, about `limit` bytes in all and as many of each genre.
+
+    The document that reaches a genre's share is cut there, so that one long text does not outweigh all.
+    """
+    chosen = []
+    for path in corpus.held_out.values():
+        left = max(limit // len(corpus.held_out), 1)
+        for text in read_documents(path):
+            part = text.encode()[:left].decode(errors="ignore")
+            if part:
+                chosen.append(part)
+            left -= len(text.encode())
+            if left <= 0:
+                break
+    return chosen

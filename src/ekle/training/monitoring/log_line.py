@@ -1,0 +1,108 @@
+"""The line of the training log that a step gets, and the update-to-weight ratio in it.
+
+The ratio is the length of a step's update as a share of the weights'.
+About 1e-3 is usual for a healthy run; far above it a run breaks, far below it nothing is learned.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ekle.model.distributed import full_tensor, local_shard
+from ekle.training.monitoring.meter import Reduce
+from ekle.training.optimizers.make import learning_rates
+from ekle.training.optimizers.sophia import Sophia
+from ekle.training.run_state import RunState
+
+_NUMBERS = 4096  # of each parameter that are looked at; all of them would take as much memory as the weights
+
+
+class UpdateRatio:
+    """Looks at a step from both sides, group by group of the optimiser.
+
+    Args:
+        optimizer: its groups have a `name`.
+        reduce: sums a tensor over all processes.
+    """
+
+    def __init__(self, optimizer: Optimizer, reduce: Reduce) -> None:
+        self._optimizer, self._reduce = optimizer, reduce
+        self._before: dict[str, list[Tensor]] = {}
+
+    def begin(self) -> None:
+        """Note where the weights are."""
+        self._before = {group["name"]: _sampled(group["params"]) for group in self._optimizer.param_groups}
+
+    def figures(self) -> dict[str, float]:
+        """`update_to_weight_NAME` of each group: lengths over evenly spread numbers of each parameter.
+
+        A group whose weights were all 0 has none.
+        """
+        found = {}
+        for group in self._optimizer.param_groups:
+            before, after = self._before[group["name"]], _sampled(group["params"])
+            squares = [
+                torch.stack([(b - a).square().sum(), b.square().sum()]).double()
+                for b, a in zip(before, after, strict=True)
+            ]
+            moved, length = self._reduce(torch.stack(squares).sum(dim=0)).sqrt().tolist()
+            if length:
+                found[f"update_to_weight_{group['name']}"] = moved / length
+        return found
+
+
+def _sampled(parameters: list[Tensor]) -> list[Tensor]:
+    """Copies of at most `_NUMBERS` evenly spread own numbers of each parameter, in float32."""
+    flat = [local_shard(parameter).detach().flatten() for parameter in parameters]
+    return [numbers[:: len(numbers) // _NUMBERS + 1].to(torch.float32, copy=True) for numbers in flat]
+
+
+class LogLine:
+    """Gathers figures from the beginning of a step to its end.
+
+    Args:
+        state: the run.
+        reduce: sums a tensor over all processes.
+    """
+
+    def __init__(self, state: RunState, reduce: Reduce) -> None:
+        self._state, self._reduce = state, reduce
+        self._step: dict[str, Any] = {}
+        self._movement = UpdateRatio(state.optimizer, reduce)
+
+    def is_due(self, step: int) -> bool:
+        """Whether step number `step` (from 1) gets a line."""
+        settings = self._state.setup.settings
+        return step >= settings.steps or step % settings.log_steps == 0
+
+    def begin_step(self) -> None:
+        """Note what the step is about to use, and where it starts from."""
+        self._step = learning_rates(self._state.optimizer)
+        if self.is_due(self._state.step + 1):
+            self._movement.begin()
+
+    def record_gradient_norm(self, norm: Tensor) -> None:
+        """Note the norm of the step's gradient before it was clipped."""
+        self._step["grad_norm"] = norm.item()
+
+    def figures(self) -> dict[str, Any]:
+        """The line of the step that ended, but for its number; the sums of the meter start anew."""
+        state = self._state
+        rows = full_tensor(state.setup.rows.input.detach())
+        line = {
+            **state.meter.read(self._reduce),
+            **state.memory.record(state.step),
+            **self._step,
+            **self._movement.figures(),
+            **state.setup.new_tokens.figures(rows, self._reduce),
+            "new_row_norm": rows.norm(dim=1).mean().item(),
+            **state.cursor.figures(),
+            "steps": state.setup.settings.steps,
+            "seconds": round(state.meter.all_seconds, 3),
+        }
+        if isinstance(state.optimizer, Sophia):
+            clipped, moved = self._reduce(state.optimizer.counts.double()).tolist()
+            line["clipped_share"] = clipped / max(moved, 1)
+        return line

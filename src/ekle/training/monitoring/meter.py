@@ -1,0 +1,99 @@
+"""Sums of what was trained on since the last log line."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ekle.training.objective import Tally, bits_per_byte
+
+Reduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over all processes."""
+_FIELDS = len(fields(Tally))
+
+
+@dataclass
+class Meter:
+    """Adds up tallies and seconds; a step that had to be repeated is counted once.
+
+    Times only the steps themselves: what passes between `begin_step` and `end_step`.
+    """
+
+    device: torch.device
+    step: Tally | None = None
+    seconds: float = 0.0
+    all_seconds: float = 0.0
+    """Seconds of training since the beginning, over all attempts."""
+    _began: float = 0.0
+    _total: Tensor = field(init=False)
+    """(5,) float64: the parts of a tally, summed over the steps since the last line."""
+
+    def __post_init__(self) -> None:
+        self._total = self._nothing()
+
+    def begin_step(self) -> None:
+        """Start the clock."""
+        self.step, self._began = None, time.monotonic()
+
+    def add(self, tally: Tally) -> None:
+        """Count one part of the step."""
+        self.step = tally if self.step is None else self.step + tally
+
+    def discard_step(self) -> None:
+        """Uncount what the step has added so far, because it will be repeated."""
+        self.step = None
+
+    def step_loss(self, reduce: Reduce) -> float:
+        """Nats a token of the step so far, over all processes."""
+        assert self.step is not None
+        nats, tokens = reduce(_sums(self.step)[:2]).tolist()
+        return float(nats / tokens) if tokens else 0.0
+
+    def end_step(self, counts: bool) -> None:
+        """Stop the clock; a step that was skipped does not count towards loss and bytes."""
+        passed = time.monotonic() - self._began
+        self.seconds += passed
+        self.all_seconds += passed
+        if self.step is not None and counts:
+            self._total += _sums(self.step)
+
+    def read(self, reduce: Reduce) -> dict[str, float]:
+        """The figures since the last reading, over all processes; then start anew."""
+        figures: dict[str, float] = {}
+        nats, tokens, text_nats, text_bytes, read = reduce(self._total).tolist()
+        if read:
+            figures = {
+                "loss_per_token": nats / tokens if tokens else math.nan,
+                "bits_per_byte": bits_per_byte(text_nats, text_bytes),
+                "tokens_per_second": read / self.seconds,
+                "bytes_per_second": text_bytes / self.seconds,
+            }
+        self._total, self.seconds = self._nothing(), 0.0
+        return figures
+
+    def gather(self, reduce: Reduce, first: bool) -> None:
+        """Hand the sums of all processes to the first, which writes the checkpoint."""
+        summed = reduce(self._total)
+        self._total = summed if first else self._nothing()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"all_seconds": self.all_seconds, "seconds": self.seconds, "total": self._total.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any], first: bool) -> None:
+        """Take what `state_dict` gave; the sums go to the first process."""
+        self.all_seconds, self.seconds = state["all_seconds"], state["seconds"]
+        self._total = self._nothing()
+        if first:
+            self._total += torch.tensor(state["total"], dtype=torch.float64, device=self.device)
+
+    def _nothing(self) -> Tensor:
+        return torch.zeros(_FIELDS, dtype=torch.float64, device=self.device)
+
+
+def _sums(tally: Tally) -> Tensor:
+    return torch.stack([part.double() for part in tally.sums()])

@@ -1,0 +1,87 @@
+"""What training has shown of the new tokens: how often each was read, and which rows have hardly moved.
+
+A token that the text never shows keeps the row it was given, however long the training, and a token seen a
+few times keeps most of it. Both are seen here while there is still time to change the text: the shares stand
+in the log, the list of all tokens beside the weights.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ekle.files import atomic_file
+from ekle.training.checkpoints import intact
+from ekle.training.monitoring.meter import Reduce
+
+_TIMES = (1, 10, 100)  # occurrences: from about a hundred on, a row can be trusted
+_NEAR = 0.01  # distance to the start, as a share of the start's length, below which a row is as it was
+_ROWS_PER_CHUNK = 4096  # rows compared together
+
+
+class NewTokens:
+    """Counts occurrences in the text trained on, and compares input rows with their start.
+
+    Args:
+        first: id of the first new token.
+        start: (N, D) input rows as the extension made them, in the precision of the model; copied.
+        device: where sums over processes are made.
+    """
+
+    def __init__(self, first: int, start: Tensor, device: torch.device) -> None:
+        self._first, self._device = first, device
+        self._start = start.detach().to("cpu", copy=True)
+        self._seen = torch.zeros(len(start), dtype=torch.int64)
+
+    def count(self, batches: Iterable[Tensor]) -> None:
+        """Count the new tokens among ids (...) of any shape."""
+        for ids in batches:
+            new = ids[ids >= self._first].flatten().cpu() - self._first
+            self._seen += torch.bincount(new, minlength=len(self._seen))
+
+    def distances(self, rows: Tensor) -> Tensor:
+        """(N,) float32: how far each of the rows (N, D) is from its start, in lengths of the start."""
+        found = []
+        for at in range(0, len(self._start), _ROWS_PER_CHUNK):
+            start = self._start[at : at + _ROWS_PER_CHUNK].float()
+            moved = rows[at : at + _ROWS_PER_CHUNK].detach().cpu().float() - start
+            found.append(moved.norm(dim=1) / start.norm(dim=1).clamp(min=1e-12))
+        return torch.cat(found)
+
+    def figures(self, rows: Tensor, reduce: Reduce) -> dict[str, float]:
+        """Shares of the new tokens: seen at least so often, in all processes; with rows near their start."""
+        seen = reduce(self._seen.to(self._device)).cpu()
+        shares = {f"new_tokens_seen_{times}": (seen >= times).double().mean().item() for times in _TIMES}
+        return {**shares, "new_rows_near_start": (self.distances(rows) < _NEAR).double().mean().item()}
+
+    def write(self, path: Path, rows: Tensor, texts: Iterable[str]) -> None:
+        """One JSON line a token: `id`, `text`, `seen`, and `moved`, the distance of its row (`distances`)."""
+        lines = zip(texts, self._seen.tolist(), self.distances(rows).tolist(), strict=True)
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
+            for number, (text, seen, moved) in enumerate(lines, start=self._first):
+                entry = {"id": number, "text": text, "seen": seen, "moved": round(moved, 6)}
+                handle.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def gather(self, reduce: Reduce, first: bool) -> None:
+        """Hand the counts of all processes to the first, which writes the checkpoint."""
+        summed = reduce(self._seen.to(self._device)).cpu()
+        self._seen = summed if first else torch.zeros_like(summed)
+
+    def save(self, path: Path) -> None:
+        """Write the counts as safetensors."""
+        save_file({"seen": self._seen}, path)
+
+    def load(self, path: Path, first: bool) -> None:
+        """Take what `save` wrote; the counts go to the first process.
+
+        Raises:
+            CheckpointError: the file is missing or damaged, or counts other tokens.
+        """
+        with intact(path.parent):
+            seen = load_file(path)["seen"]
+            if seen.shape != self._seen.shape:
+                raise ValueError(f"it counts {len(seen):,} new tokens of {len(self._seen):,}")
+        self._seen = seen if first else torch.zeros_like(seen)

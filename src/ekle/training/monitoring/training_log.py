@@ -1,0 +1,101 @@
+"""The training log: one JSON line a logged step, an evaluation, a skipped step, a way back.
+
+Logged step:
+    `step`, and `steps` that are planned in all;
+    `loss_per_token`, `bits_per_byte`: of the text trained on since the line before; absent where every step
+        since then was skipped;
+    `grad_norm` before it was clipped, `learning_rate`, `rows_learning_rate`, `clipped_share` (Sophia);
+    `update_to_weight_matrices`, `_magnitudes`, `_rows`: length of the step's update as a share of the
+        weights' (`ekle.training.monitoring.log_line`);
+    `new_row_norm`: mean length of the new input rows;
+    `new_tokens_seen_1`, `_10`, `_100`: share of the new tokens that the text has shown at least so often;
+    `new_rows_near_start`: share whose input row is within 1 % of its length from where it started
+        (`ekle.training.monitoring.new_tokens`);
+    `tokens_per_second`, `bytes_per_second`, `tokens`, `NAME_tokens` of each source, `seconds`;
+    `memory_bytes` (the most so far), `memory_in_use`, `memory_slope` in bytes a step
+        (`ekle.training.monitoring.memory_leak`).
+Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`, `held_out_bytes`.
+Skipped step: `step`, `skipped` (why). Way back: `step` (the first that is made again), `went_back_from`,
+`because`, `rate_factor` (of the learning rate from here on).
+
+The evaluation stage hands the whole log on: it is `training.extended` of its report.json.
+
+Trackers: the lines of the log, sent to a program that draws them.
+
+The log itself is always `history.jsonl`; a tracker is for who wants curves that move. TensorBoard's files
+lie in the run folder and go on where a resumed run goes on. All others are transformers' own integrations
+and take their settings from where they always do, such as environment variables.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, assert_never
+
+from transformers import TrainerCallback
+from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
+
+from ekle.errors import InputError
+from ekle.files import atomic_file
+from ekle.recipe.training import Tracker
+
+
+class TrainingLog:
+    """`history.jsonl` of one run; `listener` hears of every line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.listener: Callable[[dict[str, Any]], object] | None = None
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add a line and hand it to the system, so that it outlives this process; then tell the listener."""
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(entry) + "\n")
+        if self.listener is not None:
+            self.listener(entry)
+
+    def truncate(self, step: int) -> None:
+        """Forget what was logged after `step`, and a line that a killed process left half written."""
+        kept = [entry for entry in self._entries() if entry["step"] <= step]
+        with atomic_file(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")
+
+    def _entries(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        entries = []
+        for line in self.path.read_text("utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                break  # only the last line can be cut short
+        return entries
+
+
+def trackers(name: Tracker, folder: Path, step: int) -> list[TrainerCallback]:
+    """Callbacks that hear of every line of the log.
+
+    Args:
+        name: which tracker.
+        folder: where TensorBoard's files go.
+        step: steps done; what an interrupted run sent of later ones is withdrawn, where the tracker can.
+
+    Raises:
+        InputError: the tracker's package is not installed.
+    """
+    try:
+        match name:
+            case "none":
+                return []
+            case "tensorboard":
+                from torch.utils.tensorboard import SummaryWriter
+
+                return [TensorBoardCallback(SummaryWriter(str(folder), purge_step=step + 1))]
+            case "trackio" | "wandb" | "mlflow" | "swanlab":
+                return [callback() for callback in get_reporting_integration_callbacks(name)]
+            case _:
+                assert_never(name)
+    except (ImportError, RuntimeError) as error:
+        raise InputError(
+            f'training.tracker = "{name}" needs the package {name}: install it, or set the tracker to "none"'
+        ) from error

@@ -1,0 +1,142 @@
+"""Text of other languages that should stay as it is, and what it costs to change it.
+
+A merge fires wherever its pair stands, in other languages too. Each pre-token of those has a price in
+tokens of the text that is learned from; a merge must save at least what the words it changes cost
+(`bpe.learn`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import wordfreq
+
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.measure import split_lines
+from ekle.counting import count_documents
+from ekle.errors import TextError
+from ekle.progress import ProgressReporter
+from ekle.recipe.vocabulary import PreTokenizationKind
+from ekle.text.documents import documents
+from ekle.turkish import casing
+
+_WORD = pl.col("word")
+_UPPER = casing.plain_upper_column(_WORD)
+_CAPITALIZED = casing.plain_capitalize_column(_WORD)
+
+# A word of a list, which is in lower case, is met in these forms; shares are round figures on the high
+# side, because a name in the list is nearly always capitalised and a common word nearly never, and the list
+# does not say which is which. Words rarer than the last column are not put into the form: their cut behind
+# the first piece is mostly that of another form, and a million more rows would only make learning slower.
+_FORMS = (
+    (" ", _WORD, 0.9, 0.0),
+    (" ", _CAPITALIZED, 0.35, 0.0),
+    ("", _CAPITALIZED, 0.1, 0.0),
+    ("", _WORD, 0.03, 1e-5),
+    (" ", _UPPER, 0.03, 1e-5),
+    ("", _UPPER, 0.03, 1e-5),
+)
+_RARE = 3e-7
+"""Added to the share of each form. A rare word of a list stands for the many that no list holds: names,
+compounds, slips of the pen. Without it, words that were never listed change three times as often."""
+_RAREST = {"en": 0.0}
+"""Rarer words of a list are left out; English keeps all of its, because most foreign text is English."""
+_RAREST_ELSEWHERE = 1e-7
+
+
+@dataclass(frozen=True)
+class ProtectedText:
+    """Pre-tokens of other languages: `share` says how often each occurs, `cost` what changing it costs.
+
+    `table` has the columns `text`, `share` (occurrences a word of that language, summed over languages and
+    files), `cost` (the same times the price of each) and `never` (above 0 where a file says that it must not
+    change, whatever that saves).
+    """
+
+    table: pl.DataFrame
+    files: list[str]
+    lists: dict[str, pl.DataFrame]
+    """What `word_forms` gives for each language, where it has a price."""
+
+
+def protected_text(
+    files: Sequence[str],
+    languages: Mapping[str, float],
+    base: BaseTokenizer,
+    reporter: ProgressReporter,
+    *,
+    price: float,
+    strict: bool,
+    pre_tokenization: PreTokenizationKind = "base",
+) -> ProtectedText:
+    """Count the files, and put the word lists into the forms in which words stand in text.
+
+    Each text weighs the same, however long it is: a merge that changes one word in a thousand of a
+    short file is as bad as one that does so in a long one.
+
+    Args:
+        files: text of other languages, or code.
+        languages: languages of `wordfreq` and their prices.
+        base: the tokenizer whose pre-tokenizer cuts.
+        reporter: hears of the progress.
+        price: of the files.
+        strict: whether no merge may change anything in the files, whatever it saves.
+        pre_tokenization: how the files are cut.
+
+    Raises:
+        TextError: a file is absent, not UTF-8 or empty, or there is no list for a language.
+    """
+    columns = {"text": pl.String, "share": pl.Float64, "cost": pl.Float64, "never": pl.Float64}
+    parts = [pl.DataFrame(schema=columns)]
+    for file in files:
+        counts = count_documents(_texts(file, strict), base, reporter, pre_tokenization=pre_tokenization)
+        if not counts.words:
+            raise TextError(f"{file} holds no words to protect")
+        share = pl.col("count") / counts.words
+        never = pl.lit(float(strict)).alias("never")
+        parts.append(counts.table.select("text", share.alias("share"), (share * price).alias("cost"), never))
+    lists = {language: word_forms(language) for language, weight in languages.items() if weight}
+    for language, listed in lists.items():
+        cost = (pl.col("share") * languages[language]).alias("cost")
+        parts.append(listed.with_columns(cost, pl.lit(0.0).alias("never")))
+    table = pl.concat(parts).group_by("text").agg(pl.col("share", "cost", "never").sum()).sort("text")
+    return ProtectedText(table, list(files), lists)
+
+
+def _texts(file: str, strict: bool) -> Iterator[str]:
+    """The documents of a file; where nothing may change, their lines too, because a line by itself ends
+    otherwise than one that another follows."""
+    for document in documents([file]):
+        yield document.text
+        lines = document.text.splitlines()
+        if strict and len(lines) > 1:
+            yield from lines
+
+
+def protected_lines(file: str) -> list[str]:
+    """The lines of a protected file, as what changes in it is counted."""
+    return split_lines(document.text for document in documents([file]))
+
+
+def word_forms(language: str) -> pl.DataFrame:
+    """The words of `language` in the forms of `_FORMS`: columns `text` and `share`; a text may stand twice.
+
+    Raises:
+        TextError: `wordfreq` has no list for it.
+    """
+    try:
+        frequency = wordfreq.get_frequency_dict(language, wordlist="best")
+    except LookupError as error:
+        raise TextError(
+            f"wordfreq has no list for {language!r}; give a file of that language to --protect instead"
+        ) from error
+    least = _RAREST.get(language, _RAREST_ELSEWHERE)
+    words = pl.DataFrame({"word": list(frequency), "share": list(frequency.values())})
+    words = words.filter(pl.col("share") >= least, _WORD.str.contains(r"^\p{L}+$"))
+    forms = [
+        words.filter(pl.col("share") >= rarest).select(
+            (space + form).alias("text"), pl.col("share") * part + _RARE
+        )
+        for space, form, part, rarest in _FORMS
+    ]
+    return pl.concat(forms)

@@ -1,0 +1,1 @@
+"""What each profile changes: portable, compact, morphological."""

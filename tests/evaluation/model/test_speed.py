@@ -1,0 +1,149 @@
+"""Speed and memory: the arithmetic by hand, and that the passages are the same for both models."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TURKISH
+
+from ekle.artifacts import ExtendedModel
+from ekle.bpe.base import load_tokenizer
+from ekle.errors import DeviceMemoryError
+from ekle.evaluation import evaluated_models
+from ekle.evaluation.evaluated_models import EvaluatedModel
+from ekle.evaluation.model import speed
+from ekle.evaluation.model.speed import cache_bytes, measure_memory, measure_speeds
+from ekle.model.checkpoint.loading import load_config
+from ekle.progress import silent
+from ekle.recipe.evaluation import EvaluationSettings
+
+TEXTS = {"prose": TURKISH}
+SETTINGS = EvaluationSettings(speed_passages=12, speed_characters=15, speed_rounds=1, resamples=30)
+
+
+def test_a_token_leaves_keys_and_values_of_every_layer_in_the_cache(tiny_base: Path) -> None:
+    # keys and values x 2 layers x 1 head x 16 values x 2 bytes
+    assert cache_bytes(load_config(tiny_base)) == 2 * 2 * 1 * 16 * 2
+
+
+def test_memory_matches_a_case_counted_by_hand(tiny_base: Path, tiny_extended: ExtendedModel) -> None:
+    folders = {"base": tiny_base, "trained": tiny_extended.model}
+    tokenizers = [load_tokenizer(folder) for folder in folders.values()]
+    tokens = [sum(len(one.encode(text)) for text in TURKISH) for one in tokenizers]
+    characters = sum(map(len, TURKISH))
+    found = measure_memory(folders, tokenizers, TEXTS, {"base": 1_000, "trained": 1_300}, SETTINGS)
+    cache = found["kv_cache"]
+    assert cache["base"] == pytest.approx(1_000 * 128 * tokens[0] / characters)
+    assert cache["saved"]["value"] == pytest.approx(1 - tokens[1] / tokens[0])
+    assert cache["saved"]["low"] <= cache["saved"]["value"] <= cache["saved"]["high"]
+    assert found["weights"] == {"base": 1_000, "trained": 1_300, "change": pytest.approx(0.3)}
+    a_character = 128 * (tokens[0] - tokens[1]) / characters
+    assert found["break_even_characters"] == pytest.approx(300 / a_character)
+    never = measure_memory(folders, tokenizers[::-1], TEXTS, {"base": 1, "trained": 2}, SETTINGS)
+    assert "break_even_characters" not in never
+
+
+def test_speeds_are_characters_of_the_same_text(
+    tiny_base: Path, tiny_extended: ExtendedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[str, str]] = []
+    plain = speed.encode
+
+    def spy(tokenizer: object, text: str) -> list[int]:
+        read.append((str(len(tokenizer)), text))  # type: ignore[arg-type]
+        return plain(tokenizer, text)
+
+    monkeypatch.setattr(speed, "encode", spy)
+    models = [EvaluatedModel("base", tiny_base), EvaluatedModel("trained", tiny_extended.model)]
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert (found["passages"], found["characters"], found["interleaved"]) == (12, 180, True)
+    for key in ("prefill", "generation"):
+        speeds = found[key]
+        assert speeds["gain"]["value"] == pytest.approx(speeds["trained"] / speeds["base"] - 1)
+        assert speeds["gain"]["low"] <= speeds["gain"]["high"]
+    by_size = {size: [text for own, text in read if own == size] for size in {own for own, _ in read}}
+    first, second = by_size.values()
+    assert first == second and len(first) == 13  # one untimed, twelve timed
+
+
+def test_models_that_do_not_fit_together_are_timed_one_after_the_other(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "_available", lambda: 0)
+    models = [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)]
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert found["interleaved"] is False and found["generation"]["base"] > 0
+
+
+def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)]
+    plain = speed._next
+
+    def full(*more: object) -> object:
+        if sum("loaded" in vars(one) for one in models) > fits:
+            raise torch.OutOfMemoryError("no memory")
+        return plain(*more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(speed, "_next", full)
+    fits = 1
+    found = measure_speeds(models, TEXTS, SETTINGS, silent())
+    assert found["interleaved"] is False and set(found["prefill"]) == {"base", "extended", "gain"}
+    fits = 0
+    with pytest.raises(DeviceMemoryError, match=r"evaluation\.speed_characters"):
+        measure_speeds(models, TEXTS, SETTINGS, silent())
+
+
+def test_a_gpu_that_holds_one_of_two_models_lets_go_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Heavy:
+        def __init__(self, fits: bool) -> None:
+            self.fits, self.closed = fits, 0
+
+        @property
+        def loaded(self) -> None:
+            if not self.fits:
+                raise DeviceMemoryError("no memory")
+
+        def close(self) -> None:
+            self.closed += 1
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    first, second = Heavy(True), Heavy(False)
+    assert speed._load_together([first, second]) is False  # type: ignore[list-item]
+    assert (first.closed, second.closed) == (1, 1)
+    assert speed._load_together([first, Heavy(True)]) is True  # type: ignore[list-item]
+    assert first.closed == 1
+
+
+def test_a_model_that_does_not_fit_is_one_clear_line(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(evaluated_models, "load_trained", full)
+    with pytest.raises(DeviceMemoryError, match=r"the base model.*take a larger one"):
+        EvaluatedModel("base", tiny_base).loaded  # noqa: B018
+
+
+def test_text_shorter_than_a_passage_is_timed_not_at_all(tiny_base: Path) -> None:
+    assert (
+        measure_speeds([EvaluatedModel("base", tiny_base)] * 2, {"a": ["Deniz."]}, SETTINGS, silent()) == {}
+    )
+
+
+def test_the_text_goes_through_the_cache_as_generation_does(tiny_base: Path) -> None:
+    model, _ = EvaluatedModel("base", tiny_base).loaded
+    ids = torch.tensor([[400, 5, 6, 7]])
+    with torch.inference_mode():
+        cache = None
+        for place in range(ids.shape[1]):
+            cache = speed._next(model, ids[:, place : place + 1], cache)
+    assert cache.get_seq_length() == ids.shape[1]
+
+
+def test_the_weights_are_what_lies_in_the_folder(tiny_base: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    assert EvaluatedModel("base", copy).size()["weight_bytes"] == (copy / "model.safetensors").stat().st_size

@@ -1,0 +1,152 @@
+"""Evaluations side by side, from their report.json alone."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from full_report import between, complete
+from rich.console import Console
+
+from ekle.cli import main
+from ekle.errors import InputError
+from ekle.evaluation.report.compare import compare_reports, read_report
+from ekle.evaluation.report.terminal import reports_table
+
+
+def test_figures_that_both_have_stand_beside_each_other() -> None:
+    first, second = complete(), complete()
+    bits = ["likelihood", "trained", "together", "bits_per_byte"]
+    second["likelihood"]["trained"] = {"together": {"bits_per_byte": between(1.075)}}
+    second["drift"]["en"] = {"share": {"value": 0.5}}
+    compared = compare_reports({"old": first, "new": second})
+    rows = {tuple(row["figure"]): row for row in compared["figures"]}
+    old = first["likelihood"]["trained"]["together"]["bits_per_byte"]
+    # 1.10 and 1.075, both with 0.01 to each side.
+    assert rows[tuple(bits)] == {
+        "figure": bits,
+        "unit": "number",
+        "values": {"old": old, "new": between(1.075)},
+        "apart": {"new": True},
+    }
+    assert rows["tokens", "together", "saved"]["apart"] == {"new": False}
+    assert rows["drift", "en", "share"]["apart"] == {}, "one of them has no interval"
+    assert ("likelihood", "trained", "haber", "bits_per_byte") not in rows, "the second does not have it"
+    assert compared["different"] == {"texts": [], "settings": [], "base": [], "device": []}
+
+
+def test_what_was_not_measured_alike_is_named() -> None:
+    first, second = complete(), complete()
+    second["texts"]["held_out"]["masal"]["bytes"] += 1
+    del second["texts"]["other"]["code"]
+    second["settings"]["context"] = 7
+    second["provenance"] = {
+        "measured": {"base": {"place": "another", "tokenizer": "00"}},
+        "files": {"list": "00"},
+        "device": "a GPU",
+        "dtype": "bfloat16",
+    }
+    different = compare_reports({"old": first, "new": second})["different"]
+    assert different == {
+        "texts": ["masal", "code", "list"],
+        "settings": ["context"],
+        "base": ["Qwen3-0.6B", "another"],
+        "device": ["a CPU, 2 threads in float32", "a GPU in bfloat16"],
+    }
+
+
+def test_texts_of_one_size_are_told_apart_and_an_earlier_report_says_nothing_of_that() -> None:
+    first, second, earlier = complete(), complete(), complete()
+    second["texts"]["held_out"]["masal"]["sha256"] = "00"
+    assert compare_reports({"old": first, "new": second})["different"]["texts"] == ["masal"]
+    del earlier["texts"]["held_out"]["masal"]["sha256"], earlier["provenance"]
+    different = compare_reports({"old": first, "new": earlier})["different"]
+    assert not any(different.values())
+
+
+def test_every_number_is_compared_in_its_unit() -> None:
+    compared = compare_reports({name: complete() for name in ("old", "new")})
+    rows = {tuple(row["figure"]): row for row in compared["figures"]}
+    for path, unit, value in (
+        ("tokens together base bytes_per_token", "number", 3.125),
+        ("tokens together extended tokens", "amount", 1_000),
+        ("tokens together floor saved", "share", 0.56),
+        ("tokens speed extended", "amount", 10**6),
+        ("tokens speed ratio", "quotient", 1.0),
+        ("tokens new_tokens share_of_tokens", "share", 0.4),
+        ("beside another together tokens_per_word", "number", 1.8),
+        ("models trained parameters", "amount", 10**9),
+        ("overlap masal runs", "share", 0.1),
+        ("likelihood trained together perplexity", "number", 20.1),
+        ("tasks sınav chance", "share", 0.25),
+        ("inference generation trained", "amount", 120.0),
+        ("inference generation gain", "share", 0.3),
+        ("inference kv_cache base", "amount", 2_000.0),
+        ("inference weights change", "share", 0.1),
+        ("inference break_even_characters", "amount", 285_714.0),
+        ("criteria final_loss", "number", 3.0),
+    ):
+        row = rows[tuple(path.split())]
+        assert (row["unit"], row["values"]["new"]["value"]) == (unit, pytest.approx(value)), path
+    assert rows["criteria", "fewer_tokens"]["values"]["new"] == between(0.375) | {"met": False}
+    assert ("inference", "interleaved") not in rows, "yes or no is no figure"
+
+
+def test_three_reports_are_held_against_the_first() -> None:
+    reports = {name: complete() for name in ("a", "b", "c")}
+    reports["c"]["tokens"]["together"]["saved"] = between(0.5)
+    rows = {tuple(row["figure"]): row for row in compare_reports(reports)["figures"]}
+    assert rows["tokens", "together", "saved"]["apart"] == {"b": False, "c": True}
+
+
+def test_a_table_says_what_is_apart_and_what_is_not_alike() -> None:
+    first, second = complete(), complete()
+    second["tokens"]["together"]["saved"] = between(0.5)
+    second["settings"]["context"] = 7
+    second["inference"]["generation"]["trained"] = 1_234.5
+    stream = io.StringIO()
+    table = reports_table(compare_reports({"old": first, "new": second}))
+    Console(file=stream, width=200, color_system=None).print(table)
+    shown = " ".join(stream.getvalue().replace("\u00a0", " ").split())
+    assert "together saved 37.5 % (36.5 to 38.5 %) 50.0 % (49.0 to 51.0 %) yes" in shown
+    assert "speed ratio 1.00× (0.99 to 1.01) 1.00× (0.99 to 1.01) no" in shown
+    assert "trained together bits_per_byte 1.10 (1.09 to 1.11)" in shown
+    assert "together base bytes_per_token 3.12 3.12" in shown
+    assert "generation trained 120 1,234" in shown
+    assert "together bytes 5,000" not in shown and "counts the same in all reports" in shown
+    assert "fewer_tokens 37.5 % (36.5 to 38.5 %), not met" in shown
+    assert "Not the same in all reports: the settings context" in shown
+
+
+@pytest.mark.parametrize("content", ['{"size": 3}', "[]", "{"])
+def test_what_is_no_report_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(content, "utf-8")
+    with pytest.raises(InputError, match=r"report\.json"):
+        read_report(tmp_path)
+    with pytest.raises(InputError, match=r"report\.json is missing"):
+        read_report(tmp_path / "nowhere" / "report.json")
+
+
+def test_a_report_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(complete() | {"format": 99}), "utf-8")
+    with pytest.raises(InputError, match="format 99"):
+        read_report(tmp_path)
+
+
+def test_the_command_compares_reports_where_no_text_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = []
+    for name, folder in (("one", "one"), ("run", "run/6-evaluation")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "report.json").write_text(json.dumps(complete()), "utf-8")
+        places.append(str(tmp_path / name))
+    assert main(["compare", *places, "--json", str(tmp_path / "all.json")]) == 0
+    assert "bits_per_byte" in capsys.readouterr().out
+    compared: dict[str, Any] = json.loads((tmp_path / "all.json").read_text("utf-8"))
+    assert list(compared["figures"][0]["values"]) == ["one", "run"]
+    assert main(["compare", places[0]]) == 2
+    assert main(["compare", *places, "--changes"]) == 2
+    assert main(["compare", places[0], str(tmp_path / "nowhere")]) == 2
+    assert "--text" in capsys.readouterr().err

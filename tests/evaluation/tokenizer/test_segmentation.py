@@ -1,0 +1,85 @@
+"""Cuts against marked boundaries, with a tokenizer whose cuts are known."""
+
+import pytest
+from tiny import byte_level
+from tokenizers import Tokenizer
+
+from ekle.bpe.base import load_base
+from ekle.evaluation.tokenizer.segmentation import (
+    boundary_scores,
+    count_boundaries,
+    root_uncut,
+    token_boundaries,
+)
+from ekle.turkish.gold import RootedWord, SegmentedWord
+
+
+@pytest.fixture(scope="module")
+def qwen() -> Tokenizer:
+    return load_base("qwen3").tokenizer()
+
+
+def test_places_are_letters_before_the_cut(qwen: Tokenizer) -> None:
+    (cuts,) = token_boundaries(qwen, ["evlerimizden"])
+    tokens = qwen.encode(" evlerimizden").tokens
+    assert cuts[0] == len(tokens[0]) - 1
+    assert len(cuts) == len(tokens) - 1
+
+
+def test_a_cut_inside_a_letter_lies_halfway(qwen: Tokenizer) -> None:
+    (cuts,) = token_boundaries(qwen, ["a\U00010400"])
+    assert any(place != int(place) for place in cuts)
+
+
+def test_shares_follow_from_the_cuts(qwen: Tokenizer) -> None:
+    (cuts,) = token_boundaries(qwen, ["kitaplar"])
+    places = frozenset(int(place) for place in cuts)
+    right, wrong = SegmentedWord("kitaplar", (places,)), SegmentedWord("kitaplar", (frozenset({7}),))
+    found = boundary_scores(qwen, [right, wrong])
+    assert found.without_wrong_boundary == 0.5
+    assert boundary_scores(qwen, [right]).f1 == 1.0
+    assert root_uncut(qwen, [RootedWord("kitaplar", min(places)), RootedWord("kitaplar", 8)]) == 0.5
+
+
+def read(text: str, *readings: str) -> SegmentedWord:
+    """A word with its readings, such as "ev ler"."""
+    places = []
+    for reading in readings:
+        ends = [len("".join(reading.split()[:count])) for count in range(1, len(reading.split()))]
+        places.append(frozenset(ends))
+    return SegmentedWord(text, tuple(places))
+
+
+def test_cuts_and_kinds_of_tokens_match_a_case_counted_by_hand() -> None:
+    # ' evler' -> ' ev' 'ler'; ' evde' -> ' ev' 'd' 'e'; ' evlerde' -> ' ev' 'lerde'; ' at' -> ' at'.
+    tokenizer = byte_level("e v", "Ġ ev", "l e", "le r", "d e", "ler de", "Ġ a", "Ġa t")
+    words = [read("evler", "ev ler"), read("evlerde", "ev ler de"), read("at", "at"), read("evdi", "ev di")]
+    cuts = count_boundaries(tokenizer, words)
+    assert cuts.inflected.tolist() == [1, 1, 0, 1]
+    assert cuts.root_intact.tolist() == [1, 1, 0, 1]
+    assert cuts.without_wrong.tolist() == [1, 1, 1, 0]  # ev|d|i has a cut inside -di
+    assert cuts.predicted.tolist() == [1, 1, 0, 2]
+    assert cuts.expected.tolist() == [1, 2, 0, 1]
+    assert cuts.correct.tolist() == [1, 1, 0, 1]
+    assert cuts.tokens.tolist() == [2, 2, 1, 3]
+    assert cuts.whole.tolist() == [0, 0, 1, 0]
+    assert cuts.morphemes.tolist() == [2, 1, 0, 1]  # ev|ler, ev|.., ev|d|i
+    assert cuts.chains.tolist() == [0, 1, 0, 0]  # lerde
+    found = boundary_scores(tokenizer, words)
+    assert (found.precision, found.recall, found.without_wrong_boundary) == (3 / 4, 3 / 4, 3 / 4)
+
+
+def test_a_root_that_is_cut_and_a_reading_that_is_better_are_seen() -> None:
+    tokenizer = byte_level("Ġ e", "v l")  # ' evl' -> ' e' 'vl'
+    cuts = count_boundaries(tokenizer, [read("evl", "ev l"), read("evl", "ev l", "e vl")])
+    assert cuts.root_intact.tolist() == [0, 1]
+    assert cuts.without_wrong.tolist() == [0, 1]
+    assert (cuts.morphemes.tolist(), cuts.tokens.tolist()) == ([0, 2], [2, 2])
+
+
+def test_words_are_summed_by_the_documents_they_stand_in() -> None:
+    tokenizer = byte_level("e v", "Ġ ev", "l e", "le r")
+    cuts = count_boundaries(tokenizer, [read("evler", "ev ler"), read("evde", "ev de")])
+    summed = cuts.grouped([[0, 0, 1], [], [1]])
+    assert summed.words.tolist() == [3, 0, 1]
+    assert summed.predicted.tolist() == [2 * cuts.predicted[0] + cuts.predicted[1], 0, cuts.predicted[1]]
