@@ -53,6 +53,8 @@ def test_a_link_into_a_page_leads_to_one_of_its_headings(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in "tour report training rows".split())])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{name}.md" for name in "tour report training rows".split())]
+)
 def test_a_page_that_people_start_with_links_to_the_glossary(page: str) -> None:
     assert "glossary.md#" in (ROOT / page).read_text("utf-8")
