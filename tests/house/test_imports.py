@@ -1,4 +1,4 @@
-"""What the lower floors and the doors may import."""
+"""What the lower layers, the command line and the library may import."""
 
 import ast
 import subprocess

@@ -23,7 +23,7 @@ def test_the_figures_in_readme_are_those_of_the_peers_page() -> None:
 
 
 @pytest.mark.parametrize("page", ["adaptation.md", "adaptation-flat.md"])
-def test_the_figures_of_the_laboratory_are_those_of_its_pages(page: str) -> None:
+def test_the_figures_of_the_ablations_are_those_of_their_pages(page: str) -> None:
     """Of the base that knows Turkish, which comes first."""
     text = (ROOT / "docs" / page).read_text("utf-8").split("## A base that hardly")[0]
     found = rows(text[text.index("| target |") :])
