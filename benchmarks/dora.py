@@ -15,7 +15,6 @@ import itertools
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.device import wait_for
+from benchmarks.own_process import last_line
 from ekle.model.device import device_name
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach, refresh_norms
@@ -206,11 +206,7 @@ def _forward_and_backward(model: Any, ids: Tensor, options: argparse.Namespace) 
 
 def _in_own_process(kind: str, rank: int) -> Figures:
     mine = ["--kind", kind, "--ranks", str(rank)]  # the last word counts
-    command = [sys.executable, "-m", "benchmarks.dora", *sys.argv[1:], *mine]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return Figures(**json.loads(done.stdout.splitlines()[-1]))
+    return Figures(**json.loads(last_line("benchmarks.dora", [*sys.argv[1:], *mine])))
 
 
 def _options() -> argparse.Namespace:

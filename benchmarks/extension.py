@@ -1,8 +1,8 @@
 """Memory and time of `ekle extend` on a checkpoint of the shape of a real model.
 
-    python benchmarks/extension.py --folder DIR                       Qwen3-8B: 33 GB of disk, then removed
-    python benchmarks/extension.py --folder DIR --layers 1            its row matrices with one layer: 6 GB
-    python benchmarks/extension.py --folder DIR --shape 0.6b --init subword hybrid
+    python -m benchmarks.extension --folder DIR                       Qwen3-8B: 33 GB of disk, then removed
+    python -m benchmarks.extension --folder DIR --layers 1            its row matrices with one layer: 6 GB
+    python -m benchmarks.extension --folder DIR --shape 0.6b --init subword hybrid
 
 The weights are noise, sharded as published; the 20,000 tokens are made of neighbouring base pieces. Each row
 of the table is a process of its own, so that its peak memory is its own. `focus` needs --corpus.
@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import torch
 from rich.console import Console
 from transformers import AutoModelForCausalLM, Qwen3Config
 
+from benchmarks.own_process import last_line
 from ekle.artifacts import NewToken
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.byte_alphabet import decode_token
@@ -69,14 +69,11 @@ def measure(work: Path, method: str, corpus: str | None) -> tuple[float, int]:
     words = ["extend", "--vocab", str(work / "vocabulary"), "--base", str(work / "base")]
     words += ["--out", str(work / "out"), "--init", method]
     words += ["--corpus", corpus] if corpus and method == "focus" else []
-    command = [sys.executable, str(Path(__file__)), "--folder", "-", "--child", json.dumps(words)]
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    peak = last_line("benchmarks.extension", ["--folder", "-", "--child", json.dumps(words)])
     seconds = time.perf_counter() - started
-    if done.returncode:
-        sys.exit(done.stderr)
     shutil.rmtree(work / "out")
-    return seconds, int(done.stdout.splitlines()[-1])
+    return seconds, int(peak)
 
 
 def _extend(words: str) -> None:

@@ -1,6 +1,6 @@
 """Whether the text is ready before the model asks for it: tokens a second of the loader, and of models.
 
-    python benchmarks/loader.py --text train.txt --out docs/loader.md
+    python -m benchmarks.loader --text train.txt --out docs/loader.md
 
 The loader is all that stands between a corpus folder and a batch: reading, tokenising, packing, tensors. Each
 row is measured in a process of its own. What a GPU eats is computed, not measured: 6 x parameters
@@ -12,13 +12,12 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
 
+from benchmarks.own_process import last_line
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.qwen import qwen_config
 
@@ -146,16 +145,8 @@ def _child(kind: Kind, folder: Path, one: bool) -> float:
     """What `kind` gives in a process with one core, or with all."""
     threads = dict.fromkeys(_THREADS, "1") if one else {}
     rest = {name: value for name, value in os.environ.items() if name not in _THREADS}
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__)), "--kind", kind, "--folder", str(folder)],
-        env=rest | threads | {"TOKENIZERS_PARALLELISM": "false" if one else "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    return float(done.stdout.splitlines()[-1])
+    environment = rest | threads | {"TOKENIZERS_PARALLELISM": "false" if one else "true"}
+    return float(last_line("benchmarks.loader", ["--kind", kind, "--folder", str(folder)], environment))
 
 
 def _page(one_core: dict[Kind, float], all_cores: dict[Kind, float], name: str) -> str:
@@ -180,10 +171,10 @@ def _page(one_core: dict[Kind, float], all_cores: dict[Kind, float], name: str) 
     fastest = eats["Qwen3-0.6B", "A100"]
     peaks = " and ".join(f"{peak / 1e12:,.0f}" for peak in GPUS.values())
     about = (
-        f"Written by `benchmarks/loader.py` from `{name}`: tokens a second, read, tokenised with Qwen3's "
-        f"tokenizer and packed into batches of {BATCH} x {LENGTH:,}. In a conversation every second line "
-        "answers the one before. One core: by the time that it worked. All cores: by the clock, so whatever "
-        "else the machine did counts too."
+        f"Written by `python -m benchmarks.loader` from `{name}`: tokens a second, read, tokenised with "
+        f"Qwen3's tokenizer and packed into batches of {BATCH} x {LENGTH:,}. In a conversation every "
+        "second line answers the one before. One core: by the time that it worked. All cores: by the clock, "
+        "so whatever else the machine did counts too."
     )
     formula = (
         f"What models eat, computed and not measured: {SHARE:.0%} of a GPU's peak ({peaks} TFLOPS in bf16), "

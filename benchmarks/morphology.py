@@ -1,6 +1,6 @@
 """Where tokenizers cut Turkish words, and what it costs: Qwen, the portable and the morphological profile.
 
-    python benchmarks/morphology.py --data DIR --out docs/morphology.md
+    python -m benchmarks.morphology --data DIR --out docs/morphology.md
 
 DIR holds tr/train.txt to learn from, tr/dev_*.txt and other/*.txt as for benchmarks/vocabulary.py, and in
 morphology/ two treebanks and a list of segmented words; benchmarks/inflected_words.tsv is our own list.
@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import BaseTokenizer, load_base
+from benchmarks.vocabulary import read_texts
+from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import count_tokens, measure_drift, time_encoding
 from ekle.corpus.count import count_sources
 from ekle.counting import Counts
@@ -27,7 +28,6 @@ from ekle.files import atomic_folder
 from ekle.progress import silent
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import VocabularySettings
-from ekle.text.documents import documents
 from ekle.turkish.analysis import analyse
 from ekle.turkish.gold import RootedWord, SegmentedWord, read_segmentations, read_treebank
 from ekle.vocabulary.learn import learn_vocabulary
@@ -107,7 +107,7 @@ def main() -> None:
             if not place.exists():
                 with atomic_folder(place) as folder:
                     learn_vocabulary(counts, base, settings, folder, silent())
-            rows.append(_row(name, _open(place), _about(place), texts))
+            rows.append(_row(name, load_tokenizer(place), _about(place), texts))
             print(rows[-1], flush=True)
     text = _page(rows, texts, prose, arguments.size)
     if arguments.out:
@@ -145,7 +145,7 @@ def _analysis(counts: Counts) -> str:
 
 
 def _measured(data: Path, base: BaseTokenizer) -> EvaluationSet:
-    genres = {genre: _read(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
+    genres = {genre: read_texts(data / "tr" / f"dev_{genre}.txt") for genre in GENRES}
     return EvaluationSet(
         base.tokenizer(),
         [text for texts in genres.values() for text in texts],
@@ -154,7 +154,7 @@ def _measured(data: Path, base: BaseTokenizer) -> EvaluationSet:
             read_segmentations(COMMON),
             read_segmentations(data / "morphology" / "morphochallenge2010_train.tsv"),
         ],
-        {name: _read(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS},
+        {name: read_texts(data / "other" / f"{name}.txt")[:DRIFT_LINES] for name in OTHERS},
         [text for texts in genres.values() for text in texts[:SPEED_LINES]],
     )
 
@@ -194,7 +194,7 @@ def _page(rows: Sequence[str], texts: EvaluationSet, prose: str, size: int) -> s
     table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
     return (
         "# Where words are cut\n\n"
-        f"Written by `benchmarks/morphology.py`; {size:,} tokens learned from `tr/train.txt`.\n\n"
+        f"Written by `python -m benchmarks.morphology`; {size:,} tokens learned from `tr/train.txt`.\n\n"
         + prose
         + f"- `saved`: tokens less than with Qwen on `tr/dev_*.txt` ({', '.join(GENRES)}) together.\n"
         f"- `root uncut`: inflected words of UD Turkish BOUN and IMST, dev ({len(texts.treebanks[0]):,} and "
@@ -213,14 +213,6 @@ def _page(rows: Sequence[str], texts: EvaluationSet, prose: str, size: int) -> s
         + "\n".join(table)
         + "\n"
     )
-
-
-def _open(place: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(place / "tokenizer" / "tokenizer.json"))
-
-
-def _read(path: Path) -> list[str]:
-    return [document.text for document in documents([str(path)])]
 
 
 if __name__ == "__main__":

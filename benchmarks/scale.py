@@ -1,6 +1,6 @@
 """Time and memory of `ekle vocab` against the size of the text.
 
-    python benchmarks/scale.py --text train.txt --out docs/scale.md
+    python -m benchmarks.scale --text train.txt --out docs/scale.md
 
 The text is cut short or repeated; each size runs in a process of its own, whose peak memory is the largest
 resident set that the system saw. The row of a terabyte is a calculation, not a measurement.
@@ -101,8 +101,8 @@ def _page(runs: list[Run], name: str) -> str:
     days = 1e12 / rate / 86_400
     learning = larger.seconds - larger.counting
     about = (
-        f"Written by `benchmarks/scale.py` on {os.cpu_count()} cores: `ekle vocab` with its defaults, and "
-        f"`ekle count` alone, on `{name}` cut short or repeated. Memory is the peak of the process."
+        f"Written by `python -m benchmarks.scale` on {os.cpu_count()} cores: `ekle vocab` with its defaults, "
+        f"and `ekle count` alone, on `{name}` cut short or repeated. Memory is the peak of the process."
     )
     repeated = (
         "Repeated text has no new pre-tokens; real text has, so memory grows further, up to "

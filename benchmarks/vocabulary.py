@@ -1,6 +1,6 @@
 """What a new vocabulary saves and what it disturbs: ekle beside the other ways to get Turkish tokens.
 
-    python benchmarks/vocabulary.py --data DIR --out docs/vocabulary.md
+    python -m benchmarks.vocabulary --data DIR --out docs/vocabulary.md
 
 DIR holds tr/train.txt to learn from, tr/dev_*.txt to measure on, other/*.txt that should not change.
 """
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer
+from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer, open_tokenizer
 from ekle.bpe.measure import count_pre_tokens, count_tokens, measure_drift
 from ekle.counting import Counts, count_documents
 from ekle.pipeline.vocabulary import learn_from_text
@@ -73,8 +73,9 @@ def main() -> None:
     rows.append(_floor(base, held_out))
     table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
     text = (
-        f"# What {arguments.size:,} new tokens save and change\n\nWritten by `benchmarks/vocabulary.py`. "
-        "Learned from `tr/train.txt`; `saved` is the share of tokens that `tr/dev_*.txt` needs less than "
+        f"# What {arguments.size:,} new tokens save and change\n\n"
+        "Written by `python -m benchmarks.vocabulary`. Learned from `tr/train.txt`; "
+        "`saved` is the share of tokens that `tr/dev_*.txt` needs less than "
         f"with Qwen's tokenizer, over {', '.join(HEADLINE)} together, then by genre; `changed` is the share "
         f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ; `processor seconds` are "
         "those of counting and learning, summed over cores (docs/scale.md has the time on a clock); `three "
@@ -153,7 +154,7 @@ def learn_timed(name: str, corpus: CorpusSettings, vocabulary: VocabularySetting
         started = time.process_time()
         made: Vocabulary = learn_from_text(corpus, "qwen3", vocabulary, Path(place) / "v", silent())
         seconds = time.process_time() - started
-        return name, Tokenizer.from_file(str(made.tokenizer / "tokenizer.json")), seconds
+        return name, load_tokenizer(made.tokenizer), seconds
 
 
 def from_scratch(base: BaseTokenizer, train: str, size: int) -> Tokenizer:

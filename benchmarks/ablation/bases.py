@@ -2,7 +2,8 @@
 
 import json
 import math
-import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks.ablation.sizes import Pretraining, SharedSettings
+from benchmarks.ablation.base_folders import BaseFolders
+from benchmarks.ablation.processes import run_tasks
+from benchmarks.ablation.sizes import BaseName, Pretraining, SharedSettings
 from benchmarks.ablation.text import Language, Purpose, Text
-from ekle.bpe.base import BaseTokenizer
+from benchmarks.device import clock, default_device
+from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.files import atomic_file, atomic_folder, write_json
 from ekle.model.checkpoint.loading import load_model, load_tokenizer
 from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
@@ -28,14 +32,21 @@ _WARMUP = 0.03
 _POINTS = 20  # of the curve
 
 
-def device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def prepare_bases(
+    names: Iterable[BaseName],
+    text: Text,
+    folders: BaseFolders,
+    processes: int,
+    report_done: Callable[[BaseName], None] = lambda name: None,
+) -> None:
+    """Train the bases that are not there yet, `processes` at once; see `run_tasks`."""
+    missing = [name for name in names if not folders.curve(name).exists()]
+    run_tasks({name: partial(_train, name, text, folders) for name in missing}, processes, report_done)
 
 
-def clock() -> float:
-    """Seconds: those that this process has had a core, or on a GPU those that pass."""
-    return time.monotonic() if device().type == "cuda" else time.process_time()
+def _train(name: BaseName, text: Text, folders: BaseFolders) -> None:
+    base = load_base(str(folders.tokenizer))
+    train_base(folders.shared.bases[name], folders.shared, base, text, folders.base(name))
 
 
 def new_model(shared: SharedSettings, base: BaseTokenizer, seed: int) -> Qwen3ForCausalLM:
@@ -71,7 +82,7 @@ def train_base(
     """
     if (folder / "base.json").exists():
         return
-    model = new_model(shared, base, seed=0).to(device())
+    model = new_model(shared, base, seed=0).to(default_device())
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=shared.rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
     )
@@ -137,7 +148,7 @@ def training_step(
     model: Any, learning: Any, optimizer: torch.optim.Optimizer, batch: dict[str, Any]
 ) -> float:
     """One step over all weights; returns nats a token."""
-    where = device()
+    where = default_device()
     hidden = model.get_decoder()(
         input_ids=batch["input_ids"].to(where), position_ids=batch["position_ids"].to(where), use_cache=False
     )[0].flatten(0, 1)

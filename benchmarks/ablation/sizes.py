@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 SizeName = Literal["cpu", "flat", "gpu", "smoke"]
 BaseName = Literal["knows", "hardly"]
@@ -59,11 +59,14 @@ class SharedSettings:
     batch: int
     """Sequences a step of the bases."""
     rate: float
+    new_tokens: int
+    least_count: int
+    """Occurrences that a new token must have in the text it is learned from."""
 
     @property
     def digest(self) -> str:
         """Changes with every number, so that another ground is another folder."""
-        return _digest(self)
+        return digest(self)
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,6 @@ class Size:
     """Everything that decides what the laboratory measures."""
 
     shared: SharedSettings
-    new_tokens: int
-    least_count: int
-    """Occurrences that a new token must have in the text it is learned from."""
     batch: int
     """Sequences a step of the arms."""
     steps: int
@@ -98,7 +98,7 @@ class Size:
     @property
     def digest(self) -> str:
         """Changes with every number, so that results of other sizes are never mixed."""
-        return _digest(self)
+        return digest(self)
 
 
 def size_named(name: SizeName) -> Size:
@@ -121,9 +121,9 @@ _CPU = Size(
         sequence=256,
         batch=8,
         rate=4e-3,
+        new_tokens=800,
+        least_count=100,
     ),
-    new_tokens=800,
-    least_count=100,
     batch=4,
     steps=1_000,
     rate=1e-3,
@@ -170,9 +170,9 @@ _SIZES: dict[SizeName, Size] = {
             sequence=512,
             batch=64,
             rate=1.5e-3,
+            new_tokens=3_200,
+            least_count=100,
         ),
-        new_tokens=3_200,
-        least_count=100,
         batch=8,
         steps=1_000,
         rate=4e-4,
@@ -199,9 +199,9 @@ _SIZES: dict[SizeName, Size] = {
             sequence=64,
             batch=2,
             rate=3e-3,
+            new_tokens=20,
+            least_count=2,
         ),
-        new_tokens=20,
-        least_count=2,
         batch=2,
         steps=6,
         rate=1e-3,
@@ -218,5 +218,6 @@ _SIZES: dict[SizeName, Size] = {
 }
 
 
-def _digest(about: SharedSettings | Size) -> str:
-    return hashlib.sha256(json.dumps(asdict(about), sort_keys=True).encode()).hexdigest()[:10]
+def digest(settings: Any) -> str:
+    """Ten hex digits that change with every field of a dataclass."""
+    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()[:10]

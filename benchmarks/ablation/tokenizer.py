@@ -1,12 +1,56 @@
 """Qwen's tokenizer with the pieces that a text uses most, so that a small model can learn all its rows."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from benchmarks.ablation.base_folders import BaseFolders
+from benchmarks.ablation.text import Text
+from ekle.artifacts import Vocabulary, read_documents
 from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.files import atomic_folder
+from ekle.pipeline.vocabulary import learn_from_text
+from ekle.progress import silent
+from ekle.recipe.corpus import CorpusSettings
+from ekle.recipe.vocabulary import VocabularySettings
 
 _KEPT = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def tokenizer_of(folder: Path) -> Tokenizer:
+    """The tokenizer in a folder."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def prepare_vocabulary(text: Text, folders: BaseFolders) -> Vocabulary:
+    """Make the base's tokenizer and the new tokens, unless they are there.
+
+    The new tokens are learned with ekle's own code.
+    """
+    shared = folders.shared
+    if not folders.tokenizer.exists():
+        documents = [
+            *read_documents(text.english),
+            *list(read_documents(text.base_turkish))[:: shared.tokenizer_text_every],
+        ]
+        base = trimmed_qwen(documents, shared.base_tokens)
+        with atomic_folder(folders.tokenizer) as made:
+            base.save(made)
+    if not folders.vocabulary.exists():
+        corpus = CorpusSettings(sources=[str(text.variant_turkish)], word_lists=[])
+        settings = VocabularySettings(size=shared.new_tokens, min_count=shared.least_count, any_language=True)
+        tokenizer = load_base(str(folders.tokenizer))
+        assert tokenizer.rows > shared.base_tokens // 2
+        try:
+            learn_from_text(corpus, tokenizer.name, settings, folders.vocabulary, silent())
+        except BaseException:
+            shutil.rmtree(folders.vocabulary, ignore_errors=True)
+            raise
+    return Vocabulary(folders.vocabulary)
 
 
 def trimmed_qwen(texts: Iterable[str], vocab_size: int) -> BaseTokenizer:

@@ -12,12 +12,9 @@ the limit, and says so. On a GPU every row is a process of its own, held to the 
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,6 +22,8 @@ import torch
 from rich.console import Console
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from benchmarks.device import default_device, wait_for
+from benchmarks.own_process import last_line
 from benchmarks.steps.engine import make_engine, make_model, planned_bytes
 from benchmarks.steps.tensor_bytes import TensorBytes
 from ekle.errors import TrainingError
@@ -95,7 +94,7 @@ def measure(kind: str, options: argparse.Namespace) -> Figures:
 
 def _ekle(name: str, options: argparse.Namespace, gpu: Gpu) -> Figures:
     case = _case(name, options, gpu)
-    device, dtype = _torch_device(), torch.bfloat16 if case.uses_bf16 else torch.float32
+    device, dtype = default_device(), torch.bfloat16 if case.uses_bf16 else torch.float32
     engine = make_engine(case.shape, case.new_rows, case.training, case.micro_batch, dtype, device)
     every: int = case.training.sophia.hessian_every if isinstance(engine.optimizer, Sophia) else 0
 
@@ -119,7 +118,7 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
     case = replace(_case(GUIDE, options, gpu), micro_batch=options.micro_batch_size)
     settings, shape = case.training, case.shape
     dtype = torch.bfloat16 if case.uses_bf16 else torch.float32
-    model = make_model(shape, case.new_rows, dtype, _torch_device())
+    model = make_model(shape, case.new_rows, dtype, default_device())
     new = list(range(shape.rows, case.total_rows))
     model = get_peft_model(
         model,
@@ -146,7 +145,7 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
             gradient_checkpointing_kwargs={"use_reentrant": False},
             optim="adamw_torch",
             learning_rate=settings.learning_rate,
-            use_cpu=_torch_device().type == "cpu",
+            use_cpu=default_device().type == "cpu",
             report_to="none",
             save_strategy="no",
             logging_strategy="no",
@@ -166,7 +165,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc] # transformers ships no typ
         self._done: list[float] = []
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        _wait()
+        wait_for(default_device())
         self._done.append(time.perf_counter())
 
     def seconds(self) -> float:
@@ -205,13 +204,9 @@ def _largest(kind: str, limit: str, options: argparse.Namespace) -> Figures:
 
 
 def _in_own_process(options: argparse.Namespace) -> Figures:
-    command = [sys.executable, "-m", "benchmarks.steps.throughput", "--kind", options.kind]
-    command += ["--limit", options.limit, "--shape", options.shape, "--steps", str(options.steps)]
-    command += ["--micro-batch-size", str(options.micro_batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    if done.returncode:
-        sys.exit(done.stderr)
-    return Figures(**json.loads(done.stdout.splitlines()[-1]))
+    arguments = ["--kind", options.kind, "--limit", options.limit, "--shape", options.shape]
+    arguments += ["--steps", str(options.steps), "--micro-batch-size", str(options.micro_batch_size)]
+    return Figures(**json.loads(last_line("benchmarks.steps.throughput", arguments)))
 
 
 def _line(kind: str, limit: str, found: Figures) -> str:
@@ -250,27 +245,18 @@ def _device(limit: str) -> Gpu:
     return gpu_of_size(size, torch.cuda.get_device_name())
 
 
-def _torch_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _example(case: Case) -> dict[str, list[int]]:
     ids = torch.randint(0, case.total_rows, (case.training.sequence_length,)).tolist()
     return {"input_ids": ids, "labels": ids}
 
 
 def _timed(work: Callable[[], Any], times: int = 1) -> float:
-    _wait()
+    wait_for(default_device())
     started = time.perf_counter()
     for _ in range(times):
         work()
-    _wait()
+    wait_for(default_device())
     return time.perf_counter() - started
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def _options() -> argparse.Namespace:

@@ -26,7 +26,7 @@ from benchmarks.ablation.new_rows.results import (
 from benchmarks.ablation.new_rows.training import AblationInputs
 from benchmarks.ablation.new_rows.variants import CONTROL, CONTROLS, Variant, all_variants, variants_for
 from benchmarks.ablation.sizes import BaseName, SizeName, size_named
-from benchmarks.ablation.tokenizer import trimmed_qwen
+from benchmarks.ablation.tokenizer import tokenizer_of, trimmed_qwen
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer
 from ekle.planning.shapes import ModelShape
@@ -186,12 +186,12 @@ def test_equal_bytes_is_the_first_step_that_has_read_as_much(monkeypatch: pytest
         assert seed == 5
         return itertools.repeat(10) if variant == CONTROL else itertools.cycle([15, 10, 20])
 
-    monkeypatch.setattr(training, "_bytes", read)
-    assert training._bytes_of_control(5, inputs) == 10 * size.steps
-    assert training._steps_to(1, ONE, 5, inputs) == 1
-    assert training._steps_to(25, ONE, 5, inputs) == 2
-    assert training._steps_to(26, ONE, 5, inputs) == 3
-    assert training._steps_to(60, ONE, 5, inputs) == 4
+    monkeypatch.setattr(training, "bytes_by_step", read)
+    assert training.bytes_of_control(5, inputs) == 10 * size.steps
+    assert training.steps_to(1, ONE, 5, inputs) == 1
+    assert training.steps_to(25, ONE, 5, inputs) == 2
+    assert training.steps_to(26, ONE, 5, inputs) == 3
+    assert training.steps_to(60, ONE, 5, inputs) == 4
 
 
 def test_a_step_is_counted_in_bytes_of_text(
@@ -200,14 +200,14 @@ def test_a_step_is_counted_in_bytes_of_text(
     inputs = AblationInputs(size_named("smoke"), cast(Any, None), tiny_base, tiny_vocabulary, cast(Any, None))
 
     def batches(variant: Variant, seed: int, inputs: AblationInputs) -> Iterator[dict[str, torch.Tensor]]:
-        cut = training.tokenizer_of(training._folder(variant, inputs))
+        cut = tokenizer_of(training.tokenizer_folder(variant, inputs))
         for line in TURKISH[:3]:
             yield {"labels": torch.tensor([[*cut.encode(line).ids, cut.token_to_id("<|endoftext|>")]])}
 
-    monkeypatch.setattr(training, "_batches", batches)
+    monkeypatch.setattr(training, "variant_batches", batches)
     wanted = [len(line.encode()) for line in TURKISH[:3]]
-    assert list(training._bytes(CONTROL, 0, inputs)) == wanted
-    assert list(training._bytes(ONE, 0, inputs)) == wanted
+    assert list(training.bytes_by_step(CONTROL, 0, inputs)) == wanted
+    assert list(training.bytes_by_step(ONE, 0, inputs)) == wanted
 
 
 @pytest.fixture(scope="module")

@@ -15,48 +15,57 @@ from typing import get_args
 
 from rich.console import Console
 
-from benchmarks.ablation.bases import device
+from benchmarks.ablation.base_folders import BaseFolders
+from benchmarks.ablation.bases import prepare_bases
 from benchmarks.ablation.command import argument_parser, run
 from benchmarks.ablation.new_rows.adaptation_page import write_page
 from benchmarks.ablation.new_rows.jobs import run_jobs
 from benchmarks.ablation.new_rows.training import AblationInputs
 from benchmarks.ablation.new_rows.variants import CONTROLS, all_variants, variants_for
-from benchmarks.ablation.new_rows.vocabulary import prepare_vocabulary
 from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
 from benchmarks.ablation.sizes import BaseName, SizeName, size_named
 from benchmarks.ablation.text import prepare_text
-from ekle.artifacts import Vocabulary
+from benchmarks.ablation.tokenizer import prepare_vocabulary
+from benchmarks.device import default_device
 
 
 def main() -> None:
     options = _options()
     size = size_named(options.size)
-    work_folders = WorkFolders(options.work, options.size, size)
+    folders = BaseFolders(options.work, options.size, size.shared)
+    work_folders = WorkFolders(folders, size)
     console = Console(width=120, highlight=False)
-    text = prepare_text(options.data, size.shared, work_folders.text)
-    prepare_vocabulary(text, size, work_folders)
-    vocabulary = Vocabulary(work_folders.vocabulary)
+    text = prepare_text(options.data, size.shared, folders.text)
+    vocabulary = prepare_vocabulary(text, folders)
     jobs = _jobs(options.size, options.variants, options.seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = 1 if device().type == "cuda" else options.processes or cores
+    processes = 1 if default_device().type == "cuda" else options.processes or cores
 
     def inputs(name: BaseName) -> AblationInputs:
-        return AblationInputs(size, text, work_folders.tokenizer, vocabulary, work_folders.base(name))
+        return AblationInputs(size, text, folders.tokenizer, vocabulary, folders.base(name))
 
-    def done(job: Job) -> None:
-        console.print(f"{job.base}: {job.variant.name if job.variant else 'base'}, seed {job.seed}")
+    def page() -> None:
         write_page(options.out, work_folders, jobs, vocabulary, cores)
 
+    def base_done(name: BaseName) -> None:
+        console.print(f"{name}: base")
+        page()
+
+    def job_done(job: Job) -> None:
+        console.print(f"{job.base}: {job.variant.name}, seed {job.seed}")
+        page()
+
     if not options.page_only:
-        run_jobs(jobs, inputs, work_folders, processes, done)
-    write_page(options.out, work_folders, jobs, vocabulary, cores)
+        prepare_bases(size.shared.bases, text, folders, processes, base_done)
+        run_jobs(jobs, inputs, work_folders, processes, job_done)
+    page()
     console.print(f"{options.out} is written")
 
 
 def _jobs(size: SizeName, wanted: list[str] | None, seeds: int) -> list[Job]:
-    """Bases first, then one seed of every arm, then the other seeds of what is compared."""
+    """One seed of every arm, then the other seeds of what is compared."""
     names = list(size_named(size).shared.bases)
-    jobs = [Job(name, None, 0) for name in names]
+    jobs: list[Job] = []
     for seed in range(seeds):
         for name in names:
             variants = variants_for(name, size)

@@ -1,6 +1,5 @@
 """The page of the laboratory, from the results that are there."""
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from benchmarks.ablation.new_rows.results import (
 )
 from benchmarks.ablation.new_rows.variants import CONTROLS, Variant
 from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
+from benchmarks.ablation.page import mean_cell, write_lines
 from benchmarks.ablation.sizes import BaseName, Size
 from benchmarks.curves import Curve, Panel, write_curves
 from ekle.artifacts import Vocabulary
-from ekle.files import atomic_file, read_json
+from ekle.files import read_json
 
 _TITLES: dict[BaseName, str] = {
     "knows": "A base that knows Turkish",
@@ -48,19 +48,19 @@ def write_page(
         write_curves(drawn, panels)
         lines += ["", f"![Held-out Turkish by compute, mean of the seeds]({drawn.name})"]
     lines += ["", _times(jobs, work_folders, cores)]
-    with atomic_file(out) as path:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_lines(out, lines)
 
 
 def _times(jobs: Sequence[Job], work_folders: WorkFolders, cores: int) -> str:
     """What all that is done took, and what it takes with one seed."""
-    done = [job for job in jobs if work_folders.result(job).exists()]
-    seconds = {job: float(read_json(work_folders.result(job))["seconds"]) for job in done}
-    whole, first = sum(seconds.values()), sum(seconds[job] for job in done if job.seed == 0)
+    planned = [(work_folders.bases.curve(name), True) for name in work_folders.size.shared.bases]
+    planned += [(work_folders.result(job), job.seed == 0) for job in jobs]
+    done = [(float(read_json(path)["seconds"]), first) for path, first in planned if path.exists()]
+    whole, one_seed = sum(each for each, _ in done), sum(each for each, first in done if first)
     return (
-        f"{len(done)} of {len(jobs)} bases and arms are done. They took {whole:,.0f} seconds of one core "
+        f"{len(done)} of {len(planned)} bases and arms are done. They took {whole:,.0f} seconds of one core "
         f"or GPU: {whole / 60 / cores:.0f} minutes on {cores} cores with nothing else to do; the bases and "
-        f"one seed of each arm {first / 60 / cores:.0f}."
+        f"one seed of each arm {one_seed / 60 / cores:.0f}."
     )
 
 
@@ -71,7 +71,7 @@ def _head(work_folders: WorkFolders, vocabulary: Vocabulary) -> list[str]:
     return [
         "# New rows: which way to start and to train them",
         "",
-        f"Written by `python -m benchmarks.ablation.new_rows --size {work_folders.name}`. Qwen3 "
+        f"Written by `python -m benchmarks.ablation.new_rows --size {work_folders.bases.name}`. Qwen3 "
         f"architecture, {shared.shape.layers} layers of {shared.shape.width}, untied rows, trained "
         f"from scratch; {vocabulary.first_new_id:,} base rows (Qwen's merges, trimmed), "
         f"{vocabulary.size:,} new tokens "
@@ -108,9 +108,9 @@ def _panel(title: str, results: Results) -> Panel:
 
 
 def _base(base: BaseName, results: Results, work_folders: WorkFolders) -> list[str]:
-    if not (work_folders.base(base) / "base.json").exists():
+    if not work_folders.bases.curve(base).exists():
         return ["Not there yet."]
-    about = read_json(work_folders.base(base) / "base.json")
+    about = read_json(work_folders.bases.curve(base))
     lines = [_about(about, base, work_folders.size)]
     if not _measured(results):
         return lines
@@ -225,7 +225,4 @@ def _changes(change: tuple[float, list[float]]) -> str:
 
 
 def _cell(results: Results, variant: Variant, value: Metric) -> str:
-    values = [value(result) for result in results.found[variant]]
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
+    return mean_cell([value(result) for result in results.found[variant]])

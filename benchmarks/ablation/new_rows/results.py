@@ -108,7 +108,7 @@ def results_over(base: BaseName, jobs: Sequence[Job], work_folders: WorkFolders)
     """Those that are there."""
     found: dict[Variant, list[Result]] = {}
     for job in jobs:
-        if job.base == base and job.variant is not None and work_folders.result(job).exists():
+        if job.base == base and work_folders.result(job).exists():
             found.setdefault(job.variant, []).append(read_json(work_folders.result(job)))
     return Results(found)
 

@@ -8,21 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 
-from benchmarks.ablation.bases import (
-    bits,
-    clock,
-    device,
-    held_out,
-    load_base_model,
-    text_batches,
-    training_step,
-)
+from benchmarks.ablation.bases import bits, held_out, load_base_model, text_batches, training_step
 from benchmarks.ablation.flops import Cost, cost_of
 from benchmarks.ablation.new_rows.variants import CONTROL, Variant
 from benchmarks.ablation.sizes import Size
 from benchmarks.ablation.text import Text
+from benchmarks.ablation.tokenizer import tokenizer_of
+from benchmarks.device import clock, default_device
 from ekle.artifacts import Vocabulary, read_documents
 from ekle.bpe.graft import base_token_ids
 from ekle.bpe.tokenizer_pair import TokenizerPair
@@ -107,7 +100,7 @@ def _align(model: Any, rows: NewRows, seed: int, inputs: AblationInputs, cost: C
     documents = itertools.cycle(read_documents(inputs.text.variant_turkish))
     skipped = itertools.islice(documents, 500 * seed, None)
     passages = passages_with_new_tokens(skipped, tokenizer_pair, settings.passage_characters)
-    model.to(device())
+    model.to(default_device())
     done = align(model, rows, passages, bos_id, settings, silent())
     ratio = done.base_tokens / done.tokens
     return done.tokens * cost.aligning(vocabulary.first_new_id, vocabulary.size, ratio)
@@ -117,11 +110,6 @@ def _base_tokens_per_token(vocabulary: Vocabulary) -> float:
     """Base tokens that a token of the new cut stands for, on the text the vocabulary was learned from."""
     growth = vocabulary.report["growth"]
     return float(growth[0]["tokens"] / growth[-1]["tokens"])
-
-
-def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer in a folder."""
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 _WARMUP = 0.05
@@ -139,22 +127,22 @@ def train_variant(variant: Variant, seed: int, inputs: AblationInputs, result: P
     torch.manual_seed(seed)
     size, began = inputs.size, clock()
     model, rows, spent = start(variant, seed, inputs)
-    model.to(device())
+    model.to(default_device())
     context, text = size.shared.sequence, inputs.text
-    tokenizer = load_tokenizer(_folder(variant, inputs))
+    tokenizer = load_tokenizer(tokenizer_folder(variant, inputs))
     ids, tokens = model.config.vocab_size, context * size.batch
     cost = cost_of(inputs.shape, context)
     step_cost, budget = tokens * cost.training(ids), size.steps * tokens * cost.training(_base_rows(inputs))
     compute_steps = max(1, math.floor((budget - spent) / step_cost))
     bytes_steps = (
-        size.steps if rows is None else _steps_to(_bytes_of_control(seed, inputs), variant, seed, inputs)
+        size.steps if rows is None else steps_to(bytes_of_control(seed, inputs), variant, seed, inputs)
     )
     steps = max(compute_steps, bytes_steps)
     probes = {0, *size.probes, bytes_steps, compute_steps} & set(range(steps + 1))
     turkish: dict[int, float] = {}
     chosen_by = {"start": bits(model, tokenizer, text, context, "turkish", "choose")}
     english = math.nan
-    batches = iter(_batches(variant, seed, inputs))
+    batches = iter(variant_batches(variant, seed, inputs))
     learning = [p.requires_grad_(True) for p in model.parameters()]
     optimizer, rates = _optimizer(model, rows, variant, size)
     for step in range(steps + 1):
@@ -209,9 +197,9 @@ def _learn_rows_only(model: Any, rows: NewRows, only: bool) -> None:
         parameter.requires_grad_(not only or id(parameter) in kept)
 
 
-def _batches(variant: Variant, seed: int, inputs: AblationInputs) -> Batches:
+def variant_batches(variant: Variant, seed: int, inputs: AblationInputs) -> Batches:
     size, transform = inputs.size, None
-    folder = _folder(variant, inputs)
+    folder = tokenizer_folder(variant, inputs)
     if variant.merge_dropout:
         base_tokens = base_token_ids(read_json(folder / "tokenizer.json"), inputs.vocabulary.first_new_id)
         transform = MergeDropout(base_tokens, size.merge_dropout, seed).transform
@@ -228,29 +216,29 @@ def _batches(variant: Variant, seed: int, inputs: AblationInputs) -> Batches:
     )
 
 
-def _folder(variant: Variant, inputs: AblationInputs) -> Path:
+def tokenizer_folder(variant: Variant, inputs: AblationInputs) -> Path:
     """Of the arm's tokenizer."""
     return inputs.tokenizer if variant.init is None else inputs.vocabulary.tokenizer
 
 
-def _bytes_of_control(seed: int, inputs: AblationInputs) -> int:
+def bytes_of_control(seed: int, inputs: AblationInputs) -> int:
     """Bytes of text that the control reads."""
-    return sum(itertools.islice(_bytes(CONTROL, seed, inputs), inputs.size.steps))
+    return sum(itertools.islice(bytes_by_step(CONTROL, seed, inputs), inputs.size.steps))
 
 
-def _steps_to(target: int, variant: Variant, seed: int, inputs: AblationInputs) -> int:
+def steps_to(target: int, variant: Variant, seed: int, inputs: AblationInputs) -> int:
     """Steps after which the arm has read `target` bytes."""
-    for step, total in enumerate(itertools.accumulate(_bytes(variant, seed, inputs)), start=1):
+    for step, total in enumerate(itertools.accumulate(bytes_by_step(variant, seed, inputs)), start=1):
         if total >= target:
             return step
     raise AssertionError("batches never end")
 
 
-def _bytes(variant: Variant, seed: int, inputs: AblationInputs) -> Any:
+def bytes_by_step(variant: Variant, seed: int, inputs: AblationInputs) -> Any:
     """Bytes of each step."""
     rows = _base_rows(inputs) + inputs.vocabulary.size
-    lengths = byte_lengths(load_tokenizer(_folder(variant, inputs)), rows)
-    return (int(lengths[batch["labels"]].sum()) for batch in _batches(variant, seed, inputs))
+    lengths = byte_lengths(load_tokenizer(tokenizer_folder(variant, inputs)), rows)
+    return (int(lengths[batch["labels"]].sum()) for batch in variant_batches(variant, seed, inputs))
 
 
 def _base_rows(inputs: AblationInputs) -> int:

@@ -1,60 +1,35 @@
-"""Where what is done lies, so that nothing is done twice: bases by what they depend on, arms by all."""
+"""What is trained over the bases, and where its results are, so that nothing is done twice."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ablation.base_folders import BaseFolders
 from benchmarks.ablation.new_rows.variants import Variant
 from benchmarks.ablation.sizes import BaseName, Size
 
 
 @dataclass(frozen=True)
 class Job:
-    """A base to train (`arm` None), or an arm over it."""
+    """An arm over a base, with a seed."""
 
     base: BaseName
-    variant: Variant | None
+    variant: Variant
     seed: int
 
 
 @dataclass(frozen=True)
 class WorkFolders:
-    """Folders under the working folder `work`; a change to the arms leaves the bases where they are."""
+    """The folders of the bases, and within them those of the results; a change to the arms leaves the bases
+    where they are."""
 
-    work: Path
-    name: str
+    bases: BaseFolders
     size: Size
 
     @property
-    def shared(self) -> Path:
-        """Text, the base's tokenizer, the bases."""
-        return self.work / f"{self.name}-{self.size.shared.digest}"
-
-    @property
     def variants(self) -> Path:
-        """The vocabulary, and results of arms."""
-        return self.shared / f"arms-{self.size.digest}"
-
-    @property
-    def text(self) -> Path:
-        """Text to learn from and to measure on."""
-        return self.shared / "text"
-
-    @property
-    def tokenizer(self) -> Path:
-        """The base's tokenizer."""
-        return self.shared / "tokenizer"
-
-    @property
-    def vocabulary(self) -> Path:
-        """The new tokens."""
-        return self.variants / "vocabulary"
-
-    def base(self, name: BaseName) -> Path:
-        """A base."""
-        return self.shared / name
+        """Results of arms."""
+        return self.bases.folder / f"arms-{self.size.digest}"
 
     def result(self, job: Job) -> Path:
-        """The file that says the job is done."""
-        if job.variant is None:
-            return self.base(job.base) / "base.json"
+        """The file that is written when the job is done."""
         return self.variants / job.base / f"{job.variant.file_name}-{job.seed}.json"

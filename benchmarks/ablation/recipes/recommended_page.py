@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ablation.page import mean_cell, write_lines
 from benchmarks.ablation.recipes import comparisons, prose
 from benchmarks.ablation.recipes.optimizers import (
     best_rate_seeds,
@@ -17,7 +18,6 @@ from benchmarks.ablation.recipes.scaling import SizeName
 from benchmarks.ablation.recipes.training_runs import RecipeVariant, Result, measure_base, result_of
 from benchmarks.ablation.recipes.workspace import Workspace
 from benchmarks.curves import Curve, Panel, write_curves
-from ekle.files import atomic_file
 from ekle.recipe.recipe import load_recipe
 
 _AXIS = "steps"
@@ -31,8 +31,7 @@ def write_page(out: Path, workspace: Workspace, name: SizeName) -> None:
     curves = out.with_suffix("")
     for part in (_rate_scalings, _both_recipes, _differences, _alternatives, _optimisers, _curriculum):
         lines += part(workspace, curves)
-    with atomic_file(out) as path:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_lines(out, lines)
 
 
 def _planned(workspace: Workspace) -> Iterator[RecipeVariant]:
@@ -192,8 +191,8 @@ def _optimisers(workspace: Workspace, curves: Path) -> list[str]:
         lines.append(
             f"| {optimizer} | {training['steps']} | "
             f"{', '.join(f'{rate:.2g}: {bits:.4f}' for rate, bits in found.items())} | "
-            f"{training['learning_rate']:.2g} | {_cell([_end(result) for result in results])} | "
-            f"{_cell([_english(result) for result in results])} | {len(results)} |"
+            f"{training['learning_rate']:.2g} | {mean_cell([_end(result) for result in results])} | "
+            f"{mean_cell([_english(result) for result in results])} | {len(results)} |"
         )
         relative = cost_of_step(optimizer, workspace) / cost_of_step(recommended_optimizer(), workspace)
         points = _curve(optimizer, results).points
@@ -214,8 +213,8 @@ def _curriculum(workspace: Workspace, curves: Path) -> list[str]:
         gains = [_end(one) / _end(other) - 1 for one, other in zip(results, found["shuffled"], strict=True)]
         verdict = "" if name == "shuffled" else _verdict(gains)
         lines.append(
-            f"| {name} | {_cell([_end(result) for result in results])} | "
-            f"{_cell([_english(result) for result in results])} | "
+            f"| {name} | {mean_cell([_end(result) for result in results])} | "
+            f"{mean_cell([_english(result) for result in results])} | "
             f"{', '.join(f'{gain:+.2%}' for gain in gains)} | {verdict} |"
         )
     drawn = [_curve(name, results) for name, results in found.items()]
@@ -244,16 +243,10 @@ def _cells(results: Sequence[Result]) -> list[str]:
     clipped = [result["clipped_share"] for result in results if result["clipped_share"] is not None]
     return [
         f"{statistics.fmean(result['turkish']['0'] for result in results):.4f}",
-        _cell([_end(result) for result in results]),
-        _cell([_english(result) for result in results]),
+        mean_cell([_end(result) for result in results]),
+        mean_cell([_english(result) for result in results]),
         f"{statistics.fmean(clipped):.0%}" if clipped else "",
     ]
-
-
-def _cell(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
 def _end(result: Result) -> float:

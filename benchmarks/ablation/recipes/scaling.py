@@ -1,11 +1,10 @@
 """Recipes for Qwen3-8B scaled to a small model: fewer and smaller steps, rank and learning rates by width."""
 
-import hashlib
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
+from benchmarks.ablation.sizes import digest
 from ekle.model.layers.dora import scale_of
 from ekle.recipe import Recipe
 from ekle.recipe.recipe import make_recipe
@@ -41,7 +40,7 @@ class Size:
     @property
     def digest(self) -> str:
         """Changes with every number, so that results of other sizes are never mixed."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        return digest(self)
 
 
 def size_named(name: SizeName) -> Size:

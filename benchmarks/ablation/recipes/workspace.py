@@ -1,7 +1,4 @@
-"""What all arms stand on: the laboratory's base that knows Turkish, its text, vocabularies and extensions.
-
-This is the one file that knows how `benchmarks.ablation.new_rows` makes and keeps them.
-"""
+"""What all arms stand on: the laboratory's base that knows Turkish, its text, vocabularies and extensions."""
 
 import hashlib
 import shutil
@@ -9,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ablation.new_rows.jobs import run_jobs
-from benchmarks.ablation.new_rows.training import AblationInputs
-from benchmarks.ablation.new_rows.vocabulary import prepare_vocabulary
-from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
+from benchmarks.ablation.base_folders import BaseFolders
+from benchmarks.ablation.bases import prepare_bases
 from benchmarks.ablation.recipes.scaling import Size, SizeName, size_named
-from benchmarks.ablation.sizes import size_named as rows_size_named
+from benchmarks.ablation.sizes import size_named as shared_size_named
 from benchmarks.ablation.text import Text, held_out_turkish, prepare_text, save_documents, up_to
+from benchmarks.ablation.tokenizer import prepare_vocabulary
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
 from ekle.extension.extend import extend_model
 from ekle.files import atomic_folder, read_json, write_json
@@ -30,14 +26,14 @@ from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
 class Workspace:
     """Folders; what an arm needs beside its recipe."""
 
-    work_folders: WorkFolders
+    bases: BaseFolders
     folder: Path
     size: Size
 
     @property
     def base(self) -> Path:
         """The model folder of the base."""
-        return self.work_folders.base("knows") / "model"
+        return self.bases.base("knows") / "model"
 
     @property
     def width(self) -> int:
@@ -56,19 +52,19 @@ class Workspace:
     def vocabulary(self, settings: VocabularySettings) -> Vocabulary:
         """The laboratory's, or for the guide's strategy one of its size by quotas of the same shares."""
         if settings.strategy == "free":
-            return Vocabulary(self.work_folders.vocabulary)
+            return Vocabulary(self.bases.vocabulary)
         place = self.folder / "vocabulary-guide"
         if not place.exists():
-            about = self.work_folders.size
+            shared = self.bases.shared
             learned = VocabularySettings(
-                size=about.new_tokens,
+                size=shared.new_tokens,
                 strategy="guide",
-                quotas=_quotas(settings, about.new_tokens),
-                min_count=about.least_count,
+                quotas=_quotas(settings, shared.new_tokens),
+                min_count=shared.least_count,
                 any_language=True,
             )
             text = CorpusSettings(sources=[str(self.corpus.train)], word_lists=[])
-            learn_from_text(text, str(self.work_folders.tokenizer), learned, place, silent())
+            learn_from_text(text, str(self.bases.tokenizer), learned, place, silent())
         return Vocabulary(place)
 
     def extended(self, settings: ExtensionSettings, vocabulary: Vocabulary) -> ExtendedModel:
@@ -94,20 +90,13 @@ def prepare(data: Path, work: Path, name: SizeName) -> Workspace:
     Raises:
         InputError: a file of the data is missing.
     """
-    size, about = size_named(name), rows_size_named(name)
-    work_folders = WorkFolders(work, name, about)
-    text = prepare_text(data, about.shared, work_folders.text)
-    prepare_vocabulary(text, about, work_folders)
-    vocabulary = Vocabulary(work_folders.vocabulary)
-    run_jobs(
-        [Job("knows", None, 0)],
-        lambda base: AblationInputs(about, text, work_folders.tokenizer, vocabulary, work_folders.base(base)),
-        work_folders,
-        1,
-        lambda job: None,
-    )
-    workspace = Workspace(work_folders, work / f"engine-{name}-{size.digest}", size)
-    _write_text(workspace, text, data, about.shared.choose)
+    size, shared = size_named(name), shared_size_named(name).shared
+    folders = BaseFolders(work, name, shared)
+    text = prepare_text(data, shared, folders.text)
+    prepare_vocabulary(text, folders)
+    prepare_bases(["knows"], text, folders, processes=1)
+    workspace = Workspace(folders, work / f"engine-{name}-{size.digest}", size)
+    _write_text(workspace, text, data, shared.choose)
     return workspace
 
 
