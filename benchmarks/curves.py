@@ -1,4 +1,4 @@
-"""Curves as SVG: one file by itself, legible on light and on dark ground, nothing needed to draw it."""
+"""Curves as SVG files that need no library, readable on a light and on a dark background."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) in the order of x."""
+    """A named line through points (x, y), in the order of x."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Up to four lines over common axes."""
+    """Up to four curves over common axes."""
 
     title: str
     curves: Sequence[Curve]
@@ -98,7 +98,7 @@ def _panel(panel: Panel) -> list[str]:
 
 
 def _label(value: float, among: Sequence[float]) -> str:
-    """As many places as the step between ticks has."""
+    """`value` with as many decimals as the step between ticks."""
     step = among[1] - among[0]
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     return f"{value:.{places}f}"

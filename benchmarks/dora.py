@@ -1,12 +1,14 @@
-"""One training step with LoRA, PEFT's DoRA and ours: time and peak memory.
+"""Seconds and peak memory of a training step with LoRA, PEFT's DoRA and ours.
 
     python -m benchmarks.dora --out docs/dora.md    layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
-    python -m benchmarks.dora --shape tiny          narrower ones, in some minutes
+    python -m benchmarks.dora --shape tiny          narrower layers
 
-A step is `--accumulation` forward and backward passes with activation checkpointing, one step of
-AdamW, and for ours the refresh of the norms. Every kind runs in a process of its own, so that its peak
-memory is its own: on a GPU what PyTorch allocated, otherwise what the process had in memory at most. The
-kinds take turns, round after round, so that whatever else the machine does disturbs all of them.
+Needs no data: the weights are random. Takes about half an hour on two CPU cores, `tiny` some minutes.
+
+A step is `--accumulation` forward and backward passes with activation checkpointing, one step of AdamW, and
+for ours the refresh of the norms. Every kind runs in its own process, which gives its peak memory: on a GPU
+what PyTorch allocated, otherwise the largest resident set. The kinds take turns, round after round, so that
+other work on the machine disturbs all of them alike.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.device import wait_for
+from benchmarks.markdown import paragraph, publish
 from benchmarks.own_process import last_line
 from ekle.model.device import device_name
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
@@ -46,7 +49,7 @@ SHAPES: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds of each step, the first apart; bytes at the peak; and the loss of the last step."""
+    """Seconds of the first step and of each later one; peak bytes; the loss of the last step."""
 
     first: float
     seconds: list[float]
@@ -54,7 +57,7 @@ class Figures:
     loss: float
 
     def __add__(self, other: "Figures") -> "Figures":
-        """Two rounds of one kind as one."""
+        """Two rounds of one kind together."""
         first, peak = min(self.first, other.first), max(self.peak, other.peak)
         return Figures(first, self.seconds + other.seconds, peak, other.loss)
 
@@ -71,23 +74,22 @@ def main() -> None:
             found[rank, kind] = found[rank, kind] + figures if turn else figures
             print(f"round {turn + 1}, rank {rank}, {kind}: {min(figures.seconds):.3f} s", file=sys.stderr)
     page = _page(found, options)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
-    else:
-        print(page)
+    publish(page, options.out)
 
 
 def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -> str:
-    """The table; its ratios are of the least seconds, which other work on the machine disturbs least."""
+    """The page. Its ratios are of the least seconds, which other work on the machine disturbs least."""
     device = device_name(torch.device(options.device))
     lines = [
         "# A training step with LoRA, PEFT's DoRA and ours",
         "",
-        f"Written by `python -m benchmarks.dora` on {device}, PyTorch {torch.__version__}: Qwen3 with "
-        f"the width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} tokens x "
-        f"{options.accumulation} a step, activation checkpointing, {options.dtype}; the least and the median "
-        f"of {options.rounds * options.steps} steps in {options.rounds} rounds. The first step of a process "
-        "holds what compiling takes.",
+        paragraph(
+            f"Written by `python -m benchmarks.dora` on {device}, PyTorch {torch.__version__}: Qwen3 with "
+            f"the width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} "
+            f"tokens x {options.accumulation} per step, activation checkpointing, {options.dtype}. Seconds "
+            f"are the least and the median of {options.rounds * options.steps} steps in {options.rounds} "
+            "rounds; the first step of a process includes compiling."
+        ),
         "",
         "| rank | kind | least, s | median | first | PEFT's DoRA / this | this / LoRA | peak, GiB | loss |",
         "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -141,7 +143,7 @@ def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
 
 
 def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
-    """A model with its adapters, and what must be done after each step of the optimiser."""
+    """A model with its adapters, and a function to call after each step of the optimiser."""
     dtype = torch.bfloat16 if options.dtype == "bf16" else torch.float32
     shape = SHAPES[options.shape]
     torch.manual_seed(0)
@@ -180,7 +182,7 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
 
 
 def _same_initialisation(model: nn.Module) -> None:
-    """Give A the same values in every kind, so that the losses can be held against each other."""
+    """Give A the same values in every kind, so that their losses can be compared."""
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -192,7 +194,7 @@ def _same_initialisation(model: nn.Module) -> None:
 
 
 def _forward_and_backward(model: Any, ids: Tensor, options: argparse.Namespace) -> float:
-    # PEFT keeps its adapters in float32 and counts on autocast, as transformers' Trainer switches it on.
+    # PEFT keeps its adapters in float32 and relies on autocast, which transformers' Trainer switches on.
     mixed = options.dtype == "bf16"
     with torch.autocast(ids.device.type, torch.bfloat16) if mixed else contextlib.nullcontext():
         embedded = model.model.embed_tokens(ids).requires_grad_()
@@ -205,7 +207,7 @@ def _forward_and_backward(model: Any, ids: Tensor, options: argparse.Namespace) 
 
 
 def _in_own_process(kind: str, rank: int) -> Figures:
-    mine = ["--kind", kind, "--ranks", str(rank)]  # the last word counts
+    mine = ["--kind", kind, "--ranks", str(rank)]  # of repeated options the last counts
     return Figures(**json.loads(last_line("benchmarks.dora", [*sys.argv[1:], *mine])))
 
 

@@ -1,13 +1,15 @@
-"""The norm of W + s B A: row by row, as ekle computes it, against the factored form.
+"""Time and error of DoRA's norm of W + s B A: row by row, as ekle computes it, against the factored form.
 
     python -m benchmarks.dora_norm --out docs/dora-norm.md
+
+Needs no data: the weights are random. Takes about a minute on a CPU.
 
 Both keep nothing of the size of W. The factored form is
 
     ||W + s B A||^2 = ||W||^2 + 2 s rowsum((W A^T) * B) + s^2 rowsum((B A A^T) * B)
 
-with ||W||^2 kept from the start. They take turns, in one process, on one matrix of each shape; W is in the
-dtype that a device of this kind trains in, A and B in float32.
+with ||W||^2 computed once. They take turns in one process, on one matrix of each shape. W is in the dtype
+that the device trains in, A and B are in float32.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.device import wait_for
+from benchmarks.markdown import publish, wrap
 from ekle.model.device import device_name
 from ekle.model.layers.dora import DoraLinear
 from ekle.recipe.training import DoraSettings
@@ -31,10 +34,10 @@ SHAPES = {"0.6b": ((1024, 3072), (3072, 1024)), "8b": ((4096, 12288), (12288, 40
 PROSE = """\
 # The norm of DoRA, row by row and factored
 
-Written by `python -m benchmarks.dora_norm` on {device}, PyTorch {version}; W in {dtype}, A and B in float32;
-the least and, behind it, the median of {rounds} turns. Error: the largest relative distance of a row's norm
-from float64. Products: those of the factored form over those of the rows, by formula.
-[Decision 0009](decisions/0009-the-norm-row-by-row.md) draws on this page.
+Written by `python -m benchmarks.dora_norm` on {device}, PyTorch {version}; W in {dtype}, A and B in float32.
+Milliseconds: the least of {rounds} turns, and their median in brackets. Error: the largest relative distance
+of a row's norm from float64. Products: multiplications of the factored form over those row by row, by
+formula. [Decision 0009](decisions/0009-the-norm-row-by-row.md) is based on this page.
 
 | in x out | rank | row by row, ms | factored, ms | factored / row by row | products | error | factored |
 |---|---:|---:|---:|---:|---:|---:|---:|
@@ -66,13 +69,13 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     if options.out:
-        head = PROSE.format(
+        about = PROSE.format(
             device=device_name(device),
             version=torch.__version__,
             dtype="bfloat16" if dtype == torch.bfloat16 else "float32",
             rounds=options.rounds,
         )
-        options.out.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        publish(wrap(about) + "\n".join(lines) + "\n", options.out)
 
 
 @torch.no_grad()
@@ -90,7 +93,7 @@ def factored_norm(layer: DoraLinear, squares: Tensor) -> Tensor:
 
 
 def _layer(inputs: int, outputs: int, rank: int, device: torch.device, dtype: torch.dtype) -> DoraLinear:
-    """A layer whose B has learned something."""
+    """A layer whose B is not zero."""
     generator = torch.Generator().manual_seed(0)
     linear = nn.Linear(inputs, outputs, bias=False)
     with torch.no_grad():
@@ -103,7 +106,7 @@ def _layer(inputs: int, outputs: int, rank: int, device: torch.device, dtype: to
 
 
 def _times(ways: list[Callable[[], object]], rounds: int, device: torch.device) -> list[list[float]]:
-    """Milliseconds of each, in turns, after one turn that does not count."""
+    """Milliseconds of each way, in turns, after one turn of warm-up."""
     found: list[list[float]] = [[] for _ in ways]
     for turn in range(rounds + 1):
         for way, times in zip(ways, found, strict=True):

@@ -1,11 +1,14 @@
-"""Memory and time of `ekle extend` on a checkpoint of the shape of a real model.
+"""Seconds and peak memory of `ekle extend`, by rule for new rows, on a checkpoint of a real model's shape.
 
     python -m benchmarks.extension --folder DIR                       Qwen3-8B: 33 GB of disk, then removed
-    python -m benchmarks.extension --folder DIR --layers 1            its row matrices with one layer: 6 GB
+    python -m benchmarks.extension --folder DIR --layers 1            its embeddings with one layer: 6 GB
     python -m benchmarks.extension --folder DIR --shape 0.6b --init subword hybrid
 
-The weights are noise, sharded as published; the 20,000 tokens are made of neighbouring base pieces. Each row
-of the table is a process of its own, so that its peak memory is its own. `focus` needs --corpus.
+Needs that room on the disk, and --corpus for `focus`. With Qwen3-8B a rule takes 5 to 10 minutes on two
+cores, and less memory than 3 GB. docs/rows.md has the table.
+
+The weights are noise, sharded as published. Each of the 20,000 tokens is two neighbouring base tokens. Each
+row of the table is measured in its own process, which gives its peak memory.
 """
 
 import argparse
@@ -65,7 +68,7 @@ def main() -> None:
 
 
 def measure(work: Path, method: str, corpus: str | None) -> tuple[float, int]:
-    """Seconds and peak bytes in memory of one `ekle extend`; the result is removed."""
+    """Seconds and peak bytes of memory of one `ekle extend`; the result is removed."""
     words = ["extend", "--vocab", str(work / "vocabulary"), "--base", str(work / "base")]
     words += ["--out", str(work / "out"), "--init", method]
     words += ["--corpus", corpus] if corpus and method == "focus" else []
@@ -77,7 +80,7 @@ def measure(work: Path, method: str, corpus: str | None) -> tuple[float, int]:
 
 
 def _extend(words: str) -> None:
-    """The child: the command itself, then its own peak."""
+    """In the child: the command itself, then its peak memory."""
     from ekle.cli import main as ekle
 
     code = ekle(json.loads(words))
@@ -112,7 +115,7 @@ def write_checkpoint(folder: Path, shape: str, layers: int | None) -> int:
 
 
 def _noise(shape: tuple[int, ...]) -> Iterator[torch.Tensor]:
-    """Noise of standard deviation 0.02 in parts, drawn once and turned a little for each part."""
+    """Noise of standard deviation 0.02 in parts: sampled once, and rolled by one column per part."""
     if len(shape) == 1:
         yield torch.ones(shape, dtype=torch.bfloat16)
         return
@@ -123,13 +126,13 @@ def _noise(shape: tuple[int, ...]) -> Iterator[torch.Tensor]:
 
 
 def write_vocabulary(folder: Path) -> None:
-    """A vocabulary over Qwen's tokenizer: 20,000 tokens, each two base pieces in a row."""
+    """A vocabulary over Qwen's tokenizer: 20,000 tokens, each made of two base tokens."""
     base = load_base("qwen3")
-    pieces = [(number, decode_token(token)) for token, number in base.vocab.items() if number > 256]
-    known = {raw for _, raw in pieces}
+    base_tokens = [(number, decode_token(token)) for token, number in base.vocab.items() if number > 256]
+    known = {raw for _, raw in base_tokens}
     merges: list[Merge] = []
     tokens: list[NewToken] = []
-    for (left_id, left), (right_id, right) in itertools.pairwise(pieces):
+    for (left_id, left), (right_id, right) in itertools.pairwise(base_tokens):
         if left + right in known or not (left + right).isascii():
             continue
         known.add(left + right)
@@ -149,7 +152,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--folder", type=Path, required=True, help="where there is room on the disk")
+    parser.add_argument("--folder", type=Path, required=True, help="scratch folder on a disk with room")
     parser.add_argument("--shape", choices=list(SHAPES), default="8b")
     parser.add_argument("--layers", type=int, help="fewer layers than the shape has")
     parser.add_argument("--init", nargs="+", choices=get_args(Heuristic), default=["subword"])

@@ -1,11 +1,12 @@
-"""Whether the text is ready before the model asks for it: tokens a second of the loader, and of models.
+"""Tokens per second of the data loader, and how many models need: is the text ready before the model asks?
 
     python -m benchmarks.loader --text train.txt --out docs/loader.md
 
-The loader is all that stands between a corpus folder and a batch: reading, tokenising, packing, tensors. Each
-row is measured in a process of its own. What a GPU eats is computed, not measured: 6 x parameters
-floating-point operations a token (Kaplan et al. 2020, arXiv:2001.08361), at a share of its peak that is
-rarely surpassed.
+Needs 30 MB of Turkish text, one document per line. Takes some three minutes.
+
+The loader is everything from a corpus folder to a batch: reading, tokenizing, packing, tensors. Each row is
+measured in its own process. What a GPU needs is computed, not measured: 6 x parameters floating-point
+operations per token (Kaplan et al. 2020, arXiv:2001.08361), at a share of its peak that is rarely surpassed.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
 
+from benchmarks.markdown import paragraph, publish
 from benchmarks.own_process import last_line
 from ekle.bpe.base import load_base, save_tokenizer
 from ekle.bpe.qwen import qwen_config
@@ -29,11 +31,11 @@ BATCH, LENGTH = 8, 2048
 PARAMETERS = {"Qwen3-0.6B": 0.6e9, "Qwen3-1.7B": 1.7e9, "Qwen3-4B": 4.0e9, "Qwen3-8B": 8.2e9}
 """As the models' names say, embeddings included."""
 GPUS = {"A100": 312e12, "H100": 989e12}
-"""Dense bf16 operations a second at the peak, from the makers' data sheets."""
+"""Dense bf16 operations per second at the peak, from the makers' data sheets."""
 SHARE = 0.5
 BYTES = 30_000_000  # of text that is read
 SECONDS = 8.0
-PACE = SHARE * GPUS["A100"] / (6 * PARAMETERS["Qwen3-0.6B"])  # tokens a second; the fastest eater of one GPU
+PACE = SHARE * GPUS["A100"] / (6 * PARAMETERS["Qwen3-0.6B"])
 
 
 def main() -> None:
@@ -48,10 +50,7 @@ def main() -> None:
             {kind: _child(kind, folder, one) for kind in get_args(Kind)} for one in (True, False)
         )
     page = _page(one_core, all_cores, options.text.name)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
-    else:
-        print(page)
+    publish(page, options.out)
 
 
 def _prepare(text: Path, folder: Path) -> None:
@@ -77,7 +76,7 @@ def _write(path: Path, rows: Any) -> None:
 
 
 def _measure(kind: Kind, folder: Path) -> float:
-    """Tokens a second; of waiting, the share of the time that a model would stand still."""
+    """Tokens per second; for `waiting`, the share of time in which a model would be idle."""
     if kind == "model":
         return _model()
     from tokenizers import Tokenizer
@@ -94,12 +93,12 @@ def _measure(kind: Kind, folder: Path) -> float:
         how = template(load_tokenizer(folder))
         documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
     else:
-        start = tokenizer.token_to_id("<|endoftext|>")
-        assert start is not None, "Qwen has it"
-        documents = Documents(Lines(folder / "text.jsonl", 0), encode, start)
+        bos_id = tokenizer.token_to_id("<|endoftext|>")
+        assert bos_id is not None, "Qwen has it"
+        documents = Documents(Lines(folder / "text.jsonl", 0), encode, bos_id)
     packed = pack([Source(kind, 1.0, documents)], length=LENGTH, cursor=Cursor())
     batches = iter(Batches(prefetch(packed, 4 * BATCH) if kind == "waiting" else packed, BATCH))
-    next(batches)  # imports and first touches are not what is asked for
+    next(batches)  # imports and caches do not count
     count, waited, started, worked = 0, 0.0, time.monotonic(), time.process_time()
     while time.monotonic() - started < SECONDS:
         asked = time.monotonic()
@@ -107,13 +106,13 @@ def _measure(kind: Kind, folder: Path) -> float:
         waited += time.monotonic() - asked
         count += BATCH * LENGTH
         if kind.startswith("waiting"):
-            time.sleep(BATCH * LENGTH / PACE)  # the model at work, which leaves the processor alone
+            time.sleep(BATCH * LENGTH / PACE)  # the model at work on a GPU, which leaves the CPU idle
     passed = time.monotonic() - started
     return waited / passed if kind.startswith("waiting") else count / _spent(started, worked)
 
 
 def _model() -> float:
-    """Tokens a second of the quickstart's model in training, forward and backward."""
+    """Tokens per second of the quickstart's model in training, forward and backward."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -135,14 +134,14 @@ def _model() -> float:
 
 
 def _spent(started: float, worked: float) -> float:
-    """Seconds since then: of the one core's own work, or by the clock where there are several."""
+    """Seconds since then: CPU time of one core, or by the clock where there are several."""
     if os.environ.get("RAYON_NUM_THREADS") == "1":
         return time.process_time() - worked
     return time.monotonic() - started
 
 
 def _child(kind: Kind, folder: Path, one: bool) -> float:
-    """What `kind` gives in a process with one core, or with all."""
+    """The figure of `kind` in a process with one core, or with all."""
     threads = dict.fromkeys(_THREADS, "1") if one else {}
     rest = {name: value for name, value in os.environ.items() if name not in _THREADS}
     environment = rest | threads | {"TOKENIZERS_PARALLELISM": "false" if one else "true"}
@@ -158,7 +157,7 @@ def _page(one_core: dict[Kind, float], all_cores: dict[Kind, float], name: str) 
     ]
     measured = [f"| measured | one core | all {cores} |", "|---|---:|---:|"]
     measured += [f"| {what} | {one:,.0f} | {many:,.0f} |" for what, one, many in rows]
-    eats = {
+    needs = {
         (model, gpu): SHARE * peak / (6 * size)
         for model, size in PARAMETERS.items()
         for gpu, peak in GPUS.items()
@@ -166,36 +165,36 @@ def _page(one_core: dict[Kind, float], all_cores: dict[Kind, float], name: str) 
     header = "".join(f" {count} {gpu} |" for gpu in GPUS for count in (1, 8))
     computed = [f"| computed |{header}", "|---|" + "---:|" * 2 * len(GPUS)]
     for model in PARAMETERS:
-        cells = "".join(f" {count * eats[model, gpu]:,.0f} |" for gpu in GPUS for count in (1, 8))
+        cells = "".join(f" {count * needs[model, gpu]:,.0f} |" for gpu in GPUS for count in (1, 8))
         computed.append(f"| {model} |{cells}")
-    fastest = eats["Qwen3-0.6B", "A100"]
+    fastest = needs["Qwen3-0.6B", "A100"]
     peaks = " and ".join(f"{peak / 1e12:,.0f}" for peak in GPUS.values())
-    about = (
-        f"Written by `python -m benchmarks.loader` from `{name}`: tokens a second, read, tokenised with "
-        f"Qwen3's tokenizer and packed into batches of {BATCH} x {LENGTH:,}. In a conversation every "
-        "second line answers the one before. One core: by the time that it worked. All cores: by the clock, "
-        "so whatever else the machine did counts too."
+    about = paragraph(
+        f"Written by `python -m benchmarks.loader` from `{name}`: tokens per second, read, tokenized with "
+        f"Qwen3's tokenizer and packed into batches of {BATCH} x {LENGTH:,}. In a conversation every second "
+        "line answers the one before. One core: by CPU time. All cores: by the clock, so other work on the "
+        "machine counts, too."
     )
-    formula = (
-        f"What models eat, computed and not measured: {SHARE:.0%} of a GPU's peak ({peaks} TFLOPS in bf16), "
-        "divided by 6 x parameters operations a token. Every process reads what all of them train on, so its "
-        "loader must keep up with all GPUs together."
+    formula = paragraph(
+        f"What models need, computed and not measured: {SHARE:.0%} of a GPU's peak ({peaks} TFLOPS in bf16), "
+        "divided by 6 x parameters operations per token. Every process reads what all of them train on, so "
+        "its loader must be as fast as all GPUs together."
     )
-    verdict = (
-        f"One core makes {one_core['text'] / fastest:.1f} times the running text that Qwen3-0.6B eats on one "
-        "A100. A thread has the next four batches ready: a model of that appetite (played by a pause) stood "
-        f"still for {one_core['waiting']:.1%} of the time, and for {one_core['waiting, nothing ahead']:.1%} "
-        "with nothing made ahead, by the clock."
+    verdict = paragraph(
+        f"One core makes {one_core['text'] / fastest:.1f} times the tokens per second that Qwen3-0.6B needs "
+        "on one A100 (running text). A thread prepares the next four batches: a model of that speed "
+        f"(simulated by a pause) was idle for {one_core['waiting']:.1%} of the time, and for "
+        f"{one_core['waiting, nothing ahead']:.1%} without that thread, by the clock."
     )
     tables = ["\n".join(measured), formula, "\n".join(computed), verdict]
-    return "\n\n".join(["# Tokens a second of the loader", about, *tables]) + "\n"
+    return "\n\n".join(["# Tokens per second of the loader", about, *tables]) + "\n"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--text", type=Path, help="Turkish text, one document a line")
+    parser.add_argument("--text", type=Path, help="Turkish text, one document per line")
     parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
     parser.add_argument("--kind", choices=list(get_args(Kind)), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

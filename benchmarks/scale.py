@@ -1,9 +1,11 @@
-"""Time and memory of `ekle vocab` against the size of the text.
+"""Seconds and peak memory of `ekle vocab` and `ekle count` by the size of the text.
 
     python -m benchmarks.scale --text train.txt --out docs/scale.md
 
-The text is cut short or repeated; each size runs in a process of its own, whose peak memory is the largest
-resident set that the system saw. The row of a terabyte is a calculation, not a measurement.
+Needs a text of some 90 MB and 1 GB of disk. Takes some three minutes on two cores.
+
+The text is truncated or repeated. Each size runs in its own process, and its memory is the largest resident
+set. The terabyte is a calculation, not a measurement.
 """
 
 import argparse
@@ -17,17 +19,18 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from benchmarks.markdown import paragraph, publish
 from ekle.counting.documents import MAX_ROWS
 
 MB = 1_000_000
 SIZES = ((1 * MB, 4_000), (10 * MB, 4_000), (None, 20_000), (1000 * MB, 20_000))
-"""Bytes of text, None for the text as it is, and tokens to learn; a short text supports fewer."""
+"""Bytes of text (None: the whole text once) and tokens to learn; a short text supports fewer."""
 MACHINES = 64
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one size took."""
+    """The figures of one size."""
 
     bytes: int
     tokens: int
@@ -46,17 +49,14 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = [_run(arguments.text, *size) for size in SIZES]
     text = _page(runs, arguments.text.name)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    publish(text, arguments.out)
 
 
 def _run(source: Path, size: int | None, tokens: int) -> Run:
     with TemporaryDirectory() as place:
         file = Path(place) / "text.txt"
         _fill(file, source.read_bytes(), size)
-        # Repeated text would be left out as repeated.
+        # Otherwise lines that are repeated often are dropped.
         always = ["--corpus", str(file), "--set", "corpus.repeats=0"]
         counts, vocabulary = Path(place) / "counts.parquet", Path(place) / "vocabulary"
         counting, _ = _child("count", "--out", str(counts), *always)
@@ -100,24 +100,24 @@ def _page(runs: list[Run], name: str) -> str:
     rate = (larger.bytes - smaller.bytes) / (larger.counting - smaller.counting)
     days = 1e12 / rate / 86_400
     learning = larger.seconds - larger.counting
-    about = (
+    about = paragraph(
         f"Written by `python -m benchmarks.scale` on {os.cpu_count()} cores: `ekle vocab` with its defaults, "
-        f"and `ekle count` alone, on `{name}` cut short or repeated. Memory is the peak of the process."
+        f"and `ekle count` alone, on `{name}`, truncated or repeated. Memory is the peak of the process."
     )
-    repeated = (
-        "Repeated text has no new pre-tokens; real text has, so memory grows further, up to "
-        f"{MAX_ROWS:,} of them; then the rarest are forgotten, and the counts say how many occurrences that "
-        "took away."
+    repeated = paragraph(
+        "Repeated text has no new pre-tokens. Real text has, so its memory grows further, up to "
+        f"{MAX_ROWS:,} pre-tokens; then the rarest are dropped, and the counts say how many occurrences were "
+        "lost."
     )
-    terabyte = (
-        f"Counting goes at {rate / MB:.0f} MB a second here (the step from {step}), so 1 TB takes {days:.1f} "
-        f"days on such a machine, and {24 * days / MACHINES:.1f} hours on {MACHINES} of them, each with its "
-        "own part: `ekle count` writes a counts file a part, and `ekle vocab --counts` adds them up; or Ray "
-        f"Data shares the parts out (`ekle count --ray`). Learning follows once, in about {learning:.0f} "
-        "seconds for a table as large as that of the last row; it grows with the different pre-tokens, not "
-        "with the text."
+    terabyte = paragraph(
+        f"Here `ekle count` reads {rate / MB:.0f} MB per second (the step from {step}). So 1 TB takes "
+        f"{days:.1f} days on such a machine, and {24 * days / MACHINES:.1f} hours on {MACHINES} of them, "
+        "each with its own part: `ekle count` writes one counts file per part, and `ekle vocab --counts` "
+        "adds them up; or Ray Data distributes the parts (`ekle count --ray`). Learning follows once and "
+        f"takes about {learning:.0f} seconds for a table as large as that of the last row; it grows with the "
+        "different pre-tokens, not with the text."
     )
-    title = "# Time and memory against the size of the text"
+    title = "# Time and memory by the size of the text"
     rows = "\n".join(table)
     return "\n\n".join([title, about, rows, repeated, "## A terabyte, on paper", terabyte]) + "\n"
 

@@ -1,18 +1,20 @@
-"""What a new vocabulary saves and what it disturbs: ekle beside the other ways to get Turkish tokens.
+"""Tokens saved by genre, and drift in other languages: every profile of ekle and its peers.
 
     python -m benchmarks.vocabulary --data DIR --out docs/vocabulary.md
 
-DIR holds tr/train.txt to learn from, tr/dev_*.txt to measure on, other/*.txt that should not change.
+Needs DIR with tr/train.txt to learn from, tr/dev_*.txt to measure on, and other/*.txt that should not change.
+Takes about 15 minutes of two cores.
 """
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from benchmarks.markdown import paragraph, publish
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer, open_tokenizer
 from ekle.bpe.measure import count_pre_tokens, count_tokens, measure_drift
@@ -32,10 +34,10 @@ SENTENCES = (
     "Öğrenciler için hazırlanmış materyaller.",
     "Türkiye'nin eğitim sisteminde gelişmeler.",
 )
-"""The examples of the guide, which wants 7, 8 and 8 pieces."""
+"""The examples of the guide, which asks for 7, 8 and 8 tokens."""
 
 Candidate = tuple[str, Tokenizer, float]
-"""Name, tokenizer, and the seconds of processor time that learning took, counting included."""
+"""Name, tokenizer, and the CPU seconds of counting and learning."""
 
 
 def main() -> None:
@@ -62,30 +64,24 @@ def main() -> None:
         cells.append(" / ".join(str(len(tokenizer.encode(sentence).ids)) for sentence in SENTENCES))
         rows.append("| " + " | ".join(cells) + " |")
         print(rows[-1], flush=True)
-    head = [
-        "tokenizer",
-        "saved",
-        *GENRES,
-        *(f"{o} changed" for o in OTHERS),
-        "processor seconds",
-        "three sentences",
-    ]
-    rows.append(_floor(base, held_out))
-    table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
-    text = (
-        f"# What {arguments.size:,} new tokens save and change\n\n"
-        "Written by `python -m benchmarks.vocabulary`. Learned from `tr/train.txt`; "
-        "`saved` is the share of tokens that `tr/dev_*.txt` needs less than "
-        f"with Qwen's tokenizer, over {', '.join(HEADLINE)} together, then by genre; `changed` is the share "
-        f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ; `processor seconds` are "
-        "those of counting and learning, summed over cores (docs/scale.md has the time on a clock); `three "
-        "sentences` "
-        f"are the pieces of {' '.join(SENTENCES)}\n\n" + "\n".join(table) + "\n"
+    rows.append(_limit(base, held_out))
+    publish(page(rows, arguments.size), arguments.out)
+
+
+def page(rows: Sequence[str], size: int) -> str:
+    """The page with one row per tokenizer."""
+    about = paragraph(
+        "Written by `python -m benchmarks.vocabulary`. All tokenizers learn from `tr/train.txt`. `saved`: "
+        "the share of Qwen's tokens that are not needed for `tr/dev_*.txt`, over "
+        f"{', '.join(HEADLINE)} together, then by genre. `changed`: the share of the first {DRIFT_LINES:,} "
+        "lines of `other/*.txt` whose tokens differ. `CPU seconds`: of counting and learning, summed over "
+        "cores (docs/scale.md has the time by the clock). `three sentences`: the tokens of "
+        f"{' '.join(SENTENCES)}"
     )
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    changed = [f"{name} changed" for name in OTHERS]
+    head = ["tokenizer", "saved", *GENRES, *changed, "CPU seconds", "three sentences"]
+    table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    return f"# What {size:,} new tokens save and change\n\n{about}\n\n" + "\n".join(table) + "\n"
 
 
 def _candidates(base: BaseTokenizer, data: Path, size: int) -> Iterator[Candidate]:
@@ -102,14 +98,14 @@ def _candidates(base: BaseTokenizer, data: Path, size: int) -> Iterator[Candidat
         yield f"{thousands}k trained from scratch, nothing of Qwen's", trained, time.process_time() - started
 
 
-def _floor(base: BaseTokenizer, held_out: dict[str, list[str]]) -> str:
-    """The row of what no tokenizer with Qwen's pre-tokenizer can pass: one token a pre-token."""
+def _limit(base: BaseTokenizer, held_out: dict[str, list[str]]) -> str:
+    """The limit of any tokenizer with Qwen's pre-tokenizer: one token per pre-token."""
     plain = base.tokenizer()
     before = {genre: int(count_tokens(plain, texts).tokens.sum()) for genre, texts in held_out.items()}
-    floor = {genre: int(count_pre_tokens(plain, texts).sum()) for genre, texts in held_out.items()}
-    total = 1 - sum(floor[genre] for genre in HEADLINE) / sum(before[genre] for genre in HEADLINE)
-    cells = ["the floor: every pre-token one token", f"{total:.2%}"]
-    cells += [f"{1 - floor[genre] / before[genre]:.1%}" for genre in GENRES]
+    limit = {genre: int(count_pre_tokens(plain, texts).sum()) for genre, texts in held_out.items()}
+    total = 1 - sum(limit[genre] for genre in HEADLINE) / sum(before[genre] for genre in HEADLINE)
+    cells = ["the limit: one token per pre-token", f"{total:.2%}"]
+    cells += [f"{1 - limit[genre] / before[genre]:.1%}" for genre in GENRES]
     return "| " + " | ".join([*cells, *[""] * (len(OTHERS) + 2)]) + " |"
 
 
@@ -119,19 +115,19 @@ def _learned(train: str, size: int) -> Iterator[Candidate]:
 
 
 def configurations(train: str, size: int) -> dict[str, tuple[CorpusSettings, VocabularySettings]]:
-    """What ekle can be asked for, by name, and continued BPE as others do it."""
+    """Settings of ekle by name, and continued BPE as others do it."""
     plain = VocabularySettings(size=size, languages={}, min_count=1, contractions=True)
     text = CorpusSettings(sources=[train])
     return {
         "continued BPE, plain": (CorpusSettings(sources=[train], word_lists=[]), plain),
         "ekle, portable": (text, VocabularySettings(size=size)),
         "ekle, portable, not protecting": (text, VocabularySettings(size=size, languages={})),
-        "ekle, portable, contractions cut": (text, VocabularySettings(size=size, contractions=True)),
+        "ekle, portable, contractions split": (text, VocabularySettings(size=size, contractions=True)),
         "ekle, guide's quotas": (text, VocabularySettings(size=size, strategy="guide")),
         "ekle, compact": (text, VocabularySettings(size=size, profile="compact")),
         f"ekle, compact, {round(1.9 * size):,} tokens": (
             text,
-            # Tokens occur less often, the more of them there are; the text must still show each of them.
+            # More tokens occur less often each, so the least count is lower.
             VocabularySettings(size=round(1.9 * size), profile="compact", min_count=30),
         ),
         "ekle, morphological": (text, VocabularySettings(size=size, profile="morphological")),
@@ -139,13 +135,15 @@ def configurations(train: str, size: int) -> dict[str, tuple[CorpusSettings, Voc
 
 
 def _strict(train: str, english: Path, size: int) -> Iterator[Candidate]:
-    """No change at all in the lines that the drift is measured on."""
+    """No change at all in the English lines that drift is measured on."""
     with TemporaryDirectory() as place:
         file = Path(place) / "en.txt"
         file.write_text("\n".join(read_texts(english)[:DRIFT_LINES]), encoding="utf-8")
         strict = VocabularySettings(size=size, protect=[str(file)], protect_strict=True)
         yield learn_timed(
-            "ekle, portable, strict about those English lines", CorpusSettings(sources=[train]), strict
+            "ekle, portable, strict protection of those English lines",
+            CorpusSettings(sources=[train]),
+            strict,
         )
 
 
@@ -172,7 +170,7 @@ def from_scratch(base: BaseTokenizer, train: str, size: int) -> Tokenizer:
 
 
 def add_tokens(base: BaseTokenizer, counts: Counts, size: int) -> Tokenizer:
-    """The usual recipe: the most frequent words that are no token yet, through `add_tokens`."""
+    """The usual recipe: `add_tokens` with the most frequent words that are not tokens yet."""
     tokenizer = open_tokenizer(base.spec)
     words: list[str] = []
     for text in counts.table["text"]:

@@ -24,7 +24,7 @@ def test_both_doras_are_timed_and_compute_the_same(tmp_path: Path, monkeypatch: 
     dora.main()
     theirs, ours = cells((tmp_path / "dora.md").read_text("utf-8"))
     assert (theirs[1], ours[1]) == ("DoRA (PEFT)", "DoRA (ekle)")
-    assert float(ours[-1]) == pytest.approx(float(theirs[-1]), rel=1e-5)  # the loss behind two steps
+    assert float(ours[-1]) == pytest.approx(float(theirs[-1]), rel=1e-5)  # the loss after two steps
     assert float(ours[5]) == pytest.approx(float(theirs[2]) / float(ours[2]), rel=0.1)
     assert theirs[5] == "1.00"
     assert ours[6] == ""  # LoRA was not asked for

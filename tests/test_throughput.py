@@ -1,4 +1,4 @@
-"""The benchmark for a GPU runs on a processor too, with a small model."""
+"""The benchmark for a GPU runs on a CPU, too, with a small model."""
 
 import sys
 

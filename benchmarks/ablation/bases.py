@@ -1,4 +1,4 @@
-"""The bases: small Qwen3 models trained from scratch, one that knows Turkish and one that hardly does."""
+"""The bases: small Qwen3 models, trained from scratch; one knows Turkish and one hardly does."""
 
 import json
 import math
@@ -76,9 +76,9 @@ def new_model(shared: SharedSettings, base: BaseTokenizer, seed: int) -> Qwen3Fo
 def train_base(
     about: Pretraining, shared: SharedSettings, base: BaseTokenizer, text: Text, folder: Path
 ) -> None:
-    """Train a base into `folder/model` and tell its curve in `folder/base.json`.
+    """Train a base into `folder/model` and write its curve into `folder/base.json`.
 
-    An interrupted training goes on from `folder/state.safetensors`.
+    An interrupted training resumes from `folder/state.safetensors`.
     """
     if (folder / "base.json").exists():
         return
@@ -134,11 +134,11 @@ def text_batches(
     transform: Any = None,
 ) -> Batches:
     """Packed sequences of Turkish with its share of English."""
-    start = tokenizer.token_to_id("<|endoftext|>")
-    assert start is not None, "the trimmed tokenizer keeps it"
+    bos_id = tokenizer.token_to_id("<|endoftext|>")
+    assert bos_id is not None, "the trimmed tokenizer keeps it"
     shares = {"turkish": (turkish, 1 - replay_share), "replay": (text.english, replay_share)}
     sources = [
-        Source(name, share, Documents(Lines(path, seed), encoder(tokenizer), start, transform))
+        Source(name, share, Documents(Lines(path, seed), encoder(tokenizer), bos_id, transform))
         for name, (path, share) in shares.items()
     ]
     return Batches(pack(sources, length=length, cursor=cursor), batch)
@@ -147,7 +147,7 @@ def text_batches(
 def training_step(
     model: Any, learning: Any, optimizer: torch.optim.Optimizer, batch: dict[str, Any]
 ) -> float:
-    """One step over all weights; returns nats a token."""
+    """One step over all weights; returns nats per token."""
     where = default_device()
     hidden = model.get_decoder()(
         input_ids=batch["input_ids"].to(where), position_ids=batch["position_ids"].to(where), use_cache=False
@@ -160,15 +160,15 @@ def training_step(
     optimizer.zero_grad()
     value = loss.item()
     if not math.isfinite(value):
-        raise ArithmeticError("the loss is no longer a number; lower the rate in sizes.py")
+        raise ArithmeticError("the loss is not finite; lower the rate in sizes.py")
     return value
 
 
 def held_out(model: Any, tokenizer: Any, text: Text, context: int) -> dict[str, float]:
-    """Bits per byte of the Turkish and English to choose on."""
+    """Bits per byte of the validation text."""
     return {
-        "turkish": bits(model, tokenizer, text, context, "turkish", "choose"),
-        "english": bits(model, tokenizer, text, context, "english", "choose"),
+        "turkish": bits(model, tokenizer, text, context, "turkish", "validation"),
+        "english": bits(model, tokenizer, text, context, "english", "validation"),
     }
 
 

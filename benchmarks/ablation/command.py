@@ -10,26 +10,28 @@ from ekle.errors import EkleError
 
 
 def argument_parser(module: str, about: str, sizes: Sequence[str]) -> argparse.ArgumentParser:
-    """What both are told; each adds its own.
+    """The options that both have; each adds its own.
 
     Args:
-        module: run with `python -m`.
+        module: what is run with `python -m`.
         about: its docstring.
-        sizes: names; `cpu` is taken where none is given.
+        sizes: names; `cpu` is the default.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of text")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write; curves go beside it")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write; its curves go next to it")
     parser.add_argument("--size", choices=sizes, default="cpu")
-    parser.add_argument("--work", type=Path, default=Path("runs/adaptation"), help="where what is done lies")
-    parser.add_argument("--page-only", action="store_true", help="write the page from what there is")
+    parser.add_argument("--work", type=Path, default=Path("runs/ablation"), help="folder of finished work")
+    parser.add_argument(
+        "--page-only", action="store_true", help="write the page from finished work, train nothing"
+    )
     return parser
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run it without the hub; bad input ends it with one line."""
+    """Run it without the hub; an input error ends it with one line."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:

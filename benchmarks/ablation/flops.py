@@ -9,44 +9,44 @@ from ekle.recipe.training import TrainingSettings
 
 @dataclass(frozen=True)
 class Cost:
-    """Operations a token of the parts of a model with `rows` output rows."""
+    """Operations per token of the parts of a model."""
 
     layers: float
     """One product with all matrices of all layers, attention included, times two."""
     row: float
-    """One output row's product, times two."""
+    """One row of the output embeddings, times two."""
 
     def training(self, rows: int) -> float:
-        """Forwards and backwards through everything."""
+        """Forward and backward pass through everything, with `rows` output rows."""
         return 3 * (self.layers + rows * self.row)
 
     def distilling(self, base: int, new: int, depth: float, base_tokens: float) -> float:
-        """A token of `distilled`.
+        """Per token of `distilled`.
 
-        The teacher goes through all layers for its `base_tokens` base pieces, the student forwards and
-        backwards through a share `depth` of them, and of the output rows the new ones learn.
+        The teacher runs all layers for the token's `base_tokens` base tokens. The student runs forward and
+        backward through a share `depth` of the layers. Of the output rows only the new ones learn.
         """
         teacher = base_tokens * self.layers
         return teacher + 2 * depth * self.layers + (base + 2 * new) * self.row
 
     def aligning(self, base: int, new: int, base_tokens: float) -> float:
-        """A token of the alignment phase.
+        """Per token of the alignment phase.
 
-        The teacher goes forwards, the student forwards and backwards without the gradients of frozen weights,
-        and its output rows once more for the likelihoods that the slopes come from.
+        The teacher runs forward. The student runs forward and backward, without the gradients of frozen
+        weights, and its output rows run once more for the likelihoods that the slopes come from.
         """
         teacher = base_tokens * (self.layers + base * self.row)
         return teacher + 2 * self.layers + (3 * (base + new) + new) * self.row
 
 
 def cost_of(shape: ModelShape, sequence: int) -> Cost:
-    """Of a model that is read in sequences of so many tokens."""
-    looking_back = 2 * shape.queries * sequence / 2  # scores and mixtures, half of the sequence on average
-    return Cost(2 * (shape.linear_parameters + shape.layers * looking_back), 2 * shape.hidden)
+    """The cost of a model that reads sequences of so many tokens."""
+    attention = 2 * shape.queries * sequence / 2  # scores and mixtures, half of the sequence on average
+    return Cost(2 * (shape.linear_parameters + shape.layers * attention), 2 * shape.hidden)
 
 
 def step_cost(shape: ModelShape, training: TrainingSettings, base: int, new: int) -> float:
-    """Operations of a step, its share of Sophia's curvature or Muon's Newton-Schulz iterations included.
+    """Operations per step, with its share of Sophia's curvature or with Muon's Newton-Schulz iterations.
 
     Args:
         shape: of the base.
@@ -63,7 +63,7 @@ def step_cost(shape: ModelShape, training: TrainingSettings, base: int, new: int
     match training.optimizer:
         case "adamw":
             return step
-        case "sophia":  # one batch in so many steps, and its output rows once more to draw labels
+        case "sophia":  # one batch in so many steps, and its output rows once more to sample labels
             return step + tokens * (token + (base + new) * cost.row) / training.sophia.hessian_every
         case "muon":
             iteration = shape.layers * sum(_newton_schulz(rank, side) for both in sides for side in both)

@@ -1,4 +1,4 @@
-"""Tasks in a few processes that share the cores."""
+"""Tasks in a few processes that share the CPU's cores."""
 
 import multiprocessing
 from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ def run_tasks(
 ) -> None:
     """Run `tasks` in their order, `processes` of them at once.
 
-    The processes are spawned, so that nothing of this one decides how many threads they have: the number of
-    threads decides the last bits of a result.
+    The processes are spawned: they do not inherit the threads of this one. The number of threads decides the
+    last bits of a result.
 
     Args:
         tasks: functions of modules with their arguments; both are pickled.

@@ -1,4 +1,4 @@
-"""The sizes of the laboratory, among them one that only shows that it runs; every number is here."""
+"""The sizes of the ablations: every number is here. `smoke` only shows that they run."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ BaseName = Literal["knows", "hardly"]
 
 @dataclass(frozen=True)
 class Shape:
-    """A Qwen3 with untied rows."""
+    """Of a Qwen3 with untied embeddings."""
 
     width: int
     layers: int
@@ -37,27 +37,27 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class SharedSettings:
-    """What all arms stand on: the text, the base's tokenizer, the bases."""
+    """Settings that both ablations share: the text, the base's tokenizer, the bases, the vocabulary."""
 
     shape: Shape
     base_tokens: int
-    """Base tokens: Qwen's merges, trimmed to the pieces most frequent in the English text and a part of the
-    Turkish one, so that Turkish is cut small, as it is by Qwen."""
+    """Qwen's tokens, trimmed to the most frequent ones of the English text and of a part of the Turkish text.
+    So Turkish takes many tokens per word, as with Qwen."""
     tokenizer_text_every: int
-    """Of so many Turkish documents, one is in that part."""
+    """One of so many Turkish documents is in that part."""
     bases: dict[BaseName, Pretraining]
     base_text: int
-    """Bytes of Turkish for the bases; English is read whole."""
+    """Bytes of Turkish for the bases; English is read to its end."""
     variant_text: int
-    """Bytes of other Turkish, for the vocabulary and the arms."""
-    choose: int
-    """Bytes of held-out text in each language on which rates and arms are chosen. Twice as many English ones
-    are kept from all training, so that the page's are among them."""
-    page: int
-    """Bytes of other held-out text, which only the page reads; of English, as many as are left."""
+    """Bytes of other Turkish, for the vocabulary and the variants."""
+    validation_bytes: int
+    """Held-out text in each language on which rates and variants are chosen. No training reads twice as many
+    bytes of English, so that the test text is among them."""
+    test_bytes: int
+    """Other held-out text, for the figures of the page; of English, as many bytes as are left."""
     sequence: int
     batch: int
-    """Sequences a step of the bases."""
+    """Sequences per step of the bases."""
     rate: float
     new_tokens: int
     least_count: int
@@ -65,32 +65,32 @@ class SharedSettings:
 
     @property
     def digest(self) -> str:
-        """Changes with every number, so that another ground is another folder."""
+        """Changes with every number, so that other settings are another folder."""
         return digest(self)
 
 
 @dataclass(frozen=True)
 class Size:
-    """Everything that decides what the laboratory measures."""
+    """Everything that decides what the ablation of new rows measures."""
 
     shared: SharedSettings
     batch: int
-    """Sequences a step of the arms."""
+    """Sequences per step of the variants."""
     steps: int
-    """Steps of the control; the others get what the same compute pays for."""
+    """Steps of the control; the others get as many as the same compute pays for."""
     rate: float
-    """Of all weights but the new rows, where the arm does not say otherwise."""
+    """Of all weights but the new rows, where the variant does not say otherwise."""
     rows_rate: float
     replay_share: float
     probes: tuple[int, ...]
     """Steps at which held-out Turkish is measured on the way."""
     distilled_tokens: int
     distilled_depth: float
-    """Share of the layers after which hidden states are compared in arms that are `deep`; the others take the
-    recipe's."""
+    """In variants that are `deep`, the share of the layers after which hidden states are compared. The others
+    take the recipe's."""
     aligned_steps: int
     aligned_tokens: int
-    """Tokens of an alignment step."""
+    """Tokens per step of the alignment."""
     merge_dropout: float
     rows_first: float
     """Shares, as in the recipe."""
@@ -102,9 +102,12 @@ class Size:
 
 
 def size_named(name: SizeName) -> Size:
-    """`cpu` is made for two cores and takes the minutes that its page ends with; `flat`, for two cores too,
-    has a smaller model, so that its base learns until its curve is flat; `gpu` is for one large GPU; `smoke`
-    takes seconds."""
+    """The size of a name.
+
+    `cpu` is for two cores and takes the minutes that its page ends with. `flat` is for two cores, too; its
+    model is smaller, so that its base learns until its curve is flat. `gpu` is for one large GPU. `smoke`
+    takes seconds per variant.
+    """
     return _SIZES[name]
 
 
@@ -116,8 +119,8 @@ _CPU = Size(
         bases={"knows": Pretraining(2_600, 0.6), "hardly": Pretraining(800, 0.04)},
         base_text=9_000_000,
         variant_text=9_000_000,
-        choose=60_000,
-        page=120_000,
+        validation_bytes=60_000,
+        test_bytes=120_000,
         sequence=256,
         batch=8,
         rate=4e-3,
@@ -138,8 +141,8 @@ _CPU = Size(
     rows_first=0.1,
 )
 
-# Half the model of `cpu` and three times its training: what it can learn of Turkish, it knows. So its weights
-# want smaller steps, and new rows more of them; both were chosen on the text for that (docs/log.md).
+# Half the model of `cpu` and three times its training: it has learned what it can of Turkish. So its weights
+# need smaller steps, and new rows need more steps; both were chosen on the validation text (docs/log.md).
 _FLAT = replace(
     _CPU,
     shared=replace(
@@ -165,8 +168,8 @@ _SIZES: dict[SizeName, Size] = {
             bases={"knows": Pretraining(3_000, 0.6), "hardly": Pretraining(1_000, 0.04)},
             base_text=50_000_000,
             variant_text=30_000_000,
-            choose=200_000,
-            page=400_000,
+            validation_bytes=200_000,
+            test_bytes=400_000,
             sequence=512,
             batch=64,
             rate=1.5e-3,
@@ -194,8 +197,8 @@ _SIZES: dict[SizeName, Size] = {
             bases={"knows": Pretraining(6, 0.6), "hardly": Pretraining(3, 0.04)},
             base_text=30_000,
             variant_text=30_000,
-            choose=1_500,
-            page=1_500,
+            validation_bytes=1_500,
+            test_bytes=1_500,
             sequence=64,
             batch=2,
             rate=3e-3,

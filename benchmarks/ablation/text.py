@@ -1,4 +1,4 @@
-"""The text of the ablations: parted into documents, for the bases, for the variants and held out."""
+"""The text of the ablations, as documents: for the bases, for the variants, and held out."""
 
 import json
 from collections.abc import Iterator
@@ -50,8 +50,8 @@ def save_documents(path: Path, documents: list[str]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-Purpose = Literal["choose", "page"]
-"""What a held-out text is for."""
+Purpose = Literal["validation", "test"]
+"""What a held-out text is for: to choose by, or to report."""
 Language = Literal["turkish", "english"]
 
 _GENRES = ("wiki", "qa", "spoken", "legal", "review", "ud")
@@ -72,8 +72,8 @@ class Text:
 
     @property
     def variant_turkish(self) -> Path:
-        """Turkish that tokens are learned from and arms are trained on."""
-        return self.folder / "arm-turkish.jsonl"
+        """Turkish that tokens are learned from and variants are trained on."""
+        return self.folder / "variant-turkish.jsonl"
 
     @property
     def english(self) -> Path:
@@ -123,7 +123,7 @@ def _write(
     text: Text, train: Path, english: Path, held_out: list[Iterator[str]], shared: SharedSettings
 ) -> None:
     documents = list(documents_in(train, _DOCUMENT))
-    # Spread over the whole file, because it holds one source after the other.
+    # From the whole file, because it holds one source after the other.
     step = max(1, train.stat().st_size // (shared.base_text + shared.variant_text))
     chosen = documents[::step]
     share = shared.base_text / (shared.base_text + shared.variant_text)
@@ -133,15 +133,15 @@ def _write(
         text.variant_turkish, [one for one, base in zip(chosen, for_bases, strict=True) if not base]
     )
     english_documents = list(documents_in(english, _DOCUMENT))
-    measured = max(1, 2 * shared.choose // _DOCUMENT)
+    measured = max(1, 2 * shared.validation_bytes // _DOCUMENT)
     save_documents(text.english, english_documents[:-measured])
     tail = "\n".join(english_documents[-measured:]).splitlines()
     sources: dict[Language, list[Iterator[str]]] = {
         "turkish": held_out,
         "english": [gathered(iter(tail), _SHORT)],
     }
-    purposes: dict[Purpose, int] = {"choose": shared.choose, "page": shared.page}
+    purposes: dict[Purpose, int] = {"validation": shared.validation_bytes, "test": shared.test_bytes}
     for language, parts in sources.items():
-        for purpose, size in purposes.items():  # each goes on where the one before stopped
+        for purpose, size in purposes.items():  # each starts where the one before stopped
             taken = [up_to(part, size // len(parts)) for part in parts]
             text.save_held_out(language, purpose, [one for part in taken for one in part])

@@ -1,4 +1,4 @@
-"""Qwen's tokenizer with the pieces that a text uses most, so that a small model can learn all its rows."""
+"""The ablations' base tokenizer, which is Qwen's with fewer tokens, and the new tokens on top of it."""
 
 import shutil
 from collections import Counter
@@ -54,14 +54,14 @@ def prepare_vocabulary(text: Text, folders: BaseFolders) -> Vocabulary:
 
 
 def trimmed_qwen(texts: Iterable[str], vocab_size: int) -> BaseTokenizer:
-    """The 256 bytes, the pieces of `texts` that come up most, and those they are merged from.
+    """The 256 bytes, the most frequent tokens of `texts`, and all tokens that those are merged from.
 
-    The merges are Qwen's own in Qwen's order, so a word is cut as Qwen cuts it wherever its pieces are kept,
-    and smaller where not.
+    The merges are Qwen's own in Qwen's order. So a word has Qwen's tokens where all of them are kept, and
+    shorter ones where not.
 
     Args:
-        texts: what the pieces are counted in.
-        pieces: size of the vocabulary, at most; added tokens come on top.
+        texts: the text in which tokens are counted.
+        vocab_size: tokens at most, without the added tokens.
     """
     qwen = load_base("qwen3")
     vocab, merges = qwen.vocab, qwen.spec["model"]["merges"]

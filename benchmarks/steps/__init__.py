@@ -1,1 +1,1 @@
-"""Steps of the training engine on random weights: their memory against the plan, their speed against PEFT."""
+"""Steps of ekle's training on random weights: their memory against the plan, their speed against PEFT."""

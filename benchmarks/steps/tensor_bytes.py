@@ -1,4 +1,4 @@
-"""Counts the bytes of all tensors that are alive, on any device and for tensors without memory too."""
+"""Counts the bytes of all live tensors, on any device, and of tensors without memory, too."""
 
 import weakref
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ _SCALAR = torch.ops.aten._local_scalar_dense.default
 
 
 class TensorBytes(TorchDispatchMode):
-    """Inside, every storage counts from the operation that makes it until nothing refers to it.
+    """Inside, every storage counts from the operation that creates it until nothing refers to it.
 
-    What a kernel makes and drops within one operation is not seen. Tensors without memory
-    (`torch._subclasses.FakeTensorMode`) have no values; where the engine asks for one, it gets an answer that
-    leaves the sizes as they are: true for "is it finite", one length for each token for a count.
+    Memory that a kernel allocates and frees within one operation is not seen. Tensors without memory
+    (`torch._subclasses.FakeTensorMode`) have no values. Where the engine reads one, it gets a value that does
+    not change any size: true for "is it finite", one length per token for a count.
 
     Attributes:
-        now: bytes alive.
-        peak: the most there were.
+        now: bytes that are alive.
+        peak: the largest value of `now`.
     """
 
     def __init__(self, present: Iterable[Tensor] = (), *, fake: bool = False) -> None:

@@ -1,13 +1,15 @@
-"""Tokens a second, share of peak and peak memory of a recipe, against PEFT's DoRA in transformers' Trainer.
+"""Tokens per second, share of peak and peak memory of a recipe, against PEFT's DoRA in transformers' Trainer.
 
     python -m benchmarks.steps.throughput                 Qwen3-8B, random weights, 171,936 rows, in 40 GB
-    python -m benchmarks.steps.throughput --shape tiny    a small model on a CPU, in seconds
+    python -m benchmarks.steps.throughput --shape tiny    a small model on a CPU
 
-A row of ekle's is the engine's own step (`engine.py`) with the sequences at once that `ekle plan` chooses;
-the estimate of the curvature is timed apart and counted as often as the recipe makes it. PEFT's row has the
+Needs no data; Qwen3-8B needs a GPU of 40 GB. `tiny` takes seconds.
+
+A row of ekle runs ekle's training step (`training_engine.py`) with the micro-batch that `ekle plan` chooses.
+The curvature estimate is timed by itself and counted as often as the recipe makes it. PEFT's row has the
 guide's adapters over the same model, the new rows by `trainable_token_indices`, AdamW, bf16 by autocast and
-activation checkpointing; its micro-batch is halved until it fits. What fits at no size is run again without
-the limit, and says so. On a GPU every row is a process of its own, held to the limit by PyTorch's allocator.
+activation checkpointing. Its micro-batch is halved until it fits. If none fits, the row runs again without
+the limit, and says so. On a GPU every row has its own process, and PyTorch's allocator enforces the limit.
 """
 
 import argparse
@@ -24,8 +26,8 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from benchmarks.device import default_device, wait_for
 from benchmarks.own_process import last_line
-from benchmarks.steps.engine import make_engine, make_model, planned_bytes
 from benchmarks.steps.tensor_bytes import TensorBytes
+from benchmarks.steps.training_engine import make_engine, make_model, planned_bytes
 from ekle.errors import TrainingError
 from ekle.planning.case import Case
 from ekle.planning.compute import training_flops_per_token
@@ -49,13 +51,13 @@ _TINY_SETTINGS = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What a row shows; `fits` is false where memory ran out, and the others are then 0."""
+    """The figures of a row; if memory ran out, `fits` is false and the others are 0."""
 
     fits: bool = False
     micro_batch_size: int = 0
     tokens_per_second: float = 0.0
     share: float = 0.0
-    """Operations a second, those of repeated forward passes too, over the maker's figure."""
+    """Operations per second, with those of repeated forward passes, over the maker's figure."""
     allocated: int = 0
     """Bytes of tensors at the peak."""
     reserved: int = 0
@@ -70,9 +72,9 @@ def main() -> None:
         print(json.dumps(asdict(figures)))
         return
     console = Console(width=160, highlight=False)
-    here = torch.cuda.get_device_name() if torch.cuda.is_available() else "a processor"
+    here = torch.cuda.get_device_name() if torch.cuda.is_available() else "a CPU"
     console.print(f"Qwen3 {options.shape}, random weights, on {here}, torch {torch.__version__}")
-    columns = "what | at once | tokens/s | share of peak | tensors, GB | reserved, GB | plan, GB | limit"
+    columns = "what | micro-batch | tokens/s | share of peak | tensors, GB | reserved, GB | plan, GB | limit"
     console.print(f"| {columns} |")
     console.print("|---|---:|---:|---:|---:|---:|---:|---|")
     for kind in (*options.recipes, PEFT):
@@ -88,7 +90,7 @@ def measure(kind: str, options: argparse.Namespace) -> Figures:
     gpu = _device(options.limit)
     try:
         return _peft(options, gpu) if kind == PEFT else _ekle(kind, options, gpu)
-    except (torch.OutOfMemoryError, TrainingError):  # the latter where a single sequence is too much
+    except (torch.OutOfMemoryError, TrainingError):  # the latter if a single sequence does not fit
         return Figures()
 
 
@@ -99,7 +101,7 @@ def _ekle(name: str, options: argparse.Namespace, gpu: Gpu) -> Figures:
     every: int = case.training.sophia.hessian_every if isinstance(engine.optimizer, Sophia) else 0
 
     def steps() -> float:
-        engine.step()  # the first one warms up, with the estimate of the curvature
+        engine.step()  # warm-up, with the curvature estimate
         plain: float = _timed(engine.step, options.steps) / options.steps
         if not every:
             return plain
@@ -112,7 +114,7 @@ def _ekle(name: str, options: argparse.Namespace, gpu: Gpu) -> Figures:
 
 
 def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
-    """The guide's recipe as PEFT and transformers do it."""
+    """The guide's recipe with PEFT and transformers."""
     from peft import LoraConfig, get_peft_model
 
     case = replace(_case(GUIDE, options, gpu), micro_batch=options.micro_batch_size)
@@ -159,7 +161,7 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc] # transformers ships no types
-    """When each step of the optimiser was done."""
+    """Notes when each step of the optimiser ends."""
 
     def __init__(self) -> None:
         self._done: list[float] = []
@@ -191,7 +193,7 @@ def _peaks(work: Callable[[], float], present: list[torch.Tensor]) -> tuple[floa
 
 
 def _largest(kind: str, limit: str, options: argparse.Namespace) -> Figures:
-    """The row with the largest micro-batch that fits; ekle's plan chooses its own."""
+    """The row with the largest micro-batch that fits; for ekle the plan chooses it."""
     micro_batch_size = 2 if options.shape == "tiny" else 8
     while True:
         given = argparse.Namespace(
@@ -236,7 +238,7 @@ def _recipe(name: str, options: argparse.Namespace) -> tuple[Any, ModelShape]:
 
 
 def _device(limit: str) -> Gpu:
-    """The GPU here, held to the limit; without one, a size to plan with."""
+    """The GPU of this machine, held to the limit; without a GPU, a size to plan with."""
     if not torch.cuda.is_available():
         return find_gpu("1000GB" if limit == "none" else limit)
     whole = torch.cuda.get_device_properties(0).total_memory
@@ -265,9 +267,9 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--shape", choices=["8b", "tiny"], default="8b")
-    parser.add_argument("--limit", default="40GB", help="memory that may be used, as ekle plan takes it")
+    parser.add_argument("--limit", default="40GB", help="memory that may be used, as for ekle plan --gpu")
     parser.add_argument("--recipes", nargs="+", default=recipes)
-    parser.add_argument("--steps", type=int, default=2, help="steps that are timed, after one that warms up")
+    parser.add_argument("--steps", type=int, default=2, help="timed steps, after one of warm-up")
     parser.add_argument("--kind", help=argparse.SUPPRESS)
     parser.add_argument("--micro-batch-size", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()

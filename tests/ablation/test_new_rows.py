@@ -1,4 +1,4 @@
-"""The laboratory of `benchmarks/adaptation` runs from text to page, and goes on where it was stopped."""
+"""The ablation of new rows runs from text to page, and goes on where it was stopped."""
 
 import itertools
 import os
@@ -46,7 +46,7 @@ def run_ablation(data: Path, work: Path, out: Path) -> subprocess.CompletedProce
     )
 
 
-def test_it_writes_a_page_with_both_bases_and_their_arms_and_does_nothing_twice(
+def test_it_writes_a_page_with_both_bases_and_their_variants_and_does_nothing_twice(
     plain_text: Path, tmp_path: Path
 ) -> None:
     done = run_ablation(plain_text, tmp_path / "work", tmp_path / "page.md")
@@ -107,13 +107,13 @@ def test_aligning_costs_the_teacher_the_student_and_the_rows_twice_forwards() ->
     assert cost_of(SHAPE, 8).aligning(50, 10, 1.5) == teacher + student + rows
 
 
-def result(seed: int, choose: float, page: float, **other: Any) -> Result:
-    """One run of an arm whose Turkish ends at `choose` and `page` on the two texts."""
+def result(seed: int, validation: float, test: float, **other: Any) -> Result:
+    """One run of a variant whose Turkish ends at `validation` and `test` on the two texts."""
     return {
         "seed": seed,
-        "choose": {"turkish": choose, "english": other.get("choose_english", 2.0), "start": 5.0},
-        "turkish": {"0": 9.0, "3": page + 1, "4": page, "6": page - 1},
-        "english": other.get("page_english", 2.0),
+        "validation": {"turkish": validation, "english": other.get("validation_english", 2.0), "start": 5.0},
+        "turkish": {"0": 9.0, "3": test + 1, "4": test, "6": test - 1},
+        "english": other.get("test_english", 2.0),
         "compute_steps": 4,
         "bytes_steps": 6,
         "rows_share": 0.1,
@@ -124,7 +124,7 @@ def result(seed: int, choose: float, page: float, **other: Any) -> Result:
 ONE, OTHER = Variant("one", "subword"), Variant("other", "mean")
 
 
-def test_the_control_is_chosen_by_the_text_for_that_and_the_first_seed() -> None:
+def test_the_control_is_chosen_by_the_validation_text_and_the_first_seed() -> None:
     found = {
         CONTROLS[0]: [result(0, 2.0, 7.0), result(1, 9.0, 7.0)],
         CONTROLS[1]: [result(0, 3.0, 6.0), result(1, 1.0, 6.0)],
@@ -133,28 +133,28 @@ def test_the_control_is_chosen_by_the_text_for_that_and_the_first_seed() -> None
     assert Results(found).control == CONTROLS[0]
 
 
-def test_the_best_arm_is_chosen_by_the_text_for_that() -> None:
+def test_the_best_variant_is_chosen_by_the_validation_text() -> None:
     found = {CONTROL: [result(0, 3.0, 3.0)], ONE: [result(0, 2.0, 5.0)], OTHER: [result(0, 2.5, 1.0)]}
     results = Results(found)
-    assert results.best() == ONE
-    assert results.others() == [OTHER, ONE]  # the table is by the page's text
+    assert results.lowest_at_end() == ONE
+    assert results.ranked() == [OTHER, ONE]  # the table is by the test text
 
 
-def test_an_arm_that_loses_english_is_the_best_only_if_all_do() -> None:
+def test_a_variant_that_loses_english_is_the_best_only_if_all_do() -> None:
     bound = 2.0 * (1 + MAX_ENGLISH_CHANGE)
-    keeps = result(0, 2.5, 2.5, choose_english=bound - 1e-6, page_english=9.0)
-    loses = result(0, 2.0, 2.0, choose_english=bound + 1e-6, page_english=0.1)
+    keeps = result(0, 2.5, 2.5, validation_english=bound - 1e-6, test_english=9.0)
+    loses = result(0, 2.0, 2.0, validation_english=bound + 1e-6, test_english=0.1)
     control = result(0, 3.0, 3.0)
-    assert Results({CONTROL: [control], ONE: [loses], OTHER: [keeps]}).best() == OTHER
-    worse = result(0, 2.5, 2.5, choose_english=3.0)
-    assert Results({CONTROL: [control], ONE: [loses], OTHER: [worse]}).best() == ONE
+    assert Results({CONTROL: [control], ONE: [loses], OTHER: [keeps]}).lowest_at_end() == OTHER
+    worse = result(0, 2.5, 2.5, validation_english=3.0)
+    assert Results({CONTROL: [control], ONE: [loses], OTHER: [worse]}).lowest_at_end() == ONE
 
 
-def test_an_arm_with_fewer_seeds_than_the_control_is_not_chosen() -> None:
+def test_a_variant_with_fewer_seeds_than_the_control_is_not_chosen() -> None:
     two = [result(0, 3.0, 3.0), result(1, 3.0, 3.0)]
     found = {CONTROL: two, ONE: [result(0, 1.0, 1.0)], OTHER: [result(0, 2.9, 2.9), result(1, 2.9, 2.9)]}
-    assert Results(found).best() == Results(found).first() == OTHER
-    assert Results({CONTROL: two, ONE: [result(0, 1.0, 1.0)]}).best() is None
+    assert Results(found).lowest_at_end() == Results(found).lowest_at_start() == OTHER
+    assert Results({CONTROL: two, ONE: [result(0, 1.0, 1.0)]}).lowest_at_end() is None
 
 
 def test_a_change_is_against_the_control_of_the_same_seed() -> None:
@@ -168,7 +168,7 @@ def test_a_change_is_against_the_control_of_the_same_seed() -> None:
 
 
 def test_figures_are_taken_at_equal_compute_or_at_equal_bytes() -> None:
-    one = result(0, 3.0, 2.0, page_english=1.5)
+    one = result(0, 3.0, 2.0, test_english=1.5)
     assert (end(one), at_equal_bytes(one), english(one)) == (2.0, 1.0, 1.5)
 
 
@@ -200,9 +200,14 @@ def test_a_step_is_counted_in_bytes_of_text(
     inputs = AblationInputs(size_named("smoke"), cast(Any, None), tiny_base, tiny_vocabulary, cast(Any, None))
 
     def batches(variant: Variant, seed: int, inputs: AblationInputs) -> Iterator[dict[str, torch.Tensor]]:
-        cut = tokenizer_of(training.tokenizer_folder(variant, inputs))
+        tokenizer = tokenizer_of(training.tokenizer_folder(variant, inputs))
+        bos_id = tokenizer.token_to_id("<|endoftext|>")
         for line in TURKISH[:3]:
-            yield {"labels": torch.tensor([[*cut.encode(line).ids, cut.token_to_id("<|endoftext|>")]])}
+            yield {
+                "labels": torch.tensor(
+                    [[*tokenizer.encode(line).ids, tokenizer.token_to_id("<|endoftext|>")]]
+                )
+            }
 
     monkeypatch.setattr(training, "variant_batches", batches)
     wanted = [len(line.encode()) for line in TURKISH[:3]]
@@ -218,7 +223,7 @@ def trimmed(request: pytest.FixtureRequest, base: BaseTokenizer) -> BaseTokenize
 
 
 @pytest.mark.parametrize("trimmed", [1_500], indirect=True)
-def test_a_trimmed_tokenizer_cuts_as_qwen_does_where_the_pieces_are_kept(
+def test_a_trimmed_tokenizer_has_qwens_tokens_where_they_are_kept(
     trimmed: BaseTokenizer, base: BaseTokenizer
 ) -> None:
     ours, qwen = trimmed.tokenizer(), base.tokenizer()
@@ -246,7 +251,7 @@ def test_a_trimmed_tokenizer_keeps_to_its_size(trimmed: BaseTokenizer) -> None:
     assert all({left, right, left + right} <= set(vocab) for left, right in trimmed.merges)
 
 
-def test_every_rule_has_an_arm_and_every_arm_a_name_of_its_own() -> None:
+def test_every_rule_has_a_variant_and_every_variant_a_name_of_its_own() -> None:
     variants = all_variants()
     assert {variant.init for variant in variants} >= set(get_args(Heuristic))
     assert set(CONTROLS) <= set(variants) and CONTROL in CONTROLS
@@ -258,7 +263,7 @@ def test_every_rule_has_an_arm_and_every_arm_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("size", "base"), [(size, base) for size in get_args(SizeName) for base in size_named(size).shared.bases]
 )
-def test_each_base_has_controls_and_arms_to_hold_against_them(size: SizeName, base: BaseName) -> None:
+def test_each_base_has_controls_and_variants_to_hold_against_them(size: SizeName, base: BaseName) -> None:
     variants = variants_for(base, size)
     assert set(variants) <= set(all_variants())
     assert set(variants) & set(CONTROLS) and any(variant.init is not None for variant in variants)

@@ -1,4 +1,4 @@
-"""`benchmarks/engine` runs from text to page, and explains every difference of the two recipes."""
+"""The ablation of recipes runs from text to page, and explains every difference of the two recipes."""
 
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -23,7 +23,7 @@ def test_it_writes_a_page_with_curves_and_does_nothing_twice(
     plain_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def compare(out: Path) -> list[str]:
-        """The jobs that were done for both recipes."""
+        """The variants that were trained for both recipes."""
         words = [
             "--data",
             str(plain_text),
@@ -34,7 +34,7 @@ def test_it_writes_a_page_with_curves_and_does_nothing_twice(
             "--size",
             "smoke",
         ]
-        words += ["--size", "smoke", "--threads", str(torch.get_num_threads()), "--only", "ends"]
+        words += ["--size", "smoke", "--threads", str(torch.get_num_threads()), "--only", "recipes"]
         monkeypatch.setattr(sys, "argv", ["benchmarks.ablation.recipes", *words])
         main()
         return [line for line in capsys.readouterr().out.splitlines() if ", seed " in line]
@@ -67,7 +67,7 @@ def test_all_differences_together_make_the_one_recipe_the_other() -> None:
 
 def test_a_change_from_either_end_is_that_change_alone() -> None:
     guide, recommended = (variant.recipe for variant in comparisons.both_recipes(SIZE, 32)[:2])
-    for difference, into, out_of in comparisons.changes(SIZE, 32):
+    for difference, into, out_of in comparisons.one_by_one(SIZE, 32):
         found = comparisons.differences(guide, into.recipe)
         # Rows without a rate of their own follow the adapters', and distilling is cut short.
         follows = ("training.rows_learning_rate", "extension.distillation.")
@@ -75,7 +75,7 @@ def test_a_change_from_either_end_is_that_change_alone() -> None:
         assert comparisons.differences(recommended, out_of.recipe), difference.name
 
 
-def test_rank_and_rate_are_put_into_the_terms_of_a_narrower_model_and_the_scale_stays() -> None:
+def test_rank_and_rate_are_scaled_to_a_narrower_model_and_the_scale_stays() -> None:
     guide = load_recipe(comparisons.GUIDE)
     dora = scale_recipe(guide, SIZE, 64).training.dora
     assert dora.rank == 8
@@ -85,14 +85,14 @@ def test_rank_and_rate_are_put_into_the_terms_of_a_narrower_model_and_the_scale_
     assert (same.dora.rank, same.learning_rate, same.rows_learning_rate) == (512, 3e-4, 3e-4)
 
 
-@pytest.mark.parametrize("reading", ["as it stands", "rank as it stands"])
-def test_a_rate_may_be_taken_as_it_stands(reading: str) -> None:
-    training = scale_recipe(load_recipe(comparisons.GUIDE), SIZE, 64, reading).training  # type: ignore[arg-type]
+@pytest.mark.parametrize("scaling", ["unchanged", "rank unchanged"])
+def test_a_rate_may_stay_unchanged(scaling: str) -> None:
+    training = scale_recipe(load_recipe(comparisons.GUIDE), SIZE, 64, scaling).training  # type: ignore[arg-type]
     assert training.learning_rate == training.rows_learning_rate == 3e-4
-    assert training.dora.rank == (8 if reading == "as it stands" else 512)
+    assert training.dora.rank == (8 if scaling == "unchanged" else 512)
 
 
-def test_sophia_pays_for_its_curvature_and_muon_for_its_iterations() -> None:
+def test_the_cost_of_a_step_has_sophias_curvature_and_muons_iterations() -> None:
     shape = ModelShape(
         layers=2, hidden=64, heads=2, key_value_heads=1, head_dim=32, intermediate=192, rows=500, tied=False
     )

@@ -11,7 +11,7 @@ from tiny import BASE_ROWS, NEW_TOKENS, tiny_config
 from torch.profiler import ProfilerActivity, profile
 from transformers import Qwen3ForCausalLM
 
-from benchmarks.steps.__main__ import compare
+from benchmarks.steps.memory import compare
 from benchmarks.steps.tensor_bytes import TensorBytes
 from ekle.artifacts import Corpus, ExtendedModel
 from ekle.planning.case import Case

@@ -1,1 +1,1 @@
-"""A laboratory for new rows: small bases, many ways to start and train them, the same compute for each."""
+"""Ablation: ways to start and to train new embedding rows, on small bases with equal compute."""

@@ -1,4 +1,4 @@
-"""The page of the laboratory, from the results that are there."""
+"""docs/adaptation.md: the page of this ablation, from the results that are there."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ from benchmarks.ablation.new_rows.results import (
 )
 from benchmarks.ablation.new_rows.variants import CONTROLS, Variant
 from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
-from benchmarks.ablation.page import mean_cell, write_lines
 from benchmarks.ablation.sizes import BaseName, Size
 from benchmarks.curves import Curve, Panel, write_curves
+from benchmarks.markdown import mean_cell, paragraph, publish
 from ekle.artifacts import Vocabulary
 from ekle.files import read_json
 
@@ -28,14 +28,14 @@ _TITLES: dict[BaseName, str] = {
     "knows": "A base that knows Turkish",
     "hardly": "A base that hardly knows Turkish",
 }
-_COLUMNS = (50, 500)  # steps on the way that the table shows; the curves have more
-_SIMPLE = "subword, rate x 2"  # drawn beside the control, the best arm and the nearest before training
+_COLUMNS = (50, 500)  # steps on the way that the table shows; the curves show more
+_SIMPLE = "subword, rate x 2"  # drawn with the control, the best variant and the lowest before training
 
 
 def write_page(
     out: Path, work_folders: WorkFolders, jobs: Sequence[Job], vocabulary: Vocabulary, cores: int
 ) -> None:
-    """Write `out` and its curves from the results there are; what is missing is left out."""
+    """Write `out` and its curves from the results that are there; what is missing is left out."""
     lines = _head(work_folders, vocabulary)
     panels = []
     for base in work_folders.size.shared.bases:
@@ -48,19 +48,19 @@ def write_page(
         write_curves(drawn, panels)
         lines += ["", f"![Held-out Turkish by compute, mean of the seeds]({drawn.name})"]
     lines += ["", _times(jobs, work_folders, cores)]
-    write_lines(out, lines)
+    publish("\n".join(lines) + "\n", out)
 
 
 def _times(jobs: Sequence[Job], work_folders: WorkFolders, cores: int) -> str:
-    """What all that is done took, and what it takes with one seed."""
+    """How long all finished work took, and how long it takes with one seed."""
     planned = [(work_folders.bases.curve(name), True) for name in work_folders.size.shared.bases]
     planned += [(work_folders.result(job), job.seed == 0) for job in jobs]
     done = [(float(read_json(path)["seconds"]), first) for path, first in planned if path.exists()]
     whole, one_seed = sum(each for each, _ in done), sum(each for each, first in done if first)
-    return (
-        f"{len(done)} of {len(planned)} bases and arms are done. They took {whole:,.0f} seconds of one core "
-        f"or GPU: {whole / 60 / cores:.0f} minutes on {cores} cores with nothing else to do; the bases and "
-        f"one seed of each arm {one_seed / 60 / cores:.0f}."
+    return paragraph(
+        f"{len(done)} of {len(planned)} bases and variants are done. They took {whole:,.0f} seconds of one "
+        f"core or GPU: {whole / 60 / cores:.0f} minutes on {cores} idle cores. The bases and one seed of "
+        f"each variant take {one_seed / 60 / cores:.0f}."
     )
 
 
@@ -71,25 +71,29 @@ def _head(work_folders: WorkFolders, vocabulary: Vocabulary) -> list[str]:
     return [
         "# New rows: which way to start and to train them",
         "",
-        f"Written by `python -m benchmarks.ablation.new_rows --size {work_folders.bases.name}`. Qwen3 "
-        f"architecture, {shared.shape.layers} layers of {shared.shape.width}, untied rows, trained "
-        f"from scratch; {vocabulary.first_new_id:,} base rows (Qwen's merges, trimmed), "
-        f"{vocabulary.size:,} new tokens "
-        f"(portable profile, {saved:.1%} fewer tokens on the text they are learned from). Each arm trains "
-        f"all weights with AdamW, {shared.sequence * size.batch:,} tokens a step, "
-        f"{size.replay_share:.0%} of them English. The rates fall to 0: new rows from {size.rows_rate:g}, "
-        "all other weights from "
-        f"{size.rate:g}, where the arm's name does not say otherwise.",
+        paragraph(
+            f"Written by `python -m benchmarks.ablation.new_rows --size {work_folders.bases.name}`. Qwen3 "
+            f"architecture, {shared.shape.layers} layers of {shared.shape.width}, untied embeddings, trained "
+            f"from scratch; {vocabulary.first_new_id:,} base embedding rows (Qwen's merges, trimmed), "
+            f"{vocabulary.size:,} new tokens (portable profile, {saved:.1%} fewer tokens on the text they "
+            f"are learned from). Each variant trains all weights with AdamW, "
+            f"{shared.sequence * size.batch:,} tokens per step, {size.replay_share:.0%} of them English. The "
+            f"rates fall to 0: new rows from {size.rows_rate:g}, all other weights from {size.rate:g}, "
+            "unless the variant's name says otherwise."
+        ),
         "",
-        f"**Equal compute**: the floating-point operations of {size.steps:,} steps of the unchanged "
-        "tokenizer; the larger softmax and the making of the rows (distilling, aligning) are paid from them. "
-        "**Equal bytes**: at the step by which an arm has read the text that the unchanged tokenizer reads. "
-        f"Turkish ({shared.page // 1000:,} KB of other sources) and English are bits per byte on text that "
-        "nobody learned from; lower is better. What is picked (the control's rate; the best arm, lowest on "
-        f"Turkish with English within {MAX_ENGLISH_CHANGE:.0%}) is picked by another "
-        f"{shared.choose // 1000:,} KB of each. Mean and standard deviation over seeds (order of "
-        f"the text, noise of the rows); all seeds "
-        "share one base. Changes are against the control's same seeds.",
+        paragraph(
+            f"**Equal compute**: the floating-point operations of {size.steps:,} steps of the unchanged "
+            "tokenizer. The larger softmax and the new rows themselves (distilling, aligning) are paid from "
+            "them. **Equal bytes**: the step by which a variant has read as much text as the unchanged "
+            f"tokenizer reads. Turkish ({shared.test_bytes // 1000:,} KB of other sources) and English are "
+            "bits per byte on test text that no model learned from; lower is better. Choices (the control's "
+            "rate; the best variant, lowest on Turkish with English within "
+            f"{MAX_ENGLISH_CHANGE:.0%}) are made on validation text, another "
+            f"{shared.validation_bytes // 1000:,} KB of each. Mean and standard deviation over seeds (order "
+            "of the text, noise of the rows); all seeds share one base. Changes are against the same seeds "
+            "of the control."
+        ),
     ]
 
 
@@ -100,7 +104,9 @@ def _measured(results: Results) -> bool:
 def _panel(title: str, results: Results) -> Panel:
     simple = next((variant for variant in results.found if variant.name == _SIMPLE), None)
     variants = dict.fromkeys(
-        variant for variant in (results.best(), results.first(), simple) if variant is not None
+        variant
+        for variant in (results.lowest_at_end(), results.lowest_at_start(), simple)
+        if variant is not None
     )
     lines = [Curve("control", results.curve(results.control))]
     lines += [Curve(variant.name, results.curve(variant)) for variant in variants]
@@ -126,18 +132,18 @@ def _last_fifth(curve: Sequence[dict[str, float]]) -> float:
 def _about(about: dict[str, Any], base: BaseName, size: Size) -> str:
     curve, training = about["curve"], size.shared.bases[base]
     last, half = curve[-1], curve[len(curve) // 2 - 1]
-    return (
+    return paragraph(
         f"{training.steps:,} steps of {size.shared.batch * size.shared.sequence:,} tokens, "
-        f"{training.turkish_share:.0%} of them Turkish, {about['seconds']:,.0f} seconds. On the text to "
-        f"choose on, Turkish is {last['turkish']:.3f} bits per byte ({half['turkish']:.3f} at half of the "
-        f"steps; the last fifth lowered it by {_last_fifth(curve):.2%}, with a rate "
-        f"that fell to 0), English {last['english']:.3f}."
+        f"{training.turkish_share:.0%} of them Turkish, {about['seconds']:,.0f} seconds. On the validation "
+        f"text, Turkish is {last['turkish']:.3f} bits per byte ({half['turkish']:.3f} at half of the steps; "
+        f"the last fifth lowered it by {_last_fifth(curve):.2%}, with a rate that fell to 0), English "
+        f"{last['english']:.3f}."
     )
 
 
 def _table(results: Results, size: Size) -> list[str]:
     steps = [step for step in _COLUMNS if step in size.probes and step < size.steps]
-    head = ["arm", "step 0", "against the base", *(f"step {step}" for step in steps), "equal bytes"]
+    head = ["variant", "step 0", "against the base", *(f"step {step}" for step in steps), "equal bytes"]
     head += ["equal compute", "against the control", "English", "against the control"]
     head += ["rows' share of compute", "seconds", "seeds"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
@@ -145,7 +151,7 @@ def _table(results: Results, size: Size) -> list[str]:
     for variant in [
         control,
         *(variant for variant in CONTROLS if variant in results.found and variant != control),
-        *results.others(),
+        *results.ranked(),
     ]:
         start = results.mean(variant, at(0)) / results.mean(control, at(0))
         cells = [variant.name, _cell(results, variant, at(0)), f"{start:.3f}"]
@@ -160,38 +166,43 @@ def _table(results: Results, size: Size) -> list[str]:
 
 
 def _rates(results: Results, size: Size) -> list[str]:
-    """How the control came by its rate."""
+    """How the rate of the control was chosen."""
     there = sorted(
         (variant for variant in CONTROLS if variant in results.found), key=lambda variant: -variant.rate
     )
     tried = [
-        f"{size.rate * variant.rate:g} gives {results.found[variant][0]['choose']['turkish']:.4f}"
+        f"{size.rate * variant.rate:g} gives {results.found[variant][0]['validation']['turkish']:.4f}"
         for variant in there
     ]
-    lines = [
-        f"The control is the unchanged tokenizer at the best of {len(there)} rates, by the text to choose "
-        f"on, first seed: {', '.join(tried)}."
-    ]
-    best = results.best()
+    text = (
+        f"The control is the unchanged tokenizer at the best of {len(there)} rates on the validation text, "
+        f"first seed: {', '.join(tried)}."
+    )
+    best = results.lowest_at_end()
     if best is not None and (equal := results.same_rate(best)) not in (None, results.control):
         turkish, english_too = (results.change_against(best, value, equal) for value in (end, english))
-        lines[0] += (
+        text += (
             f" Against the unchanged tokenizer at its own rate, {best.name} is at {turkish[0]:+.2%} on "
             f"Turkish and {english_too[0]:+.2%} on English (seeds: {len(turkish[1])})."
         )
-    return lines
+    return [paragraph(text)]
 
 
 def _targets(results: Results, last_fifth: float | None) -> list[str]:
-    """What should be shown, and whether it is; with `last_fifth`, also whether the base was at its end."""
-    first, best = results.first(), results.best()
+    """The targets, and whether they are met; with `last_fifth`, also whether the base's curve was flat."""
+    first, best = results.lowest_at_start(), results.lowest_at_end()
     if first is None or best is None:
         return []
     start = results.mean(first, at(0)) / results.mean(results.control, at(0))
     turkish, english_change = results.change_against(best, end), results.change_against(best, english)
     rows = [
-        (f"step 0, best arm at most {MAX_START:.2f} of the base", first, f"{start:.3f}", start <= MAX_START),
-        ("equal compute, best arm below the control", best, _changes(turkish), turkish[0] < 0),
+        (
+            f"step 0, best variant at most {MAX_START:.2f} of the base",
+            first,
+            f"{start:.3f}",
+            start <= MAX_START,
+        ),
+        ("equal compute, best variant below the control", best, _changes(turkish), turkish[0] < 0),
         (
             f"its English at most {MAX_ENGLISH_CHANGE:.0%} worse",
             best,
@@ -205,14 +216,14 @@ def _targets(results: Results, last_fifth: float | None) -> list[str]:
                 f"the base is flat: the last fifth of its training lowers Turkish by at most "
                 f"{MAX_LAST_FIFTH:.1%}",
                 results.control,
-                f"{last_fifth:.2%}; {_changes(results.gain())} more by the same text as the arms",
+                f"{last_fifth:.2%}; {_changes(results.gain())} more by the same text as the variants",
                 last_fifth <= MAX_LAST_FIFTH,
             )
         ]
         if last_fifth is not None
         else []
     )
-    lines = ["| target | arm | found | |", "|---|---|---:|---|"]
+    lines = ["| target | variant | found | |", "|---|---|---:|---|"]
     lines += [
         f"| {what} | {variant.name} | {value} | {'met' if met else '**missed**'} |"
         for what, variant, value, met in rows

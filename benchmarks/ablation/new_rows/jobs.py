@@ -1,4 +1,4 @@
-"""Arms as tasks for a few processes; whatever is done is kept, so an interrupted run goes on."""
+"""Runs variants in a few processes. Finished jobs are kept, so an interrupted run goes on."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,11 +17,11 @@ def run_jobs(
     processes: int,
     report_done: Callable[[Job], None],
 ) -> None:
-    """Run the `jobs` whose result is missing; their bases are trained.
+    """Run the `jobs` that have no result yet. Their bases must be trained.
 
     Args:
-        jobs: arms, in the order in which they are begun.
-        inputs: what the arms over a base share.
+        jobs: variants, in the order in which they start.
+        inputs: what the variants over a base share.
         work_folders: where results go.
         processes: how many run at once; see `run_tasks`.
         report_done: called in this process after each job.

@@ -1,4 +1,4 @@
-"""What the arms over one base came to, and the comparisons that the page makes of it."""
+"""Results of the variants over one base, and the comparisons that the page makes of them."""
 
 import math
 import statistics
@@ -15,43 +15,47 @@ Result = dict[str, Any]
 Metric = Callable[[Result], float]
 
 MAX_START, MAX_ENGLISH_CHANGE, MAX_LAST_FIFTH = 1.10, 0.01, 0.005
-"""Targets: at most so much of the base before training; English at most so much worse than the control's; the
-last fifth of the base's own training lowers Turkish by at most so much."""
+"""Targets: bits per byte before training, as a multiple of the base's; English, as a change against the
+control's; what the last fifth of the base's own training lowers Turkish by."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Results by arm, one a seed.
+    """Results by variant, one per seed.
 
-    Whatever is chosen (the control's rate, the best arm) is chosen by the text for that; arms among those
-    with as many seeds as the control has. Every figure is of the page's text.
+    Choices (the control's rate, the best variant) are made on the validation text, among the variants with as
+    many seeds as the control. Every figure is of the test text.
     """
 
     found: dict[Variant, list[Result]]
 
     @property
     def control(self) -> Variant:
-        """The unchanged tokenizer at the rate that is best for it, by the first seed."""
+        """The unchanged tokenizer at its best rate, by the first seed."""
         there = [variant for variant in CONTROLS if variant in self.found]
-        return min(there, key=lambda variant: self.found[variant][0]["choose"]["turkish"])
+        return min(there, key=lambda variant: self.found[variant][0]["validation"]["turkish"])
 
-    def others(self) -> list[Variant]:
-        """Arms with new tokens, the best at the end first."""
+    def ranked(self) -> list[Variant]:
+        """Variants with new tokens, by Turkish at equal compute, the lowest first."""
         variants = [variant for variant in self.found if variant.init is not None]
         return sorted(variants, key=lambda variant: self.change_against(variant, end)[0])
 
-    def first(self) -> Variant | None:
-        """The arm with new tokens that is lowest before training."""
-        return min(self._compared(), key=lambda variant: self.mean(variant, _chosen("start")), default=None)
-
-    def best(self) -> Variant | None:
-        """The arm with new tokens that is lowest at equal compute, of those that keep English; if none does,
-        of all."""
-        variants = self._compared()
-        english = (1 + MAX_ENGLISH_CHANGE) * self.mean(self.control, _chosen("english"))
-        keeping = [variant for variant in variants if self.mean(variant, _chosen("english")) <= english]
+    def lowest_at_start(self) -> Variant | None:
+        """The variant with new tokens that is lowest before training."""
         return min(
-            keeping or variants, key=lambda variant: self.mean(variant, _chosen("turkish")), default=None
+            self._compared(), key=lambda variant: self.mean(variant, _validation("start")), default=None
+        )
+
+    def lowest_at_end(self) -> Variant | None:
+        """The variant with new tokens that is lowest at equal compute, among those that keep English.
+
+        Where none keeps English, it is the lowest of all.
+        """
+        variants = self._compared()
+        english = (1 + MAX_ENGLISH_CHANGE) * self.mean(self.control, _validation("english"))
+        keeping = [variant for variant in variants if self.mean(variant, _validation("english")) <= english]
+        return min(
+            keeping or variants, key=lambda variant: self.mean(variant, _validation("turkish")), default=None
         )
 
     def _compared(self) -> list[Variant]:
@@ -63,17 +67,17 @@ class Results:
         ]
 
     def mean(self, variant: Variant, value: Metric) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return statistics.fmean(map(value, self.found[variant]))
 
     def same_rate(self, variant: Variant) -> Variant | None:
-        """The unchanged tokenizer at the rate of `arm`."""
+        """The unchanged tokenizer at the rate of `variant`."""
         return next((each for each in CONTROLS if each in self.found and each.rate == variant.rate), None)
 
     def change_against(
         self, variant: Variant, value: Metric, control: Variant | None = None
     ) -> tuple[float, list[float]]:
-        """Change against the control (or another) of the same seed: the mean, and each."""
+        """Change against the same seed of the control (or of another): the mean, and per seed."""
         others = self.found[control or self.control]
         of_control = {result["seed"]: value(result) for result in others}
         changes = [
@@ -84,12 +88,12 @@ class Results:
         return statistics.fmean(changes), changes
 
     def gain(self) -> tuple[float, list[float]]:
-        """What the control's training changes about the base: the mean over seeds, and each."""
+        """Change of the base by the control's training: the mean, and per seed."""
         changes = [end(result) / at(0)(result) - 1 for result in self.found[self.control]]
         return statistics.fmean(changes), changes
 
     def curve(self, variant: Variant) -> list[tuple[float, float]]:
-        """Share of the control's compute, held-out Turkish (mean of the seeds), up to equal compute."""
+        """Points (share of the control's compute, Turkish as the mean over seeds), up to equal compute."""
         one = self.found[variant][0]
         points = []
         for step in sorted(map(int, one["turkish"])):
@@ -100,12 +104,12 @@ class Results:
         return [*(point for point in points if point[0] < 0.99), last]
 
 
-def _chosen(part: str) -> Metric:
-    return lambda result: float(result["choose"][part])
+def _validation(part: str) -> Metric:
+    return lambda result: float(result["validation"][part])
 
 
 def results_over(base: BaseName, jobs: Sequence[Job], work_folders: WorkFolders) -> Results:
-    """Those that are there."""
+    """The results over `base` that are there."""
     found: dict[Variant, list[Result]] = {}
     for job in jobs:
         if job.base == base and work_folders.result(job).exists():
@@ -119,7 +123,7 @@ def end(result: Result) -> float:
 
 
 def at_equal_bytes(result: Result) -> float:
-    """Turkish where as much text has been read as the control reads."""
+    """Turkish at the step by which as much text has been read as the control reads."""
     return float(result["turkish"][str(result["bytes_steps"])])
 
 
@@ -129,5 +133,5 @@ def english(result: Result) -> float:
 
 
 def at(step: int) -> Metric:
-    """Turkish at a step; nan if it was not measured there."""
+    """Turkish at a step; NaN if it was not measured there."""
     return lambda result: float(result["turkish"].get(str(step), math.nan))

@@ -1,4 +1,4 @@
-"""One variant: initialise its new rows, train all weights with the compute of the control, measure."""
+"""One variant: initialise its new embedding rows, train all weights with the control's compute, measure."""
 
 import itertools
 import math
@@ -36,7 +36,7 @@ from ekle.training.optimizers.make import rate_factor
 
 @dataclass(frozen=True)
 class AblationInputs:
-    """What every arm shares."""
+    """What all variants over a base share."""
 
     size: Size
     text: Text
@@ -53,7 +53,7 @@ class AblationInputs:
 
 
 def start(variant: Variant, seed: int, inputs: AblationInputs) -> tuple[Any, NewRows | None, float]:
-    """The model that training begins with, its new rows, and the operations that went into them."""
+    """The model at the start of training, its new rows, and the operations spent on them."""
     if variant.init is None:
         return load_base_model(inputs.base), None, 0.0
     size, vocabulary = inputs.size, inputs.vocabulary
@@ -107,20 +107,21 @@ def _align(model: Any, rows: NewRows, seed: int, inputs: AblationInputs, cost: C
 
 
 def _base_tokens_per_token(vocabulary: Vocabulary) -> float:
-    """Base tokens that a token of the new cut stands for, on the text the vocabulary was learned from."""
+    """Base tokens per token of the extended tokenizer, on the text the vocabulary was learned from."""
     growth = vocabulary.report["growth"]
     return float(growth[0]["tokens"] / growth[-1]["tokens"])
 
 
 _WARMUP = 0.05
-_LEFT = 0.02  # share of the full rate at which an arm reads on to the control's bytes
+_TAIL = 0.02  # share of the full rate with which a variant reads on to the control's bytes
 
 
 def train_variant(variant: Variant, seed: int, inputs: AblationInputs, result: Path) -> None:
-    """Train the arm and write the file `result`: bits per byte by step, operations, seconds.
+    """Train the variant and write the file `result`: bits per byte by step, operations, seconds.
 
-    The budget is what the control's steps cost; what making rows takes is paid from it. The rate falls to 0
-    where the budget ends. An arm that has by then read less than the control reads on at a small rate.
+    The budget is the compute of the control's steps; what the new rows cost is paid from it. The rate falls
+    to 0 at the end of the budget. A variant that has read less than the control by then reads on at a small
+    rate.
     """
     if result.exists():
         return
@@ -140,33 +141,33 @@ def train_variant(variant: Variant, seed: int, inputs: AblationInputs, result: P
     steps = max(compute_steps, bytes_steps)
     probes = {0, *size.probes, bytes_steps, compute_steps} & set(range(steps + 1))
     turkish: dict[int, float] = {}
-    chosen_by = {"start": bits(model, tokenizer, text, context, "turkish", "choose")}
+    validation = {"start": bits(model, tokenizer, text, context, "turkish", "validation")}
     english = math.nan
     batches = iter(variant_batches(variant, seed, inputs))
     learning = [p.requires_grad_(True) for p in model.parameters()]
     optimizer, rates = _optimizer(model, rows, variant, size)
     for step in range(steps + 1):
         if step in probes:
-            turkish[step] = bits(model, tokenizer, text, context, "turkish", "page")
+            turkish[step] = bits(model, tokenizer, text, context, "turkish", "test")
         if step == compute_steps:
-            english = bits(model, tokenizer, text, context, "english", "page")
-            chosen_by |= held_out(model, tokenizer, text, context)
+            english = bits(model, tokenizer, text, context, "english", "test")
+            validation |= held_out(model, tokenizer, text, context)
         if step == steps:
             break
         if rows is not None and variant.rows_first:
             _learn_rows_only(model, rows, step < size.rows_first * compute_steps)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            left = rate_factor(step, compute_steps, _WARMUP, "linear") if step < compute_steps else _LEFT
-            group["lr"] = rate * left
+            factor = rate_factor(step, compute_steps, _WARMUP, "linear") if step < compute_steps else _TAIL
+            group["lr"] = rate * factor
         training_step(model, learning, optimizer, next(batches))
     write_json(
         result,
         {
-            "arm": variant.name,
+            "variant": variant.name,
             "seed": seed,
             "turkish": {str(step): value for step, value in turkish.items()},
             "english": english,
-            "choose": chosen_by,
+            "validation": validation,
             "compute_steps": compute_steps,
             "bytes_steps": bytes_steps,
             "steps": steps,
@@ -180,7 +181,7 @@ def train_variant(variant: Variant, seed: int, inputs: AblationInputs, result: P
 def _optimizer(
     model: Any, rows: NewRows | None, variant: Variant, size: Size
 ) -> tuple[torch.optim.Optimizer, list[float]]:
-    """AdamW over all weights, and the full rate of each of its groups; new rows are the last group."""
+    """AdamW over all weights, and the peak rate of each of its groups; new rows are the last group."""
     new = list(rows.parameters()) if rows is not None else []
     kept = {id(table) for table in new}
     groups = [{"params": [p for p in model.parameters() if id(p) not in kept]}]
@@ -198,6 +199,7 @@ def _learn_rows_only(model: Any, rows: NewRows, only: bool) -> None:
 
 
 def variant_batches(variant: Variant, seed: int, inputs: AblationInputs) -> Batches:
+    """The batches that a variant is trained on."""
     size, transform = inputs.size, None
     folder = tokenizer_folder(variant, inputs)
     if variant.merge_dropout:
@@ -217,17 +219,17 @@ def variant_batches(variant: Variant, seed: int, inputs: AblationInputs) -> Batc
 
 
 def tokenizer_folder(variant: Variant, inputs: AblationInputs) -> Path:
-    """Of the arm's tokenizer."""
+    """Folder of the variant's tokenizer."""
     return inputs.tokenizer if variant.init is None else inputs.vocabulary.tokenizer
 
 
 def bytes_of_control(seed: int, inputs: AblationInputs) -> int:
-    """Bytes of text that the control reads."""
+    """Bytes of text that the control reads in all its steps."""
     return sum(itertools.islice(bytes_by_step(CONTROL, seed, inputs), inputs.size.steps))
 
 
 def steps_to(target: int, variant: Variant, seed: int, inputs: AblationInputs) -> int:
-    """Steps after which the arm has read `target` bytes."""
+    """Steps after which the variant has read `target` bytes."""
     for step, total in enumerate(itertools.accumulate(bytes_by_step(variant, seed, inputs)), start=1):
         if total >= target:
             return step
@@ -235,7 +237,7 @@ def steps_to(target: int, variant: Variant, seed: int, inputs: AblationInputs) -
 
 
 def bytes_by_step(variant: Variant, seed: int, inputs: AblationInputs) -> Any:
-    """Bytes of each step."""
+    """Bytes of text per step, without end."""
     rows = _base_rows(inputs) + inputs.vocabulary.size
     lengths = byte_lengths(load_tokenizer(tokenizer_folder(variant, inputs)), rows)
     return (int(lengths[batch["labels"]].sum()) for batch in variant_batches(variant, seed, inputs))

@@ -1,4 +1,4 @@
-"""The arms: how the new rows start, and what is done with them before and while all weights are trained."""
+"""The variants: how new embedding rows start, and how they are trained before and with all other weights."""
 
 from dataclasses import dataclass, field, replace
 from typing import get_args
@@ -15,7 +15,7 @@ class Variant:
     init: Initialiser | None
     output: Heuristic | None = None
     deep: bool = False
-    """Distilled by hidden states after `Size.distilled_depth` of the layers, not after the recipe's share."""
+    """Hidden states are distilled after `Size.distilled_depth` of the layers, not the recipe's share."""
     aligned: bool = False
     merge_dropout: bool = False
     rows_first: bool = False
@@ -24,7 +24,7 @@ class Variant:
     rows_rate: float = 1.0
     """Of the new rows, as a multiple of `Size.rows_rate`; 0 for the rate of all other weights."""
     seeds: bool = field(default=True, compare=False)
-    """Whether it is compared over several seeds, on the base that knows Turkish; not where one run tells."""
+    """Whether it runs with several seeds on the base that knows Turkish; not where one run is enough."""
 
     @property
     def file_name(self) -> str:
@@ -45,10 +45,10 @@ _FASTER = Variant("hybrid, rate x 4", "hybrid", rate=4, seeds=False)  # of the s
 
 
 def all_variants() -> list[Variant]:
-    """The control at several rates, each rule for rows by itself, and what can be done beside.
+    """The control at several rates, each rule for new rows, and additions to a rule.
 
-    All rules are compared at twice the rate, which was the best of three for `subword`, and over the same
-    seeds; what can be done beside, over `subword`, which costs nothing.
+    All rules are compared with the same seeds and at twice the rate, the best of three for `subword`. The
+    additions are compared over `subword`, which costs no compute.
     """
     rules: list[Heuristic] = list(get_args(Heuristic))
     rules.remove("subword")
@@ -79,14 +79,14 @@ _OVER_HARDLY = (
 
 
 _IN_FLAT = ("hybrid, rate x 2", "hybrid, rate x 4", "distilled, all layers, rate x 2")
-"""What won in `cpu`, at two rates, and what is nearest before training: arms take long in `flat`."""
+"""The winner of `cpu` at two rates, and the lowest before training; only these, since `flat` takes long."""
 
 
 def variants_for(base: BaseName, size: SizeName) -> list[Variant]:
-    """Those of `base` at a size.
+    """The variants over `base` at a size.
 
-    All; over the base that hardly knows Turkish a few, at rates that teach it fast; in `flat` a few, over
-    several seeds at the rate that is best for the control there.
+    All over the base that knows Turkish. A few, at high rates, over the base that hardly does. A few in
+    `flat`, with several seeds at the rate that is best for the control there.
     """
     if size == "flat":
         variants = [variant for variant in all_variants() if variant in CONTROLS or variant.name in _IN_FLAT]

@@ -1,4 +1,4 @@
-"""What is trained over the bases, and where its results are, so that nothing is done twice."""
+"""What is trained over the bases, and where its results are; a job with a result is not run again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmarks.ablation.sizes import BaseName, Size
 
 @dataclass(frozen=True)
 class Job:
-    """An arm over a base, with a seed."""
+    """A variant over a base with a seed."""
 
     base: BaseName
     variant: Variant
@@ -19,16 +19,18 @@ class Job:
 
 @dataclass(frozen=True)
 class WorkFolders:
-    """The folders of the bases, and within them those of the results; a change to the arms leaves the bases
-    where they are."""
+    """The folders of the bases, and in them those of the results.
+
+    A change to the variants leaves the bases valid.
+    """
 
     bases: BaseFolders
     size: Size
 
     @property
     def variants(self) -> Path:
-        """Results of arms."""
-        return self.bases.folder / f"arms-{self.size.digest}"
+        """Results of variants."""
+        return self.bases.folder / f"variants-{self.size.digest}"
 
     def result(self, job: Job) -> Path:
         """The file that is written when the job is done."""

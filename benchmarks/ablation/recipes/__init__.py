@@ -1,1 +1,1 @@
-"""The training engine on the laboratory's model: the guide's recipe against the recommended one."""
+"""Ablation: the guide's recipe against the recommended one, trained by `ekle train` on a small base."""

@@ -1,11 +1,14 @@
 """The guide's recipe against the recommended one, one difference at a time; optimisers; easy text first.
 
-    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md
-    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md --only ends
+Measures bits per byte of Turkish and English by training step; writes docs/recommended.md and its curves.
 
-DIR holds what `benchmarks.ablation.new_rows` asks for. Everything that is done lies in --work and is not done
-again: after a change of a recipe the same command runs only the arms that the change concerns. An interrupted
-arm goes on. The page is written anew after each, from what lies there, with its curves beside it.
+    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md
+    python -m benchmarks.ablation.recipes --data DIR --out docs/recommended.md --only recipes
+
+Needs DIR with tr/train.txt, tr/dev_*.txt and other/en.txt. Takes about an hour of one core, and some 15
+minutes more where benchmarks.ablation.new_rows has not trained the base. Finished work is in --work and is
+not done again: after a change of a recipe the same command runs only the variants that it concerns. An
+interrupted variant goes on. The page is written again after each variant.
 """
 
 import argparse
@@ -20,8 +23,8 @@ from benchmarks.ablation.command import argument_parser, run
 from benchmarks.ablation.recipes.comparisons import (
     alternatives,
     both_recipes,
-    changes,
     curriculum,
+    one_by_one,
     rate_scalings,
 )
 from benchmarks.ablation.recipes.optimizers import best_rate_seeds, rate_search
@@ -31,7 +34,7 @@ from benchmarks.ablation.recipes.training_runs import RecipeVariant, result_of, 
 from benchmarks.ablation.recipes.workspace import Workspace, prepare
 from ekle.recipe.training import Optimizer
 
-Part = Literal["ends", "readings", "changes", "optimisers", "curriculum", "alternatives"]
+Part = Literal["recipes", "rates", "differences", "optimisers", "curriculum", "alternatives"]
 
 
 def main() -> None:
@@ -52,19 +55,19 @@ def main() -> None:
 
 
 def _variants(workspace: Workspace, parts: tuple[Part, ...]) -> Iterator[RecipeVariant]:
-    """One seed of each before the others; the best rates are known when the jobs before them are done."""
+    """One seed of each before the other seeds. The best rates are known when `rate_search` has run."""
     size, width = workspace.size, workspace.width
-    if "ends" in parts:
+    if "recipes" in parts:
         yield from both_recipes(size, width)[:2]
     if "optimisers" in parts:
         for variants in rate_search(workspace).values():
             yield from variants
-    if "changes" in parts:
-        for _, into, out_of in changes(size, width):
+    if "differences" in parts:
+        for _, into, out_of in one_by_one(size, width):
             yield from (into, out_of)
-    if "readings" in parts:
+    if "rates" in parts:
         yield from rate_scalings(size, width).values()
-    if "ends" in parts:
+    if "recipes" in parts:
         yield from both_recipes(size, width)
     if "optimisers" in parts:
         for optimizer in get_args(Optimizer):
@@ -79,7 +82,7 @@ def _variants(workspace: Workspace, parts: tuple[Part, ...]) -> Iterator[RecipeV
 def _options() -> argparse.Namespace:
     parser = argument_parser("benchmarks.ablation.recipes", __doc__, get_args(SizeName))
     parser.add_argument("--only", nargs="+", choices=get_args(Part), help="some parts only")
-    parser.add_argument("--threads", type=int, default=1, help="cores of a run")
+    parser.add_argument("--threads", type=int, default=1, help="CPU cores of a run")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
-"""The arms: two recipes, what lies between them, three optimisers, and the order of the text.
+"""The variants: two recipes, the differences between them, three optimisers, and the order of the text.
 
-What is recommended is said in recipes/qwen3-8b-turkish-recommended.toml alone: a value that changes there
-changes the arms, and only those whose settings changed are run again.
+The recommended values are those of recipes/qwen3-8b-turkish-recommended.toml, and nothing repeats them here.
+After a change of that file only the variants whose settings changed are run again.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ GUIDE, RECOMMENDED = "qwen3-8b-turkish", "qwen3-8b-turkish-recommended"
 
 @dataclass(frozen=True)
 class Difference:
-    """Settings of the recipes that differ for one reason."""
+    """Settings that differ between the recipes for one reason."""
 
     name: str
     keys: tuple[str, ...]
@@ -30,7 +30,7 @@ DIFFERENCES = [
     Difference(
         "rate",
         ("training.learning_rate",),
-        "With the adapters' scale a step of the guide's moves the outputs far more than an ordinary run's.",
+        "At the guide's rate and scale, a step moves the outputs far more than in an ordinary run.",
     ),
     Difference(
         "scale",
@@ -40,33 +40,33 @@ DIFFERENCES = [
     Difference(
         "rows rate",
         ("training.rows_learning_rate",),
-        "New rows start far from where they belong; the rest of the model does not.",
+        "New rows start far from their final values; the rest of the model does not.",
     ),
     Difference(
         "noise",
         ("training.neftune.alpha", "training.neftune.noise"),
-        "NEFTune was made for few texts that are read several times; here no text comes twice.",
+        "NEFTune was made for few texts that are read several times; here no text is read twice.",
     ),
     Difference(
         "optimiser",
         ("training.optimizer", "training.state_precision"),
-        "Muon keeps one average of A and B, so that 40 GB do without a state in 16 bits.",
+        "Muon keeps one average of A and B, so 40 GB are enough without a state in 16 bits.",
     ),
     Difference(
         "curvature",
         ("training.sophia.rho",),
-        "With rho 0.01 nearly every coordinate of Sophia's step is clipped to its sign; 0.04 is the paper's. "
-        "Muon has no such setting, so without it nothing changes.",
+        "With rho 0.01 nearly every coordinate of Sophia's step is clipped to its sign; the paper has 0.04. "
+        "Muon does not use this setting, so nothing changes without it.",
     ),
     Difference(
         "rows",
         ("extension.init", "extension.distillation.depth", "extension.distillation.tokens"),
-        "Rows that are distilled from the base start nearer to it than those of any rule.",
+        "Distilled rows start nearer to the base than the rows of any rule.",
     ),
     Difference(
         "vocabulary",
         ("vocabulary.strategy",),
-        "Quotas take tokens that save less than the best ones do.",
+        "Quotas take tokens that save less than the best tokens.",
     ),
 ]
 
@@ -83,11 +83,11 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
     "no replay": {"training.replay_share": 0.0},
     "twice the replay": {"training.replay_share": 0.4},
 }
-"""What the recommended recipe might have beside, or instead; in the terms of Qwen3-8B."""
+"""What the recommended recipe might add or replace, in settings for Qwen3-8B."""
 
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Every setting that differs, by its dotted name; the names of the recipes do not count."""
+    """Every setting that differs, by its dotted name; the recipes' own names are left out."""
     left, right = (dict(dotted(recipe.model_dump(mode="json"))) for recipe in (one, other))
     found = {key: (left.get(key), right.get(key)) for key in {*left, *right} - {"name"}}
     return {key: values for key, values in sorted(found.items()) if values[0] != values[1]}
@@ -109,7 +109,7 @@ def both_recipes(size: Size, width: int) -> list[RecipeVariant]:
 
 
 def rate_scalings(size: Size, width: int) -> dict[RateScaling, RecipeVariant]:
-    """The guide with its rate understood in each way."""
+    """The guide's recipe with each scaling of its rate."""
     guide = load_recipe(GUIDE)
     names = {rate_scaling: f"{GUIDE}, {rate_scaling}" for rate_scaling in get_args(RateScaling)[1:]}
     return {
@@ -121,8 +121,8 @@ def rate_scalings(size: Size, width: int) -> dict[RateScaling, RecipeVariant]:
     }
 
 
-def changes(size: Size, width: int) -> list[tuple[Difference, RecipeVariant, RecipeVariant]]:
-    """For each difference the guide with it, and the recommended recipe without it."""
+def one_by_one(size: Size, width: int) -> list[tuple[Difference, RecipeVariant, RecipeVariant]]:
+    """For each difference: the guide's recipe with it, and the recommended recipe without it."""
     guide, recommended = load_recipe(GUIDE), load_recipe(RECOMMENDED)
     return [
         (
@@ -159,7 +159,7 @@ def with_optimizer(optimizer: Optimizer, multiple: float, seed: int, size: Size,
     """The recommended recipe with an optimiser, and both rates times `multiple`."""
     recipe = scale_recipe(load_recipe(RECOMMENDED), size, width)
     training = recipe.training
-    assert training.rows_learning_rate is not None, "the translation names it"
+    assert training.rows_learning_rate is not None, "scale_recipe sets it"
     changed = {
         "training.optimizer": optimizer,
         "training.learning_rate": training.learning_rate * multiple,

@@ -16,7 +16,7 @@ from ekle.recipe.training import Optimizer
 
 
 def rate_search(workspace: Workspace) -> dict[Optimizer, list[RecipeVariant]]:
-    """For each optimiser a job with each of its rates."""
+    """For each optimiser a variant at each of its rates."""
     return {
         optimizer: [
             _variant(optimizer, multiple, 0, workspace) for multiple in workspace.size.rates[optimizer]
@@ -26,13 +26,13 @@ def rate_search(workspace: Workspace) -> dict[Optimizer, list[RecipeVariant]]:
 
 
 def best_rate_seeds(optimizer: Optimizer, workspace: Workspace) -> list[RecipeVariant]:
-    """The jobs that are compared: at the rate with the lowest bits per byte on the text to choose on.
+    """All seeds at the optimiser's best rate, the lowest in bits per byte of the validation text.
 
-    All of `rate_search` have been run.
+    `rate_search` must have run.
     """
     multiples = workspace.size.rates[optimizer]
     found = [
-        json.loads(result_of(variant, workspace).read_text("utf-8"))["choose"]
+        json.loads(result_of(variant, workspace).read_text("utf-8"))["validation"]
         for variant in rate_search(workspace)[optimizer]
     ]
     best = multiples[found.index(min(found))]
@@ -40,12 +40,12 @@ def best_rate_seeds(optimizer: Optimizer, workspace: Workspace) -> list[RecipeVa
 
 
 def recommended_optimizer() -> Optimizer:
-    """Whose steps are the budget."""
+    """The optimiser whose steps are the budget."""
     return load_recipe(comparisons.RECOMMENDED).training.optimizer
 
 
 def cost_of_step(optimizer: Optimizer, workspace: Workspace) -> float:
-    """Operations of one step."""
+    """Floating-point operations per step."""
     training = comparisons.with_optimizer(optimizer, 1.0, 0, workspace.size, workspace.width).recipe.training
     vocabulary = workspace.vocabulary(load_recipe(comparisons.RECOMMENDED).vocabulary)
     shape = read_shape(workspace.base / "config.json")
@@ -54,7 +54,7 @@ def cost_of_step(optimizer: Optimizer, workspace: Workspace) -> float:
 
 @cache
 def _rows(vocabulary: Path) -> tuple[int, int]:
-    """Rows of the base and new rows. Every job asks, and the report that says it is long: it is read once."""
+    """Base rows and new rows. Every variant asks for them, and the report is long: it is read once."""
     read = Vocabulary(vocabulary)
     return read.first_new_id, read.size
 

@@ -1,4 +1,4 @@
-"""The page: tables and curves from the results that are there; what is missing is left out and counted."""
+"""docs/recommended.md: tables and curves from the results that are there; missing runs are counted."""
 
 import json
 import statistics
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ablation.page import mean_cell, write_lines
-from benchmarks.ablation.recipes import comparisons, prose
+from benchmarks.ablation.recipes import comparisons
 from benchmarks.ablation.recipes.optimizers import (
     best_rate_seeds,
     cost_of_step,
@@ -18,28 +17,66 @@ from benchmarks.ablation.recipes.scaling import SizeName
 from benchmarks.ablation.recipes.training_runs import RecipeVariant, Result, measure_base, result_of
 from benchmarks.ablation.recipes.workspace import Workspace
 from benchmarks.curves import Curve, Panel, write_curves
+from benchmarks.markdown import mean_cell, paragraph, publish
 from ekle.recipe.recipe import load_recipe
 
 _AXIS = "steps"
 
+_SCALING = """\
+The model here is some forty times narrower than Qwen3-8B. Shares, counts and the scale alpha / sqrt(rank)
+are those of the recipe; the rank shrinks with the width. The question is the rate. An optimiser that
+moves every number by about the rate moves the outputs of a layer by rate x scale x rank through B, and by
+rate x width through A, if all numbers pull in one direction. *By width*, the rate is raised by the ratio
+of the widths, so that a step here does what it does in Qwen3-8B (the rule of Yang et al. 2022,
+arXiv:2203.03466); the rate of the new rows is raised by its square root. *Unchanged*, the rate is the
+recipe's number, and a step is some forty times gentler. *Rank unchanged* keeps rank 512, too, and with it
+the effect of a step through B. If the numbers pulled in independent directions, the square root alone
+would be right. So the truth for 8B is between the first two rows, and nothing here says where. All else
+on this page is scaled by width.
+
+These do not carry over: the guide's step has 32 times as many tokens, and its run has ten times as many
+steps, so Sophia's curvature is the mean of more and better estimates. NEFTune's noise is scaled as in the
+paper, but embedding rows here are not as long as Qwen3's, and sequences are shorter. Everything is in 32
+bits. This base has seen a few million tokens, Qwen3 trillions.
+"""
+_BOTH_WAYS = (
+    "From both ends, one run each (seed 0): the guide's recipe with this one difference, and the recommended "
+    "recipe without it. Where the guide's rate spoils the model, other differences hardly show. For all but "
+    "rate and scale, look at the second."
+)
+_OPTIMISERS = (
+    "The recommended recipe with each optimiser. The budget is the floating-point operations of the "
+    "recommended one's steps; Sophia's passes for the curvature and Muon's Newton-Schulz iterations are paid "
+    "from it. Each optimiser runs at several rates (of the adapters, scaled to this model; the rows' rate "
+    "moves with it), seed 0. The best rate on the validation text then runs with all seeds."
+)
+_CURRICULUM = (
+    'The recommended recipe with its text in random order, and with `training.curriculum.pacing = "root"`: '
+    "first the easiest tenth of the documents, and all of them after half of the steps."
+)
+_ALTERNATIVES = (
+    "One run each (seed 0) with as many steps as the recommended recipe; the compute of distilling and "
+    "aligning comes on top. The validation text would decide which of them to take."
+)
+
 
 def write_page(out: Path, workspace: Workspace, name: SizeName) -> None:
-    """Write `out`, and its curves into a folder of the same name beside it."""
+    """Write `out`, and its curves into the folder next to it that has its name."""
     lines = ["# From the guide's recipe to the recommended one", "", *_head(workspace, name)]
     if missing := sum(not result_of(variant, workspace).exists() for variant in _planned(workspace)):
-        lines += ["", f"{missing} runs are still to come; what needs them is not here yet."]
+        lines += ["", f"{missing} runs are missing; the tables that need them are left out."]
     curves = out.with_suffix("")
     for part in (_rate_scalings, _both_recipes, _differences, _alternatives, _optimisers, _curriculum):
         lines += part(workspace, curves)
-    write_lines(out, lines)
+    publish("\n".join(lines) + "\n", out)
 
 
 def _planned(workspace: Workspace) -> Iterator[RecipeVariant]:
-    """All jobs that are known beforehand."""
+    """All variants that are known before any has run."""
     size, width = workspace.size, workspace.width
     yield from comparisons.both_recipes(size, width)
     yield from comparisons.rate_scalings(size, width).values()
-    for _, into, out_of in comparisons.changes(size, width):
+    for _, into, out_of in comparisons.one_by_one(size, width):
         yield from (into, out_of)
     yield from comparisons.alternatives(size, width).values()
     yield from (variant for variants in rate_search(workspace).values() for variant in variants)
@@ -52,18 +89,22 @@ def _head(workspace: Workspace, name: SizeName) -> list[str]:
     layers = json.loads((workspace.base / "config.json").read_text("utf-8"))["num_hidden_layers"]
     tokens = size.batch * size.accumulation * size.sequence
     return [
-        f"Written by `python -m benchmarks.ablation.recipes --size {name}`; one core. The engine of "
-        f"`ekle train` runs recipes/{comparisons.GUIDE}.toml and "
-        f"recipes/{comparisons.RECOMMENDED}.toml on the base of "
-        f"[adaptation.md](adaptation.md) that knows Turkish: Qwen3 architecture, {layers} layers of "
-        f"{workspace.width}, untied, {vocabulary.first_new_id:,} rows and {vocabulary.size:,} new ones; "
-        f"{size.steps:,} steps of {tokens:,} tokens; schedule, warm-up and replay as in the recipe.",
+        paragraph(
+            f"Written by `python -m benchmarks.ablation.recipes --size {name}`; one core. `ekle train` runs "
+            f"recipes/{comparisons.GUIDE}.toml and recipes/{comparisons.RECOMMENDED}.toml on the base of "
+            f"[adaptation.md](adaptation.md) that knows Turkish: Qwen3 architecture, {layers} layers of "
+            f"{workspace.width}, untied embeddings of {vocabulary.first_new_id:,} rows and "
+            f"{vocabulary.size:,} new ones; {size.steps:,} steps of {tokens:,} tokens; schedule, warm-up and "
+            "replay as in the recipe."
+        ),
         "",
-        "Bits per byte, lower is better, on Turkish of other sources and on English, "
-        f"{size.page // 1000} and {size.english // 1000} KB that nobody learned from and nothing was chosen "
-        f"by; the unchanged base has {base['turkish']:.4f} and {base['english']:.4f}. "
-        "Base and new rows are the same for all seeds; a seed changes the order of the text, the noise and "
-        "the start of the adapters. ± is the standard deviation over seeds; a row without it is one run.",
+        paragraph(
+            "Bits per byte, lower is better, on Turkish of other sources and on English, "
+            f"{size.test_bytes // 1000} and {size.english_bytes // 1000} KB that no model learned from and "
+            f"no choice was made on. The unchanged base has {base['turkish']:.4f} and {base['english']:.4f}. "
+            "Base and new rows are the same for all seeds; a seed decides the order of the text, the noise "
+            "and the initial adapters. ± is the standard deviation over seeds; a row without it is one run."
+        ),
     ]
 
 
@@ -74,8 +115,14 @@ def _rate_scalings(workspace: Workspace, curves: Path) -> list[str]:
     }
     if not all(found.values()):
         return []
-    lines = ["", "## What carries over to a model of another width", "", *prose.SCALING, ""]
-    lines += ["| the guide's rate | rank | rate | of rows | Turkish | worst on the way | English | clipped |"]
+    lines = [
+        "",
+        "## What carries over to a model of another width",
+        "",
+        _SCALING,
+        "",
+    ]
+    lines += ["| the guide's rate | rank | rate | of rows | Turkish | highest | English | clipped |"]
     lines += ["|---|---:|---:|---:|---:|---:|---:|---:|"]
     for rate_scaling, (result,) in found.items():
         training = result["training"]
@@ -86,10 +133,10 @@ def _rate_scalings(workspace: Workspace, curves: Path) -> list[str]:
             f"{result['clipped_share']:.0%} |"
         )
     write_curves(
-        curves / "readings.svg",
+        curves / "rate-scaling.svg",
         [Panel("the guide's rate", [_curve(name, results) for name, results in found.items()], _AXIS)],
     )
-    return [*lines, "", f"![three readings of the guide's rate]({curves.name}/readings.svg)"]
+    return [*lines, "", f"![three scalings of the guide's rate]({curves.name}/rate-scaling.svg)"]
 
 
 def _both_recipes(workspace: Workspace, curves: Path) -> list[str]:
@@ -107,7 +154,7 @@ def _both_recipes(workspace: Workspace, curves: Path) -> list[str]:
     drawn = [_curve(name, results) for name, results in found.items()]
     base = measure_base(workspace)["turkish"]
     if all(_end(result) > base for results in found.values() for result in results):
-        lines += ["", f"In so few steps neither comes back to the {base:.4f} of the unchanged base."]
+        lines += ["", f"After so few steps both are still above the {base:.4f} of the unchanged base."]
     drawn.append(Curve("unchanged base", [(0, base), (workspace.size.steps, base)]))
     write_curves(curves / "recipes.svg", [Panel("Turkish, mean of the seeds", drawn, _AXIS)])
     return [*lines, "", f"![both recipes]({curves.name}/recipes.svg)"]
@@ -120,11 +167,11 @@ def _differences(workspace: Workspace, curves: Path) -> list[str]:
         return []
     (whole_guide,), (whole_recommended,) = (_load([variant], workspace) for variant in both_recipes)
     differing = comparisons.differences(guide, recommended)
-    lines = ["", "## The differences, one by one", "", prose.BOTH_WAYS, ""]
+    lines = ["", "## The differences, one by one", "", paragraph(_BOTH_WAYS), ""]
     lines += ["| difference | guide | recommended | guide with it | | recommended without it | |"]
     lines += ["|---|---|---|---:|---:|---:|---:|"]
     below: list[str] = []
-    for difference, into, out_of in comparisons.changes(workspace.size, workspace.width):
+    for difference, into, out_of in comparisons.one_by_one(workspace.size, workspace.width):
         values = [differing[key] for key in difference.keys]
         cells = [difference.name, *(", ".join(_shown(pair[side]) for pair in values) for side in (0, 1))]
         panels = []
@@ -144,7 +191,7 @@ def _differences(workspace: Workspace, curves: Path) -> list[str]:
             file = f"{difference.name.replace(' ', '-')}.svg"
             write_curves(curves / file, panels)
             keys = ", ".join(f"`{key}`" for key in difference.keys)
-            below += ["", f"**{difference.name}** ({keys}). {difference.why}"]
+            below += ["", paragraph(f"**{difference.name}** ({keys}). {difference.why}")]
             below += ["", f"![{difference.name}]({curves.name}/{file})"]
     return [*lines, *below] if below else []
 
@@ -157,8 +204,8 @@ def _alternatives(workspace: Workspace, curves: Path) -> list[str]:
     }
     if not whole or not any(found.values()):
         return []
-    lines = ["", "## What else was tried", "", prose.ALTERNATIVES, ""]
-    lines += ["| the recommended recipe with | settings | Turkish to choose on | | Turkish | | English | |"]
+    lines = ["", "## What else was tried", "", paragraph(_ALTERNATIVES), ""]
+    lines += ["| the recommended recipe with | settings | Turkish, validation | | Turkish | | English | |"]
     lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
     for name, results in {"": whole, **found}.items():
         for result in results:
@@ -167,7 +214,7 @@ def _alternatives(workspace: Workspace, curves: Path) -> list[str]:
                 name or "nothing else",
                 ", ".join(f"`{key} = {value}`" for key, value in settings.items()),
             ]
-            for value in (_choose, _end, _english):
+            for value in (_validation, _end, _english):
                 cells += [f"{value(result):.4f}", f"{value(result) / value(whole[0]) - 1:+.2%}"]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -177,13 +224,13 @@ def _optimisers(workspace: Workspace, curves: Path) -> list[str]:
     tried = rate_search(workspace)
     if not all(result_of(variant, workspace).exists() for variants in tried.values() for variant in variants):
         return []
-    lines = ["", "## Sophia, AdamW, Muon at equal compute", "", prose.OPTIMISERS, ""]
-    lines += ["| optimiser | steps | rates tried: Turkish to choose on | best | Turkish | English | seeds |"]
+    lines = ["", "## Sophia, AdamW, Muon at equal compute", "", paragraph(_OPTIMISERS), ""]
+    lines += ["| optimiser | steps | rates tried: Turkish, validation | best | Turkish | English | seeds |"]
     lines += ["|---|---:|---|---:|---:|---:|---:|"]
     drawn = []
     for optimizer, variants in tried.items():
         found = {
-            variant.recipe.training.learning_rate: _load([variant], workspace)[0]["choose"]
+            variant.recipe.training.learning_rate: _load([variant], workspace)[0]["validation"]
             for variant in variants
         }
         results = _load(best_rate_seeds(optimizer, workspace), workspace)
@@ -207,7 +254,7 @@ def _curriculum(workspace: Workspace, curves: Path) -> list[str]:
     found = {name: _load(variants, workspace) for name, variants in orders.items()}
     if not all(len(found[name]) == len(variants) for name, variants in orders.items()):
         return []
-    lines = ["", "## Easy text first", "", prose.CURRICULUM, ""]
+    lines = ["", "## Easy text first", "", paragraph(_CURRICULUM), ""]
     lines += ["| order | Turkish | English | seed by seed, against shuffled | |", "|---|---:|---:|---|---|"]
     for name, results in found.items():
         gains = [_end(one) / _end(other) - 1 for one, other in zip(results, found["shuffled"], strict=True)]
@@ -223,10 +270,10 @@ def _curriculum(workspace: Workspace, curves: Path) -> list[str]:
 
 
 def _verdict(gains: Sequence[float]) -> str:
-    """Whether every seed says the same."""
+    """Whether all seeds agree."""
     if all(gain < 0 for gain in gains):
-        return "beats shuffling"
-    return "loses to shuffling" if all(gain > 0 for gain in gains) else "no difference that all seeds show"
+        return "better than shuffled"
+    return "worse than shuffled" if all(gain > 0 for gain in gains) else "the seeds disagree"
 
 
 def _curve(name: str, results: Sequence[Result]) -> Curve:
@@ -257,8 +304,8 @@ def _english(result: Result) -> float:
     return float(result["english"][str(result["training"]["steps"])])
 
 
-def _choose(result: Result) -> float:
-    return float(result["choose"])
+def _validation(result: Result) -> float:
+    return float(result["validation"])
 
 
 def _load(variants: Sequence[RecipeVariant], workspace: Workspace) -> list[Result]:

@@ -15,26 +15,26 @@ SizeName = Literal["cpu", "smoke"]
 
 @dataclass(frozen=True)
 class Size:
-    """Everything that decides what is measured; the model and the text are the laboratory's of that name."""
+    """Everything that decides what is measured, but for the shared settings of the same name."""
 
     steps: int
-    """Steps of an arm; another optimiser than the recommended one takes those that cost as much."""
+    """Steps of a variant. An optimiser other than the recommended one takes as many as cost the same."""
     batch: int
     accumulation: int
     sequence: int
-    """Tokens of a sequence."""
-    every: int
+    """Tokens per sequence."""
+    evaluate_every: int
     """Steps between two points of a curve."""
-    page: int
-    """Bytes of held-out Turkish that only the page reads; the laboratory's own is what is chosen on."""
-    english: int
-    """Bytes of held-out English that are measured."""
+    test_bytes: int
+    """Held-out Turkish for the figures of the page; the validation text is that of the ablations."""
+    english_bytes: int
+    """Held-out English for the figures of the page."""
     distilled_tokens: int
-    """As many a new token as the recommended recipe's, 150."""
+    """As many per new token as in the recommended recipe: 150."""
     aligned_tokens: int
-    """Tokens of an alignment step."""
+    """Tokens per step of the alignment."""
     rates: dict[Optimizer, tuple[float, ...]]
-    """Multiples of both recommended rates, to choose from."""
+    """Multiples of both recommended rates; the best one is chosen."""
     seeds: int
 
     @property
@@ -54,13 +54,13 @@ _SIZES: dict[SizeName, Size] = {
         batch=2,
         accumulation=2,
         sequence=256,
-        every=30,
-        page=42_000,
-        english=30_000,
+        evaluate_every=30,
+        test_bytes=42_000,
+        english_bytes=30_000,
         distilled_tokens=120_000,
         aligned_tokens=1_024,
         rates={
-            "sophia": (1 / 9, 1 / 3, 1.0),  # its clipped step is the rate, AdamW's mostly a part of it
+            "sophia": (1 / 9, 1 / 3, 1.0),  # its clipped step is the rate; AdamW's is mostly less
             "adamw": (1 / 3, 1.0, 3.0),
             "muon": (1 / 3, 1.0, 3.0, 9.0),
         },
@@ -71,9 +71,9 @@ _SIZES: dict[SizeName, Size] = {
         batch=1,
         accumulation=2,
         sequence=64,
-        every=2,
-        page=1_500,
-        english=1_500,
+        evaluate_every=2,
+        test_bytes=1_500,
+        english_bytes=1_500,
         distilled_tokens=300,
         aligned_tokens=128,
         rates={"sophia": (1.0,), "adamw": (1.0,), "muon": (1.0,)},
@@ -82,22 +82,24 @@ _SIZES: dict[SizeName, Size] = {
 }
 
 
-RateScaling = Literal["by width", "as it stands", "rank as it stands"]
-"""How the rate of the recipe is understood: as above, or as a number that means the same everywhere; the last
-keeps rank 512 too, which is wider than the model, and with it what B does (but not what A does)."""
+RateScaling = Literal["by width", "unchanged", "rank unchanged"]
+"""How the rate of the recipe is scaled: by the ratio of the widths, or not at all.
+
+The last keeps rank 512, too, which is wider than the model. So a step through B does as much as in Qwen3-8B,
+and a step through A does not."""
 
 WIDTH = 4096
 """Of Qwen3-8B."""
 
 
 def scale_recipe(recipe: Recipe, size: Size, width: int, rate_scaling: RateScaling = "by width") -> Recipe:
-    """`recipe` for a model of so many channels; the text, the vocabulary and the base are not looked at.
+    """`recipe` for a model of so many channels; its text, vocabulary and base are ignored.
 
     Args:
         recipe: one for Qwen3-8B.
         size: steps, batches and what is measured.
-        width: channels of the laboratory's model.
-        reading: how the rate is understood.
+        width: channels of the model.
+        rate_scaling: how the rate is scaled.
     """
     training, ratio = recipe.training, WIDTH / width
     rows = training.rows_learning_rate or training.learning_rate
@@ -105,9 +107,9 @@ def scale_recipe(recipe: Recipe, size: Size, width: int, rate_scaling: RateScali
     match rate_scaling:
         case "by width":
             rate, rows = training.learning_rate * ratio, rows * math.sqrt(ratio)
-        case "as it stands":
+        case "unchanged":
             rate = training.learning_rate
-        case "rank as it stands":
+        case "rank unchanged":
             rate, rank = training.learning_rate, training.dora.rank
         case _:
             assert_never(rate_scaling)
@@ -125,7 +127,7 @@ def scale_recipe(recipe: Recipe, size: Size, width: int, rate_scaling: RateScali
         "state_precision": "fp32",
         "activation_checkpointing": False,
         "checkpoint_minutes": 1e6,
-        "checkpoint_steps": size.every,
+        "checkpoint_steps": size.evaluate_every,
         "keep_checkpoints": size.steps,
         "evaluate_steps": size.steps,
         "evaluate_bytes": 10**9,

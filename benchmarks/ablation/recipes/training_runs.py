@@ -1,4 +1,4 @@
-"""One arm: the engine trains it, and its checkpoints are measured."""
+"""One variant: `ekle train` trains it, and its checkpoints are measured."""
 
 import hashlib
 import json
@@ -25,17 +25,17 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class RecipeVariant:
-    """A recipe in the laboratory's terms, and what it is called."""
+    """A recipe scaled to the small model, and its name."""
 
     name: str
     recipe: Recipe
-    """Its seed fixes the order of the text, the noise and the adapters' start."""
+    """Its seed decides the order of the text, the noise and the initial adapters."""
 
     @property
     def digest(self) -> str:
-        """Of all settings but those at their defaults, so that a new setting of ekle leaves it as it was.
+        """Of all settings that are not at their defaults, so that a new setting of ekle does not change it.
 
-        Jobs that agree in it share one result.
+        Variants with the same digest share one result.
         """
         names = {"seed", "vocabulary", "extension", "training"}
         parts = self.recipe.model_dump(mode="json", include=names, exclude_defaults=True)
@@ -43,10 +43,10 @@ class RecipeVariant:
 
 
 def run_recipe(variant: RecipeVariant, workspace: Workspace) -> None:
-    """Train with the engine as it is, and write the result; an interrupted training goes on.
+    """Train with ekle's own training stage, and write the result; an interrupted training resumes.
 
-    The result says bits per byte of the page's Turkish by step, of English at both ends and in the middle,
-    and at the end of the Turkish to choose on; Sophia's share of clipped coordinates; and the settings.
+    The result has bits per byte of the Turkish test text by step, of the English one at both ends and in the
+    middle, and of the validation text at the end; Sophia's share of clipped coordinates; and the settings.
     """
     result = result_of(variant, workspace)
     if result.exists():
@@ -55,7 +55,7 @@ def run_recipe(variant: RecipeVariant, workspace: Workspace) -> None:
     extended = workspace.extended(recipe.extension, workspace.vocabulary(recipe.vocabulary))
     run = workspace.folder / "runs" / variant.digest
     run.mkdir(parents=True, exist_ok=True)
-    measures = Path("curriculum", "measures.safetensors")  # of the text, and the same for all runs
+    measures = Path("curriculum", "measures.safetensors")  # of the text alone: all runs share them
     if recipe.training.curriculum.pacing != "off" and (workspace.folder / measures).exists():
         (run / measures).parent.mkdir(exist_ok=True)
         shutil.copyfile(workspace.folder / measures, run / measures)
@@ -71,7 +71,7 @@ def run_recipe(variant: RecipeVariant, workspace: Workspace) -> None:
         found[step] = _measured(Checkpoint(checkpoints.at(step)), extended, workspace, languages)
     log = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
     clipped = [entry["clipped_share"] for entry in log if "clipped_share" in entry]
-    chosen_on = [entry["held_out_bits_per_byte"] for entry in log if "held_out_bits_per_byte" in entry]
+    validation = [entry["held_out_bits_per_byte"] for entry in log if "held_out_bits_per_byte" in entry]
     write_json(
         result,
         {
@@ -79,7 +79,7 @@ def run_recipe(variant: RecipeVariant, workspace: Workspace) -> None:
             "seed": recipe.seed,
             "turkish": {str(step): each["turkish"] for step, each in found.items()},
             "english": {str(step): each["english"] for step, each in found.items() if "english" in each},
-            "choose": chosen_on[-1],
+            "validation": validation[-1],
             "clipped_share": statistics.fmean(clipped) if clipped else None,
             "training": recipe.training.model_dump(mode="json"),
             "extension": recipe.extension.model_dump(mode="json"),
@@ -89,12 +89,12 @@ def run_recipe(variant: RecipeVariant, workspace: Workspace) -> None:
 
 
 def result_of(variant: RecipeVariant, workspace: Workspace) -> Path:
-    """The file that says the job is done."""
+    """The file that is written when the variant is done."""
     return workspace.folder / "results" / f"{variant.digest}.json"
 
 
 def measure_base(workspace: Workspace) -> Result:
-    """The unchanged base on the page's text."""
+    """Bits per byte of the unchanged base on the test text."""
     place = workspace.folder / "results" / "base.json"
     if not place.exists():
         write_json(place, _bits(workspace.base, None, workspace, ("turkish", "english")))
@@ -114,15 +114,15 @@ def _bits(
     model, tokenizer = load_trained(model_folder, checkpoint, torch.float32, torch.device("cpu"))
     return {
         language: measure(
-            model, tokenizer, workspace.page(language), context=workspace.size.sequence, batch_size=16
+            model, tokenizer, workspace.test_text(language), context=workspace.size.sequence, batch_size=16
         ).bits_per_byte
         for language in languages
     }
 
 
 def _probes(workspace: Workspace, steps: int) -> list[int]:
-    return [*range(workspace.size.every, steps, workspace.size.every), steps]
+    return [*range(workspace.size.evaluate_every, steps, workspace.size.evaluate_every), steps]
 
 
 def _middle(workspace: Workspace) -> int:
-    return workspace.size.steps // (2 * workspace.size.every) * workspace.size.every
+    return workspace.size.steps // (2 * workspace.size.evaluate_every) * workspace.size.evaluate_every

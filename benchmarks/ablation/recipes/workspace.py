@@ -1,4 +1,4 @@
-"""What all arms stand on: the laboratory's base that knows Turkish, its text, vocabularies and extensions."""
+"""What all variants share: the base that knows Turkish, its text, vocabularies and extensions."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folders; what an arm needs beside its recipe."""
+    """Folders with everything that a variant needs but its recipe."""
 
     bases: BaseFolders
     folder: Path
@@ -42,15 +42,15 @@ class Workspace:
 
     @property
     def corpus(self) -> Corpus:
-        """What the engine reads: the arms' text, English replay, and the held-out text to choose on."""
+        """What training reads: the variants' text, English replay, and the validation text."""
         return Corpus(self.folder / "corpus")
 
-    def page(self, language: str) -> list[str]:
-        """Held-out documents that nothing is chosen by, in `turkish` or `english`."""
-        return list(read_documents(self.folder / "page" / f"{language}.jsonl"))
+    def test_text(self, language: str) -> list[str]:
+        """Held-out documents that no choice is made on, in `turkish` or `english`."""
+        return list(read_documents(self.folder / "test" / f"{language}.jsonl"))
 
     def vocabulary(self, settings: VocabularySettings) -> Vocabulary:
-        """The laboratory's, or for the guide's strategy one of its size by quotas of the same shares."""
+        """The shared vocabulary; for the guide's strategy one of the same size, with the guide's quotas."""
         if settings.strategy == "free":
             return Vocabulary(self.bases.vocabulary)
         place = self.folder / "vocabulary-guide"
@@ -68,7 +68,7 @@ class Workspace:
         return Vocabulary(place)
 
     def extended(self, settings: ExtensionSettings, vocabulary: Vocabulary) -> ExtendedModel:
-        """The base with rows for the new tokens; made once, and the same for all seeds of an arm."""
+        """The base with rows for the new tokens; made once for all seeds of a variant."""
         made_by = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:10]
         place = self.folder / "extended" / f"{vocabulary.folder.name}-{settings.init}-{made_by}"
         if not place.exists():
@@ -85,7 +85,7 @@ class Workspace:
 
 
 def prepare(data: Path, work: Path, name: SizeName) -> Workspace:
-    """Make what is missing; a base takes the laboratory some minutes, once.
+    """Make what is missing; the base takes some minutes, once.
 
     Raises:
         InputError: a file of the data is missing.
@@ -95,38 +95,38 @@ def prepare(data: Path, work: Path, name: SizeName) -> Workspace:
     text = prepare_text(data, shared, folders.text)
     prepare_vocabulary(text, folders)
     prepare_bases(["knows"], text, folders, processes=1)
-    workspace = Workspace(folders, work / f"engine-{name}-{size.digest}", size)
-    _write_text(workspace, text, data, shared.choose)
+    workspace = Workspace(folders, work / f"recipes-{name}-{size.digest}", size)
+    _write_text(workspace, text, data, shared.validation_bytes)
     return workspace
 
 
-def _write_text(workspace: Workspace, text: Text, data: Path, chosen_on: int) -> None:
-    """The corpus folder of the engine, and documents that the laboratory has not measured on."""
+def _write_text(workspace: Workspace, text: Text, data: Path, validation_bytes: int) -> None:
+    """The corpus folder that training reads, and a test text that no choice was made on."""
     if not workspace.corpus.folder.exists():
         with atomic_folder(workspace.corpus.folder) as made:
             (made / "held-out").mkdir()
             shutil.copyfile(text.variant_turkish, made / "train.jsonl")
             shutil.copyfile(text.english, made / "replay.jsonl")
-            save_documents(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "choose"))
-            write_json(made / "corpus.json", {"text": "benchmarks.ablation.new_rows"})
-    place = workspace.folder / "page"
+            save_documents(made / "held-out" / "turkish.jsonl", text.held_out("turkish", "validation"))
+            write_json(made / "corpus.json", {"text": "benchmarks.ablation"})
+    place = workspace.folder / "test"
     if not place.exists():
-        turkish = _further(held_out_turkish(data), chosen_on, workspace.size.page)
-        english = up_to(iter(text.held_out("english", "choose")), workspace.size.english)
+        turkish = _further(held_out_turkish(data), validation_bytes, workspace.size.test_bytes)
+        english = up_to(iter(text.held_out("english", "validation")), workspace.size.english_bytes)
         with atomic_folder(place) as made:
             save_documents(made / "turkish.jsonl", list(turkish))
             save_documents(made / "english.jsonl", english)
 
 
 def _further(sources: list[Iterator[str]], skipped: int, size: int) -> Iterator[str]:
-    """Behind `skipped` bytes, which are spread over the sources evenly, `size` bytes spread alike."""
+    """Documents of `size` bytes after the first `skipped` bytes, both divided evenly among the sources."""
     for source in sources:
         up_to(source, skipped // len(sources))
         yield from up_to(source, size // len(sources))
 
 
 def _quotas(settings: VocabularySettings, size: int) -> QuotaSettings:
-    """The shares of the recipe's quotas, of a smaller vocabulary; words take what rounding leaves."""
+    """The recipe's quotas scaled to `size` tokens; words get what rounding leaves."""
     shares = settings.quotas.model_dump()
     whole = sum(shares.values())
     small = {name: count * size // whole for name, count in shares.items()}

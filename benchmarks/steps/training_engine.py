@@ -1,6 +1,6 @@
-"""Steps of the training engine on a model with random weights: its passes, its optimiser, its norms.
+"""ekle's training step on a model with random weights: passes, optimiser, norms.
 
-What is left out is what stands around a step: text, evaluations, checkpoints, the log.
+Left out is everything around a step: text, evaluations, checkpoints, the log.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Engine:
     steps: int = 0
 
     def step(self) -> None:
-        """Curvature where it is due, all batches, clipping, the optimiser, the norms."""
+        """Curvature if it is due, all batches, clipping, the optimiser, the norms."""
         self.objective.train()
         if isinstance(self.optimizer, Sophia) and self.steps % self.settings.sophia.hessian_every == 0:
             self.passes.estimate_curvature(self.batches[0], self.optimizer)
@@ -62,19 +62,19 @@ class Engine:
 
 
 class _SingleProcess(Processes):
-    """One process, which has nobody to agree with: tensors without memory could not say on what."""
+    """One process, which need not agree with others: tensors without memory have no values to agree on."""
 
     def minimum(self, number: int) -> int:
         return number
 
 
 def planned_bytes(case: Case) -> int:
-    """Bytes of tensors that the plan expects of a step; evaluations are no part of it."""
+    """Bytes of tensors in a step according to the plan, without evaluations."""
     return total(persistent(case)) + max(phase.bytes for phase in phases(case) if phase.name != EVALUATION)
 
 
 def make_model(shape: ModelShape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
-    """A Qwen3 with random weights and `new_rows` rows more than its base."""
+    """A Qwen3 with random weights and `new_rows` embedding rows more than its base."""
     extended = replace(shape, rows=shape.rows + new_rows)
     config = Qwen3Config(**extended.config, max_position_embeddings=40960)
     before = torch.get_default_dtype()
@@ -94,7 +94,7 @@ def make_engine(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Engine:
-    """The engine as the training stage puts it together, with documents of half a sequence."""
+    """The parts as the training stage combines them, with documents of half a sequence."""
     model = make_model(shape, new_rows, dtype, device)
     rows = _split(model, shape.rows)
     attach(model, settings.dora, generator=torch.Generator().manual_seed(0))
@@ -112,7 +112,7 @@ def make_engine(
 
 
 def _split(model: Any, first_new_id: int) -> NewRows:
-    """New rows apart, and the base rows in a memory of their own, as they are once moved to a GPU."""
+    """Split off the new rows, and copy the base rows into memory of their own, as a move to a GPU does."""
     rows = split_rows(model, first_new_id)
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
     for end in ends[: 1 if rows.tied else 2]:

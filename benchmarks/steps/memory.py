@@ -1,11 +1,13 @@
-"""What `ekle plan` says against what training takes: bytes of all tensors at the peak.
+"""Memory of a training step, as `ekle plan` says and as measured: bytes of all tensors at the peak.
 
-    python -m benchmarks.steps                              small models, in a minute
-    python -m benchmarks.steps --whole --out docs/plan.md   and Qwen3-8B, whose tensors get no memory
+    python -m benchmarks.steps.memory                                small models
+    python -m benchmarks.steps.memory --recipes --out docs/plan.md   and Qwen3-8B without its memory
 
-Every row is steps of the engine (`engine.py`), the last with all of the optimiser's state. The sizes of
-bf16 are those of a GPU: its precision, and for Qwen3-8B its chunks of logits. The words around the table
-stand in `page.py`.
+Needs no data and no GPU. Takes about a minute, with --recipes some minutes.
+
+Every row runs steps of ekle's training (`training_engine.py`), the last one with all of the optimiser's
+state. bf16 is measured as on a GPU: with its precision, and for Qwen3-8B with its chunks of logits. The text
+around the table is in `plan_page.py`.
 """
 
 import argparse
@@ -20,9 +22,9 @@ import torch
 from rich.console import Console
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benchmarks.steps.engine import make_engine, planned_bytes
 from benchmarks.steps.plan_page import page
 from benchmarks.steps.tensor_bytes import TensorBytes
+from benchmarks.steps.training_engine import make_engine, planned_bytes
 from ekle.model import chunk_sizes as chunks
 from ekle.planning.case import Case
 from ekle.planning.gpus import find_gpu
@@ -66,7 +68,7 @@ class Row:
 
     @property
     def deviation(self) -> float:
-        """How far the plan is off, as a share of what was measured."""
+        """Plan over measurement, minus one."""
         return self.planned / self.measured - 1
 
     def line(self) -> str:
@@ -80,20 +82,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--whole", action="store_true", help="the recipes of real models too")
-    parser.add_argument("--out", type=Path, help="a Markdown page; the table alone is printed")
+    parser.add_argument("--recipes", action="store_true", help="also the recipes of real models")
+    parser.add_argument("--out", type=Path, help="a Markdown page; without it the table alone is printed")
     options = parser.parse_args()
-    lines = ["| what | plan, bytes | measured, bytes | apart | highest |", "|---|---:|---:|---:|---|"]
+    lines = ["| what | plan, bytes | measured, bytes | deviation | peak |", "|---|---:|---:|---:|---|"]
     console = Console(width=160, highlight=False)
     console.print(*lines, sep="\n")
-    for row in itertools.chain(small(), whole() if options.whole else ()):
+    for row in itertools.chain(small_models(), recipe_models() if options.recipes else ()):
         lines.append(row.line())
         console.print(lines[-1])
     if options.out:
         options.out.write_text(page("\n".join(lines)), encoding="utf-8")
 
 
-def small() -> Iterator[Row]:
+def small_models() -> Iterator[Row]:
     """Models that fit anywhere, with real memory."""
     for name, shape in _SHAPES.items():
         for changes in _CHANGES:
@@ -108,17 +110,19 @@ def compare(name: str, shape: ModelShape, changes: dict[str, Any], new_rows: int
         return _row(f"{name}: {_said(recipe.training)}", case, fake=False)
 
 
-def whole() -> Iterator[Row]:
-    """The recipes for real models, with what fits 40 GB."""
+def recipe_models() -> Iterator[Row]:
+    """The recipes for real models, with the micro-batch that fits 40 GB."""
     for name in shipped_recipes():
         recipe = load_recipe(name)
         if recipe.base.model != "tiny":
             case = make_plan(recipe, shape_of(recipe), find_gpu("40GB")).case
-            # The second batch finds the gradients of the first, as all later ones do.
+            # The second batch starts with the gradients of the first, as all later ones do.
             two = case.training.model_copy(update={"gradient_accumulation": 2})
             case = replace(case, training=two)
             with _logits("cpu", as_on="cuda"):
-                yield _row(f"{name}: {_said(recipe.training)}, {case.micro_batch} at once", case, fake=True)
+                yield _row(
+                    f"{name}: {_said(recipe.training)}, micro-batch {case.micro_batch}", case, fake=True
+                )
 
 
 def _row(what: str, case: Case, *, fake: bool) -> Row:
@@ -128,9 +132,9 @@ def _row(what: str, case: Case, *, fake: bool) -> Row:
 
 
 def measure(case: Case, *, fake: bool) -> int:
-    """Bytes of all tensors at the peak, with memory behind them or without.
+    """Bytes of all tensors at the peak, in real memory or without memory.
 
-    Sophia has all of its state from its first estimate on, the others from the end of the first step.
+    Sophia has all of its state after its first estimate, the other optimisers after the first step.
     """
     dtype, device = torch.bfloat16 if case.uses_bf16 else torch.float32, torch.device("cpu")
     with FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext():
@@ -144,7 +148,7 @@ def measure(case: Case, *, fake: bool) -> int:
 
 @contextlib.contextmanager
 def _logits(device: str, as_on: str) -> Iterator[None]:
-    """Inside, a chunk has as many logits on `device` as on the other."""
+    """Inside, a chunk has as many logits on `device` as on `as_on`."""
     before = chunks.LOGITS_PER_CHUNK[device]
     chunks.LOGITS_PER_CHUNK[device] = chunks.LOGITS_PER_CHUNK[as_on]
     try:
