@@ -198,8 +198,8 @@ def _page(rows: Sequence[str], texts: EvaluationSet, prose: str, size: int) -> s
     items = [
         "`saved`: the share of Qwen's tokens that `tr/dev_*.txt` does not need "
         f"({', '.join(GENRES)} together).",
-        f"`root intact`: inflected words of UD Turkish BOUN and IMST, dev ({boun:,} and {imst:,} "
-        "occurrences), without a token boundary inside the root.",
+        f"[root intact](glossary.md#root-intact): inflected words of UD Turkish BOUN and IMST, dev ({boun:,} "
+        f"and {imst:,} occurrences), without a token boundary inside the root.",
         "`no wrong boundary`: words in which every token boundary is a morpheme boundary, of "
         f"{common:,} common inflected words (`benchmarks/inflected_words.tsv`) and {challenge:,} of Morpho "
         "Challenge 2010. Precision and recall: of token boundaries against morpheme boundaries; a word that "

@@ -52,9 +52,10 @@ and are measured on {genres} together. From less text, a token needs in proporti
 all of it). More tokenizers, and figures by genre, are in [vocabulary.md](vocabulary.md).
 
 - `saved`: the share of Qwen3's tokens that are not needed, with its 95 % interval (bootstrap over lines).
-- `changed`: the share of the first {drift:,} lines of `other/*.txt` whose tokens differ from Qwen3's; empty
-  where the ids are not Qwen3's, so that Qwen3's weights cannot be used.
-- `root intact`: inflected words of {treebanks} without a token boundary inside the root.
+- `changed` ([drift](glossary.md#drift)): the share of the first {drift:,} lines of `other/*.txt` whose tokens
+  differ from Qwen3's; empty where the ids are not Qwen3's, so that Qwen3's weights cannot be used.
+- [root intact](glossary.md#root-intact): inflected words of {treebanks} without a token boundary inside the
+  root.
 - `encoding speed`: characters per second against Qwen3's, timed in turns, with its 95 % interval over parts
   of the text.
 - From scratch: byte-level BPE of the `tokenizers` library with Qwen3's pre-tokenizer.

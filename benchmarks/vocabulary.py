@@ -73,10 +73,10 @@ def page(rows: Sequence[str], size: int) -> str:
     about = paragraph(
         "Written by `python -m benchmarks.vocabulary`. All tokenizers learn from `tr/train.txt`. `saved`: "
         "the share of Qwen's tokens that are not needed for `tr/dev_*.txt`, over "
-        f"{', '.join(HEADLINE)} together, then by genre. `changed`: the share of the first {DRIFT_LINES:,} "
-        "lines of `other/*.txt` whose tokens differ. `CPU seconds`: of counting and learning, summed over "
-        "cores (docs/scale.md has the time by the clock). `three sentences`: the tokens of "
-        f"{' '.join(SENTENCES)}"
+        f"{', '.join(HEADLINE)} together, then by genre. `changed` ([drift](glossary.md#drift)): the share "
+        f"of the first {DRIFT_LINES:,} lines of `other/*.txt` whose tokens differ. `CPU seconds`: of "
+        "counting and learning, summed over cores (docs/scale.md has the time by the clock). `three "
+        f"sentences`: the tokens of {' '.join(SENTENCES)}"
     )
     changed = [f"{name} changed" for name in OTHERS]
     head = ["tokenizer", "saved", *GENRES, *changed, "CPU seconds", "three sentences"]

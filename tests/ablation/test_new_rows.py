@@ -203,11 +203,7 @@ def test_a_step_is_counted_in_bytes_of_text(
         tokenizer = tokenizer_of(training.tokenizer_folder(variant, inputs))
         bos_id = tokenizer.token_to_id("<|endoftext|>")
         for line in TURKISH[:3]:
-            yield {
-                "labels": torch.tensor(
-                    [[*tokenizer.encode(line).ids, tokenizer.token_to_id("<|endoftext|>")]]
-                )
-            }
+            yield {"labels": torch.tensor([[*tokenizer.encode(line).ids, bos_id]])}
 
     monkeypatch.setattr(training, "variant_batches", batches)
     wanted = [len(line.encode()) for line in TURKISH[:3]]

@@ -83,16 +83,17 @@ def _head(work_folders: WorkFolders, vocabulary: Vocabulary) -> list[str]:
         ),
         "",
         paragraph(
-            f"**Equal compute**: the floating-point operations of {size.steps:,} steps of the unchanged "
-            "tokenizer. The larger softmax and the new rows themselves (distilling, aligning) are paid from "
-            "them. **Equal bytes**: the step by which a variant has read as much text as the unchanged "
-            f"tokenizer reads. Turkish ({shared.test_bytes // 1000:,} KB of other sources) and English are "
-            "bits per byte on test text that no model learned from; lower is better. Choices (the control's "
-            "rate; the best variant, lowest on Turkish with English within "
+            "**[Equal compute](glossary.md#equal-compute)**: the floating-point operations of "
+            f"{size.steps:,} steps of the unchanged tokenizer. The larger softmax and the new rows "
+            "themselves (distilling, aligning) are paid from them. **Equal bytes**: the step by which a "
+            "variant has read as much text as the unchanged tokenizer reads. Turkish "
+            f"({shared.test_bytes // 1000:,} KB of other sources) and English are [bits per "
+            "byte](glossary.md#bits-per-byte) on test text that no model learned from; lower is better. "
+            "Choices (the control's rate; the best variant, lowest on Turkish with English within "
             f"{MAX_ENGLISH_CHANGE:.0%}) are made on validation text, another "
             f"{shared.validation_bytes // 1000:,} KB of each. Mean and standard deviation over seeds (order "
-            "of the text, noise of the rows); all seeds share one base. Changes are against the same seeds "
-            "of the control."
+            "of the text, noise of the rows); all seeds share one base. Changes are against the same "
+            "seeds of the control."
         ),
     ]
 

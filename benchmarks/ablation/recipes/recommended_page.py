@@ -99,11 +99,12 @@ def _head(workspace: Workspace, name: SizeName) -> list[str]:
         ),
         "",
         paragraph(
-            "Bits per byte, lower is better, on Turkish of other sources and on English, "
-            f"{size.test_bytes // 1000} and {size.english_bytes // 1000} KB that no model learned from and "
-            f"no choice was made on. The unchanged base has {base['turkish']:.4f} and {base['english']:.4f}. "
-            "Base and new rows are the same for all seeds; a seed decides the order of the text, the noise "
-            "and the initial adapters. ± is the standard deviation over seeds; a row without it is one run."
+            "[Bits per byte](glossary.md#bits-per-byte), lower is better, on Turkish of other sources and on "
+            f"English, {size.test_bytes // 1000} and {size.english_bytes // 1000} KB that no model learned "
+            f"from and no choice was made on. The unchanged base has {base['turkish']:.4f} and "
+            f"{base['english']:.4f}. Base and new rows are the same for all seeds; a seed decides the order "
+            "of the text, the noise and the initial adapters. ± is the standard deviation over "
+            "seeds; a row without it is one run."
         ),
     ]
 
