@@ -1,11 +1,11 @@
-# make setup | run | test | check | browser | clean        PYTHON=python3.12 make setup  picks another interpreter
+# make setup | run | test | test-slow | check | browser | clean    PYTHON=python3.12 make setup  picks another interpreter
 PYTHON ?= python3
 BIN := .venv/bin
-# Passed to pytest, as in `make test TESTS="tests/bpe -x"`.
+# Passed to pytest, as in `make test TESTS="tests/bpe -x"`; of what it names, `test-slow` runs the slow ones.
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test check browser clean
+.PHONY: setup run test test-slow check browser clean
 
 setup: .venv/.installed
 
@@ -23,8 +23,14 @@ run: setup
 	@$(BIN)/ekle run recipes/quickstart.toml
 
 # One thread a test process: torch would otherwise start as many threads as cores in each of them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+
+# All but the slow ones, in the time of a cup of tea; a change is done when test-slow passes, too.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(TESTS)
+	$(PYTEST) -m "not slow" $(TESTS)
+
+test-slow: setup
+	$(PYTEST) -m slow $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -8,6 +8,8 @@ Fixtures over a model take the head's kind from `tied`. It is False unless a tes
 What a fixture returns is shared by all tests: read it, never write into it.
 """
 
+import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +25,21 @@ from tiny import (
 )
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
+from ekle.bpe import base as base_module
 from ekle.bpe.base import BaseTokenizer, load_base
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no process is left alone with it at the end."""
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    slow = item.get_closest_marker("slow")
+    return float(slow.kwargs["seconds"]) if slow else 0.0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +48,29 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EKLE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_failure() -> Iterator[None]:
+    """Nobody pulls the plug here, so that nothing has to wait for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _qwen_once() -> Iterator[None]:
+    """Recovering Qwen's merges takes a second or two, and always gives the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base_module, "qwen_tokenizer", functools.cache(base_module.qwen_tokenizer))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> None:
+    """Searches for garbage, which ekle asks for when it lets go of a model, pass over what a session has
+    loaded by now: millions of objects that stay."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ _MOMENTS = (
     ("save adapter", "ekle.training.run_state", "save_adapter"),
     ("save optimizer", "ekle.training.run_state", "save_optimizer"),
     ("save random state", "ekle.training.run_state", "save_random_state"),
-    ("remove", "ekle.training.checkpoints", "_remove"),
+    ("remove", "ekle.training.checkpoints", "shutil.rmtree"),
     ("hand over", "ekle.training.stage", "write_results"),
 )
 

@@ -16,6 +16,7 @@ def cells(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line][2:]
 
 
+@pytest.mark.slow(seconds=10)
 def test_both_doras_are_timed_and_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--shape", "tiny", "--layers", "1", "--tokens", "16", "--accumulation", "2", "--ranks", "4"]
     words += ["--steps", "1", "--rounds", "1", "--device", "cpu", "--dtype", "fp32"]

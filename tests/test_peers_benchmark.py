@@ -27,6 +27,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow(seconds=7)
 def test_every_peer_has_a_row_and_only_extensions_have_changed_lines(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

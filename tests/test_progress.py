@@ -2,8 +2,10 @@
 
 import io
 import json
+import sys
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from rich.console import Console
@@ -50,10 +52,13 @@ def test_a_task_within_a_task_has_a_bar_of_its_own() -> None:
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     console, text = _printed(terminal=False)
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
     with ProgressReporter(console).task("training", total=10, unit="steps") as task:
+        now = 5.0
         task.advance()
         assert text.getvalue() == "", "not a line a step"
-        monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+        now = 15.0
         task.advance()
     assert text.getvalue().startswith("  training: 20 %, ")
 
@@ -83,15 +88,18 @@ def test_a_stage_shows_that_it_is_alive_before_its_first_task_and_between_two() 
         with reporter.task("learning", total=4) as task:
             task.advance()
             time.sleep(_FRAMES)
-        assert reporter._progress is not None, "the stage's bar goes on after the task's"
-    assert reporter._progress is None
+        shown = len(text.getvalue())
+        time.sleep(_FRAMES)
+        assert "2-vocabulary" in text.getvalue()[shown:], "the stage's bar goes on after the task's"
+    shown = len(text.getvalue())
+    time.sleep(_FRAMES)
+    assert len(text.getvalue()) == shown, "nothing moves after the stage"
     assert "2-vocabulary" in text.getvalue()
     assert "learning" in text.getvalue()
 
 
 def test_a_line_of_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     console, text = _printed(terminal=False)
-    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     now = iter((0.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     with ProgressReporter(console).task("training", total=10, unit="steps") as task:
@@ -100,12 +108,25 @@ def test_a_line_of_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPa
 
 
 def test_bars_move_in_a_notebook_with_widgets_and_nowhere_else_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    widgets = MagicMock()
+    for name in ("ipywidgets", "IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, widgets)
     notebook = Console(file=io.StringIO(), force_jupyter=True)
+
+    def show(console: Console) -> None:
+        with ProgressReporter(console).task("counting", total=2) as task:
+            task.advance()
+
     monkeypatch.setattr(progress, "find_spec", lambda name: None)
-    assert not progress._moves(notebook)
+    show(notebook)
+    assert not widgets.Output.called
     monkeypatch.setattr(progress, "find_spec", lambda name: object())
-    assert progress._moves(notebook)
-    console, _ = _printed(terminal=True)
-    assert progress._moves(console)
+    show(notebook)
+    assert widgets.Output.called
+    console, text = _printed(terminal=True)
+    show(console)
+    assert "counting" in text.getvalue()
     monkeypatch.setenv("JPY_PARENT_PID", "1")  # what a cell has started with an exclamation mark
-    assert not progress._moves(console)
+    console, text = _printed(terminal=True)
+    show(console)
+    assert text.getvalue() == ""

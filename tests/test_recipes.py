@@ -2,6 +2,8 @@
 
 import ast
 import itertools
+import runpy
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -25,10 +27,15 @@ def test_the_recipes_of_the_design_are_there() -> None:
     assert names <= set(shipped_recipes())
 
 
-def test_a_wheel_carries_the_recipes_of_the_checkout() -> None:
+def test_a_wheel_carries_the_recipes_of_the_checkout(tmp_path: Path) -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     (target,) = build["targets"]["wheel"]["force-include"].values()
-    assert ROOT / "src" / target == ekle.recipe.recipe._WHEEL
+    module = tmp_path / "ekle" / "recipe" / "load.py"
+    for folder in (module.parent, tmp_path / target):
+        folder.mkdir(parents=True)
+    shutil.copy(str(ekle.recipe.recipe.__file__), module)
+    (tmp_path / target / "carried.toml").touch()
+    assert runpy.run_path(str(module))["shipped_recipes"]() == ["carried"]
     assert recipe_file("quickstart").parent == ROOT / "recipes"
 
 

@@ -46,6 +46,7 @@ def run_ablation(data: Path, work: Path, out: Path) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow(seconds=42)
 def test_it_writes_a_page_with_both_bases_and_their_variants_and_does_nothing_twice(
     plain_text: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from ekle.recipe.recipe import load_recipe
 SIZE = size_named("smoke")
 
 
+@pytest.mark.slow(seconds=25)
 def test_it_writes_a_page_with_curves_and_does_nothing_twice(
     plain_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.encode import EncodedTexts, encode_pre_tokens
 from ekle.bpe.learn import Phase, learn_merges, learn_plainly, replace_pair
 
@@ -68,10 +69,7 @@ def test_a_pre_token_is_paid_for_once() -> None:
     assert [(merge.token, merge.price) for merge in merges] == [(b"ab", 8.0), (b"abc", 0.0)]
 
 
-def test_many_pre_tokens_are_cut_as_each_alone() -> None:
-    from ekle.bpe.base import load_base
-
-    base = load_base("qwen3")
+def test_many_pre_tokens_are_cut_as_each_alone(base: BaseTokenizer) -> None:
     words = [" evlerimizden", "Ankara", " görüşürüz", "\n", " ", "x"]
     got = encode_pre_tokens(base.tokenizer(), words)
     plain = base.tokenizer()

@@ -136,6 +136,7 @@ def test_the_scripts_of_the_guide_have_help(script: str) -> None:
     assert "--set" in done.stdout
 
 
+@pytest.mark.slow(seconds=21)
 def test_the_first_script_of_the_guide_works_without_options(tmp_path: Path) -> None:
     path = Path(__file__).parents[2] / "turkish_tokenizer" / "qwen3_turkish_vocab_creator.py"
     done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -4,7 +4,9 @@ import io
 import json
 
 import pytest
+import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from tiny import byte_level
 
 from ekle.bpe.base import load_tokenizer
@@ -151,15 +153,27 @@ def copied(folder, place):
     return place
 
 
+def grown(folder, place):
+    """A copy of a model folder with 600 rows more, which are too many to be padding."""
+    model = copied(folder, place)
+    tensors = load_file(model / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        tensors[name] = torch.cat([tensors[name], torch.zeros(600, tensors[name].shape[1])])
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    rows = json.dumps(config | {"vocab_size": config["vocab_size"] + 600})
+    (model / "config.json").write_text(rows, "utf-8")
+    return model
+
+
 def test_an_extended_model_with_the_tokenizer_of_its_base_is_refused(
-    tiny_base, tiny_extended, texts, settings, tmp_path, monkeypatch
+    tiny_base, tiny_extended, texts, settings, tmp_path
 ):
     model, out = copied(tiny_extended.model, tmp_path / "mixed" / "model"), tmp_path / "out"
     (model / "tokenizer.json").write_bytes((tiny_base / "tokenizer.json").read_bytes())
-    with monkeypatch.context() as patch:
-        patch.setattr(evaluated_models, "_PADDING", 19)  # twenty rows are new
-        with pytest.raises(CheckpointError, match=r"430 embedding rows.* for the last 20; take tokenizer"):
-            evaluate_folder(model, tiny_base, texts, settings, out, silent())
+    large = grown(model, tmp_path / "large" / "model")  # 620 rows are new
+    with pytest.raises(CheckpointError, match=r"1,030 embedding rows.* for the last 620; take tokenizer"):
+        evaluate_folder(large, tiny_base, texts, settings, out, silent())
     record = tiny_extended.folder / "extension.json"
     about = json.loads(record.read_text("utf-8"))
     (model.parent / record.name).write_text(json.dumps(about | {"digests": {}}), "utf-8")
@@ -168,16 +182,18 @@ def test_an_extended_model_with_the_tokenizer_of_its_base_is_refused(
     assert not out.exists()
 
 
-def test_rows_that_pad_a_model_are_no_new_rows(tiny_base, tiny_extended, monkeypatch):
+def test_rows_that_pad_a_model_are_no_new_rows(tiny_base, tiny_extended, tmp_path):
     tokenizer = load_tokenizer(tiny_base)
     evaluated_models.check_tokenizer_matches(tiny_base, tokenizer, tiny_base, recorded=False)
     evaluated_models.check_tokenizer_matches(
         tiny_extended.model, tokenizer, tiny_base, recorded=False
     )  # 20 more
-    monkeypatch.setattr(evaluated_models, "_PADDING", 0)
     extended = load_tokenizer(tiny_extended.model)
     evaluated_models.check_tokenizer_matches(tiny_extended.model, extended, tiny_base, recorded=True)
-    evaluated_models.check_tokenizer_matches(tiny_base, tokenizer, tiny_base, recorded=False)
+    padded = grown(tiny_base, tmp_path / "padded")
+    evaluated_models.check_tokenizer_matches(padded, tokenizer, padded, recorded=False)
+    padded = grown(tiny_extended.model, tmp_path / "padded-too")
+    evaluated_models.check_tokenizer_matches(padded, extended, tiny_base, recorded=False)
 
 
 def test_a_configuration_of_other_rows_is_one_clear_error(

@@ -91,8 +91,8 @@ def test_no_row_matrix_is_ever_in_memory(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 1.2 GB in an 8B model; here in blocks of 32 of the 410 rows, with rules that read all of them."""
-    monkeypatch.setattr("ekle.model.checkpoint.weights._BLOCK_BYTES", 32 * 32 * 4)
-    monkeypatch.setattr("ekle.model.checkpoint.weights._CHUNK_BYTES", 32 * 32 * 4)
+    monkeypatch.setattr("ekle.model.checkpoint.weights.BLOCK_BYTES", 32 * 32 * 4)
+    monkeypatch.setattr("ekle.model.checkpoint.weights.CHUNK_BYTES", 32 * 32 * 4)
     settings = ExtensionSettings(init="asymmetric", output="hybrid", gradient_tokens=5)
     with Allocations() as seen:
         extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
@@ -150,9 +150,10 @@ def test_the_gradient_check_reaches_every_token(
     longest: int,
     extended: ExtendedModel,
     tiny_vocabulary: Vocabulary,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", longest)
+    path = extended.model / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(config | {"max_position_embeddings": longest}), "utf-8")
     flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
     assert (flow["tokens"], flow["through_layers"]["tokens"], flow["through_layers"]["layers"]) == (20, 3, 2)
     assert flow["input"]["least"] > 0 and flow["through_layers"]["input"]["least"] > 0

@@ -166,6 +166,7 @@ def test_evaluate_measures_a_run_against_its_base(
 @pytest.mark.skipif(
     torch.cuda.device_count() == 1, reason="a process drives one GPU: two are needed, or none"
 )
+@pytest.mark.slow(seconds=10)
 def test_two_processes_train_what_one_has_prepared(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "whole", tmp_path / "whole")
     for stage in ("training", "evaluation", "release"):

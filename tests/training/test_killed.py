@@ -16,7 +16,7 @@ from ekle.recipe import make_recipe
 KILLS, MOST = 8, 24
 """Kills that are enough where three of them fell into a save, and how many to try for those three."""
 SETTINGS: dict[str, Any] = {
-    "steps": 16,
+    "steps": 12,
     "batch_size": 1,
     "gradient_accumulation": 2,
     "sequence_length": 32,
@@ -61,6 +61,7 @@ def same(first: Any, second: Any) -> bool:
     return torch.equal(first, second) if isinstance(first, torch.Tensor) else bool(first == second)
 
 
+@pytest.mark.slow(seconds=70)
 def test_a_run_killed_at_any_moment_ends_as_the_one_that_was_never_stopped(
     tmp_path: Path, tiny_corpus: Corpus, tiny_extended: ExtendedModel
 ) -> None:
@@ -79,7 +80,7 @@ def test_a_run_killed_at_any_moment_ends_as_the_one_that_was_never_stopped(
         runs += 1
         folder = tmp_path / f"run-{runs}"
         folder.mkdir()
-        while (attempt := run_and_kill((*shared, folder), dice, longest=60))[0] is not None:
+        while (attempt := run_and_kill((*shared, folder), dice, longest=45))[0] is not None:
             moments.append(str(attempt[0]))
             partial += attempt[1]
         found = contents(folder)

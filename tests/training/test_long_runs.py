@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ def test_no_room_for_the_next_checkpoint_is_one_line_before_anything_is_written(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(half_way, folder)
-    monkeypatch.setattr("ekle.training.checkpoints._MARGIN", 10**18)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))
     refused(folder, {"steps": 2, "evaluate_steps": 1}, "a checkpoint takes", "has room for", "free some")
 
 

@@ -223,10 +223,16 @@ def test_a_lack_of_memory_in_a_curvature_pass_changes_nothing_but_the_parts(
 
 def test_a_curvature_estimate_counts_the_labels_that_count(objective: Objective) -> None:
     """N g * g, with g the gradient of the mean over N drawn labels."""
-    found = curvature(objective, passes(objective))
+    seeds: list[int] = []
+
+    def seen(_: Any, __: Any, given: dict[str, Any]) -> None:
+        seeds.extend(generator.initial_seed() for generator in given["sample"])
+
+    with objective.register_forward_pre_hook(seen, with_kwargs=True):
+        found = curvature(objective, passes(objective))
+    assert len(set(seeds)) == SEQUENCES
     batch = {name: step_batches()[0][name] for name in ("input_ids", "labels", "position_ids")}
-    made = passes(objective)
-    objective(**batch, sample=made._generators("sample", range(SEQUENCES)))[0].backward()
+    objective(**batch, sample=[torch.Generator(CPU).manual_seed(seed) for seed in seeds])[0].backward()
     tokens = sum(step_batches()[0]["learned"])
     assert tokens < SEQUENCES * LENGTH
     expected = {name: gradient**2 * tokens * (1 - 0.99) for name, gradient in gradients(objective).items()}

@@ -25,6 +25,8 @@ pytestmark = [
     ),
 ]
 
+slow = pytest.mark.slow(seconds=20)  # for the trainings that all of them look at
+
 SETTINGS: dict[str, Any] = {
     "steps": 6,
     "batch_size": 2,
@@ -103,12 +105,14 @@ def lines(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
+@slow
 def test_every_step_is_that_of_one_process(runs: Path, one: str, other: str) -> None:
     for ours, theirs in zip(lines(runs / one), lines(runs / other), strict=True):
         assert theirs == pytest.approx(ours, rel=1e-5)
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
+@slow
 def test_the_weights_are_those_of_one_process(runs: Path, one: str, other: str) -> None:
     ours, theirs = (weights(runs / folder) for folder in (one, other))
     assert ours.keys() == theirs.keys()
@@ -121,6 +125,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return {**load_file(checkpoint.adapter / "adapter_model.safetensors"), **load_file(checkpoint.rows)}
 
 
+@slow
 def test_the_merged_model_is_that_of_one_process(
     runs: Path, _extended_models: dict[bool, ExtendedModel]
 ) -> None:
@@ -136,6 +141,7 @@ def test_the_merged_model_is_that_of_one_process(
         torch.testing.assert_close(two[name], one[name], atol=2e-6, rtol=2e-5)
 
 
+@slow
 def test_the_noise_and_the_curvature_matter_to_these_losses(runs: Path) -> None:
     """Or they could differ between processes without being noticed."""
     clipped = [line["clipped_share"] for line in lines(runs / "one") if "clipped_share" in line]

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from ekle.model.checkpoint.merging import load_trained
 from ekle.model.scoring.bits_per_byte import measure
 from ekle.progress import silent
 from ekle.recipe import Recipe, make_recipe
-from ekle.training import checkpoints, stage
+from ekle.training import stage
 from ekle.training.micro_batches import Passes
 from ekle.training.monitoring.held_out import held_out_documents
 from ekle.training.stage import Inputs, run
@@ -35,6 +36,7 @@ SETTINGS: dict[str, Any] = {
     "log_steps": 2,
     "patience": 0,
     "precision": "fp32",
+    "activation_checkpointing": False,
     "dora": {"rank": 2, "alpha": 2.0},
     "sophia": {"hessian_every": 3},
 }
@@ -67,8 +69,8 @@ def test_training_lowers_the_loss_and_writes_what_the_next_stages_read(
     assert type(model) is Qwen3ForCausalLM
 
 
-def test_a_log_line_holds_what_a_person_wants_to_see(inputs: Inputs, tmp_path: Path) -> None:
-    line = next(line for line in train(inputs, tmp_path).history if "loss_per_token" in line)
+def test_a_log_line_holds_what_a_person_wants_to_see(uninterrupted: Path) -> None:
+    line = next(line for line in Checkpoint(uninterrupted).history if "loss_per_token" in line)
     figures = [
         "bits_per_byte",
         "grad_norm",
@@ -116,8 +118,8 @@ def test_the_best_evaluation_is_that_of_the_weights_that_are_kept(inputs: Inputs
     assert found.bits_per_byte == pytest.approx(evaluations[best], rel=1e-5)
 
 
-def test_peft_reads_the_adapter(inputs: Inputs, tmp_path: Path) -> None:
-    checkpoint = train(inputs, tmp_path)
+def test_peft_reads_the_adapter(inputs: Inputs, uninterrupted: Path) -> None:
+    checkpoint = Checkpoint(uninterrupted)
     model = Qwen3ForCausalLM.from_pretrained(inputs.extended.model, dtype=torch.float32)
     theirs = PeftModel.from_pretrained(model, checkpoint.adapter).merge_and_unload()
     ours, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
@@ -138,15 +140,15 @@ def test_other_optimisers_and_a_state_in_half_precision_go_on_exactly_too(
     assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_a_run_with_a_curriculum_goes_on_exactly(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_run_with_a_curriculum_goes_on_exactly(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
     easy = {"curriculum": {"pacing": "root", "start": 0.2, "share": 0.7}}
     train(inputs, tmp_path / "whole", **easy)
-    train(inputs, tmp_path / "plain")
     with killed_at(12):
         train(inputs, tmp_path / "killed", **easy)
     train(inputs, tmp_path / "killed", **easy)
     assert_same(tmp_path / "killed", tmp_path / "whole")
-    rows = [load_file(tmp_path / name / "new_rows.safetensors")["input"] for name in ("whole", "plain")]
+    folders = (tmp_path / "whole", uninterrupted)
+    rows = [load_file(Checkpoint(folder).rows)["input"] for folder in folders]
     assert not torch.equal(*rows), "the order matters"
 
 
@@ -155,14 +157,13 @@ def test_only_sophia_keeps_its_state_in_half_precision() -> None:
         recipe(state_precision="bf16", optimizer="adamw")
 
 
-def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path) -> None:
-    train(inputs, tmp_path / "first")
+def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
     train(inputs, tmp_path / "second")
-    assert_same(tmp_path / "first", tmp_path / "second")
+    assert_same(uninterrupted, tmp_path / "second")
 
 
-def test_another_seed_gives_other_weights(inputs: Inputs, tmp_path: Path) -> None:
-    first = train(inputs, tmp_path / "first")
+def test_another_seed_gives_other_weights(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
+    first = Checkpoint(uninterrupted)
     (tmp_path / "second").mkdir()
     other = recipe().model_copy(update={"seed": 1})
     second = run(other, inputs, tmp_path / "second", silent())
@@ -170,10 +171,10 @@ def test_another_seed_gives_other_weights(inputs: Inputs, tmp_path: Path) -> Non
 
 
 def test_activation_checkpointing_and_smaller_parts_change_nothing_but_memory(
-    inputs: Inputs, tmp_path: Path
+    inputs: Inputs, tmp_path: Path, uninterrupted: Path
 ) -> None:
     with_it = train(inputs, tmp_path / "with", activation_checkpointing=True)
-    without = train(inputs, tmp_path / "without", activation_checkpointing=False)
+    without = Checkpoint(uninterrupted)
     assert torch.equal(load_file(with_it.rows)["input"], load_file(without.rows)["input"])
 
 
@@ -271,7 +272,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 ) -> None:
     train(inputs, tmp_path, steps=4)
     shutil.rmtree(tmp_path / "adapter")
-    monkeypatch.setattr(checkpoints, "_MARGIN", 10**18)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))
     with pytest.raises(SpaceError, match="free some"):
         train(inputs, tmp_path / "other", steps=4)
     assert not list(tmp_path.glob("other/checkpoints/*"))
@@ -380,12 +381,12 @@ def test_an_evaluation_that_processes_share_is_not_made_smaller_by_one_of_them(
 ) -> None:
     sizes: list[int] = []
 
-    def small_device(model: Any, windows: list[Any]) -> list[float]:
-        sizes.append(len(windows))
+    def small_device(*_: Any, input_ids: torch.Tensor, **__: Any) -> None:
+        sizes.append(len(input_ids))
         raise torch.OutOfMemoryError("too small")
 
-    monkeypatch.setattr("ekle.model.scoring.bits_per_byte._losses", small_device)
     model = Qwen3ForCausalLM.from_pretrained(tiny_base)
+    monkeypatch.setattr(type(model.get_decoder()), "forward", small_device)
     held_out = stage.HeldOut(["Evde.", "Okulda."], AutoTokenizer.from_pretrained(tiny_base), 16, 2, False)
     with pytest.raises(TrainingError, match=r"lower evaluation\.batch_size \(2\)"):
         held_out.figures(model, 0)

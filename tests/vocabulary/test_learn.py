@@ -114,11 +114,11 @@ def test_an_output_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_nothing_is_left_when_learning_fails(tmp_path: Path) -> None:
+def test_nothing_is_left_when_learning_fails(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(VocabularyError):
         learn_from_text(
             CorpusSettings(sources=["bundled:tr"], word_lists=[]),
-            "qwen3",
+            str(tiny_base),
             SMALL.model_copy(update={"size": 50_000}),
             tmp_path / "out",
             silent(),

@@ -14,7 +14,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import VocabularySettings
 from ekle.text.documents import documents
 
-pytestmark = pytest.mark.xdist_group("whole text")
+pytestmark = [pytest.mark.slow(seconds=48), pytest.mark.xdist_group("whole text")]
 
 
 @pytest.fixture(scope="module")

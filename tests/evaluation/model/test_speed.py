@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tiny import TURKISH
+from transformers.models.qwen3.modeling_qwen3 import Qwen3Model
 
 from ekle.artifacts import ExtendedModel
 from ekle.bpe.base import load_tokenizer
@@ -70,7 +72,14 @@ def test_speeds_are_characters_of_the_same_text(
 def test_models_that_do_not_fit_together_are_timed_one_after_the_other(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed, "_available", lambda: 0)
+    read_text = Path.read_text
+
+    def full(path: Path, *more: object, **rest: object) -> str:
+        if path == Path("/proc/meminfo"):
+            return "MemAvailable: 0 kB\n"
+        return read_text(path, *more, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "read_text", full)
     models = [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)]
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
     assert found["interleaved"] is False and found["generation"]["base"] > 0
@@ -80,14 +89,14 @@ def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)]
-    plain = speed._next
+    plain = Qwen3Model.forward
 
-    def full(*more: object) -> object:
-        if sum("loaded" in vars(one) for one in models) > fits:
+    def full(*more: object, **rest: object) -> object:
+        if rest["use_cache"] and sum("loaded" in vars(one) for one in models) > fits:
             raise torch.OutOfMemoryError("no memory")
-        return plain(*more)  # type: ignore[arg-type]
+        return plain(*more, **rest)
 
-    monkeypatch.setattr(speed, "_next", full)
+    monkeypatch.setattr(Qwen3Model, "forward", full)
     fits = 1
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
     assert found["interleaved"] is False and set(found["prefill"]) == {"base", "extended", "gain"}
@@ -96,25 +105,33 @@ def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
         measure_speeds(models, TEXTS, SETTINGS, silent())
 
 
-def test_a_gpu_that_holds_one_of_two_models_lets_go_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_holds_one_of_two_models_lets_go_of_both(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: set[str] = set()
+    pair = EvaluatedModel("base", tiny_base).loaded
+
     class Heavy:
-        def __init__(self, fits: bool) -> None:
-            self.fits, self.closed = fits, 0
+        def __init__(self, name: str) -> None:
+            self.name, self.closed = name, 0
 
         @property
-        def loaded(self) -> None:
-            if not self.fits:
+        def loaded(self) -> object:
+            if len(held | {self.name}) > fits:
                 raise DeviceMemoryError("no memory")
+            held.add(self.name)
+            return pair
 
         def close(self) -> None:
+            held.discard(self.name)
             self.closed += 1
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    first, second = Heavy(True), Heavy(False)
-    assert speed._load_together([first, second]) is False  # type: ignore[list-item]
-    assert (first.closed, second.closed) == (1, 1)
-    assert speed._load_together([first, Heavy(True)]) is True  # type: ignore[list-item]
-    assert first.closed == 1
+    for fits, closed in ((1, 2), (2, 0)):  # both are let go, and each after its own turn
+        both = [Heavy("base"), Heavy("extended")]
+        found = measure_speeds(both, TEXTS, SETTINGS, silent())  # type: ignore[arg-type]
+        assert found["interleaved"] is (fits == 2)
+        assert [one.closed for one in both] == [closed, closed]
 
 
 def test_a_model_that_does_not_fit_is_one_clear_line(
@@ -134,14 +151,29 @@ def test_text_shorter_than_a_passage_is_timed_not_at_all(tiny_base: Path) -> Non
     )
 
 
-def test_the_text_goes_through_the_cache_as_generation_does(tiny_base: Path) -> None:
-    model, _ = EvaluatedModel("base", tiny_base).loaded
-    ids = torch.tensor([[400, 5, 6, 7]])
-    with torch.inference_mode():
-        cache = None
-        for place in range(ids.shape[1]):
-            cache = speed._next(model, ids[:, place : place + 1], cache)
-    assert cache.get_seq_length() == ids.shape[1]
+def test_the_text_goes_through_the_cache_as_generation_does(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, int]] = []  # tokens in the cache, and tokens that are read behind them
+    plain = Qwen3Model.forward
+
+    def seen(*more: Any, **given: Any) -> Any:
+        if given["use_cache"]:
+            cache = given["past_key_values"]
+            read.append((0 if cache is None else cache.get_seq_length(), given["input_ids"].shape[1]))
+        return plain(*more, **given)
+
+    monkeypatch.setattr(Qwen3Model, "forward", seen)
+    measure_speeds(
+        [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)], TEXTS, SETTINGS, silent()
+    )
+    passages = 0
+    while read:
+        (cached, length), *rest = read
+        assert cached == 0 and length > 1, "a passage is read at once"
+        assert rest[:length] == [(place, 1) for place in range(length)], "and then token by token"
+        read, passages = rest[length:], passages + 1
+    assert passages == 2 * 13
 
 
 def test_the_weights_are_what_lies_in_the_folder(tiny_base: Path, tmp_path: Path) -> None:

@@ -96,11 +96,14 @@ def test_the_answer_begins_a_token_of_its_own_where_the_vocabulary_would_join_it
     loaded: tuple[Any, Any],
 ) -> None:
     model, tokenizer = loaded
-    asked = HarnessModel(model, tokenizer, 1)
-    prompt, answer = asked._encode_pair("Ev: evle", "r")
-    together = tokenizer("Ev: evler")["input_ids"]
+    prompt, together = (tokenizer(text)["input_ids"] for text in ("Ev: evle", "Ev: evler"))
+    (answer,) = tokenizer("r")["input_ids"]
     assert tokenizer.decode(together[len(prompt) :]) == "er"  # what the harness alone would score
-    assert tokenizer.decode(prompt) == "Ev: evle" and tokenizer.decode(answer) == "r"
+    asked = HarnessModel(model, tokenizer, 1)
+    ((nats, _),) = asked.loglikelihood([Instance("loglikelihood", {}, ("Ev: evle", "r"), 0)])
+    with torch.no_grad():
+        scores = model(input_ids=torch.tensor([prompt])).logits[0, -1]
+    assert nats == pytest.approx(scores.log_softmax(dim=-1)[answer].item(), rel=1e-5)
 
 
 def test_the_batch_does_not_change_the_figures(loaded: tuple[Any, Any]) -> None:

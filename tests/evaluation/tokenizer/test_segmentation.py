@@ -4,7 +4,7 @@ import pytest
 from tiny import byte_level
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import load_base
+from ekle.bpe.base import BaseTokenizer
 from ekle.evaluation.tokenizer.segmentation import (
     boundary_scores,
     count_boundaries,
@@ -15,8 +15,8 @@ from ekle.turkish.gold import RootedWord, SegmentedWord
 
 
 @pytest.fixture(scope="module")
-def qwen() -> Tokenizer:
-    return load_base("qwen3").tokenizer()
+def qwen(base: BaseTokenizer) -> Tokenizer:
+    return base.tokenizer()
 
 
 def test_places_are_letters_before_the_cut(qwen: Tokenizer) -> None:

@@ -16,6 +16,7 @@ from ekle.progress import silent
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
 
+pytestmark = pytest.mark.usefixtures("lexicon")
 both = pytest.mark.parametrize("tied", [False, True])
 
 

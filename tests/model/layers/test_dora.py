@@ -257,21 +257,15 @@ def test_gradients_equal_finite_differences(bias: bool) -> None:
         layer.magnitude.add_(0.3)
     layer.refresh_norm()
     layer.norm = layer.norm.double()  # a constant to the gradient, as the paper has it
-    from ekle.model.layers import dora
+    inputs = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    parameters = (layer.lora_a, layer.lora_b, layer.magnitude)
 
-    gain = lambda magnitude, norm: magnitude / norm  # noqa: E731 - the module's own rounds to float32
-    original, dora._gain = dora._gain, gain
-    try:
-        inputs = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
-        parameters = (layer.lora_a, layer.lora_b, layer.magnitude)
+    def output(x: Tensor, *_: Tensor) -> Tensor:
+        return layer(x)
 
-        def output(x: Tensor, *_: Tensor) -> Tensor:
-            return layer(x)
-
-        # the gradient of the magnitude is summed in float32 by design
-        assert torch.autograd.gradcheck(output, (inputs, *parameters), atol=1e-5, rtol=1e-4)
-    finally:
-        dora._gain = original
+    # The gain and the sum in the magnitude's gradient are float32 by design. In each number by itself the
+    # output is linear, so that a large step is exact, and rounding counts for little in it.
+    assert torch.autograd.gradcheck(output, (inputs, *parameters), eps=0.125, atol=1e-5, rtol=1e-4)
 
 
 def test_a_step_allocates_nothing_as_large_as_the_weight() -> None:

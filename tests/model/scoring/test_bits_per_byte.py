@@ -9,14 +9,7 @@ from tiny import BPE_IDS, START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
-from ekle.model.scoring.bits_per_byte import (
-    Likelihood,
-    _windows,
-    bos_ids,
-    measure,
-    measure_documents,
-    prefix_token_id,
-)
+from ekle.model.scoring.bits_per_byte import Likelihood, bos_ids, measure, measure_documents, prefix_token_id
 
 DOCUMENTS = [
     "Evimizin önündeki yol geçen kış kardan kapanmıştı.",
@@ -111,16 +104,39 @@ def test_figures_do_not_depend_on_batch_size_or_padding(tiny):
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 12, 13, 40])
 @pytest.mark.parametrize("context", [2, 3, 8])
-def test_windows_count_every_token_once_and_with_enough_before_it(length, context):
-    ids = list(range(length + 1))  # 0 is the start
+def test_windows_count_every_token_once_and_with_enough_before_it(length, context, monkeypatch):
     counted = []
-    for window in _windows(0, ids, context):
-        assert len(window.ids) <= context
-        assert window.first >= 1
-        if window.ids[0] != 0:
-            assert window.first >= context // 2
-        counted += window.ids[window.first :]
-    assert counted == ids[1:]
+
+    class Telling(Uniform):
+        """A "model" whose states tell the first id of their window, and how many tokens they see."""
+
+        def decode(self, input_ids, attention_mask, use_cache):
+            assert input_ids.shape[1] <= context
+            seen = torch.arange(1, input_ids.shape[1] + 1).expand(input_ids.shape)
+            first = input_ids[:, :1].expand(input_ids.shape)
+            return SimpleNamespace(last_hidden_state=torch.stack([first, seen], dim=-1))
+
+    class Numbers(Letters):
+        """A "tokenizer" that gives letters the numbers from 1 on; 0 is the start."""
+
+        def __init__(self):
+            self.vocab = {"<|endoftext|>": 0}
+
+        def __call__(self, text, add_special_tokens, verbose):
+            return {"input_ids": list(range(1, len(text) + 1))}
+
+    def losses(states, head, labels, *_):
+        counted.extend(zip(labels.tolist(), states.tolist(), strict=True))
+        return torch.zeros(len(labels))
+
+    monkeypatch.setattr("ekle.model.scoring.bits_per_byte.chunked_cross_entropy", losses)
+    model = Telling()
+    model.config.vocab_size = length + 1
+    measure(model, Numbers(), ["a" * length], context=context, batch_size=2)
+    assert sorted(number for number, _ in counted) == list(range(1, length + 1))
+    for number, (first, seen) in counted:
+        assert number == first + seen
+        assert first == 0 or seen >= context // 2
 
 
 def test_a_long_document_is_measured_window_by_window(tiny):

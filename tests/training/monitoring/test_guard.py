@@ -141,6 +141,12 @@ def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
     assert made == ["step-000000", *(f"step-{step:06}-back-2" for step in (4, 8, 12))]
 
 
+@pytest.fixture(scope="module")
+def whole_runs() -> dict[int, Checkpoint]:
+    """Runs that nobody killed, by the number of their bad steps; filled by the tests."""
+    return {}
+
+
 @pytest.mark.parametrize(
     ("bad", "calls"),
     [({7, 8}, 11), ({7, 8}, 17), ({7, 8}, 22), ({7, 8}, 31), ({7, 8, 9, 10}, 21), ({7, 8, 9, 10}, 27)],
@@ -148,12 +154,16 @@ def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
 def test_a_run_killed_around_its_way_back_ends_the_same(
     inputs: Inputs,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    whole_runs: dict[int, Checkpoint],
     nonsense: set[int],
     bad: set[int],
     calls: int,
 ) -> None:
     nonsense.update(bad)
-    whole = train(inputs, tmp_path / "whole")
+    if len(bad) not in whole_runs:
+        whole_runs[len(bad)] = train(inputs, tmp_path_factory.mktemp("whole") / "run")
+    whole = whole_runs[len(bad)]
     with killed_at(calls):
         train(inputs, tmp_path / "killed")
     again = train(inputs, tmp_path / "killed")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from ekle.training.monitoring import memory_leak as memory
 from ekle.training.monitoring.memory_leak import LeakDetector, Read, Reading, read_memory
 
 CPU = torch.device("cpu")
@@ -48,7 +47,13 @@ def test_a_reading_knows_what_the_process_holds_and_what_is_left() -> None:
 def test_what_a_container_keeps_of_files_is_not_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "_CONTAINER", tmp_path)
+    exists, read_text, container = Path.exists, Path.read_text, Path("/sys/fs/cgroup")
+
+    def redirected(path: Path) -> Path:
+        return tmp_path / path.relative_to(container) if path.is_relative_to(container) else path
+
+    monkeypatch.setattr(Path, "exists", lambda path: exists(redirected(path)))
+    monkeypatch.setattr(Path, "read_text", lambda path, *more: read_text(redirected(path), *more))
     (tmp_path / "memory.max").write_text("1000\n", "ascii")
     (tmp_path / "memory.current").write_text("900\n", "ascii")
     (tmp_path / "memory.stat").write_text("anon 200\nfile 700\ninactive_file 600\nactive_file 100\n", "ascii")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ekle.errors import CheckpointError
 from ekle.training.monitoring.new_tokens import NewTokens
@@ -46,14 +46,17 @@ def test_the_counts_of_two_processes_come_together_in_the_first(tmp_path: Path) 
     both = [four_tokens(), four_tokens()]
     both[0].count([torch.tensor([10, 11])])
     both[1].count([torch.tensor([11])])
-    total = sum((each._seen for each in both), torch.zeros(4, dtype=torch.int64))
+    total, given = torch.tensor([1, 2, 0, 0]), []
     for number, each in enumerate(both):
-        each.gather(lambda counts: total, first=number == 0)
+        each.gather(lambda counts: given.append(counts) or total, first=number == 0)
+    assert torch.equal(sum(given), total)
     both[0].save(tmp_path / "new_tokens.safetensors")
     again = [four_tokens(), four_tokens()]
     for number, each in enumerate(again):
         each.load(tmp_path / "new_tokens.safetensors", first=number == 0)
-    assert [each._seen.tolist() for each in again] == [[1, 2, 0, 0], [0, 0, 0, 0]]
+        each.save(tmp_path / f"{number}.safetensors")
+    seen = [load_file(tmp_path / f"{number}.safetensors")["seen"].tolist() for number in range(2)]
+    assert seen == [[1, 2, 0, 0], [0, 0, 0, 0]]
 
 
 def test_each_token_gets_a_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tiny import TURKISH
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import BaseTokenizer
@@ -85,10 +86,11 @@ def test_terms_are_read_in_nfc_without_blanks_and_repeats(tmp_path: Path) -> Non
     assert read_terms([str(tmp_path / "t.txt")]) == ["ders", "sınıf"]
 
 
-def test_nothing_is_written_when_a_term_is_refused(tmp_path: Path) -> None:
+def test_nothing_is_written_when_a_term_is_refused(tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("C++\n", "utf-8")
+    (tmp_path / "text.txt").write_text("\n".join(TURKISH), "utf-8")
     settings = SETTINGS.model_copy(update={"keep": [str(tmp_path / "t.txt")]})
-    corpus = CorpusSettings(sources=["bundled:tr"], word_lists=[])
+    corpus = CorpusSettings(sources=[str(tmp_path / "text.txt")], word_lists=[])
     with pytest.raises(VocabularyError, match=r"C\+\+"):
-        learn_from_text(corpus, "qwen3", settings, tmp_path / "out", silent())
+        learn_from_text(corpus, str(tiny_base), settings, tmp_path / "out", silent())
     assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import load_base, open_tokenizer
+from ekle.bpe.base import BaseTokenizer, open_tokenizer
 from ekle.vocabulary.profiles.split_rules import SplitRules, insert_split
 
 RULES = SplitRules(
@@ -31,8 +31,7 @@ writing = st.text(max_size=40) | st.lists(
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    base = load_base("qwen3")
+def tokenizer(base: BaseTokenizer) -> Tokenizer:
     spec = {
         **base.spec,
         "pre_tokenizer": insert_split(base.spec["pre_tokenizer"], RULES.regex({"evler": 9})),
@@ -41,8 +40,8 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def plain() -> Tokenizer:
-    return load_base("qwen3").tokenizer()
+def plain(base: BaseTokenizer) -> Tokenizer:
+    return base.tokenizer()
 
 
 def pre_tokens_of(tokenizer: Tokenizer, text: str) -> list[str]:

@@ -31,7 +31,7 @@ OUTPUT_EMBEDDINGS = "lm_head.weight"
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
-_BLOCK_BYTES = 64_000_000
+BLOCK_BYTES = 64_000_000
 
 
 class Weights:
@@ -86,7 +86,7 @@ class Weights:
             return
         stop = shape[0] if rows is None else rows
         row_bytes = max(1, math.prod(shape[1:]) * self.dtype(name).itemsize)
-        step = max(1, _BLOCK_BYTES // row_bytes)
+        step = max(1, BLOCK_BYTES // row_bytes)
         for start in range(0, stop, step):
             yield self.rows(name, start, min(start + step, stop))
 
@@ -263,7 +263,7 @@ def _part(number: int) -> str:
     return f"part-{number}.safetensors"
 
 
-_CHUNK_BYTES = 64_000_000
+CHUNK_BYTES = 64_000_000
 
 
 class EmbeddingMatrix(Protocol):
@@ -302,4 +302,4 @@ def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
 
 def rows_per_chunk(width: int) -> int:
     """How many rows of `width` numbers in float32 fill 64 MB; at least one."""
-    return max(1, _CHUNK_BYTES // (4 * width))
+    return max(1, CHUNK_BYTES // (4 * width))
