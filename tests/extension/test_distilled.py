@@ -22,7 +22,7 @@ from ekle.extension.rules.distilled import (
     distillation_fingerprint,
     snippets,
 )
-from ekle.extension.rules.teacher_student import Distiller, depth_to_layer, load_teacher, prefix_token_id
+from ekle.extension.rules.teacher_student import Distiller, load_teacher, prefix_token_id
 from ekle.extension.stage import Inputs, run
 from ekle.files import read_json
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
@@ -271,11 +271,6 @@ def test_every_new_token_gets_its_passages_while_there_are_any(
     everywhere = {i for text in TURKISH for i in tokenizer_pair.new.encode(text).ids if i >= 410}
     assert seen == everywhere
     assert len(found) <= 20
-
-
-def test_a_share_of_the_layers_is_at_least_one_and_at_most_all() -> None:
-    assert [depth_to_layer(1 / 3, layers) for layers in (1, 2, 28, 36)] == [1, 1, 9, 12]
-    assert depth_to_layer(1.0, 36) == 36
 
 
 def test_the_stage_of_a_run_goes_on_from_its_parts(

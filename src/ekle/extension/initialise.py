@@ -30,7 +30,7 @@ from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
 from ekle.extension.rules.statistics import RowStatistics, row_statistics, statistical_rows
-from ekle.extension.rules.teacher_student import Distiller, depth_to_layer, load_teacher, prefix_token_id
+from ekle.extension.rules.teacher_student import Distiller, load_teacher, prefix_token_id
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
     OUTPUT_EMBEDDINGS,
@@ -38,6 +38,7 @@ from ekle.model.checkpoint.weights import (
     StoredEmbeddingMatrix,
     Weights,
 )
+from ekle.model.layers.hidden_states import depth_to_layer
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
 

@@ -25,7 +25,12 @@ from ekle.errors import InputError, TrainingError
 from ekle.files import atomic_folder, read_json, write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
 from ekle.model.layers.dora import adapted_layers, disable_adapters, refresh_norms
-from ekle.model.layers.hidden_states import captured_outputs, shared_boundaries, with_prefix_token
+from ekle.model.layers.hidden_states import (
+    captured_outputs,
+    depth_to_layer,
+    shared_boundaries,
+    with_prefix_token,
+)
 from ekle.model.layers.loss import chunk_size, weighted_cross_entropy
 from ekle.model.layers.new_rows import NewRows, RowAdam, SplitHead
 from ekle.progress import ProgressReporter
@@ -63,7 +68,7 @@ class AlignmentLoss:
         self._model, self._prefix_token_id, self._settings = model, prefix_token_id, settings
         self._head, self.first = head, len(head.base)
         count = model.config.num_hidden_layers
-        self._depths = sorted({min(max(round(share * count), 1), count) for share in settings.depths})
+        self._depths = sorted({depth_to_layer(depth, count) for depth in settings.depths})
 
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
         """Distance of hidden states, and of span likelihoods, each a mean over its places.

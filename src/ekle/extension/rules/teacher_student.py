@@ -205,8 +205,3 @@ def prefix_token_id(tokenizer: Tokenizer, config: Any) -> int:
         if found is not None:
             return int(found[0] if isinstance(found, list) else found)
     return 0  # whatever it is, it stands before every passage in either cut
-
-
-def depth_to_layer(depth: float, layers: int) -> int:
-    """The number of layers, at least one, that comes nearest to a share of `layers`."""
-    return min(max(math.floor(depth * layers + 0.5), 1), layers)

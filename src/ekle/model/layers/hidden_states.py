@@ -1,6 +1,7 @@
 """Hidden states of a teacher and a student on one text, each with its own tokenization: what losses need."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ekle.bpe.tokenizer_pair import AlignedEncoding, Ids
+
+
+def depth_to_layer(depth: float, layers: int) -> int:
+    """The layer of `layers`, from 1, that is nearest to the share `depth` (0 to 1); halves round up."""
+    return min(max(math.floor(depth * layers + 0.5), 1), layers)
 
 
 def first_layers(model: Any, count: int) -> Any:
