@@ -28,6 +28,8 @@ from ekle.model.layers.dora import adapted_layers, disable_adapters, refresh_nor
 from ekle.model.layers.hidden_states import (
     captured_outputs,
     depth_to_layer,
+    hidden_state_distance,
+    padded_batches,
     shared_boundaries,
     with_prefix_token,
 )
@@ -81,11 +83,9 @@ class AlignmentLoss:
             nats = self._nats(cuts, teacher, _Base(self._head.base))
             wanted = _summed(nats, span_ids(passages, new=False))
         states, student = self._read([passage.new for passage in passages])
-        here, there = shared_boundaries(passages, self.first)
-        here, there = here.to(student.device), there.to(student.device)
+        boundaries = shared_boundaries(passages, self.first)
         distances = [
-            (given[tuple(there)].float() - base[tuple(here)].float()).square().sum(dim=-1).mean()
-            / base[tuple(here)].float().square().sum(dim=-1).mean()
+            hidden_state_distance(base, given, boundaries)
             for base, given in zip(teacher_states, states, strict=True)
         ]
         return torch.stack(distances).mean(), self._span_loss(passages, student, wanted)
@@ -191,7 +191,7 @@ def align(
     optimizer = torch.optim.AdamW(learners, lr=1.0, weight_decay=0.0) if learners else None
     done = AlignmentResult(0, 0, [])
     since_point: list[tuple[float, float]] = []
-    batches = _batches(passages, settings.batch_tokens)
+    batches = padded_batches(passages, settings.batch_tokens)
     with reporter.task("aligning", settings.steps, "steps") as task:
         for step, batch in enumerate(itertools.islice(batches, settings.steps)):
             distance, spans = aligner.losses(batch)
@@ -298,19 +298,6 @@ def _repeated_passages(text: Lines, tokenizer_pair: TokenizerPair, longest: int)
                 f"{text.path} has no passage with a new token, so there is nothing to align; train on text "
                 f"in the language of the vocabulary, {_CURE}"
             )
-
-
-def _batches(passages: Iterable[AlignedEncoding], tokens: int) -> Iterator[list[AlignedEncoding]]:
-    """Batches of at most `tokens`, padding included; a longer passage is a batch by itself."""
-    batch: list[AlignedEncoding] = []
-    for passage in passages:
-        longest = max(len(each.new) for each in [*batch, passage])
-        if batch and longest * (len(batch) + 1) > tokens:
-            yield batch
-            batch = []
-        batch.append(passage)
-    if batch:
-        yield batch
 
 
 def _base_tokenizer(extended: ExtendedModel, revision: str | None) -> Tokenizer:

@@ -20,6 +20,7 @@ from ekle.errors import TrainingError
 from ekle.extension.rules.teacher_student import Distiller
 from ekle.files import atomic_file
 from ekle.model.checkpoint.safetensors_file import raw_bytes
+from ekle.model.layers.hidden_states import padded_batches
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import DistillationSettings
 from ekle.text.documents import passages
@@ -262,24 +263,18 @@ def distilled_rows(
 def _batches(
     passages: Sequence[AlignedEncoding], tokens: int, seed: int, skip: int
 ) -> Iterator[list[AlignedEncoding]]:
-    """Batches of at most `tokens`, padding included, in a new order each pass; the first `skip` are left out.
+    """Batches without end, in a new order each pass; the first `skip` are left out."""
+    batches = (
+        batch
+        for epoch in itertools.count()
+        for batch in padded_batches(_shuffled(passages, [seed, epoch]), tokens)
+    )
+    return itertools.islice(batches, skip, None)
 
-    Never ends. A passage longer than a batch is a batch by itself.
-    """
-    for turn in itertools.count():
-        order = np.random.default_rng([seed, turn]).permutation(len(passages)).tolist()
-        batch: list[AlignedEncoding] = []
-        for place in order:
-            longest = max(len(passage.new) for passage in [*batch, passages[place]])
-            if batch and longest * (len(batch) + 1) > tokens:
-                if skip <= 0:
-                    yield batch
-                skip -= 1
-                batch = []
-            batch.append(passages[place])
-        if skip <= 0:
-            yield batch
-        skip -= 1
+
+def _shuffled(passages: Sequence[AlignedEncoding], seed: Sequence[int]) -> Iterator[AlignedEncoding]:
+    for place in np.random.default_rng(seed).permutation(len(passages)).tolist():
+        yield passages[place]
 
 
 def _point(step: int, stretch: Sequence[tuple[float, float]]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from ekle.model.device import inference_device
 from ekle.model.layers.hidden_states import (
     captured_outputs,
     first_layers,
+    hidden_state_distance,
     shared_boundaries,
     with_prefix_token,
 )
@@ -109,10 +110,7 @@ class Distiller:
         states = self._student(
             inputs_embeds=self._embedding(ids), attention_mask=mask, use_cache=False
         ).last_hidden_state
-        here, there = shared_boundaries(passages, self.first)
-        wanted = middle[tuple(here.to(device))].float()
-        given = states[tuple(there.to(device))].float()
-        distance = (given - wanted).square().sum(dim=-1).mean() / wanted.square().sum(dim=-1).mean()
+        distance = hidden_state_distance(middle, states, shared_boundaries(passages, self.first))
         if not self._output_weight:
             return distance, None
         before, labels = _predicted(passages)

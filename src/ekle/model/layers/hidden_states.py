@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,6 +37,22 @@ def first_layers(model: Any, count: int) -> Any:
     short.config = copy.copy(decoder.config)
     short.config.num_hidden_layers = count
     return short
+
+
+def padded_batches(passages: Iterable[AlignedEncoding], tokens: int) -> Iterator[list[AlignedEncoding]]:
+    """Batches of at most `tokens` tokens of the new tokenizer, padding included, in the order given.
+
+    A passage that is longer is a batch by itself.
+    """
+    batch: list[AlignedEncoding] = []
+    for passage in passages:
+        longest = max(len(each.new) for each in [*batch, passage])
+        if batch and longest * (len(batch) + 1) > tokens:
+            yield batch
+            batch = []
+        batch.append(passage)
+    if batch:
+        yield batch
 
 
 def with_prefix_token(texts: Sequence[Ids], prefix_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -83,3 +99,20 @@ def shared_boundaries(passages: Sequence[AlignedEncoding], first_new_id: int) ->
         ]
     found = torch.tensor([pair for pair in pairs if pair[3]] or pairs).T
     return found[[0, 1]], found[[0, 2]]
+
+
+def hidden_state_distance(teacher: Tensor, student: Tensor, boundaries: tuple[Tensor, Tensor]) -> Tensor:
+    """How far the student's hidden states are from the teacher's: the loss of distillation and alignment.
+
+    Args:
+        teacher: hidden states (B, T, D) of the base after one layer.
+        student: hidden states (B, S, D) of the student after the same layer.
+        boundaries: what `shared_boundaries` gives for the same passages.
+
+    Returns:
+        The mean squared distance at the shared boundaries, in float32, as a share of the mean square of the
+        teacher's states there.
+    """
+    base, new = (tuple(places.to(student.device)) for places in boundaries)
+    wanted, given = teacher[base].float(), student[new].float()
+    return (given - wanted).square().sum(dim=-1).mean() / wanted.square().sum(dim=-1).mean()
