@@ -130,7 +130,7 @@ def _first_layers(config: Any, weights: Weights) -> Any:
 def _set_embeddings(model: Any, weights: Weights, used: Tensor) -> None:
     """Give the model the rows `used` (R,), in place of those it has."""
     rows = weights.take(INPUT_EMBEDDINGS, used.tolist()).float()
-    model.set_input_embeddings(nn.Embedding(len(rows), rows.shape[1], _weight=rows))
+    model.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False))
     head = nn.Linear(rows.shape[1], len(rows), bias=False, device="meta")
     if OUTPUT_EMBEDDINGS in weights.names():
         head.weight = nn.Parameter(weights.take(OUTPUT_EMBEDDINGS, used.tolist()).float())

@@ -30,11 +30,11 @@ def first_layers(model: Any, count: int) -> Any:
         count: layers to keep, from 1 to all.
     """
     decoder = model.get_decoder()
-    short = copy.copy(decoder)
-    short._modules = dict(decoder._modules)  # the copy would share the dictionary and change the model
+    shared = [*decoder.children(), *decoder.parameters(recurse=False), *decoder.buffers(recurse=False)]
+    # What the memo of a deep copy holds is not copied: the new decoder has the same layers and weights.
+    short = copy.deepcopy(decoder, {id(each): each for each in shared})
     short.layers = nn.ModuleList(decoder.layers[:count])
     short.norm = nn.Identity()
-    short.config = copy.copy(decoder.config)
     short.config.num_hidden_layers = count
     return short
 
