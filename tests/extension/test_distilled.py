@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny import ENGLISH, TURKISH
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
@@ -22,10 +22,11 @@ from ekle.extension.rules.distilled import (
     distillation_fingerprint,
     snippets,
 )
-from ekle.extension.rules.teacher_student import Distiller, load_teacher, prefix_token_id
+from ekle.extension.rules.teacher_student import Distiller, load_teacher
 from ekle.extension.stage import Inputs, run
 from ekle.files import read_json
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+from ekle.model.encoding import prefix_token_id
 from ekle.model.layers.hidden_states import first_layers
 from ekle.pipeline.stages import RESUMABLE
 from ekle.progress import silent
@@ -229,12 +230,11 @@ def test_the_losses_are_those_of_the_plain_way(
 ) -> None:
     """One passage at a time, no padding, full logits, a position after the other."""
     model = load_teacher(tiny_base)
-    tokenizer_pair = tokenizer_pair_of(tiny_base, tiny_vocabulary)
     passages = passages_of(tiny_base, tiny_vocabulary)
     draw = torch.Generator().manual_seed(0)
     names = [INPUT_EMBEDDINGS] if tied else [INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS]
     new = {name: torch.randn(20, 32, generator=draw) for name in names}
-    prefix_token = prefix_token_id(tokenizer_pair.base, model.config)
+    prefix_token = prefix_token_id(AutoTokenizer.from_pretrained(tiny_vocabulary.tokenizer))
     assert prefix_token == 400
     distance, entropy = Distiller(model, new, prefix_token, 1, 1.0).losses(passages)
     table = torch.cat([model.get_input_embeddings().weight, new[INPUT_EMBEDDINGS]])

@@ -30,7 +30,7 @@ from ekle.recipe.extension import (
 
 ROWS = torch.tensor([[2.0, 0.0], [0.0, 4.0], [6.0, 6.0], [-2.0, 2.0], [100.0, 100.0]])
 USED = torch.tensor([0, 1, 2, 3])  # row 4 is padding
-NO_TEXT = (lambda: iter(()), lambda: TokenizerPair(Tokenizer(BPE()), Tokenizer(BPE())))
+NO_TEXT = (lambda: iter(()), lambda: TokenizerPair(Tokenizer(BPE()), Tokenizer(BPE())), lambda: 0)
 BASE = {0: b" ev", 1: b"ler", 2: b"lar", 3: b"den"}
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
-from ekle.errors import InputError, TrainingError
+from ekle.errors import InputError, TokenizerError, TrainingError
 from ekle.files import read_json, write_json
 from ekle.model.layers.dora import adapted_layers, attach, disable_adapters
 from ekle.model.layers.hidden_states import shared_boundaries
@@ -273,6 +274,18 @@ def test_text_without_a_new_token_is_one_clear_line(tiny_extended: ExtendedModel
     model, rows = student(tiny_extended)
     with pytest.raises(TrainingError, match=r"plain\.jsonl has no passage with a new token"):
         align_or_load(tiny_extended, model, rows, Lines(plain, 0), QUICK, {}, tmp_path / "aligned", silent())
+    assert not (tmp_path / "aligned").exists()
+
+
+def test_a_tokenizer_without_a_token_to_start_with_is_refused_in_one_line(
+    tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nameless = SimpleNamespace(bos_token_id=None, eos_token_id=None, get_vocab=dict)
+    monkeypatch.setattr("ekle.training.alignment.load_tokenizer", lambda folder: nameless)
+    model, rows = student(tiny_extended)
+    text = Lines(tiny_corpus.train, 0)
+    with pytest.raises(TokenizerError, match=r"but the tokenizer has no .* set training\.alignment"):
+        align_or_load(tiny_extended, model, rows, text, QUICK, {}, tmp_path / "aligned", silent())
     assert not (tmp_path / "aligned").exists()
 
 

@@ -24,6 +24,7 @@ from ekle.extension.compatibility import check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.extension.initialise import InitialisationContext, make_rows
 from ekle.files import atomic_file, atomic_folder, write_json
+from ekle.model.checkpoint.loading import load_tokenizer
 from ekle.model.checkpoint.safetensors_file import StreamedTensor, raw_bytes
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
@@ -35,6 +36,7 @@ from ekle.model.checkpoint.weights import (
     read_config,
     write_weights,
 )
+from ekle.model.encoding import prefix_token_id
 from ekle.progress import ProgressReporter, Task
 from ekle.recipe.extension import ExtensionSettings
 
@@ -100,6 +102,7 @@ def write_extension(
         InputError: the rule for the new rows needs text and there is none.
         CheckpointError: the base is damaged, does not fit the vocabulary, or gives a new row no gradient.
         PreservationError: a tensor or a base row did not arrive byte for byte.
+        TokenizerError: the rule puts a token before each passage, and the tokenizer has none for that.
         SpaceError: the disk cannot take the model.
     """
     if settings.reads_text and documents is None:
@@ -122,6 +125,7 @@ def write_extension(
                 settings,
                 documents or _no_text,
                 lambda: _tokenizer_pair(vocabulary, base),
+                lambda: prefix_token_id(load_tokenizer(vocabulary.tokenizer)),
                 replay or _no_text,
             )
             copy_config_and_tokenizer(

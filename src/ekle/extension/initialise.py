@@ -30,7 +30,7 @@ from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
 from ekle.extension.rules.statistics import RowStatistics, row_statistics, statistical_rows
-from ekle.extension.rules.teacher_student import Distiller, load_teacher, prefix_token_id
+from ekle.extension.rules.teacher_student import Distiller, load_teacher
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
     OUTPUT_EMBEDDINGS,
@@ -52,7 +52,8 @@ class InitialisationContext:
 
     `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
     bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
-    `tokenizer_pair` base and extended tokenizer, and `replay` text in other languages, likewise.
+    `tokenizer_pair` base and extended tokenizer, `prefix_token_id` the token to put before a text, and
+    `replay` text in other languages, likewise.
     """
 
     tokens: Sequence[NewToken]
@@ -61,6 +62,7 @@ class InitialisationContext:
     settings: ExtensionSettings
     documents: Callable[[], Iterator[str]]
     tokenizer_pair: Callable[[], TokenizerPair]
+    prefix_token_id: Callable[[], int]
     replay: Callable[[], Iterator[str]] = lambda: iter(())
 
     @cached_property
@@ -233,7 +235,7 @@ def _learned_rows(
     depth = depth_to_layer(settings.depth, model.config.num_hidden_layers)
     # A rule that is named for the output has the last word there.
     weight = 0.0 if context.settings.output and not tied else settings.output_weight
-    distiller = Distiller(model, start, prefix_token_id(tokenizer_pair.base, model.config), depth, weight)
+    distiller = Distiller(model, start, context.prefix_token_id(), depth, weight)
     rows, progress = distilled_rows(
         distiller, passages, scales, settings, context.settings.seed, scratch, reporter
     )

@@ -21,9 +21,11 @@ from torch.nn import functional
 from ekle.artifacts import ExtendedModel
 from ekle.bpe.base import load_base
 from ekle.bpe.tokenizer_pair import AlignedEncoding, Ids, TokenizerPair
-from ekle.errors import InputError, TrainingError
+from ekle.errors import InputError, TokenizerError, TrainingError
 from ekle.files import atomic_folder, read_json, write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
+from ekle.model.checkpoint.loading import load_tokenizer
+from ekle.model.encoding import prefix_token_id
 from ekle.model.layers.dora import adapted_layers, disable_adapters, refresh_norms
 from ekle.model.layers.hidden_states import (
     captured_outputs,
@@ -59,15 +61,15 @@ class AlignmentLoss:
 
     Args:
         model: a causal language model of transformers with split rows, adapters attached or not.
-        opening: id of a base token put before every passage; it is the same in both cuts.
+        prefix_token: id of a base token put before every passage; it is the same in both cuts.
         settings: depths and weights.
     """
 
-    def __init__(self, model: Any, prefix_token_id: int, settings: AlignmentSettings) -> None:
+    def __init__(self, model: Any, prefix_token: int, settings: AlignmentSettings) -> None:
         head = model.get_output_embeddings()
         if not isinstance(head, SplitHead):
             raise TypeError("the rows of the model are not split")
-        self._model, self._prefix_token_id, self._settings = model, prefix_token_id, settings
+        self._model, self._prefix_token, self._settings = model, prefix_token, settings
         self._head, self.first = head, len(head.base)
         count = model.config.num_hidden_layers
         self._depths = sorted({depth_to_layer(depth, count) for depth in settings.depths})
@@ -118,7 +120,7 @@ class AlignmentLoss:
 
     def _read(self, texts: Sequence[Ids]) -> tuple[list[Tensor], Tensor]:
         """Hidden states (B, T, D) after each depth, and the last; the opening stands at 0."""
-        ids, mask = with_prefix_token(texts, self._prefix_token_id, self._head.base.device)
+        ids, mask = with_prefix_token(texts, self._prefix_token, self._head.base.device)
         decoder = self._model.get_decoder()
         with captured_outputs([decoder.layers[depth - 1] for depth in self._depths]) as found:
             last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -149,7 +151,6 @@ def span_ids(passages: Sequence[AlignedEncoding], new: bool) -> Tensor:
     return torch.from_numpy(np.concatenate(numbers))
 
 
-_PREFIX_TOKEN = "<|endoftext|>"
 _POINTS = 10  # of the curve that is reported
 _CURE = "or set training.alignment.steps to 0"
 
@@ -167,7 +168,7 @@ def align(
     model: Any,
     rows: NewRows,
     passages: Iterable[AlignedEncoding],
-    prefix_token_id: int,
+    prefix_token: int,
     settings: AlignmentSettings,
     reporter: ProgressReporter,
 ) -> AlignmentResult:
@@ -177,14 +178,14 @@ def align(
         model: an extended model with split rows, its other parameters frozen but for adapters.
         rows: its new rows, changed in place.
         passages: text in both cuts, endless; as many go into a step as `settings.batch_tokens` takes.
-        opening: see `AlignmentLoss`.
+        prefix_token: see `AlignmentLoss`.
         settings: how long, how fast, what.
         reporter: hears of the progress.
 
     Raises:
         TrainingError: the losses are no longer numbers.
     """
-    aligner = AlignmentLoss(model, prefix_token_id, settings)
+    aligner = AlignmentLoss(model, prefix_token, settings)
     adams = [RowAdam(table.data) for table in rows.parameters()]
     scales = [_rms(table) for table in _base_rows(model, rows)]
     learners = _adapters(model) if settings.learn == "rows_and_adapters" else []
@@ -250,15 +251,15 @@ def align_or_load(
 
     Raises:
         InputError: the tokenizer of the base is no longer where it was, or no longer what it was.
+        TokenizerError: there is no token to put before a passage (`ekle.model.encoding.prefix_token_id`).
         TrainingError: as `align`, or the text has no new token.
     """
     about = folder / "alignment.json"
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
         tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), _tokenizer(extended.model))
-        prefix_token_id = tokenizer_pair.base.token_to_id(_PREFIX_TOKEN)
         passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters)
-        done = align(model, rows, passages, prefix_token_id or 0, settings, reporter)
+        done = align(model, rows, passages, _prefix_token_id(extended.model), settings, reporter)
         with atomic_folder(folder) as made:
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
@@ -313,6 +314,15 @@ def _base_tokenizer(extended: ExtendedModel, revision: str | None) -> Tokenizer:
             f"vocabulary was learned over {about['fingerprint']}; put it back, {_CURE}"
         )
     return base.tokenizer()
+
+
+def _prefix_token_id(folder: Path) -> int:
+    """The token before each passage; as no other will do, a tokenizer without one is refused."""
+    try:
+        return prefix_token_id(load_tokenizer(folder))
+    except TokenizerError as error:
+        what = "the alignment phase puts a token before each passage"
+        raise TokenizerError(f"{what}, but {error}, {_CURE}") from error
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny import BPE_IDS, START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
-from ekle.model.scoring.bits_per_byte import Likelihood, bos_ids, measure, measure_documents, prefix_token_id
+from ekle.model.scoring.bits_per_byte import Likelihood, measure, measure_documents
 
 DOCUMENTS = [
     "Evimizin önündeki yol geçen kış kardan kapanmıştı.",
@@ -227,11 +226,3 @@ def test_broken_weights_are_reported_not_averaged(tiny):
     model.get_output_embeddings().weight.data[5] = float("nan")
     with pytest.raises(CheckpointError, match="NaN"):
         measure(model, tokenizer, ["Deniz."], context=8, batch_size=1)
-
-
-def test_a_text_starts_as_the_tokenizer_starts_it(tiny_base):
-    plain, starting = AutoTokenizer.from_pretrained(tiny_base), with_start(tiny_base)
-    assert (bos_ids(plain), prefix_token_id(plain)) == ([], BPE_IDS)  # <|endoftext|>
-    assert (bos_ids(starting), prefix_token_id(starting)) == ([START], START)
-    # A name for a start is not enough: this tokenizer puts it before nothing.
-    assert bos_ids(AutoTokenizer.from_pretrained(tiny_base, bos_token="<|im_start|>")) == []

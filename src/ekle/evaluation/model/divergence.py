@@ -23,9 +23,9 @@ from torch.nn.utils.rnn import pad_sequence
 from ekle.errors import CheckpointError
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import clustered, ratio
+from ekle.model.encoding import encode, prefix_token_id
 from ekle.model.layers.loss import chunk_size
 from ekle.model.scoring.batches import in_batches
-from ekle.model.scoring.bits_per_byte import encode, prefix_token_id
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 

@@ -9,8 +9,8 @@ from transformers import GenerationConfig
 
 from ekle.bpe.measure import split_lines
 from ekle.evaluation.texts import sample_documents
+from ekle.model.encoding import bos_ids, encode, prefix_token_id
 from ekle.model.scoring.batches import in_batches
-from ekle.model.scoring.bits_per_byte import bos_ids, encode, prefix_token_id
 from ekle.model.scoring.sampling import sample_continuations
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings

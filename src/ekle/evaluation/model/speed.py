@@ -22,7 +22,7 @@ from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import ratio, saved
 from ekle.model.checkpoint.loading import load_config
-from ekle.model.scoring.bits_per_byte import encode, prefix_token_id
+from ekle.model.encoding import encode, prefix_token_id
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 

@@ -17,8 +17,8 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from ekle.errors import TextError
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import percentile_interval
+from ekle.model.encoding import bos_ids, encode
 from ekle.model.scoring.batches import in_batches
-from ekle.model.scoring.bits_per_byte import bos_ids, encode
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ekle.bpe.tokenizer_pair import AlignedEncoding
@@ -154,9 +153,6 @@ def _frozen(rows: Tensor) -> nn.Parameter:
     return nn.Parameter(rows.detach(), requires_grad=False)
 
 
-_PREFIX_TOKEN = "<|endoftext|>"
-
-
 def load_teacher(base: Path) -> Any:
     """The model in the folder `base`, frozen: bfloat16 on a GPU, float32 on a processor.
 
@@ -194,12 +190,3 @@ def _too_large(base: Path) -> str:
     return (
         f"{base} does not fit the memory, and distilling runs it; take another --init, or a GPU that holds it"
     )
-
-
-def prefix_token_id(tokenizer: Tokenizer, config: Any) -> int:
-    """A token that begins texts: <|endoftext|>, or what the configuration names as first or last token."""
-    by_name = tokenizer.token_to_id(_PREFIX_TOKEN)
-    for found in (by_name, config.bos_token_id, config.eos_token_id):
-        if found is not None:
-            return int(found[0] if isinstance(found, list) else found)
-    return 0  # whatever it is, it stands before every passage in either cut

@@ -13,11 +13,10 @@ from typing import Any
 
 import torch
 
-from ekle.errors import CheckpointError, InputError, TextError, TokenizerError
+from ekle.errors import CheckpointError, InputError, TextError
+from ekle.model.encoding import encode, prefix_token_id
 from ekle.model.layers.loss import IGNORED, chunk_size, chunked_cross_entropy
 from ekle.model.scoring.batches import in_batches
-
-_END_OF_TEXT = "<|endoftext|>"
 
 
 @dataclass(frozen=True)
@@ -179,26 +178,3 @@ def _losses(model: Any, batch: Sequence[_Window]) -> list[float]:
     )
     by_window = torch.split(losses.double().cpu(), counts.sum(dim=1).tolist())
     return [float(part.sum()) for part in by_window]
-
-
-def bos_ids(tokenizer: Any) -> list[int]:
-    """What the tokenizer itself puts before a text: `<s>` or `<bos>` as Llama's and Gemma's do, or nothing as
-    Qwen3's does. A prompt starts with it, because the model has seen no text without."""
-    start = tokenizer.bos_token_id
-    return [int(start)] if start is not None and tokenizer("a")["input_ids"][:1] == [start] else []
-
-
-def prefix_token_id(tokenizer: Any) -> int:
-    """What the tokenizer itself puts before a text; or <|endoftext|>, or whatever else it starts or ends a
-    document with."""
-    own, named = bos_ids(tokenizer), tokenizer.get_vocab().get(_END_OF_TEXT)
-    for number in (*own, named, tokenizer.bos_token_id, tokenizer.eos_token_id):
-        if number is not None:
-            return int(number)
-    raise TokenizerError(f"the tokenizer has no {_END_OF_TEXT} and no other token to start a document with")
-
-
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """The ids of `text` alone."""
-    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return ids

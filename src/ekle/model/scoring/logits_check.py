@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ekle.errors import CheckpointError
-from ekle.model.scoring.bits_per_byte import encode
+from ekle.model.encoding import encode
 
 _TEXT = "Ankara Türkiye'nin başkentidir; en büyük şehri İstanbul'dur."
 _FINE, _COARSE = 1e-4, 2e-2  # rounding of float32 and of half precision, relative to the largest logit
