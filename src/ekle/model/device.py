@@ -1,5 +1,7 @@
 """The device that a model runs on: its kind, precision and name, and how much of its memory is free."""
 
+import os
+import sys
 from pathlib import Path
 
 import torch
@@ -33,6 +35,16 @@ def first_gpu() -> tuple[int, str] | None:
     """Bytes that this process may have on the first GPU, and its name; None where there is none."""
     if not torch.cuda.is_available():
         return None
-    free, whole = torch.cuda.mem_get_info()
-    allowed = round(torch.cuda.get_per_process_memory_fraction() * whole)
+    free, installed = torch.cuda.mem_get_info()
+    allowed = round(torch.cuda.get_per_process_memory_fraction() * installed)
     return min(free + torch.cuda.memory_reserved(), allowed), torch.cuda.get_device_name()
+
+
+def memory_bytes() -> int:
+    """Bytes for a model on the device that `inference_device` names: of a GPU what this process may have."""
+    if (gpu := first_gpu()) is not None:
+        return gpu[0]
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not every system says
+        return sys.maxsize

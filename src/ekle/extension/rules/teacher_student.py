@@ -1,8 +1,6 @@
 """Teacher and student of Token Distillation: loading the frozen base, and the losses for one batch."""
 
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from ekle.bpe.tokenizer_pair import AlignedEncoding
 from ekle.errors import CheckpointError
 from ekle.model.checkpoint.loading import load_model
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, open_weights
-from ekle.model.device import inference_device
+from ekle.model.device import inference_device, memory_bytes
 from ekle.model.layers.hidden_states import (
     captured_outputs,
     first_layers,
@@ -174,16 +172,6 @@ def _check_memory(base: Path, dtype: torch.dtype) -> None:
         numbers = sum(math.prod(weights.shape(name)) for name in weights.names())
     if numbers * dtype.itemsize > memory_bytes():
         raise CheckpointError(_too_large(base))
-
-
-def memory_bytes() -> int:
-    """Memory of the device that models run on: the GPU's, or the machine's."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[1])
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not every system says
-        return sys.maxsize
 
 
 def _too_large(base: Path) -> str:
