@@ -30,17 +30,18 @@ the plan. If memory runs out all the same, the micro-batch is halved from then o
 
 Bytes of tensors, in the order in which training allocates and frees them:
 
-- **always there**: the frozen weights in bfloat16; new embedding rows, adapters and their norms in float32;
+- **persistent**: the frozen weights in bfloat16; new embedding rows, adapters and their norms in float32;
   the optimiser's two averages, in float32 or with `training.state_precision = "bf16"` in half of that.
 - **at the loss**: the gradients of earlier micro-batches, what the blocks keep for the backward pass (with
-  activation checkpointing only their inputs), one chunk of logits, the gradient of the new output rows.
+  activation checkpointing only their inputs), one chunk of logits, the gradient of the new output
+  embeddings.
 - **in the backward pass**: the same without the logits, and one block's own tensors, recomputed where only
   its input was kept.
 - **in the optimiser's step**: gradients, and temporary values for the largest parameter.
 - **as the norms are refreshed**, and **in an evaluation**.
 
 The largest of these sums counts. Two assumptions come on top and are named as such: 0.6 GB for the CUDA
-context and its libraries, and 3 % for gaps between tensors. Set
+context and its libraries, and 3 % for fragmentation, the gaps between tensors. Set
 `PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True` to keep the gaps small. Hours are operations divided by
 40% of the maker's figure for dense products; that share is an assumption, too, until it is measured.
 FlashAttention is counted if the recipe names it. Liger and compiled layers are not counted; they need less.
@@ -109,8 +110,8 @@ def page(table: str) -> str:
     plan = _plan()
     longer = 2 * plan.case.training.sequence_length
     case, fp32 = plan.case, _plan("training.state_precision=fp32").case
-    billions, gigabytes = f"{case.learning / 1e9:.2f}", 1e9
-    learned, frozen = 16 * fp32.learning, case.shape.parameter_count * case.width
+    billions, gigabytes = f"{case.trainable_parameters / 1e9:.2f}", 1e9
+    learned, frozen = 16 * fp32.trainable_parameters, case.shape.parameter_count * case.bytes_per_number
     matrices = case.shape.embedding_matrices * case.shape.rows * case.shape.hidden
     whole_batch = case.training.batch_size * case.training.sequence_length * case.total_rows * 4
     logits = next(part for part in plan.peak.parts if part.name == "logits of a chunk")
@@ -122,7 +123,7 @@ def page(table: str) -> str:
         frozen=f"{frozen / gigabytes:.1f}",
         state=f"{(learned + frozen) / gigabytes:.1f}",
         rows=f"{matrices / 1e9:.1f}",
-        saved=f"{4 * case.learning / gigabytes:.1f}",
+        saved=f"{4 * case.trainable_parameters / gigabytes:.1f}",
         micro_batch=case.micro_batch,
         logits=f"{logits.bytes / gigabytes:.1f}",
         all_logits=f"{whole_batch / gigabytes:.0f}",

@@ -141,7 +141,7 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
             output_dir=folder,
             max_steps=1 + options.steps,
             per_device_train_batch_size=case.micro_batch,
-            gradient_accumulation_steps=case.passes,
+            gradient_accumulation_steps=case.micro_batches,
             bf16=case.uses_bf16,
             gradient_checkpointing=settings.activation_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False},
@@ -153,7 +153,9 @@ def _peft(options: argparse.Namespace, gpu: Gpu) -> Figures:
             logging_strategy="no",
             disable_tqdm=True,
         )
-        examples = [_example(case) for _ in range(case.micro_batch * case.passes * (1 + options.steps))]
+        examples = [
+            _example(case) for _ in range(case.micro_batch * case.micro_batches * (1 + options.steps))
+        ]
         trainer = Trainer(model=model, args=arguments, train_dataset=examples, callbacks=[clock])
         present = [*model.parameters(), *model.buffers()]
         _, allocated, reserved = _peaks(lambda: trainer.train() and 0.0, present)

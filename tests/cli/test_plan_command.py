@@ -39,7 +39,7 @@ def test_without_a_gpu_all_known_ones_are_compared(
     monkeypatch.setattr("ekle.model.device.first_gpu", lambda: None)
     assert main(["plan", "quickstart"]) == 0
     shown = capsys.readouterr().out
-    assert "no GPU is here" in shown
+    assert "no GPU found" in shown
     assert "h200" in shown
 
 

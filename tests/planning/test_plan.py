@@ -33,7 +33,7 @@ def test_the_recipe_of_the_guide_fits_forty_gigabytes_as_it_stands() -> None:
     assert made.fits
     assert made.changes == ()
     assert made.case.training.dora.rank == 512
-    assert made.case.passes * made.case.micro_batch == 8 * 4
+    assert made.case.micro_batches * made.case.micro_batch == 8 * 4
     assert 35e9 < made.tensors < 39e9
 
 
@@ -108,7 +108,7 @@ def test_several_gpus_share_what_learns_and_what_is_frozen() -> None:
     assert four.fits
     assert total(four.persistent) < 0.3 * total(one.persistent)
     assert four.case.tokens_per_step == one.case.tokens_per_step
-    assert "in each of 4" in shown(four)
+    assert "of each of 4 GPUs" in shown(four)
     assert not plan("24GB", "training.parallel=ddp", gpus=4).fits
 
 
@@ -124,9 +124,9 @@ def evaluated(formula: str) -> float | None:
     """The number that a formula of numbers and words comes to; None for one that is not all numbers."""
     for word in (
         "momentum and curvature, ",
-        " numbers of the base",
-        " numbers at once",
-        " numbers",
+        " parameters of the base",
+        " parameters",
+        " numbers at a time",
         " tokens",
         " blocks",
         " rows",
@@ -151,13 +151,13 @@ def test_the_hours_are_operations_over_the_speed_of_the_gpu() -> None:
 def test_a_checkpoint_on_the_disk_is_what_learns_and_its_state() -> None:
     made = plan()
     checkpoints = made.disk[0]
-    assert checkpoints.bytes == 3 * made.case.learning * (4 + 2 + 2)
+    assert checkpoints.bytes == 3 * made.case.trainable_parameters * (4 + 2 + 2)
 
 
 def test_an_alignment_leaves_its_weights_on_the_disk() -> None:
     without, made = plan(None, "training.alignment.steps=0"), plan(None, "training.alignment.steps=9")
     more = sum(part.bytes for part in made.disk) - sum(part.bytes for part in without.disk)
-    assert more == 4 * made.case.learning
+    assert more == 4 * made.case.trainable_parameters
 
 
 def test_the_page_begins_with_the_verdict_and_shows_every_part() -> None:
@@ -186,8 +186,8 @@ def test_without_a_gpu_the_known_ones_are_listed() -> None:
 def test_the_figures_for_programs_are_those_of_the_page() -> None:
     made: dict[str, Any] = plan_as_json(plan())
     assert made["fits"] is True
-    assert made["tensor_bytes"] == sum(part["bytes"] for part in made["always"]) + max(
-        phase["bytes"] for phase in made["moments"]
+    assert made["tensor_bytes"] == sum(part["bytes"] for part in made["persistent"]) + max(
+        phase["bytes"] for phase in made["phases"]
     )
-    assert made["trainable"] == plan().case.learning
+    assert made["trainable"] == plan().case.trainable_parameters
     assert plan_as_json(plan("24GB"))["remedies"]

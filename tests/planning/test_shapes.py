@@ -89,7 +89,7 @@ def test_a_hub_id_that_is_neither_known_nor_given_names_those_that_are(
         raise ConnectionError("no hub")
 
     monkeypatch.setattr("ekle.planning.shapes.hf_hub_download", silent)
-    with pytest.raises(InputError, match="without a hub ekle knows Qwen/Qwen3-0"):
+    with pytest.raises(InputError, match="without the hub ekle knows Qwen/Qwen3-0"):
         shape("nobody/nothing")
     with pytest.raises(InputError, match="there is no model folder"):
         shape("./nowhere")

@@ -448,7 +448,7 @@ def test_a_gpu_that_is_too_small_is_refused_with_the_plan_before_anything_is_loa
         run(recipe(), Inputs(tiny_corpus, tiny_extended), tmp_path / "training", reporter)
     assert "\n" not in str(failed.value)
     said = (tmp_path / "events.jsonl").read_text("utf-8")
-    for part in ("frozen weights", "adapters", "state of the optimiser", "gradients"):
+    for part in ("frozen weights", "adapters", "optimiser state", "gradients"):
         assert part in said
 
 

@@ -1,1 +1,1 @@
-"""What a recipe will need: memory, disk and hours, by formula, before anything starts."""
+"""What a recipe will need: memory, disk space and hours, by formula, before anything starts."""

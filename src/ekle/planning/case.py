@@ -1,4 +1,4 @@
-"""What a plan is made for: a recipe on a model, and what is still free to choose."""
+"""What a plan is made for: a recipe and a model, and what is still open."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,16 +13,16 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Case:
-    """One way to train: everything that the formulas ask for.
+    """One way to train: everything that the formulas need.
 
     Attributes:
         shape: the base.
-        new_rows: rows that learn, in each row matrix.
-        training: the recipe's settings, or those with what a plan has changed.
-        evaluation: windows of the evaluations during training.
-        micro_batch: sequences that go through at once, of `training.batch_size`.
-        device: where it runs. On a processor the products are made in float32.
-        gpus: devices that train together.
+        new_rows: trainable embedding rows, in each embedding matrix.
+        training: the recipe's settings, with what the plan has changed.
+        evaluation: context and batch size of the evaluations during training.
+        micro_batch: sequences per forward pass, at most `training.batch_size`.
+        device: where it runs. On a CPU, products are computed in float32.
+        gpus: number of GPUs that train together.
     """
 
     shape: ModelShape
@@ -35,75 +35,75 @@ class Case:
 
     @property
     def uses_bf16(self) -> bool:
-        """Whether products are made in bfloat16."""
+        """Whether products are computed in bfloat16."""
         return self.training.precision == "bf16" and self.device == "cuda"
 
     @property
-    def width(self) -> int:
-        """Bytes of a frozen weight and of an activation."""
+    def bytes_per_number(self) -> int:
+        """Bytes of one number in a frozen weight or an activation."""
         return 2 if self.uses_bf16 else 4
 
     @property
     def shard_count(self) -> int:
-        """Devices that share weights, gradients and states between them."""
+        """GPUs over which weights, gradients and optimiser states are sharded."""
         return self.gpus if self.training.parallel == "fsdp" else 1
 
     @property
     def has_attention_mask(self) -> bool:
-        """Whether attention is told by a mask where packed documents end, as PyTorch's own is."""
+        """Whether attention takes a mask that says where packed documents end, as PyTorch's own does."""
         return self.training.attention != "flash_attention_2"
 
     @property
     def tokens(self) -> int:
-        """Tokens that go through at once."""
+        """Tokens of a micro-batch."""
         return self.micro_batch * self.training.sequence_length
 
     @property
-    def passes(self) -> int:
-        """Backward passes that add to one step's gradients."""
+    def micro_batches(self) -> int:
+        """Micro-batches per step, each with one backward pass."""
         return self.training.gradient_accumulation * -(-self.training.batch_size // self.micro_batch)
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens of one step of the optimiser, on one device."""
+        """Tokens per step of the optimiser, on one GPU."""
         settings = self.training
         return settings.batch_size * settings.gradient_accumulation * settings.sequence_length
 
     @property
     def total_rows(self) -> int:
-        """Rows of the extended model."""
+        """Embedding rows of the extended model."""
         return self.shape.rows + self.new_rows
 
     @property
     def logits_chunk(self) -> int:
-        """Tokens whose logits are held at once."""
+        """Tokens whose logits are in memory together."""
         return min(chunk_tokens(self.total_rows, self.device), self.tokens)
 
     @property
     def adapted(self) -> dict[str, tuple[int, int]]:
-        """(in, out) of the layers of one block that carry adapters."""
+        """(in, out) of the linear layers of one block that have adapters."""
         targets = self.training.dora.targets
         return {name: size for name, size in self.shape.projections.items() if name in targets}
 
     @property
     def lora_parameters(self) -> int:
-        """Numbers in A and B of all adapters."""
+        """Parameters in A and B of all adapters."""
         ranks = self.training.dora.rank * sum(narrow + wide for narrow, wide in self.adapted.values())
         return self.shape.layers * ranks
 
     @property
     def magnitude_parameters(self) -> int:
-        """Numbers in the magnitudes of all adapters; there are as many norms."""
+        """Parameters in the magnitudes of all adapters; there are as many norms."""
         return self.shape.layers * sum(wide for _, wide in self.adapted.values())
 
     @property
     def new_row_parameters(self) -> int:
-        """Numbers in one matrix of new rows."""
+        """Parameters in one matrix of new rows."""
         return self.new_rows * self.shape.hidden
 
     @property
-    def learning(self) -> int:
-        """Numbers that learn."""
+    def trainable_parameters(self) -> int:
+        """Trainable parameters: new rows, and A, B and magnitudes of the adapters."""
         return (
             self.lora_parameters
             + self.magnitude_parameters

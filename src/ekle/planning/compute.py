@@ -1,8 +1,8 @@
-"""Products and hours.
+"""Operations and hours.
 
-A product of two numbers that is added to a sum counts as two operations. A frozen matrix is used twice a
-token, forwards and for the gradient of its input (4 operations a number instead of the usual 6), and once
-more where activation checkpointing repeats the forward pass; A and B are used three times, or four.
+A multiplication with its addition counts as two operations. A frozen matrix is used twice per token: in the
+forward pass and for the gradient of its input (4 operations per parameter instead of the usual 6). Activation
+checkpointing repeats the forward pass and uses it once more. A and B are used three times, or four.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from ekle.planning.case import Case
 from ekle.planning.gpus import Gpu
 
 SHARE_OF_PEAK = 0.4
-"""Assumed share of the maker's figure that a step reaches; benchmarks/steps/throughput.py measures it."""
+"""Assumed share of the data sheet's peak that a step reaches; benchmarks/steps/throughput.py measures it."""
 BYTES_PER_TOKEN = 4.9
-"""Assumed bytes of Turkish text a token: Qwen3's 3.2, and 54 % more with 20,000 new tokens."""
+"""Assumed bytes of Turkish text per token: 3.2 with Qwen3's tokenizer, 54 % more with 20,000 new tokens."""
 
 
 @dataclass(frozen=True)
@@ -27,43 +27,43 @@ class ComputeCost:
 
 
 def compute(case: Case, gpu: Gpu) -> list[ComputeCost]:
-    """All that a run multiplies, on one of `case.gpus` devices that are alike."""
+    """All operations of a run, on one of `case.gpus` equal GPUs."""
     settings = case.training
     speed = SHARE_OF_PEAK * (gpu.flops if case.uses_bf16 else gpu.fp32_flops)
     tokens = settings.steps * case.tokens_per_step
-    learned = training_flops_per_token(case)
+    per_token = training_flops_per_token(case)
     found = [
         _compute_cost(
-            "training", tokens * learned, speed, f"{tokens:,} tokens x {learned / 1e9:,.1f} billion"
+            "training", tokens * per_token, speed, f"{tokens:,} tokens x {per_token / 1e9:,.1f} billion"
         )
     ]
     if settings.optimizer == "sophia":
         estimates = -(-settings.steps // settings.sophia.hessian_every)
         sampled = estimates * settings.batch_size * settings.sequence_length
-        each = learned + _head(case)
+        each = per_token + _head(case)
         what = f"{estimates:,} batches, {sampled:,} tokens x {each / 1e9:,.1f} billion"
         found.append(_compute_cost("curvature", sampled * each, speed, what))
     evaluations = 1 + -(-settings.steps // settings.evaluate_steps)
     read = evaluations * round(settings.evaluate_bytes / BYTES_PER_TOKEN)
     each = _forward(case, case.evaluation.context) + _head(case)
-    what = f"{evaluations} times {settings.evaluate_bytes:,} bytes, {BYTES_PER_TOKEN} a token"
+    what = f"{evaluations} x {settings.evaluate_bytes:,} bytes, {BYTES_PER_TOKEN} per token"
     found.append(_compute_cost("evaluation", read * each, speed, what))
-    cells = case.shape.layers * sum(narrow * wide for narrow, wide in case.adapted.values())
-    refreshed = settings.steps * 2 * settings.dora.rank * cells
-    what = f"{settings.steps:,} x 2 x {settings.dora.rank} x {cells:,} in float32"
+    weights = case.shape.layers * sum(narrow * wide for narrow, wide in case.adapted.values())
+    refreshed = settings.steps * 2 * settings.dora.rank * weights
+    what = f"{settings.steps:,} x 2 x {settings.dora.rank} x {weights:,} in float32"
     found.append(_compute_cost("norms", refreshed, SHARE_OF_PEAK * gpu.fp32_flops, what))
     return found
 
 
 def training_flops_per_token(case: Case) -> float:
-    """Operations a token of training: forwards, backwards, and forwards again where that is asked for."""
+    """Operations per token: forward pass, backward pass, and the repeated forward pass of checkpointing."""
     length, layers = case.training.sequence_length, case.shape.layers
-    again = _forward(case, length) if case.training.activation_checkpointing else 0
+    recomputed = _forward(case, length) if case.training.activation_checkpointing else 0
     frozen, adapters = 4 * case.shape.linear_parameters, 6 * case.lora_parameters
-    # Forwards two products of the length, backwards five, of which one makes the scores anew.
+    # Two products over the sequence in the forward pass, five in the backward pass: one repeats the scores.
     attention = 14 * length * case.shape.queries * layers
     head = 2 * _head(case) + 2 * case.new_row_parameters
-    return frozen + adapters + attention + again + head
+    return frozen + adapters + attention + recomputed + head
 
 
 def _forward(case: Case, length: int) -> float:

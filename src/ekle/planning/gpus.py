@@ -8,28 +8,28 @@ from ekle.page.formatting import SPACE
 from ekle.planning.tables import rows
 
 _UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
-_REFERENCE_GPU = "a100-40"  # of the guide; its speed stands in where only a size is given
+_REFERENCE_GPU = "a100-40"  # the GPU of the guide; its speed is taken where only a size is given
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """Memory in bytes; operations a second of products in half precision and in float32."""
+    """Memory in bytes; operations per second in half precision (`flops`) and in float32."""
 
     name: str
     bytes: int
     flops: float
     fp32_flops: float
     bf16: bool = True
-    """Whether it multiplies bfloat16 in hardware."""
+    """Whether it has bfloat16 in hardware."""
     speed_from: str = ""
-    """The GPU whose speed is taken, where only the memory is known."""
+    """The GPU whose speed is taken where only the memory is known."""
 
 
 def find_gpu(text: str) -> Gpu:
     """The GPU that `--gpu` means: a name of the table, or its memory as "40GB", "39.5 GiB" or "40".
 
     Raises:
-        InputError: it is neither.
+        InputError: `text` is neither.
     """
     wanted = re.sub(r"[\s_]", "", text)
     for gpu in known_gpus():
@@ -44,7 +44,7 @@ def find_gpu(text: str) -> Gpu:
 
 
 def gpu_of_size(size: int, name: str = "") -> Gpu:
-    """A GPU of which only the memory is known, and perhaps what its driver calls it."""
+    """A GPU of which only the memory is known, and perhaps the name that its driver gives."""
     for gpu in known_gpus():
         model = gpu.name.partition("-")[0]
         if name and re.search(rf"\b{model}(?!\d)", name.replace("RTX ", "rtx"), re.IGNORECASE):

@@ -1,4 +1,4 @@
-"""Will it fit, and what must be chosen so that it does."""
+"""Whether a recipe fits a GPU, and which settings make it fit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from ekle.recipe.training import TrainingSettings
 CUDA_CONTEXT_BYTES = 600_000_000
 """Assumed bytes of a CUDA context with the workspaces of its libraries."""
 FRAGMENTATION = 0.03
-"""Assumed share of the tensors' bytes that lies between them (with expandable segments of the allocator)."""
+"""Assumed share of the tensors' bytes that is lost between them (with expandable segments)."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a recipe takes with the settings of `case`, on a GPU or on none that is known."""
+    """What a recipe needs with the settings of `case`, on `gpu` if there is one."""
 
     case: Case
     gpu: Gpu | None
@@ -30,16 +30,16 @@ class Plan:
     phases: tuple[MemoryPhase, ...]
     allowance: tuple[Part, ...]
     changes: tuple[str, ...] = ()
-    """Settings, as --set takes them, without which it does not fit."""
+    """Settings, as --set takes them, that were changed so that it fits."""
 
     @property
     def tensors(self) -> int:
-        """Bytes of all tensors at the highest moment."""
+        """Bytes of all tensors at the peak."""
         return total(self.persistent) + self.peak.bytes
 
     @property
     def peak(self) -> MemoryPhase:
-        """The moment at which most is in memory."""
+        """The phase with most in memory."""
         return max(self.phases, key=lambda phase: phase.bytes)
 
     @property
@@ -49,37 +49,37 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the GPU has them; with no GPU there is nothing to exceed."""
+        """Whether the GPU has that much; True without a GPU."""
         return self.gpu is None or self.needed <= self.gpu.bytes
 
     @property
     def compute(self) -> list[ComputeCost]:
-        """What takes the time, on the GPU."""
+        """What takes time on the GPU; empty without a GPU."""
         return compute(self.case, self.gpu) if self.gpu else []
 
     @property
     def disk(self) -> list[Part]:
-        """Room on the disk."""
+        """What takes space on the disk."""
         return disk_usage(self.case)
 
     @property
     def host(self) -> list[Part]:
-        """Moments of the host's memory."""
+        """What is in the memory of the host, at different times."""
         return host_memory(self.case)
 
 
 def make_plan(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1) -> Plan:
-    """The plan with the fewest changes that fits, and of those the one with the largest micro-batch.
+    """The plan that fits with the fewest changed settings, and among those with the largest micro-batch.
 
-    Changes are tried in the order of what they cost: activation checkpointing (a third more time), a state
-    in bfloat16 (chance in the optimiser's rounding), both. Where nothing fits, the plan with all changes and
-    single sequences is returned.
+    Changes are tried in the order of their cost: activation checkpointing (a third more time), an optimiser
+    state in bfloat16 (stochastic rounding), both. Where nothing fits, the plan has all changes and
+    micro-batches of one sequence.
 
     Args:
         recipe: what is to be trained.
-        shape: of its base.
-        gpu: what it is to fit; None plans the whole batch at once.
-        gpus: how many of them train together; whether they share weights and states, the recipe says.
+        shape: the shape of its base.
+        gpu: the GPU that it has to fit; None plans for micro-batches of the full batch.
+        gpus: number of GPUs that train together; the recipe says whether they share weights and states.
     """
     for training in _variants(recipe.training):
         plan = plan_as_configured(recipe.model_copy(update={"training": training}), shape, gpu, gpus)
@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1)
 
 
 def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1) -> Plan:
-    """The plan without changes, with the largest micro-batch that fits, or single sequences."""
+    """The plan without changed settings, with the largest micro-batch that fits, or with one sequence."""
     for count in _micro_batches(recipe.training):
         case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, count, gpus=gpus)
         plan = _plan(case, gpu)
@@ -100,12 +100,12 @@ def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus:
 
 
 def with_new_rows(recipe: Recipe, count: int) -> Recipe:
-    """The recipe as if its vocabulary had `count` tokens: that of a model which has so many already."""
+    """The recipe with `count` new tokens, for a model that is extended already."""
     return recipe.model_copy(update={"vocabulary": recipe.vocabulary.model_copy(update={"size": count})})
 
 
 def remedies(plan: Plan) -> Iterator[str]:
-    """What would make a plan fit that does not, each by itself, as --set takes it; then a larger GPU."""
+    """Single changes that make the plan fit, as --set takes them; the last is a larger GPU."""
     case, settings = plan.case, plan.case.training
     if settings.optimizer != "sophia":
         cheaper = settings.model_copy(update={"optimizer": "sophia", "state_precision": "bf16"})
@@ -132,12 +132,12 @@ def remedies(plan: Plan) -> Iterator[str]:
 
 
 def memory_shortage(plan: Plan, recipe: Recipe, shape: ModelShape) -> str | None:
-    """One line on what is lacking and what helps, where the tensors of `plan` exceed the GPU; else None.
+    """One line on what is missing and what helps, if the tensors of `plan` exceed the GPU; else None.
 
     Args:
-        plan: of `recipe` as it stands.
+        plan: the plan of `recipe` without changed settings.
         recipe: what is to be trained.
-        shape: of its base.
+        shape: the shape of its base.
     """
     gpu = plan.gpu
     if gpu is None or plan.tensors <= gpu.bytes:
@@ -147,34 +147,34 @@ def memory_shortage(plan: Plan, recipe: Recipe, shape: ModelShape) -> str | None
     cures = [cure for cure in cures if not cure.startswith("--gpu")] or ["a smaller base.model"]
     return (
         f"training needs {size(plan.tensors)} of memory and {gpu.name} has {size(gpu.bytes)}; "
-        f"it would fit with {' or '.join(cures)}; `ekle plan` shows each line"
+        f"it would fit with {' or '.join(cures)}; `ekle plan` shows every part"
     )
 
 
 def _plan(case: Case, gpu: Gpu | None) -> Plan:
-    resident, found = tuple(persistent(case)), tuple(phases(case))
-    tensors = total(resident) + max(phase.bytes for phase in found)
+    always, during = tuple(persistent(case)), tuple(phases(case))
+    tensors = total(always) + max(phase.bytes for phase in during)
     allowance = (
         Part("CUDA context and libraries", CUDA_CONTEXT_BYTES, "assumed"),
         Part(
-            "gaps between tensors",
+            "fragmentation",
             round(FRAGMENTATION * tensors),
             f"assumed: {FRAGMENTATION:.0%} of the tensors",
         ),
     )
-    plan = Plan(case, gpu, resident, found, allowance)
+    plan = Plan(case, gpu, always, during, allowance)
     windows = case.evaluation.batch_size
     if not plan.fits and windows > 1 and plan.peak.name == EVALUATION:
-        # An evaluation that runs out of memory goes on with half as many windows.
+        # An evaluation that runs out of memory continues with half as many windows.
         fewer = case.evaluation.model_copy(update={"batch_size": windows // 2})
         return _plan(replace(case, evaluation=fewer), gpu)
     return plan
 
 
 def _variants(training: TrainingSettings) -> Iterator[TrainingSettings]:
-    """The settings as they are, and with what may be changed about them for the sake of memory."""
-    halves = training.optimizer == "sophia" and training.state_precision == "fp32"
-    for state in ({}, {"state_precision": "bf16"})[: 1 + halves]:
+    """The settings as they are, then with each change that saves memory."""
+    can_halve = training.optimizer == "sophia" and training.state_precision == "fp32"
+    for state in ({}, {"state_precision": "bf16"})[: 1 + can_halve]:
         yield training.model_copy(update=state)
         if not training.activation_checkpointing:
             yield training.model_copy(update={**state, "activation_checkpointing": True})
@@ -190,14 +190,14 @@ def _changes(before: TrainingSettings, after: TrainingSettings) -> tuple[str, ..
 
 
 def _micro_batches(training: TrainingSettings) -> list[int]:
-    """Sequences at once that the recipe allows, one for every number of parts; the most first."""
+    """Micro-batch sizes that the recipe allows, one for each number of micro-batches; the largest first."""
     batch, chosen = training.batch_size, training.micro_batch_size
     sizes = dict.fromkeys(-(-batch // parts) for parts in range(1, batch + 1))
     return list(sizes) if chosen == "auto" else [size for size in {chosen: 0, **sizes} if size <= chosen]
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """The plan for other programs; bytes, seconds, operations."""
+    """The plan for other programs: bytes, seconds, operations."""
 
     def listed(parts: tuple[Part, ...] | list[Part]) -> list[dict[str, Any]]:
         return [{"name": part.name, "bytes": part.bytes, "formula": part.formula} for part in parts]
@@ -215,13 +215,13 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "activation_checkpointing": settings.activation_checkpointing,
         "state_precision": settings.state_precision,
         "parameters": case.shape.parameter_count,
-        "trainable": case.learning,
-        "always": listed(plan.persistent),
-        "moments": [
+        "trainable": case.trainable_parameters,
+        "persistent": listed(plan.persistent),
+        "phases": [
             {"name": phase.name, "bytes": phase.bytes, "parts": listed(phase.parts)} for phase in plan.phases
         ],
         "allowance": listed(plan.allowance),
         "host": listed(plan.host),
         "disk": listed(plan.disk),
-        "work": [{"name": w.name, "operations": w.operations, "seconds": w.seconds} for w in plan.compute],
+        "compute": [{"name": c.name, "operations": c.operations, "seconds": c.seconds} for c in plan.compute],
     }

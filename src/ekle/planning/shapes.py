@@ -1,4 +1,4 @@
-"""The shape of a model: all that memory and time depend on, without its weights."""
+"""The shape of a model: everything that memory and time depend on, without the weights."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _OWNER = "Qwen/"
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder with the parts of Qwen3: grouped-query attention with normed queries and keys, gated MLP."""
+    """A decoder like Qwen3's: grouped-query attention with normalised queries and keys, gated MLP."""
 
     layers: int
     hidden: int
@@ -28,23 +28,23 @@ class ModelShape:
     head_dim: int
     intermediate: int
     rows: int
-    """Rows of the base's embedding; new ones come on top."""
+    """Embedding rows of the base, without the new ones."""
     tied: bool
-    """Whether one matrix serves both ends of the model."""
+    """Whether input and output embeddings are one matrix."""
 
     @property
     def queries(self) -> int:
-        """Width of all heads together."""
+        """Width of the queries of all heads together."""
         return self.heads * self.head_dim
 
     @property
     def keys(self) -> int:
-        """Width of all key heads together; that of the values too."""
+        """Width of the keys of all heads together; the values have the same."""
         return self.key_value_heads * self.head_dim
 
     @property
     def embedding_matrices(self) -> int:
-        """Matrices with a row a token."""
+        """Number of embedding matrices: 1 if tied, else 2."""
         return 1 if self.tied else 2
 
     @property
@@ -62,18 +62,18 @@ class ModelShape:
 
     @property
     def linear_parameters(self) -> int:
-        """Numbers in the linear layers of all blocks."""
+        """Parameters in the linear layers of all blocks."""
         return self.layers * sum(narrow * wide for narrow, wide in self.projections.values())
 
     @property
     def parameter_count(self) -> int:
-        """Parameters of the base: rows, linear layers and the weights of the norms."""
+        """Parameters of the base: embeddings, linear layers and the weights of the norms."""
         norms = self.layers * (2 * self.hidden + 2 * self.head_dim) + self.hidden
         return self.embedding_matrices * self.rows * self.hidden + self.linear_parameters + norms
 
     @property
     def config(self) -> dict[str, Any]:
-        """The same in the words of a config.json."""
+        """The same with the keys of a config.json."""
         return {
             "num_hidden_layers": self.layers,
             "hidden_size": self.hidden,
@@ -89,13 +89,13 @@ class ModelShape:
 def shape_of(recipe: Recipe) -> ModelShape:
     """The shape of the recipe's base.
 
-    A folder is asked for its config.json, the tiny model stands in the recipe, and a hub id is looked up
-    in `data/shapes.tsv` before the hub is asked.
+    For a folder it is read from its config.json, for the tiny model from the recipe. A hub id is looked up in
+    `data/shapes.tsv` first and on the hub second.
 
     Raises:
-        InputError: there is no such folder, and the hub does not give the config.json of such an id.
+        InputError: there is no such folder, and the hub gives no config.json for this id.
         CheckpointError: config.json describes another kind of model.
-        TokenizerError: the rows of the tiny model are those of a tokenizer that is not to be had.
+        TokenizerError: the tokenizer of the tiny model, which sets its number of rows, cannot be loaded.
     """
     name = recipe.base.model
     if name == "tiny":
@@ -107,7 +107,7 @@ def shape_of(recipe: Recipe) -> ModelShape:
 
 
 def tiny_shape(tiny: TinyModelSettings, rows: int) -> ModelShape:
-    """The shape of the stand-in that a recipe describes, over a tokenizer with so many rows."""
+    """The shape of the tiny model that a recipe describes, with `rows` embedding rows."""
     return ModelShape(
         tiny.layers,
         tiny.hidden_size,
@@ -124,7 +124,7 @@ def read_shape(path: Path) -> ModelShape:
     """The shape that a config.json describes.
 
     Raises:
-        InputError: the file is missing or no JSON.
+        InputError: the file is missing or is not JSON.
         CheckpointError: it describes another kind of model.
     """
     config = read_json(path)
@@ -135,7 +135,7 @@ def read_shape(path: Path) -> ModelShape:
 
 
 def known_models() -> list[str]:
-    """Hub ids whose shape needs no hub."""
+    """Hub ids whose shape is known without the hub."""
     return [name for name, _ in _known()]
 
 
@@ -156,7 +156,7 @@ def _from_config(config: Mapping[str, Any]) -> ModelShape:
 
 
 def _rows_of(recipe: Recipe) -> int:
-    """Rows for the recipe's base tokenizer; that of Qwen3 need not be read for it."""
+    """Embedding rows for the recipe's base tokenizer; for Qwen3's it need not be loaded."""
     if recipe.base.tokenizer == "qwen3":
         return next(shape.rows for _, shape in _known())
     return load_base(recipe.base.tokenizer, recipe.base.revision).rows
@@ -164,21 +164,21 @@ def _rows_of(recipe: Recipe) -> int:
 
 def _known() -> Iterator[tuple[str, ModelShape]]:
     for row in rows("shapes"):
-        parameter_count = {key: int(value) for key, value in row.items() if key not in ("models", "tied")}
+        sizes = {key: int(value) for key, value in row.items() if key not in ("models", "tied")}
         for model in row["models"].split():
-            yield _OWNER + model, ModelShape(tied=row["tied"] == "yes", **parameter_count)
+            yield _OWNER + model, ModelShape(tied=row["tied"] == "yes", **sizes)
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    """The config.json of a hub id, from the cache where it lies there."""
+    """The config.json of a hub id, from the cache if it is there."""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise InputError(
             f"there is no model folder {name}; give tiny, a folder, or a hub id such as Qwen/Qwen3-8B"
         )
     try:
         return Path(hf_hub_download(name, "config.json", revision=revision))
-    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+    except Exception as error:  # the hub client raises many unrelated types; each means "not available"
         raise InputError(
-            f"the shape of {name} is not known and the hub did not give its config.json "
-            f"({type(error).__name__}); without a hub ekle knows {', '.join(known_models())}"
+            f"the shape of {name} is not known and its config.json could not be loaded from the hub "
+            f"({type(error).__name__}); without the hub ekle knows {', '.join(known_models())}"
         ) from error

@@ -1,4 +1,4 @@
-"""A plan for the terminal: the verdict, memory with a bar, time, disk."""
+"""A plan for the terminal: the verdict, memory with bars, time, disk."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,7 +15,7 @@ _BAR = 32  # cells
 
 
 def render_plan(plan: Plan, others: Sequence[Plan] = ()) -> Group:
-    """Everything a plan says; `others` are plans for other GPUs, shown in a table where there are any."""
+    """A plan in full; `others` are plans for other GPUs, shown in a table if there are any."""
     shown: list[RenderableType] = [*verdict(plan), Text(""), _memory(plan), Text("")]
     if others:
         shown += [_gpus(others), Text("")]
@@ -26,11 +26,11 @@ def render_plan(plan: Plan, others: Sequence[Plan] = ()) -> Group:
 
 
 def verdict(plan: Plan) -> Iterator[Text]:
-    """Whether it fits and with what, then warnings; the first line says it all."""
+    """Whether it fits and with which settings, in the first line; then warnings."""
     case, gpu = plan.case, plan.gpu
-    micro_batch = f"{case.micro_batch} of {case.training.batch_size} sequences at once"
+    micro_batch = f"micro-batches of {case.micro_batch} of {case.training.batch_size} sequences"
     if gpu is None:
-        text = f"needs {_size(plan.needed)} with {micro_batch}; no GPU is here, name one with --gpu"
+        text = f"needs {_size(plan.needed)} with {micro_batch}; no GPU found, name one with --gpu"
         yield Text(text, style="bold")
         return
     if plan.fits:
@@ -41,19 +41,19 @@ def verdict(plan: Plan) -> Iterator[Text]:
         text = f"does not fit {gpu.name}: needs {_size(plan.needed)} of {_size(gpu.bytes)} with {micro_batch}"
         yield Text(text, style="bold red")
         if plan.changes:
-            yield Text(f"  counted with --set {' --set '.join(plan.changes)} already")
+            yield Text(f"  with --set {' --set '.join(plan.changes)} already")
         cures = list(remedies(plan))
         for cure in cures:
-            yield Text(f"  would fit with {_as_given(cure)}")
+            yield Text(f"  would fit with {_as_options(cure)}")
         if not cures:
-            yield Text("  no single change of rank or length makes it fit; take a smaller base model")
+            yield Text("  no other rank or sequence length makes it fit; take a smaller base model")
     if case.uses_bf16 and not gpu.bf16:
         yield Text(f"  {gpu.name} has no bfloat16 in hardware: products in it are slow there", style="yellow")
     if gpu.speed_from:
         yield Text(f"  hours are counted with the speed of {gpu.speed_from}", style="dim")
 
 
-def _as_given(cure: str) -> str:
+def _as_options(cure: str) -> str:
     return cure if cure.startswith("--") else " ".join(f"--set {word}" for word in cure.split())
 
 
@@ -63,8 +63,8 @@ def _memory(plan: Plan) -> Table:
     for part in plan.persistent:
         _row(table, part)
     full = plan.gpu.bytes if plan.gpu else plan.needed
-    resident = total(plan.persistent)
-    table.add_row(Text("always there", style="bold"), _number(resident), _bar(resident, full))
+    persistent = total(plan.persistent)
+    table.add_row(Text("persistent", style="bold"), _number(persistent), _bar(persistent, full))
     for phase in plan.phases:
         table.add_section()
         if phase is plan.peak:
@@ -73,12 +73,12 @@ def _memory(plan: Plan) -> Table:
         else:
             inside = ", ".join(f"{part.name} {_number(part.bytes)}" for part in phase.parts)
             table.add_row("", "", Text(inside, style="dim"))
-        size = resident + phase.bytes
+        size = persistent + phase.bytes
         table.add_row(Text(phase.name, style="bold"), _number(size), _bar(size, full))
     table.add_section()
     for part in plan.allowance:
         _row(table, part)
-    needed = _bar(plan.needed, full).append(f" in each of {case.gpus}" if case.gpus > 1 else "")
+    needed = _bar(plan.needed, full).append(f" of each of {case.gpus} GPUs" if case.gpus > 1 else "")
     table.add_row(Text("needed", style="bold"), _number(plan.needed), needed)
     return table
 
@@ -91,11 +91,11 @@ def _time(plan: Plan) -> Table:
     seconds = sum(compute.seconds for compute in plan.compute)
     speed = case.training.steps * case.tokens_per_step / seconds
     what = (
-        f"{speed:,.0f} tokens/s a GPU, at {SHARE_OF_PEAK:.0%} of the maker's figure; "
-        f"{case.gpus * case.tokens_per_step:,} tokens a step, {amount(case.learning)} of "
-        f"{amount(case.shape.parameter_count + case.learning)} numbers learn"
+        f"{speed:,.0f} tokens/s per GPU at {SHARE_OF_PEAK:.0%} of its peak; "
+        f"{case.gpus * case.tokens_per_step:,} tokens per step; {amount(case.trainable_parameters)} of "
+        f"{amount(case.shape.parameter_count + case.trainable_parameters)} parameters are trained"
     )
-    table.add_row(Text("together", style="bold"), f"{seconds / 3600:,.1f}", what)
+    table.add_row(Text("total", style="bold"), f"{seconds / 3600:,.1f}", what)
     return table
 
 
@@ -103,22 +103,20 @@ def _disk_and_host(plan: Plan) -> Table:
     table = _table("disk", "GB", "how")
     for part in plan.disk:
         _row(table, part)
-    table.add_row(
-        Text("on the disk", style="bold"), _number(total(plan.disk)), "without the text and the base"
-    )
+    table.add_row(Text("on disk", style="bold"), _number(total(plan.disk)), "without the text and the base")
     table.add_section()
     for part in plan.host:
         _row(table, part)
     table.add_row(
-        Text("in the host's memory", style="bold"),
+        Text("host memory", style="bold"),
         _number(max(part.bytes for part in plan.host)),
-        "one after the other",
+        "the larger of the two",
     )
     return table
 
 
 def _gpus(plans: Iterable[Plan]) -> Table:
-    table = _table("GPU", "GB", "fits", "at once", "hours", "changes")
+    table = _table("GPU", "GB", "fits", "micro-batch", "hours", "changes")
     for plan in plans:
         assert plan.gpu is not None
         hours = f"{sum(compute.seconds for compute in plan.compute) / 3600:,.1f}"
@@ -136,7 +134,7 @@ def _gpus(plans: Iterable[Plan]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, column in enumerate(columns):
-        right = column in ("GB", "hours", "at once")
+        right = column in ("GB", "hours", "micro-batch")
         table.add_column(column, justify="right" if right else "left", no_wrap=place == 0)
     return table
 
@@ -146,7 +144,7 @@ def _row(table: Table, part: Part, indent: str = "") -> None:
 
 
 def _bar(size: int, full: int) -> Text:
-    """How much of `full` is used; a bar that is too long ends in an arrow."""
+    """A bar of the share of `full`; beyond it the bar is red and ends in an arrow."""
     cells = min(round(_BAR * size / full), _BAR)
     colour = "red" if size > full else "green"
     bar = Text("█" * cells, style=colour).append("░" * (_BAR - cells), style="dim")
