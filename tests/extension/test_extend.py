@@ -92,7 +92,6 @@ def test_no_row_matrix_is_ever_in_memory(
 ) -> None:
     """Of 1.2 GB in an 8B model; here in blocks of 32 of the 410 rows, with rules that read all of them."""
     monkeypatch.setattr("ekle.model.checkpoint.weights.BLOCK_BYTES", 32 * 32 * 4)
-    monkeypatch.setattr("ekle.model.checkpoint.weights.CHUNK_BYTES", 32 * 32 * 4)
     settings = ExtensionSettings(init="asymmetric", output="hybrid", gradient_tokens=5)
     with Allocations() as seen:
         extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent())
@@ -150,10 +149,9 @@ def test_the_gradient_check_reaches_every_token(
     longest: int,
     extended: ExtendedModel,
     tiny_vocabulary: Vocabulary,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = extended.model / "config.json"
-    config = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps(config | {"max_position_embeddings": longest}), "utf-8")
+    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", longest)
     flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
     assert (flow["tokens"], flow["through_layers"]["tokens"], flow["through_layers"]["layers"]) == (20, 3, 2)
     assert flow["input"]["least"] > 0 and flow["through_layers"]["input"]["least"] > 0

@@ -22,7 +22,7 @@ from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.errors import CheckpointError, InputError, PreservationError
 from ekle.extension.compatibility import check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
-from ekle.extension.initialise import InitialisationContext, make_rows
+from ekle.extension.initialise import InitialisationContext, initialise_embeddings
 from ekle.files import atomic_file, atomic_folder, write_json
 from ekle.model.checkpoint.loading import load_tokenizer
 from ekle.model.checkpoint.safetensors_file import StreamedTensor, raw_bytes
@@ -33,7 +33,7 @@ from ekle.model.checkpoint.weights import (
     check_space,
     embedding_names,
     open_weights,
-    read_config,
+    read_config_json,
     write_weights,
 )
 from ekle.model.encoding import prefix_token_id
@@ -132,12 +132,12 @@ def write_extension(
                 vocabulary.tokenizer, base, model, rows
             )  # may refuse, so before what takes long
             tied = OUTPUT_EMBEDDINGS not in names
-            new, made = make_rows(weights, tied, known, scratch, reporter)
+            new, made = initialise_embeddings(weights, tied, known, scratch, reporter)
             with reporter.task("writing the extended model", len(names), "tensors") as task:
                 digests = _write(model, weights, names, new, task)
             new.clear()
             with reporter.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
-                verify(weights, written, digests, rows, task.advance)
+                verify_extension(weights, written, digests, rows, task.advance)
         about = {
             "first_new_id": first,
             "size": len(tokens),
@@ -229,12 +229,12 @@ def _is_copied(path: Path) -> bool:
 def _config_with_rows(base: Path, rows: int) -> str:
     text = (base / "config.json").read_text(encoding="utf-8")
     grown, count = re.subn(r'("vocab_size"\s*:\s*)\d+', rf"\g<1>{rows}", text)
-    if count != 1 or json.loads(grown) != {**read_config(base), "vocab_size": rows}:
+    if count != 1 or json.loads(grown) != {**read_config_json(base), "vocab_size": rows}:
         raise CheckpointError(f"{base / 'config.json'} has no single vocab_size; ekle extends text models")
     return grown
 
 
-def verify(
+def verify_extension(
     base: Weights, written: Weights, digests: Mapping[str, str], rows: int, done: Callable[[], None]
 ) -> None:
     """Compare the extended model on disk with its base.

@@ -174,7 +174,7 @@ def _generator(context: InitialisationContext, end: End) -> torch.Generator:
     return torch.Generator().manual_seed(2 * context.settings.seed + (end == "output"))
 
 
-def make_rows(
+def initialise_embeddings(
     weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The new rows by the name of their matrix, in the precision of the model; and what there is to tell.

@@ -17,7 +17,7 @@ from ekle.errors import PreservationError
 from ekle.files import atomic_file, read_json
 from ekle.model.checkpoint.loading import expected_shapes
 from ekle.model.checkpoint.merging import merged_tensors
-from ekle.model.checkpoint.weights import check_space, open_weights, read_config, write_weights
+from ekle.model.checkpoint.weights import check_space, open_weights, read_config_json, write_weights
 from ekle.progress import ProgressReporter, Task
 
 Dtype = Literal["base", "bf16", "fp32"]
@@ -122,7 +122,7 @@ def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) ->
                 raise PreservationError(f"{model}: {name} was not written as it was; is the disk sound?")
             done()
     highest = max(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab().values())
-    rows = read_config(model)["vocab_size"]
+    rows = read_config_json(model)["vocab_size"]
     if highest + 1 != rows:
         raise PreservationError(f"{model}: the highest id is {highest:,} but there are {rows:,} rows")
     name = read_json(model / "tokenizer_config.json").get("tokenizer_class")

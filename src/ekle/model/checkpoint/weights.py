@@ -216,7 +216,7 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config_json(folder: Path) -> dict[str, Any]:
     """The content of config.json."""
     config: dict[str, Any] = read_json(folder / "config.json")
     return config
@@ -263,7 +263,7 @@ def _part(number: int) -> str:
     return f"part-{number}.safetensors"
 
 
-CHUNK_BYTES = 64_000_000
+BLOCK_BYTES = 64_000_000
 
 
 class EmbeddingMatrix(Protocol):
@@ -302,4 +302,4 @@ def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
 
 def rows_per_chunk(width: int) -> int:
     """How many rows of `width` numbers in float32 fill 64 MB; at least one."""
-    return max(1, CHUNK_BYTES // (4 * width))
+    return max(1, BLOCK_BYTES // (4 * width))
