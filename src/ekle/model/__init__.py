@@ -1,1 +1,1 @@
-"""Model parts that several stages share: weights on disk, rows, adapters, loss, bits per byte."""
+"""What several stages need of a model: checkpoints, adapters and new rows, the loss, scoring."""

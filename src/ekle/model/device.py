@@ -1,4 +1,4 @@
-"""The device that a model runs on: its kind, precision and name, and how much of its memory is free."""
+"""The device that a model runs on: its type, precision and name, and how much memory it has."""
 
 import os
 import sys
@@ -8,14 +8,14 @@ import torch
 
 
 def inference_device() -> tuple[torch.device, torch.dtype]:
-    """Where a model that does not learn is read: in bfloat16 on a GPU if there is one, else float32."""
+    """Device and precision for a model that is only read: a GPU and bfloat16, or the CPU and float32."""
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.bfloat16
     return torch.device("cpu"), torch.float32
 
 
 def device_name(device: torch.device) -> str:
-    """The GPU, or the processor with the threads that PyTorch takes of it."""
+    """The name of the GPU, or of the CPU with the number of threads that PyTorch uses."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -23,7 +23,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _cpu_name() -> str:
-    """As Linux gives it."""
+    """The name of the CPU as Linux gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -32,7 +32,7 @@ def _cpu_name() -> str:
 
 
 def first_gpu() -> tuple[int, str] | None:
-    """Bytes that this process may have on the first GPU, and its name; None where there is none."""
+    """Bytes that this process may use on the first GPU, and its name; None without a GPU."""
     if not torch.cuda.is_available():
         return None
     free, installed = torch.cuda.mem_get_info()
@@ -41,10 +41,10 @@ def first_gpu() -> tuple[int, str] | None:
 
 
 def memory_bytes() -> int:
-    """Bytes for a model on the device that `inference_device` names: of a GPU what this process may have."""
+    """Memory in bytes of the device that `inference_device` names; of a GPU, what this process may use."""
     if (gpu := first_gpu()) is not None:
         return gpu[0]
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not every system says
+    except (AttributeError, OSError, ValueError):  # not every system tells
         return sys.maxsize

@@ -1,10 +1,11 @@
-"""Tensors whose rows are spread over several processes, beside those that each process has whole.
+"""Tensors that are sharded over several processes, and plain ones, treated alike.
 
-FSDP2 keeps a parameter as a DTensor: process p of P has the p-th part of its rows. What is done to
-parameters outside a forward pass (norms, steps of an optimiser, files) goes through these functions, which
-leave a plain tensor as it is, so that nobody else needs to know which of the two it has.
+FSDP2 keeps a parameter as a DTensor: process p of P holds the p-th shard of its rows. Code that works on
+parameters outside a forward pass (norms, steps of an optimiser, files) calls these functions. They leave a
+plain tensor as it is, so that the caller need not know which of the two it has.
 
-Functions said to be of all processes wait for the others: each process has to call them, in the same order.
+A function whose docstring says "collective" waits for the other processes: every process has to call it, in
+the same order.
 """
 
 from collections.abc import Mapping
@@ -19,22 +20,22 @@ from ekle.files import atomic_file
 
 
 def is_sharded_tensor(tensor: Tensor) -> bool:
-    """Whether each process has a part of its rows."""
+    """Whether each process holds a shard of its rows."""
     return isinstance(tensor, DTensor)
 
 
 def local_shard(tensor: Tensor) -> Tensor:
-    """The rows that lie in this process; it shares its memory with `tensor`."""
+    """The rows that this process holds; shares memory with `tensor`."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """All rows, for all processes."""
+    """All rows, in every process; collective."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def full_tensor_like(local: Tensor, sharded: Tensor) -> Tensor:
-    """All of a vector of which each process made the part for its own rows of `spread`, for all processes."""
+    """The full vector of which each process computed `local`, for its rows of `sharded`; collective."""
     if not isinstance(sharded, DTensor):
         return local
     shape = torch.Size([len(sharded)])
@@ -44,7 +45,7 @@ def full_tensor_like(local: Tensor, sharded: Tensor) -> Tensor:
 
 
 def shard_like(value: Tensor, sharded: Tensor) -> Tensor:
-    """A whole `value`, which every process has, with its rows where those of `spread` lie."""
+    """`value`, which every process holds in full, with its rows sharded like those of `sharded`."""
     if not isinstance(sharded, DTensor):
         return value
     mesh, placements = sharded.device_mesh, sharded.placements
@@ -53,21 +54,24 @@ def shard_like(value: Tensor, sharded: Tensor) -> Tensor:
 
 @torch.no_grad()
 def copy_full_tensor(tensor: Tensor, value: Tensor) -> None:
-    """Put a whole `value`, which every process has, into `tensor`, wherever its rows lie."""
+    """Copy `value`, which every process holds in full, into `tensor`, sharded or not."""
     tensor.copy_(shard_like(value, tensor))
 
 
 def is_main_process() -> bool:
-    """Whether this is the only process, or the one that writes files."""
+    """Whether this is the main process, which alone writes files and reports; True without others.
+
+    Before torch is loaded, `ekle.pipeline.distributed` reads the same from torchrun's environment.
+    """
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def save_full_tensors(
     tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None
 ) -> None:
-    """Write `tensors` as safetensors, for all processes; the main one alone writes.
+    """Write `tensors` as safetensors; collective, and the main process alone writes.
 
-    They come together one by one, on the processor of the main process.
+    Full tensors are gathered one by one, in the host memory of the main process.
     """
     main, gathered = is_main_process(), {}
     for name, tensor in tensors.items():

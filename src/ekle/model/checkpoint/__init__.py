@@ -1,1 +1,1 @@
-"""Model folders and what training adds to them: read, written, merged."""
+"""Reading, writing and merging model folders, adapters and new rows."""

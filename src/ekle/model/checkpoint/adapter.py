@@ -15,7 +15,7 @@ from ekle.recipe.training import DoraSettings
 
 
 class AdapterLayer(NamedTuple):
-    """What one layer learned."""
+    """The adapter of one layer."""
 
     lora_a: Tensor
     lora_b: Tensor
@@ -25,12 +25,12 @@ class AdapterLayer(NamedTuple):
 def save_adapter(model: nn.Module, folder: Path) -> None:
     """Write the adapters of `model` as PEFT writes them: `PeftModel.from_pretrained` reads the folder.
 
-    For all processes (`ekle.model.distributed`); the main one alone writes.
+    Collective (`ekle.model.distributed`); the main process alone writes.
 
     Raises:
         CheckpointError: the model has no adapters.
     """
-    from peft import LoraConfig  # here, because importing PEFT takes seconds that most users need not pay
+    from peft import LoraConfig  # here, because importing PEFT takes seconds and is seldom needed
 
     layers = dict(adapted_layers(model))
     if not layers:
@@ -49,7 +49,7 @@ def save_adapter(model: nn.Module, folder: Path) -> None:
         use_rslora=settings.rslora,
         inference_mode=True,
     ).to_dict()
-    config["target_modules"] = sorted(settings.targets)  # PEFT holds a set, which JSON does not know
+    config["target_modules"] = sorted(settings.targets)  # PEFT has a set, which JSON cannot hold
     save_full_tensors(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
     if is_main_process():
         write_json(folder / "adapter_config.json", {**config, "peft_type": "LORA"})
@@ -59,7 +59,7 @@ class StoredAdapter:
     """An adapter folder of DoRA in PEFT's format, read layer by layer.
 
     Raises:
-        CheckpointError: files are missing or damaged, or it is another kind of adapter.
+        CheckpointError: files are missing or damaged, or the adapter is of another kind.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,14 +85,14 @@ class StoredAdapter:
         return _keys(layer)[0] in self._keys
 
     def count(self) -> int:
-        """Adapted layers in the folder."""
+        """Number of adapted layers in the folder."""
         return len(self._keys) // len(AdapterLayer._fields)
 
     def layer(self, name: str) -> AdapterLayer:
         """The tensors of one layer.
 
         Raises:
-            CheckpointError: the folder has none for it.
+            CheckpointError: the folder has none for this layer.
         """
         try:
             return AdapterLayer(*(self._handle.get_tensor(key) for key in _keys(name)))
@@ -102,7 +102,7 @@ class StoredAdapter:
 
 @torch.no_grad()
 def load_adapter(model: nn.Module, folder: Path) -> None:
-    """Read an adapter in PEFT's format into `model`, attaching layers where it has none.
+    """Read an adapter in PEFT's format into `model`, and attach adapters first if it has none.
 
     Raises:
         CheckpointError: the folder is incomplete, or was made with other settings or for another model.
@@ -125,7 +125,7 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
 
 
 def _keys(layer: str) -> tuple[str, str, str]:
-    """Names that PEFT gives to A, B and the magnitude of `layer`."""
+    """PEFT's names for A, B and the magnitude of `layer`."""
     prefix = f"base_model.model.{layer}"
     return f"{prefix}.lora_A.weight", f"{prefix}.lora_B.weight", f"{prefix}.lora_magnitude_vector"
 

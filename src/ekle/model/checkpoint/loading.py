@@ -1,6 +1,6 @@
 """Loading with transformers: configuration, model, tokenizer, and whether every tensor is there.
 
-All comes from safetensors on this disk, and no code that lies there is run.
+Weights are read from local safetensors only, and code that comes with a model is never run.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from ekle.model.checkpoint.weights import OUTPUT_EMBEDDINGS, Weights
 
 
 def load_config(folder: Path) -> Any:
-    """The configuration of the model in `folder`, with what config.json leaves out filled in.
+    """The configuration of the model in `folder`, with defaults for what config.json leaves out.
 
     Raises:
         CheckpointError: transformers does not know such a model, or the file is damaged.
@@ -29,7 +29,7 @@ def load_config(folder: Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Why transformers did not take a model, in one line."""
+    """Why transformers refused a model, in one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     if "trust_remote_code" in str(error):
         return "it needs Python code that comes with it, and ekle runs none; take one that transformers knows"
@@ -42,7 +42,7 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str | None = None) -
     Args:
         folder: config.json and safetensors.
         dtype: precision of the weights.
-        attention: name of the attention that transformers is to use; None leaves the choice to it.
+        attention: name of the attention implementation; None leaves the choice to transformers.
 
     Raises:
         CheckpointError: it cannot be loaded.
@@ -80,9 +80,9 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shape by name of every tensor that a model with this config.json stores; a tied head is none of them.
+    """Shape by name of every tensor that a model with this config.json stores; without a tied head.
 
-    The model is built without memory for its weights.
+    The model is built on the meta device, without memory for its weights.
 
     Raises:
         CheckpointError: config.json describes no model that can be built.
@@ -91,7 +91,7 @@ def expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except Exception as error:  # of any type: whatever stumbles over a setting that makes no sense
+    except Exception as error:  # of any type, by whatever code a wrong setting reaches
         described = f"{folder / 'config.json'} describes no model that can be built"
         raise CheckpointError(f"{described}: {_reason(error)}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -101,9 +101,9 @@ def expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def check_complete(weights: Weights) -> None:
-    """Check that every tensor which config.json implies is there and has its shape.
+    """Check that every tensor which config.json implies is there, in its shape.
 
-    More tensors may be there: some checkpoints store what others compute.
+    There may be more tensors: some checkpoints store what others compute.
 
     Raises:
         CheckpointError: one is missing or has another shape, or config.json describes no model.

@@ -1,4 +1,4 @@
-"""What training changed, put back into the extended model: to measure it, and to ship it."""
+"""Merging what was trained into the extended model, to measure it and to release it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,13 +23,13 @@ def load_trained(
 
     Args:
         extended_model_folder: the model folder of the extension stage.
-        checkpoint: what training changed; None gives the extended model as it is.
-        dtype: precision of the weights. The merge is made in float32, from the weights as stored, and
-            rounded to their own precision first, so that what is measured is what is shipped.
+        checkpoint: adapter and new rows; None gives the extended model as it is.
+        dtype: precision of the weights. They are merged in float32 and rounded to their stored precision
+            first, so that what is measured is what is released.
         device: where the model goes.
 
     Raises:
-        CheckpointError: model or checkpoint is damaged, or they do not belong together.
+        CheckpointError: model or checkpoint is damaged, or the checkpoint is of another model.
     """
     model, tokenizer = load_model(extended_model_folder, dtype), load_tokenizer(extended_model_folder)
     if checkpoint is not None:
@@ -45,11 +45,11 @@ def merged_tensors(
 ) -> Iterator[tuple[str, Tensor]]:
     """Every tensor of the extended model by name, with the checkpoint merged; one is in memory at a time.
 
-    Adapted weights are merged in float32 and rounded to their own precision, new rows replace those
-    of the extended model, and everything else passes bit for bit.
+    Adapted weights are merged in float32 and rounded to their stored precision. New rows replace those of the
+    extended model. All other tensors stay the same, bit for bit.
 
     Raises:
-        CheckpointError: as `load_trained`, before the first tensor.
+        CheckpointError: as for `load_trained`, before the first tensor.
     """
     with open_weights(extended_model_folder) as weights:
         changes = _Changes(weights, checkpoint) if checkpoint is not None else None
@@ -59,10 +59,10 @@ def merged_tensors(
 
 
 class _Changes:
-    """A checkpoint beside the weights it belongs to.
+    """A checkpoint, with the weights that it was trained on.
 
     Raises:
-        CheckpointError: it belongs to others.
+        CheckpointError: it was trained on other weights.
     """
 
     def __init__(self, weights: Weights, checkpoint: Checkpoint) -> None:
@@ -90,7 +90,7 @@ class _Changes:
         return {*self._layers, *(name for name in self._ends if name in present)}
 
     def merged(self, name: str) -> Tensor:
-        """One of `names`, as it is after training."""
+        """The tensor `name`, one of `names`, after training."""
         tensor = self._weights.read(name)
         if name in self._layers:
             return merged_weights(tensor, *self._adapter.layer(self._layers[name]), self._scale)

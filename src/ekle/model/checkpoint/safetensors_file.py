@@ -1,9 +1,9 @@
 """One safetensors file, read and written tensor by tensor through plain file calls.
 
-The format: the header's length in 8 bytes, a JSON header with type, shape and place of each tensor, the
-data (https://huggingface.co/docs/safetensors). Its own library maps the file into memory, where a copied
-model counts as held until the file is closed, and writes only what is in memory as a whole. Here a
-process holds the tensor in hand and nothing else, however large the file.
+The format is the header's length in 8 bytes, a JSON header with type, shape and place of each tensor, and the
+data (https://huggingface.co/docs/safetensors). The safetensors library maps the file into memory, so that all
+that was read counts as used until the file is closed, and it writes only what is in memory in full. Here only
+one tensor is in memory, however large the file.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class SafetensorsFile:
     """An open safetensors file.
 
     Raises:
-        CheckpointError: it is missing, damaged or cut short, or holds numbers other than floats.
+        CheckpointError: the file is missing, damaged or truncated, or has numbers other than floats.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,19 +57,19 @@ class SafetensorsFile:
             raise
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop` of a tensor, in memory of their own."""
+        """Rows `start` to `stop` of a tensor, as a copy in memory."""
         entry = self.entries[name]
-        whole = torch.empty((max(stop - start, 0), *entry.shape[1:]), dtype=entry.dtype)
+        tensor = torch.empty((max(stop - start, 0), *entry.shape[1:]), dtype=entry.dtype)
         row_bytes = math.prod(entry.shape[1:]) * entry.dtype.itemsize
-        self._fill(whole, entry.start + start * row_bytes)
-        return whole
+        self._fill(tensor, entry.start + start * row_bytes)
+        return tensor
 
     def read(self, name: str) -> Tensor:
-        """A whole tensor, in memory of its own."""
+        """A tensor, as a copy in memory."""
         entry = self.entries[name]
-        whole = torch.empty(entry.shape, dtype=entry.dtype)
-        self._fill(whole, entry.start)
-        return whole
+        tensor = torch.empty(entry.shape, dtype=entry.dtype)
+        self._fill(tensor, entry.start)
+        return tensor
 
     def close(self) -> None:
         """Close the file."""
@@ -118,7 +118,7 @@ class SafetensorsFile:
 
 @dataclass(frozen=True)
 class StreamedTensor:
-    """A tensor that comes in parts along its first dimension and is nowhere held whole."""
+    """A tensor that comes in parts along its first dimension and is never in memory in full."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -126,10 +126,10 @@ class StreamedTensor:
 
 
 class SafetensorsWriter:
-    """A safetensors file that takes tensors one after another; a context manager, whole at its end.
+    """A safetensors file that takes tensors one after another; a context manager, complete at its end.
 
-    The header stands before the data but is known only after it, so room for it is left and the rest
-    of that room filled with spaces, as the format allows.
+    The header comes before the data but is known only after it. So space is reserved for it, and what it does
+    not need is filled with blanks, as the format allows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,7 +141,7 @@ class SafetensorsWriter:
         self.size = 0
 
     def takes(self, name: str, tensor: Tensor | StreamedTensor) -> bool:
-        """Whether the header has room for the tensor, and the tensor would lie aligned."""
+        """Whether the header has space for the tensor, and the tensor would be aligned."""
         more = len(json.dumps({name: self._about(tensor)}))
         return self._header_bytes + more <= _HEADER_BYTES and self.size % tensor.dtype.itemsize == 0
 
@@ -166,14 +166,14 @@ class SafetensorsWriter:
                 raise
         start, stop = about["data_offsets"]
         if written != stop - start:
-            raise ValueError(f"the parts of {name} hold {written:,} bytes, its shape {stop - start:,}")
+            raise ValueError(f"the parts of {name} have {written:,} bytes, its shape {stop - start:,}")
         self._header[name] = about
         self._header_bytes += len(json.dumps({name: about}))
         self.size += written
         return total.hexdigest()
 
     def names(self) -> list[str]:
-        """The tensors that were written, in their order."""
+        """Names of the tensors that were written, in order."""
         return [name for name in self._header if name != "__metadata__"]
 
     def __enter__(self) -> Self:

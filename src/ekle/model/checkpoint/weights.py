@@ -1,7 +1,7 @@
 """Safetensors folders, read and written tensor by tensor.
 
-A model of any size passes through in the memory of its largest tensor: names and shapes come from the
-headers, rows from slices, and every tensor's SHA-256 is taken on its way.
+A model of any size is copied in the memory of its largest tensor: names and shapes come from the headers,
+rows from slices, and the SHA-256 of every tensor is computed on the way.
 """
 
 import hashlib
@@ -27,11 +27,12 @@ from ekle.model.checkpoint.safetensors_file import (
 
 INPUT_EMBEDDINGS = "model.embed_tokens.weight"
 OUTPUT_EMBEDDINGS = "lm_head.weight"
-"""Names of the row matrices; the second is absent when the model ties them."""
+"""Names of the embedding matrices; a tied model has only the first."""
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 BLOCK_BYTES = 64_000_000
+"""Most bytes of a tensor that are read at a time."""
 
 
 class Weights:
@@ -59,7 +60,7 @@ class Weights:
         return sum((self.folder / file).stat().st_size for file in self._shards)
 
     def read(self, name: str) -> Tensor:
-        """A whole tensor."""
+        """A tensor in full."""
         return self._home[name].read(name)
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
@@ -67,7 +68,7 @@ class Weights:
         return self._home[name].rows(name, start, min(stop, self.shape(name)[0]))
 
     def take(self, name: str, ids: Sequence[int]) -> Tensor:
-        """The rows `ids` of a tensor, (ids, ...), without reading the others; runs of ids in one go."""
+        """The rows `ids` of a tensor, (ids, ...), without reading the others; consecutive ids in one read."""
         found = torch.empty((len(ids), *self.shape(name)[1:]), dtype=self.dtype(name))
         start = 0
         while start < len(ids):
@@ -79,7 +80,7 @@ class Weights:
         return found
 
     def blocks(self, name: str, rows: int | None = None) -> Iterator[Tensor]:
-        """The first `rows` rows of a tensor (all, if None) in pieces of at most 64 MB or one row."""
+        """The first `rows` rows of a tensor (all, if None) in blocks of at most 64 MB or one row."""
         shape = self.shape(name)
         if not shape:
             yield self.read(name)
@@ -115,8 +116,8 @@ def open_weights(folder: Path) -> Weights:
     """Open the safetensors of a model folder, one file or many with an index.
 
     Raises:
-        CheckpointError: no config.json, no safetensors (only pickles perhaps), a shard missing or
-            truncated, an index that does not fit the shards, or weights that are quantised.
+        CheckpointError: config.json or the safetensors are missing, a shard is missing or truncated, the
+            index does not fit the shards, or the weights are quantised.
     """
     if not (folder / "config.json").exists():
         raise CheckpointError(f"{folder} is no model folder: config.json is missing")
@@ -135,12 +136,12 @@ def open_weights(folder: Path) -> Weights:
 
 
 def check_embedding_rows(weights: Weights, rows: int, remedy: str) -> None:
-    """Check that the row matrices have `rows` rows, all of them finite.
+    """Check that the embedding matrices have `rows` rows, all of them finite.
 
     Args:
         weights: the model.
         rows: embedding rows that the tokenizer or vocabulary was made for.
-        remedy: what the user can do where the number differs; ends the message.
+        remedy: what the user can do if the number differs; the end of the message.
 
     Raises:
         CheckpointError: another number of rows, or a row with NaN or infinity.
@@ -164,16 +165,16 @@ def check_embedding_rows(weights: Weights, rows: int, remedy: str) -> None:
 
 
 def embedding_names(weights: Weights) -> list[str]:
-    """The row matrices that the model has: the input's, and the output's unless it is tied."""
+    """Names of the model's embedding matrices: input, and output unless they are tied."""
     return [name for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS) if name in weights.names()]
 
 
 def write_weights(
     folder: Path, tensors: Iterable[tuple[str, Tensor | StreamedTensor]], shard_bytes: int
 ) -> dict[str, str]:
-    """Write `tensors` into safetensors files of at most `shard_bytes` (a larger tensor gets its own).
+    """Write `tensors` into safetensors files of at most `shard_bytes`; a larger tensor gets its own file.
 
-    Each tensor is written as it comes and let go, so memory holds one of them, or one part of it.
+    Each tensor is written as it comes and freed, so one tensor, or one part of it, is in memory at a time.
 
     Returns:
         The SHA-256 of each tensor's bytes, by name.
@@ -193,7 +194,7 @@ def write_weights(
                 parts.append(opened.enter_context(SafetensorsWriter(folder / _part(len(parts)))))
             digests[name] = parts[-1].write(name, tensor)
             total += length
-            del tensor  # or it would stay while the next one is made
+            del tensor  # or it would stay in memory while the next one is made
     if len(parts) == 1:
         (folder / _part(0)).rename(folder / _SINGLE)
         return digests
@@ -207,7 +208,7 @@ def write_weights(
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Raise SpaceError unless the disk under `folder` takes `needed` bytes more."""
+    """Raise SpaceError unless the disk of `folder` has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SpaceError(
@@ -217,13 +218,13 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def read_config_json(folder: Path) -> dict[str, Any]:
-    """The content of config.json."""
+    """The content of config.json, without defaults for what it leaves out."""
     config: dict[str, Any] = read_json(folder / "config.json")
     return config
 
 
 def _read_index(folder: Path) -> dict[str, str] | None:
-    """File by tensor name, as the index says; None where all lies in one file."""
+    """File by tensor name, from the index; None if all tensors are in one file."""
     if (folder / _INDEX).exists():
         index = read_json(folder / _INDEX)
         files = index.get("weight_map") if isinstance(index, dict) else None
@@ -231,7 +232,7 @@ def _read_index(folder: Path) -> dict[str, str] | None:
             raise CheckpointError(f"{folder / _INDEX} has no weight_map; fetch it again")
         for file in sorted(set(files.values())):
             if Path(file).name != file:
-                raise CheckpointError(f"{folder / _INDEX} names {file}, which lies outside the model folder")
+                raise CheckpointError(f"{folder / _INDEX} names {file}, which is outside the model folder")
             if not (folder / file).exists():
                 raise CheckpointError(f"{folder / file} is missing; the index names it")
         return files
@@ -247,7 +248,7 @@ def _read_index(folder: Path) -> dict[str, str] | None:
 def _check_names(
     folder: Path, index: Mapping[str, str] | None, shards: Mapping[str, SafetensorsFile]
 ) -> None:
-    """The index and the shards must name the same tensors, among them the input rows."""
+    """Check that index and shards name the same tensors, among them the input embeddings."""
     held = {name: file for file, shard in shards.items() for name in shard.entries}
     for name, file in (index or {}).items():
         if name not in shards[file].entries:
@@ -263,11 +264,8 @@ def _part(number: int) -> str:
     return f"part-{number}.safetensors"
 
 
-BLOCK_BYTES = 64_000_000
-
-
 class EmbeddingMatrix(Protocol):
-    """Rows (count, width) of a model's input or output matrix."""
+    """A model's input or output embeddings (count, width), read row by row."""
 
     @property
     def count(self) -> int:
@@ -282,7 +280,7 @@ class EmbeddingMatrix(Protocol):
 
 
 class StoredEmbeddingMatrix:
-    """A row matrix of a model folder; reads only what is asked for."""
+    """An embedding matrix of a model folder; reads only the rows that are asked for."""
 
     def __init__(self, weights: Weights, name: str) -> None:
         self._weights, self._name = weights, name
@@ -290,8 +288,8 @@ class StoredEmbeddingMatrix:
 
     def take(self, ids: Tensor) -> Tensor:
         """See `EmbeddingMatrix`."""
-        wanted, places = torch.unique(ids, return_inverse=True)
-        return self._weights.take(self._name, wanted.tolist()).float()[places]
+        distinct, places = torch.unique(ids, return_inverse=True)
+        return self._weights.take(self._name, distinct.tolist()).float()[places]
 
 
 def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
@@ -301,5 +299,5 @@ def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
 
 
 def rows_per_chunk(width: int) -> int:
-    """How many rows of `width` numbers in float32 fill 64 MB; at least one."""
+    """Rows of `width` numbers in float32 that fill 64 MB; at least one."""
     return max(1, BLOCK_BYTES // (4 * width))

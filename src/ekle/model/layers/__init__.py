@@ -1,1 +1,1 @@
-"""What ekle puts into, or around, a transformers model: DoRA, new embedding rows, the loss."""
+"""What ekle adds to a transformers model: DoRA adapters, new embedding rows, the loss, checkpointing."""

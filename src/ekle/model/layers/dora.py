@@ -4,7 +4,7 @@ A linear layer W (out, in) becomes
 
     W' = m / ||W + s B A|| * (W + s B A)        row by row, m (out), A (r, in), B (out, r)
 
-where the norm counts as a constant in the gradient (section 4.3 of the paper) and s is alpha / sqrt(r)
+where the norm is a constant in the gradient (section 4.3 of the paper) and s is alpha / sqrt(r)
 (rsLoRA, Kalajdzievski 2023, arXiv:2312.03732) or alpha / r. No forward or backward pass builds W + s B A.
 
 Only the norms need it, and they change only when A or B do: `refresh_norms` computes them, a few rows of
@@ -14,8 +14,8 @@ An automatic cache would have to notice every kind of in-place change; optimiser
 
     ||W + s B A||^2 = ||W||^2 + 2 s rowsum((W A^T) * B) + s^2 rowsum((B A A^T) * B)
 
-keeps nothing of the size of W either, but multiplies more: r (in r + out r + in out) where the rows
-themselves take r in out. docs/dora-norm.md times both; decision 0009 says why it is the rows.
+needs no memory of the size of W either, but more operations: r (in r + out r + in out) instead of r in out.
+docs/dora-norm.md times both; decision 0009 says why ekle computes the rows.
 """
 
 import math
@@ -39,10 +39,10 @@ def scale_of(dora: DoraSettings) -> float:
 
 
 class DoraLinear(nn.Module):
-    """A frozen linear layer with its learning magnitude (out,), A (r, in) and B (out, r).
+    """A frozen linear layer with a trainable magnitude (out,), A (r, in) and B (out, r).
 
-    `linear` keeps the base weight in its own precision; what learns is kept in `dtype`, and the
-    norm always in float32.
+    `linear` keeps the base weight in its own precision. Trainable parameters have `dtype`, and the norm is
+    always float32.
     """
 
     norm: Tensor
@@ -55,7 +55,7 @@ class DoraLinear(nn.Module):
         self.settings = settings
         self.scale = scale_of(settings)
         device = linear.weight.device
-        # A starts as PEFT starts it (uniform, Kaiming with a = sqrt(5)) and B at 0, so that W' = W.
+        # As in PEFT, A starts uniform (Kaiming with a = sqrt(5)) and B at 0, so that W' = W.
         bound = 1 / math.sqrt(linear.in_features)
         start = torch.empty(settings.rank, linear.in_features).uniform_(-bound, bound, generator=generator)
         self.lora_a = nn.Parameter(start.to(device, dtype))
@@ -66,7 +66,7 @@ class DoraLinear(nn.Module):
         self.register_buffer("norm", norm, persistent=False)
         self.magnitude = nn.Parameter(self.norm.to(dtype, copy=True))
         self.disabled = False
-        """Whether the layer answers as the base's did; see `disable_adapters`."""
+        """Whether the layer computes what the base's layer does; see `disable_adapters`."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
@@ -88,28 +88,28 @@ class DoraLinear(nn.Module):
 
     @torch.no_grad()
     def refresh_norm(self) -> None:
-        """Recompute `norm` from A and B as they are now, in float32; for all processes.
+        """Recompute `norm` from the current A and B, in float32; collective (`ekle.model.distributed`).
 
-        W and B are spread alike, so a process needs all of A for the norms of its own rows.
+        W and B are sharded alike, so a process needs the full A for the norms of its own rows.
         """
         weight, a, b = (
             local_shard(self.linear.weight),
             full_tensor(self.lora_a).float(),
             local_shard(self.lora_b).float(),
         )
-        norm, at = self.norm.new_empty(len(weight)), 0
+        norm, start = self.norm.new_empty(len(weight)), 0
         for rows in _row_chunks(weight):
-            part = slice(at, at + len(rows))
+            part = slice(start, start + len(rows))
             norm[part] = torch.addmm(rows.float(), b[part], a, alpha=self.scale).norm(dim=1)
-            at += len(rows)
+            start += len(rows)
         self.norm.copy_(full_tensor_like(norm, self.linear.weight))
 
 
 class _DoraFunction(torch.autograd.Function):
     """y = g * (x W^T + s x A^T B^T) + bias with g = m / norm, and its gradients.
 
-    Kept for the backward pass: x, y (which the next operation mostly keeps too) and x A^T, as narrow
-    as the rank. The gradient of m needs z = (y - bias) / g, so that no second product with W is made.
+    Kept for the backward pass are x, y (which the next operation mostly keeps too) and x A^T, which has only
+    the rank as its width. The gradient of m takes z = (y - bias) / g, which saves a second product with W.
     """
 
     @staticmethod
@@ -128,7 +128,7 @@ class _DoraFunction(torch.autograd.Function):
         x_a = x @ lora_a.to(x.dtype).T
         output = x @ weight.T
         output.addmm_(x_a, lora_b.to(x.dtype).T, alpha=scale)
-        # The gain stays in float32: near 1 the steps of bfloat16 are wider than what m learns.
+        # The gain stays in float32: near 1, bfloat16 is too coarse for what m learns.
         output.mul_(_gain(magnitude, norm))
         if bias is not None:
             output.add_(bias)
@@ -148,7 +148,7 @@ class _DoraFunction(torch.autograd.Function):
         if ctx.needs_input_grad[5]:
             y = output.reshape(grad_y.shape)
             product = (grad_y * (y if bias is None else y - bias)).sum(dim=0, dtype=torch.float32)
-            # A row whose magnitude is exactly 0 gives y = bias: nothing is known about z there.
+            # A row with magnitude 0 gives y = bias, from which z cannot be computed.
             grad_magnitude = torch.where(magnitude == 0, 0.0, product / magnitude).to(magnitude.dtype)
         grad_y = torch.mul(grad_y, _gain(magnitude, norm), out=torch.empty_like(grad_y))
         grad_x_a = (grad_y @ lora_b.to(x.dtype)).mul_(scale)
@@ -170,19 +170,19 @@ def attach(
     dtype: torch.dtype = torch.float32,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Wrap every linear layer of `model` that `dora.targets` names; the model's outputs stay as they are.
+    """Wrap every linear layer of `model` that `dora.targets` names; the model's outputs do not change.
 
     Args:
         model: its layers are replaced in place, and their weights frozen.
         dora: rank, scale and layers.
-        dtype: precision in which magnitude, A and B are kept and learn.
-        generator: draws A, on the processor; None takes PyTorch's own.
+        dtype: precision of magnitude, A and B.
+        generator: samples A, on the CPU; None takes PyTorch's global one.
 
     Raises:
-        CheckpointError: the model has no such layer, or carries adapters already.
+        CheckpointError: the model has no such layer, or has adapters already.
     """
     if any(True for _ in adapted_layers(model)):
-        raise CheckpointError("the model carries DoRA adapters already")
+        raise CheckpointError("the model has DoRA adapters already")
     found = [
         name
         for name, module in model.named_modules()
@@ -205,7 +205,7 @@ def adapted_layers(model: nn.Module) -> Iterator[tuple[str, DoraLinear]]:
 
 @contextmanager
 def disable_adapters(model: nn.Module) -> Iterator[None]:
-    """Inside, every adapted layer of `model` answers as the base's did."""
+    """Inside the context, every adapted layer of `model` computes what the base's layer does."""
     layers = [layer for _, layer in adapted_layers(model)]
     for layer in layers:
         layer.disabled = True
@@ -217,7 +217,7 @@ def disable_adapters(model: nn.Module) -> Iterator[None]:
 
 
 def refresh_norms(model: nn.Module) -> None:
-    """Bring the norms up to date; call it after every step of the optimiser."""
+    """Recompute all norms; call it after every step of the optimiser. Collective."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -241,5 +241,5 @@ def _gain(magnitude: Tensor, norm: Tensor) -> Tensor:
 
 
 def _row_chunks(weight: Tensor) -> tuple[Tensor, ...]:
-    """The matrix in parts of whole rows."""
+    """The matrix in chunks of full rows."""
     return torch.split(weight, max(WEIGHTS_PER_CHUNK // weight.shape[1], 1))

@@ -1,4 +1,7 @@
-"""Hidden states of a teacher and a student on one text, each with its own tokenization: what losses need."""
+"""A teacher and a student that read one text, each in its own tokenization: hidden states and their distance.
+
+Distillation (the extension stage) and alignment (the training stage) share this.
+"""
 
 import copy
 import math
@@ -22,8 +25,8 @@ def depth_to_layer(depth: float, layers: int) -> int:
 def first_layers(model: Any, count: int) -> Any:
     """The decoder of `model` up to layer `count`, without the last norm.
 
-    Its `last_hidden_state` (B, T, D) is the residual stream after `count` layers, which is what
-    `output_hidden_states` gives at place `count`. Weights are shared, so it costs no memory.
+    Its `last_hidden_state` (B, T, D) is the residual stream after `count` layers: entry `count` of what
+    `output_hidden_states` gives. It shares all weights with `model`, so it takes no memory.
 
     Args:
         model: a causal language model of transformers whose decoder has `layers` and `norm`.
@@ -31,7 +34,7 @@ def first_layers(model: Any, count: int) -> Any:
     """
     decoder = model.get_decoder()
     shared = [*decoder.children(), *decoder.parameters(recurse=False), *decoder.buffers(recurse=False)]
-    # What the memo of a deep copy holds is not copied: the new decoder has the same layers and weights.
+    # A deep copy does not copy what its memo holds: the new decoder has the same layers and weights.
     short = copy.deepcopy(decoder, {id(each): each for each in shared})
     short.layers = nn.ModuleList(decoder.layers[:count])
     short.norm = nn.Identity()
@@ -55,20 +58,20 @@ def padded_batches(passages: Iterable[AlignedEncoding], tokens: int) -> Iterator
         yield batch
 
 
-def with_prefix_token(texts: Sequence[Ids], prefix_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) with the token `opening` before each text, and the mask; padded on the right, where nothing
-    looks.
+def with_prefix_token(texts: Sequence[Ids], prefix_token: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) with the token `prefix_token` before each text, and their mask; padded on the right.
 
-    Models hang much of their attention on the first token, whatever it is; so it is the same in both cuts.
+    Models put much of their attention on the first token, whatever it is. So it is the same one in both
+    tokenizations.
     """
-    rows = [torch.cat([torch.tensor([prefix_id]), torch.from_numpy(ids)]) for ids in texts]
+    rows = [torch.cat([torch.tensor([prefix_token]), torch.from_numpy(ids)]) for ids in texts]
     mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     return pad_sequence(rows, batch_first=True).to(device), mask.to(device)
 
 
 @contextmanager
 def captured_outputs(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """The outputs of `layers`, in order, filled by the forward pass inside."""
+    """A list that a forward pass inside the context fills with the outputs of `layers`, in order."""
     found: list[Tensor] = []
 
     def capture(_: nn.Module, __: Any, output: Any) -> None:
@@ -83,19 +86,26 @@ def captured_outputs(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
 
 
 def shared_boundaries(passages: Sequence[AlignedEncoding], first_new_id: int) -> tuple[Tensor, Tensor]:
-    """Places (2, n) as passage and position, in the base's cut and in the new one, that end at one byte.
+    """The places after which base and new tokenization have read the same bytes, as (passage, position).
 
-    From the end of a passage's first new token on, because before it both read the same; the opening before a
-    passage moves all by one. A passage without a new token (id `first` or above) has none, unless no passage
-    has any: then all places count.
+    Places count from the end of a passage's first new token on, because before it both read the same tokens.
+    Positions are shifted by one for the prefix token. A passage without a new token has no places; if no
+    passage has a new token, all places count.
+
+    Args:
+        passages: texts in both tokenizations.
+        first_new_id: new tokens have this id or a higher one.
+
+    Returns:
+        Places in the base's tokenization (2, n), and the same places in the new one (2, n).
     """
     pairs = []
     for number, passage in enumerate(passages):
         new = np.flatnonzero(passage.new >= first_new_id)
         since = int(new[0]) if len(new) else len(passage.new)
         pairs += [
-            (number, base + 1, at + 1, at >= since)
-            for base, at in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True)
+            (number, base + 1, own + 1, own >= since)
+            for base, own in zip(passage.base_ends.tolist(), passage.new_ends.tolist(), strict=True)
         ]
     found = torch.tensor([pair for pair in pairs if pair[3]] or pairs).T
     return found[[0, 1]], found[[0, 2]]

@@ -1,8 +1,8 @@
 """Cross-entropy over a large vocabulary without its logits.
 
-With 171,936 rows the logits of 16,384 tokens are 11 GB in float32, and autograd keeps them twice. Here
-they exist for one chunk of tokens at a time: the forward pass turns them into the loss and, at once,
-into the gradients of the hidden states and of the rows that learn. Frozen rows get no gradient at all.
+With 171,936 output embeddings, the logits of 16,384 tokens are 11 GB in float32, and autograd keeps them
+twice. Here they exist for one chunk of tokens at a time: the forward pass computes from them the loss and
+also the gradients of the hidden states and of the trainable rows. Frozen rows get no gradient.
 """
 
 from typing import Any, Literal
@@ -20,15 +20,15 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 def chunk_size(rows: int, device: torch.device) -> int:
-    """Tokens a chunk, for a vocabulary of `rows`, that keep the device busy with little memory."""
+    """Tokens per chunk, for a vocabulary of `rows`, that keep the device busy with little memory."""
     return chunk_tokens(rows, device.type)
 
 
 def row_blocks(head: nn.Module) -> tuple[Tensor, ...]:
-    """The row matrices of an output layer, in the order of their ids, each (rows, D).
+    """The embedding matrices of an output layer, in the order of their ids, each (rows, D).
 
-    A layer made of several matrices offers them as `blocks` (see `ekle.model.layers.new_rows.SplitHead`); any
-    other is taken as a linear layer without bias.
+    A layer of several matrices has them as `blocks` (see `ekle.model.layers.new_rows.SplitHead`). Any other
+    layer is taken as a linear layer without bias.
     """
     blocks: tuple[Tensor, ...] | None = getattr(head, "blocks", None)
     if blocks is not None:
@@ -42,14 +42,14 @@ def row_blocks(head: nn.Module) -> tuple[Tensor, ...]:
 def chunked_cross_entropy(
     hidden: Tensor, head: nn.Module, labels: Tensor, chunk: int, reduction: Reduction = "mean"
 ) -> Tensor:
-    """What `F.cross_entropy(head(hidden), labels)` gives, chunk by chunk.
+    """`F.cross_entropy(head(hidden), labels)`, computed chunk by chunk.
 
     Args:
         hidden: (N, D), the last hidden states.
         head: output layer over V rows; only rows that require a gradient get one.
         labels: (N,) ids below V, or `IGNORED`.
-        chunk: tokens whose logits are held at once.
-        reduction: "none" gives (N,) losses for measuring, without a gradient.
+        chunk: tokens whose logits are in memory at a time.
+        reduction: "none" gives (N,) losses without a gradient.
 
     Returns:
         Nats: a scalar in float32, or (N,) of them; 0 at ignored positions.
@@ -78,27 +78,27 @@ def weighted_cross_entropy(
 
 @torch.no_grad()
 def sample_labels(hidden: Tensor, head: nn.Module, chunk: int, uniforms: Tensor) -> Tensor:
-    """One id a position, (N,), drawn from the model's own distribution (for Gauss-Newton-Bartlett).
+    """One id per position, (N,), sampled from the model's own distribution (for Gauss-Newton-Bartlett).
 
     Args:
         hidden: (N, D), the last hidden states.
         head: output layer.
-        chunk: tokens whose logits are held at once.
-        points: (N,), even on [0, 1): where each draw falls in the distribution.
+        chunk: tokens whose logits are in memory at a time.
+        uniforms: (N,), uniform on [0, 1): where each sample is in the cumulated distribution.
     """
     buffer = _LogitsBuffer(hidden, row_blocks(head), chunk)
     sampled = []
-    for states, shares in zip(torch.split(hidden, chunk), torch.split(uniforms[:, None], chunk), strict=True):
+    for states, points in zip(torch.split(hidden, chunk), torch.split(uniforms[:, None], chunk), strict=True):
         logits = buffer.logits(states)
         logits.sub_(logits.amax(dim=1, keepdim=True)).exp_()
-        exp_logits = torch.cumsum(logits, dim=1, out=logits)
-        sampled.append(torch.searchsorted(exp_logits, shares * exp_logits[:, -1:], right=True).squeeze(1))
-    # A point that rounding puts on the far end belongs to the last row.
+        cumulated = torch.cumsum(logits, dim=1, out=logits)
+        sampled.append(torch.searchsorted(cumulated, points * cumulated[:, -1:], right=True).squeeze(1))
+    # Rounding can put a point behind the last row.
     return torch.cat(sampled).clamp_(max=buffer.rows - 1)
 
 
 class _LogitsBuffer:
-    """Room for the logits of one chunk, made once: fresh pages cost a processor as much as the sums."""
+    """Memory for the logits of one chunk, allocated once: fresh pages cost a CPU as much as the sums."""
 
     def __init__(self, hidden: Tensor, blocks: tuple[Tensor, ...], chunk: int) -> None:
         self.blocks = [block.to(hidden.dtype) for block in blocks]
@@ -109,7 +109,7 @@ class _LogitsBuffer:
         self._float = hidden.new_empty(size, dtype=torch.float32) if half else self._product
 
     def logits(self, states: Tensor) -> Tensor:
-        """Logits (n, V) in float32, multiplied in the precision of the states; valid until the next call."""
+        """Logits (n, V) in float32 of a product in the precision of the states; valid until the next call."""
         count, start = len(states), 0
         for block in self.blocks:
             torch.mm(states, block.T, out=self._product[:count, start : start + len(block)])
@@ -119,14 +119,14 @@ class _LogitsBuffer:
         return self._float[:count]
 
     def in_states_dtype(self, grad_logits: Tensor) -> Tensor:
-        """`slope`, which fills what `scores` gave, in the precision of the states and without new room."""
+        """`grad_logits`, which reuses what `logits` returned, in the precision of the states."""
         if self._float is self._product:
             return grad_logits
         return self._product[: len(grad_logits)].copy_(grad_logits)
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """The gradients are made in the forward pass, while the chunk's probabilities are at hand."""
+    """Computes the gradients in the forward pass, while the chunk's probabilities are in memory."""
 
     @staticmethod
     def forward(

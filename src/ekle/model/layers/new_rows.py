@@ -1,7 +1,7 @@
-"""New rows as parameters of their own, beside the frozen rows of the base.
+"""The embedding rows of new tokens as parameters of their own, separate from the frozen rows of the base.
 
-The two row matrices of an extended Qwen3-8B hold 1.4 billion numbers of which 12 % are new. Splitting
-them lets the optimiser see the new ones alone, and no forward pass joins or copies the matrices.
+The two embedding matrices of an extended Qwen3-8B have 1.4 billion parameters, of which 12 % are new. With
+the matrices split, the optimiser sees only the new ones, and no forward pass joins or copies the matrices.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from ekle.model.distributed import copy_full_tensor, save_full_tensors
 
 
 class SplitRows(nn.Module):
-    """The frozen `base` rows (F, D) and the learning `new` rows (V - F, D) of one matrix."""
+    """One embedding matrix: the frozen `base` rows (F, D) and the trainable `new` rows (V - F, D)."""
 
     def __init__(self, base: nn.Parameter, new: nn.Parameter) -> None:
         super().__init__()
@@ -33,15 +33,15 @@ class SplitRows(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """All rows (V, D) as one tensor: a copy, for looking and exporting, never for a forward pass."""
+        """All rows (V, D) as one tensor: a copy, for inspection and export, never for a forward pass."""
         return torch.cat([self.base, self.new.to(self.base.dtype)])
 
 
 class SplitEmbedding(SplitRows):
-    """Stands in for `nn.Embedding`."""
+    """Input embeddings; replaces `nn.Embedding`."""
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Rows of `ids` (...), shape (..., D), in the precision of the base rows."""
+        """The rows of `ids` (...), shape (..., D), in the precision of the base rows."""
         first = len(self.base)
         old = functional.embedding(ids.clamp(max=first - 1), self.base)
         new = functional.embedding((ids - first).clamp(min=0), self.new).to(old.dtype)
@@ -49,7 +49,7 @@ class SplitEmbedding(SplitRows):
 
 
 class SplitHead(SplitRows):
-    """Stands in for the output `nn.Linear`."""
+    """Output embeddings; replaces the output `nn.Linear`."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D)."""
@@ -59,7 +59,7 @@ class SplitHead(SplitRows):
 
 @dataclass(frozen=True)
 class NewRows:
-    """The learning rows of a model; `output` is `input` where the head is tied."""
+    """The new rows of a model; `output` is `input` where they are tied."""
 
     input: nn.Parameter
     output: nn.Parameter
@@ -67,7 +67,7 @@ class NewRows:
 
     @property
     def tied(self) -> bool:
-        """Whether one matrix serves both ends of the model."""
+        """Whether input and output embeddings are one matrix."""
         return self.output is self.input
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -77,9 +77,9 @@ class NewRows:
             yield self.output
 
     def save(self, path: Path) -> None:
-        """Write the rows as safetensors: `input`, and `output` where it is a matrix of its own.
+        """Write the rows as safetensors: `input`, and `output` where it is another matrix.
 
-        For all processes (`ekle.model.distributed`); the main one alone writes.
+        Collective (`ekle.model.distributed`); the main process alone writes.
         """
         save_full_tensors(self._named(), path, {"first_new_id": str(self.first_new_id)})
 
@@ -91,14 +91,14 @@ class NewRows:
             CheckpointError: the file is missing or damaged, or holds rows for another vocabulary.
         """
         stored = read_new_rows(path)
-        wanted = self._named()
+        expected = self._named()
         shapes = {name: tuple(tensor.shape) for name, tensor in stored.tensors.items()}
-        if shapes != {name: tuple(rows.shape) for name, rows in wanted.items()}:
+        if shapes != {name: tuple(rows.shape) for name, rows in expected.items()}:
             raise CheckpointError(
                 f"{path} holds {shapes}, but the model's new rows are {tuple(self.input.shape)}"
                 f"{' and tied' if self.tied else ''}; it belongs to another vocabulary or model"
             )
-        for name, rows in wanted.items():
+        for name, rows in expected.items():
             copy_full_tensor(rows, stored.tensors[name])
 
     def _named(self) -> dict[str, nn.Parameter]:
@@ -107,7 +107,7 @@ class NewRows:
 
 @dataclass(frozen=True)
 class StoredNewRows:
-    """What a file of new rows holds: `input`, and `output` where the head is untied."""
+    """The content of a file of new rows: `input`, and `output` where they are not tied."""
 
     tensors: dict[str, Tensor]
     first_new_id: int
@@ -117,7 +117,7 @@ def read_new_rows(path: Path) -> StoredNewRows:
     """Read a file that `NewRows.save` wrote.
 
     Raises:
-        CheckpointError: it is missing, damaged, or no such file.
+        CheckpointError: the file is missing, damaged, or has other content.
     """
     try:
         with safe_open(path, framework="pt") as handle:
@@ -129,12 +129,12 @@ def read_new_rows(path: Path) -> StoredNewRows:
 
 
 def split_rows(model: Any, first_new_id: int, dtype: torch.dtype = torch.float32) -> NewRows:
-    """Replace input and output rows of `model` by frozen base rows and learning new rows.
+    """Split the embeddings of `model` into frozen base rows and trainable new rows, in place.
 
     Args:
         model: a causal language model of transformers, tied or untied.
-        first_new_id: id of the first row that learns; the rows below it are frozen, bit for bit.
-        dtype: precision in which the new rows are kept and learn.
+        first_new_id: id of the first new row; the rows below it are frozen.
+        dtype: precision of the new rows.
 
     Raises:
         CheckpointError: the model has no row at `first_new_id`.
@@ -142,7 +142,9 @@ def split_rows(model: Any, first_new_id: int, dtype: torch.dtype = torch.float32
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     rows = embedding.weight.shape[0]
     if not 0 < first_new_id < rows:
-        raise CheckpointError(f"the model has {rows:,} rows and none at id {first_new_id:,} that could learn")
+        raise CheckpointError(
+            f"the model has {rows:,} embedding rows and none at id {first_new_id:,} to train"
+        )
     tied = head.weight is embedding.weight
     split_embedding = SplitEmbedding(*_split(embedding.weight, first_new_id, dtype))
     if tied:
@@ -155,27 +157,27 @@ def split_rows(model: Any, first_new_id: int, dtype: torch.dtype = torch.float32
 
 
 def new_rows(model: Any) -> NewRows:
-    """The learning rows of a model with split rows, as they are now: sharding puts others in their place."""
+    """The new rows of a model with split rows. Ask again after sharding, which replaces the parameters."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     return NewRows(embedding.new, head.new, len(embedding.base))
 
 
 def _split(weight: Tensor, first: int, dtype: torch.dtype) -> tuple[nn.Parameter, nn.Parameter]:
-    """The rows below `first` as a frozen view, the others as a learning copy."""
+    """The rows below `first` as a frozen view, the others as a trainable copy."""
     base = nn.Parameter(weight.detach()[:first], requires_grad=False)
     return base, nn.Parameter(weight.detach()[first:].to(dtype, copy=True))
 
 
 class RowAdam:
-    """Adam (Kingma and Ba 2015) that moves only the rows which a step uses.
+    """Adam (Kingma and Ba 2015) that updates only the rows which a step uses.
 
-    Plain Adam moves a row on long after its token was seen, and its first step on a token that comes up late
-    is three times too long, because the bias is corrected for the step of the run and not of the row. Here
-    every row counts its own steps.
+    Plain Adam goes on updating a row long after its token was seen. Its first update of a row that is used
+    late is three times too large, because the bias is corrected for the steps of the run and not of the row.
+    Here every row counts its own steps.
 
     Args:
         rows: (n, width) in float32, changed in place.
-        betas: decay of the averages.
+        betas: decay rates of the two averages.
     """
 
     def __init__(self, rows: Tensor, betas: tuple[float, float] = (0.9, 0.95)) -> None:
@@ -188,7 +190,7 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, used: Tensor, rate: float) -> None:
-        """Move the rows `used` (k,), each named once, against `gradient` (n, width) by about `rate`."""
+        """Update the rows `used` (k,), each given once, against `gradient` (n, width) by about `rate`."""
         beta1, beta2 = self._betas
         used_gradient = gradient[used]
         first = self.state["first"][used].lerp_(used_gradient, 1 - beta1)

@@ -1,4 +1,4 @@
-"""Work in batches that become smaller where the device lacks memory."""
+"""Batches that become smaller when the device runs out of memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -21,20 +21,20 @@ def in_batches(
     """The result of `work` for each of `items`, in order.
 
     Args:
-        items: what is worked on.
-        size: items at once, to begin with; halved each time the device runs out of memory, and never
-            raised again, because what did not fit once will not fit later.
-        work: gives one result an item.
-        cure: what to lower where not even one item fits, such as "evaluation.context".
-        may_shrink: whether batches may become smaller; not where other processes take part in each.
+        items: what to work on.
+        size: items in the first batch; halved each time the device runs out of memory, and never raised
+            again, because what did not fit once will not fit later.
+        work: gives one result per item.
+        cure: the setting to lower if not even one item fits, such as "evaluation.context".
+        may_shrink: whether batches may become smaller; they must not where other processes take part.
 
     Raises:
         torch.OutOfMemoryError: a batch that may not shrink does not fit.
         DeviceMemoryError: not even one item fits the device's memory.
     """
-    place = 0
-    while place < len(items):
-        batch = items[place : place + size]
+    start = 0
+    while start < len(items):
+        batch = items[start : start + size]
         try:
             results = work(batch)
         except torch.OutOfMemoryError as error:
@@ -47,4 +47,4 @@ def in_batches(
                 torch.cuda.empty_cache()
             continue
         yield from results
-        place += len(batch)
+        start += len(batch)

@@ -1,8 +1,8 @@
 """Bits per byte: the loss that can be compared across tokenizers.
 
-A language model gives a text a probability through its tokens. Divided by tokens, the loss depends on
-how long the tokens are; divided by the bytes of the text, it does not (Gao et al. 2020, The Pile,
-section 3.1), so a base and an extended model are measured with the same ruler.
+A language model gives a text a probability through its tokens. The loss per token depends on how long the
+tokens are. The loss per byte of text does not (Gao et al. 2020, The Pile, section 3.1), so it compares a base
+and an extended model.
 """
 
 import math
@@ -21,7 +21,7 @@ from ekle.model.scoring.batches import in_batches
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What a model thinks of some text: `nats` is the sum of -ln p over all its tokens."""
+    """How likely a model finds a text: `nats` is the sum of -ln p over all its tokens."""
 
     nats: float
     tokens: int
@@ -30,17 +30,17 @@ class Likelihood:
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits for a UTF-8 byte of text; comparable across tokenizers."""
+        """Bits per UTF-8 byte of text; comparable across tokenizers."""
         return self.nats / (math.log(2) * self.bytes)
 
     @property
     def loss_per_token(self) -> float:
-        """Nats a token; not comparable across tokenizers."""
+        """Nats per token; not comparable across tokenizers."""
         return self.nats / self.tokens
 
     @property
     def perplexity(self) -> float:
-        """exp(loss_per_token); not comparable across tokenizers, infinite where a float cannot hold it."""
+        """exp(loss_per_token); not comparable across tokenizers, infinite if it is too large for a float."""
         try:
             return math.exp(self.loss_per_token)
         except OverflowError:
@@ -50,7 +50,7 @@ class Likelihood:
 def measure(
     model: Any, tokenizer: Any, documents: Sequence[str], *, context: int, batch_size: int
 ) -> Likelihood:
-    """The likelihood of `documents` together; see `measure_documents`."""
+    """The likelihood of all `documents`; see `measure_documents`."""
     return total(measure_documents(model, tokenizer, documents, context=context, batch_size=batch_size))
 
 
@@ -74,35 +74,36 @@ def measure_documents(
     batch_size: int,
     may_shrink: bool = True,
 ) -> list[Likelihood]:
-    """Measure each document by itself.
+    """The likelihood of each document by itself.
 
-    A document is read as its start (`prefix_token_id`) and its tokens; every token of the document is
-    predicted exactly once, and the start itself is given. A document longer than `context` is read in windows
-    that move on by half of it, so each token after the first window sees at least `context` / 2
-    tokens before it; a window counts only the tokens that no earlier one has counted.
+    The model reads the prefix token (`prefix_token_id`) and the tokens of the document. Every token of the
+    document is predicted exactly once, the prefix token never. A document longer than `context` is read in
+    overlapping windows that advance by half of `context`. A window counts only the tokens that no earlier
+    window has counted, so each token after the first window has at least `context` / 2 tokens before it.
 
     Args:
         model: a causal language model of transformers; its training mode is restored.
         tokenizer: the tokenizer of that model.
         documents: texts, measured by their UTF-8 bytes as given.
-        context: tokens the model sees at once, the start included; at least 2.
-        batch_size: windows in one forward pass; halved for as long as the device lacks memory.
-        may_shrink: whether it is halved; see `in_batches`.
+        context: tokens in a window, with the prefix token; at least 2.
+        batch_size: windows per forward pass; halved when the device runs out of memory.
+        may_shrink: whether it may be halved; see `in_batches`.
 
     Raises:
-        torch.OutOfMemoryError: windows that may not become fewer do not fit.
+        torch.OutOfMemoryError: a batch that may not shrink does not fit.
+        DeviceMemoryError: not even one window fits the device's memory.
         InputError: `context` is below 2.
         TextError: the documents are empty.
         TokenizerError: the tokenizer has no token to start a document with.
-        CheckpointError: the tokenizer gives an id for which the model has no row; the model gives
-            no number (NaN); not even one window fits the device's memory.
+        CheckpointError: the tokenizer gives an id for which the model has no embedding row, or the model
+            gives NaN or infinity.
     """
     if context < 2:
         raise InputError("bits per byte need a context of at least 2 tokens")
     if not any(documents):
         raise TextError("there is no text to measure bits per byte on")
-    start = prefix_token_id(tokenizer)
-    sequences = [[start, *encode(tokenizer, text)] for text in documents]
+    prefix = prefix_token_id(tokenizer)
+    sequences = [[prefix, *encode(tokenizer, text)] for text in documents]
     highest, rows = max(map(max, sequences)), model.config.vocab_size
     if highest >= rows:
         raise CheckpointError(
@@ -110,7 +111,7 @@ def measure_documents(
             "they do not belong together"
         )
     windows = [window for place, ids in enumerate(sequences) for window in _windows(place, ids, context)]
-    windows.sort(key=lambda window: -len(window.ids))  # alike lengths together: little padding
+    windows.sort(key=lambda window: -len(window.ids))  # similar lengths in one batch: little padding
     nats = [0.0] * len(documents)
     training = model.training
     model.eval()
@@ -138,11 +139,11 @@ class _Window:
     document: int
     ids: list[int]
     first: int
-    """Position in `ids` of the first token that this window counts; never 0."""
+    """Position in `ids` of the first token that this window counts; at least 1."""
 
 
 def _windows(document: int, ids: list[int], context: int) -> Iterator[_Window]:
-    """Windows over `ids` that count each token but the start exactly once."""
+    """Windows over `ids` that count each token but the prefix token exactly once."""
     counted = 1
     for begin in range(0, len(ids), max(context // 2, 1)):
         end = min(begin + context, len(ids))
@@ -164,7 +165,7 @@ def _losses(model: Any, batch: Sequence[_Window]) -> list[float]:
         # The state at a position predicts the token after it.
         labels[row, window.first - 1 : length - 1] = torch.tensor(window.ids[window.first :])
     device = model.device
-    # Padding stands on the right, where causal attention cannot see it.
+    # Padding is on the right, where causal attention does not see it.
     hidden = model.get_decoder()(
         input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
     ).last_hidden_state

@@ -1,8 +1,8 @@
-"""Whether a model's logits are its last states times its output rows, and nothing else.
+"""Whether a model's logits are its last hidden states times its output embeddings, and nothing else.
 
-Losses, divergences and draws take the last states and the output rows, so that logits exist for a chunk of
-places alone. Some architectures do more to them: Cohere and Granite scale them, Gemma 2 caps them, Phi adds
-a bias. The figures of such a model would be those of another one, so it is refused.
+Losses, divergences and samples are computed from the last hidden states and the output embeddings, so that
+logits exist only for a chunk of tokens. Some architectures change the logits further: Cohere and Granite
+scale them, Gemma 2 caps them, Phi adds a bias. Such a model would get wrong figures, so it is refused.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _FINE, _COARSE = 1e-4, 2e-2  # rounding of float32 and of half precision, relati
 
 
 def check_logits(model: Any, tokenizer: Any) -> None:
-    """Hold the model's own logits of a short text against states times rows.
+    """Compare the model's own logits of a short text with hidden states times output embeddings.
 
     Args:
         model: a causal language model of transformers, in evaluation mode.
@@ -28,16 +28,16 @@ def check_logits(model: Any, tokenizer: Any) -> None:
     """
     head = model.get_output_embeddings()
     rows = head.weight
-    # An id without a row is reported where text is measured.
+    # An id without a row is reported when text is measured.
     ids = torch.tensor([encode(tokenizer, _TEXT)], device=model.device).clamp(max=len(rows) - 1)
     with torch.inference_mode():
         expected = model(input_ids=ids, use_cache=False).logits.float()
         states = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
         found = (states @ rows.T).float()
     allowed = (_FINE if rows.dtype == torch.float32 else _COARSE) * expected.abs().max()
-    # A bias of zeros is no difference but still more than rows. NaN is reported where text is measured.
+    # A bias of zeros makes no difference, but is refused all the same. NaN is reported when text is measured.
     if getattr(head, "bias", None) is not None or (found - expected).abs().max() > allowed:
         raise CheckpointError(
-            f"{type(model).__name__} scales, caps or shifts its logits behind the output rows, and ekle "
-            "would measure it without that; leave this model out"
+            f"{type(model).__name__} scales, caps or shifts its logits after the output embeddings, and "
+            "ekle would measure it without that; leave this model out"
         )

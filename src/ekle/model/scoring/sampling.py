@@ -1,4 +1,4 @@
-"""Text drawn from a model by chance, a batch of prompts at a time."""
+"""Text sampled from a model, a batch of prompts at a time."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 TOP_K = 1_000
-"""The likeliest tokens that a draw looks at; sorting all 171,936 would take longer than the model itself."""
+"""The likeliest tokens that a sample is taken from; sorting all 171,936 would take longer than the model."""
 
 
 def sample_continuations(
@@ -19,24 +19,26 @@ def sample_continuations(
     top_p: float,
     stop_ids: Collection[int] = (),
 ) -> list[list[int]]:
-    """A continuation of each prompt, from torch's global random state of the model's device.
+    """A sampled continuation of each prompt, by torch's global random state of the model's device.
 
-    Each token is drawn from the nucleus: the fewest likeliest tokens that together hold `top_p` of the
+    Each token is sampled from the nucleus: the fewest likeliest tokens that together hold `top_p` of the
     probability (Holtzman et al. 2020), at most 1,000 of them.
 
     Args:
         model: a causal language model of transformers, in evaluation mode.
-        prompts: ids, at least one each.
-        tokens: length of each continuation, at most.
-        temperature: the scores are divided by it before they become probabilities.
+        prompts: token ids, at least one per prompt.
+        max_new_tokens: largest length of a continuation.
+        temperature: divides the logits before the softmax.
         top_p: share of the probability, above 0 and at most 1.
-        ends: ids at which a continuation is over; it has the one that ended it.
+        stop_ids: ids that end a continuation; it contains the one that ended it.
     """
     width = max(map(len, prompts))
-    # Padding stands on the left, so that all continuations begin at one place; it is not seen.
-    ids = torch.tensor([[0] * (width - len(one)) + list(one) for one in prompts], device=model.device)
+    # Padding is on the left, so that all continuations begin at one position; it is masked.
+    ids = torch.tensor(
+        [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device
+    )
     attention_mask = torch.tensor(
-        [[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=model.device
+        [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device
     )
     position_ids = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
     stop = torch.tensor(sorted(stop_ids), dtype=torch.long, device=model.device)
@@ -65,7 +67,7 @@ def sample_continuations(
 
 
 def sample_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """One id a row (B, 1), drawn from the nucleus of the scores (B, V)."""
+    """One id per row (B, 1), sampled from the nucleus of the logits (B, V)."""
     best, ids = logits.topk(min(TOP_K, logits.shape[1]), dim=1)  # sorted, the likeliest first
     probabilities = (best - logits.logsumexp(dim=1, keepdim=True)).exp()
     before = probabilities.cumsum(dim=1) - probabilities
@@ -74,5 +76,5 @@ def sample_top_p(logits: Tensor, top_p: float) -> Tensor:
 
 
 def _until(ids: list[int], stop_ids: Collection[int]) -> list[int]:
-    """The ids up to the first of `ends`, which is kept."""
-    return ids[: next((place + 1 for place, one in enumerate(ids) if one in stop_ids), len(ids))]
+    """The ids up to the first of `stop_ids`, which is kept."""
+    return ids[: next((place + 1 for place, each in enumerate(ids) if each in stop_ids), len(ids))]
