@@ -334,5 +334,5 @@ def test_the_command_reaches_every_rule(
         words = extend("--init", method, "--corpus", "bundled:tr", *quick)
         assert main(words) == 0
         assert read_json(tmp_path / "out" / "extension.json")["init"] == method
-        assert "Gradient flow: each of 20 new rows learns" in " ".join(capsys.readouterr().out.split())
+        assert "Gradient flow: each of 20 new embeddings learns" in " ".join(capsys.readouterr().out.split())
         shutil.rmtree(tmp_path / "out")

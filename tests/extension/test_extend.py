@@ -151,14 +151,14 @@ def test_the_gradient_check_reaches_every_token(
     tiny_vocabulary: Vocabulary,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ekle.extension.gradient_flow._LONGEST", longest)
+    monkeypatch.setattr("ekle.extension.gradient_flow.MAX_SEQUENCE_TOKENS", longest)
     flow = check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
     assert (flow["tokens"], flow["through_layers"]["tokens"], flow["through_layers"]["layers"]) == (20, 3, 2)
     assert flow["input"]["least"] > 0 and flow["through_layers"]["input"]["least"] > 0
     tensors = load_file(extended.model / "model.safetensors")
     tensors["model.embed_tokens.weight"][428, 3] = float("inf")
     save_file(tensors, extended.model / "model.safetensors")
-    with pytest.raises(CheckpointError, match="new input rows get no finite gradient"):
+    with pytest.raises(CheckpointError, match="new input embeddings get no finite gradient"):
         check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
 
 
@@ -178,7 +178,7 @@ def test_a_base_row_that_learns_is_found(
         return rows
 
     monkeypatch.setattr("ekle.extension.gradient_flow.split_rows", careless)
-    with pytest.raises(CheckpointError, match="rows of the base got a gradient"):
+    with pytest.raises(CheckpointError, match="embeddings of the base got a gradient"):
         check_gradient_flow(extended.model, tiny_vocabulary.tokens(), 3, silent())
 
 

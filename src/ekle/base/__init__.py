@@ -1,1 +1,1 @@
-"""The base stage: the model that is to learn Turkish, as a folder."""
+"""The base stage (3): the model that is to learn Turkish, as a folder."""

@@ -1,4 +1,4 @@
-"""The base stage in a run: a folder is checked, a hub model fetched, the tiny one built."""
+"""The base stage (3) in a run: a folder is checked, a hub model downloaded, the tiny model trained."""
 
 import os
 import shutil
@@ -22,18 +22,18 @@ _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "LICENSE*"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """The corpus; only the tiny model reads it."""
+    """The corpus; only the tiny model is trained on it."""
 
     corpus: Corpus
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> BaseModel:
-    """Write `base.json` with the place of the model, which is made here when it is the tiny one.
+    """Write `base.json` with the path of the model; the tiny model is made here.
 
     Raises:
-        InputError: there is no such folder and the hub does not give it.
-        CheckpointError: the folder holds no complete, unquantised safetensors model of the kind that
-            config.json describes, a row of it is not finite, or it has other rows than the tokenizer.
+        InputError: there is no such folder, and the hub does not give the model.
+        CheckpointError: the folder has no complete, unquantised safetensors model as config.json describes
+            it, an embedding row is not finite, or their number is not the tokenizer's.
     """
     name = recipe.base.model
     about: dict[str, object] = {"name": name}
@@ -58,7 +58,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
 
 
 def _relative_path(folder: Path, model: Path) -> str:
-    """The way from `folder` to `model`: it tells nothing of this machine but what lies between the two."""
+    """The path from `folder` to `model`, which says as little as possible about this machine."""
     try:
         return Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive, on Windows
@@ -66,10 +66,10 @@ def _relative_path(folder: Path, model: Path) -> str:
 
 
 def resolve_model(name: str, revision: str | None = None) -> Path:
-    """The folder of a model given as folder or hub id.
+    """The folder of a model that is given as a folder or a hub id.
 
     Raises:
-        InputError: there is no such folder, and the hub has no such id or cannot be reached.
+        InputError: there is no such folder, and the hub has no such model or cannot be reached.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -79,7 +79,7 @@ def resolve_model(name: str, revision: str | None = None) -> Path:
         )
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_MODEL_FILES))
-    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+    except Exception as error:  # the hub client raises many unrelated types; each means "not available"
         raise InputError(
             f"{name} is no folder, and the hub did not give it ({type(error).__name__}); "
             "check the name and the network"

@@ -1,9 +1,9 @@
 """A tiny Qwen3 with the real vocabulary, briefly pre-trained with the base tokenizer.
 
-It stands in for a real Qwen3 where none is at hand, so that extension and training act on something that
-has learned. Its 151,936 rows are real; training touches only those whose pieces occur in the text. The
-others share one output row while training, counted as often as there are of them, so that the softmax is
-exactly that of the full model and its cost that of the pieces in use.
+It replaces a real Qwen3 where none is available, so that extension and training work on a model that has
+learned something. It has all 151,936 embedding rows, but trains only those of tokens that occur in the text.
+The other tokens share one output embedding while training, and the softmax counts it as often as there are
+such tokens. So the softmax is exactly that of the full model, at the cost of the tokens in use.
 """
 
 import math
@@ -22,7 +22,7 @@ from ekle.planning.shapes import tiny_shape
 from ekle.progress import ProgressReporter
 from ekle.recipe.base import TinyModelSettings
 
-_START, _STOP = "<|endoftext|>", "<|im_end|>"
+_END_OF_TEXT, _END_OF_TURN = "<|endoftext|>", "<|im_end|>"
 
 
 def build(
@@ -33,13 +33,13 @@ def build(
     folder: Path,
     reporter: ProgressReporter,
 ) -> list[dict[str, float]]:
-    """Pre-train a model of `shape` on `texts` and write it, with its tokenizer, to `folder`.
+    """Pre-train a model of `shape` on `texts`, and write model and tokenizer to `folder`.
 
     Returns:
-        Its loss per token (nats) every few steps, as `{"step", "loss"}`.
+        The loss per token in nats every ten steps, as `{"step", "loss"}`.
 
     Raises:
-        TextError: the texts do not fill one sequence.
+        TextError: the texts are shorter than one sequence.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -52,7 +52,7 @@ def build(
         model = Qwen3ForCausalLM(_config(shape, base, len(used) + 1))
         curve = _train(model, compact, base.rows - len(used), shape, reporter)
         full = _full_model(model, used, shape, base)
-    logging.disable_progress_bar()  # the report has its own
+    logging.disable_progress_bar()  # the reporter has its own
     full.save_pretrained(folder)
     base.save(folder)
     return curve
@@ -60,10 +60,10 @@ def build(
 
 def _stream(base: BaseTokenizer, texts: Sequence[str]) -> Tensor:
     tokenizer = base.tokenizer()
-    start = base.added.get(_START)
+    separator = base.added.get(_END_OF_TEXT)
     ids: list[int] = []
     for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
-        ids += [start, *encoding.ids] if start is not None else encoding.ids
+        ids += [separator, *encoding.ids] if separator is not None else encoding.ids
     return torch.tensor(ids, dtype=torch.long)
 
 
@@ -72,7 +72,7 @@ def _config(shape: TinyModelSettings, base: BaseTokenizer, rows: int) -> Qwen3Co
         **tiny_shape(shape, rows).config,
         max_position_embeddings=4096,
         bos_token_id=None,
-        eos_token_id=base.added.get(_STOP) if rows == base.rows else None,
+        eos_token_id=base.added.get(_END_OF_TURN) if rows == base.rows else None,
         pad_token_id=None,
         dtype="float32",
     )
@@ -81,7 +81,7 @@ def _config(shape: TinyModelSettings, base: BaseTokenizer, rows: int) -> Qwen3Co
 def _train(
     model: Qwen3ForCausalLM, stream: Tensor, unseen: int, shape: TinyModelSettings, reporter: ProgressReporter
 ) -> list[dict[str, float]]:
-    """AdamW on random windows of `stream`; the last row of the model stands for `unseen` tokens at once."""
+    """AdamW on random windows of `stream`; the last row of the model represents `unseen` tokens."""
     length = shape.sequence_length
     batch = max(1, shape.batch_tokens // length)
     optimizer = torch.optim.AdamW(model.parameters(), lr=shape.learning_rate, weight_decay=0.01)
@@ -90,8 +90,9 @@ def _train(
         optimizer,
         lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / max(1, shape.steps)))),
     )
-    weight = torch.zeros(model.config.vocab_size)
-    weight[-1] = math.log(max(unseen, 1))
+    # Adding log n to a logit counts its token n times in the softmax.
+    log_counts = torch.zeros(model.config.vocab_size)
+    log_counts[-1] = math.log(max(unseen, 1))
     curve: list[dict[str, float]] = []
     model.train()
     with reporter.task("pre-training the tiny base", shape.steps, "steps") as task:
@@ -99,7 +100,7 @@ def _train(
             starts = torch.randint(0, len(stream) - length, (batch,))
             windows = torch.stack([stream[start : start + length + 1] for start in starts.tolist()])
             hidden = model.model(windows[:, :-1]).last_hidden_state
-            logits = model.lm_head(hidden) + weight
+            logits = model.lm_head(hidden) + log_counts
             loss = functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -116,7 +117,7 @@ def _train(
 def _full_model(
     model: Qwen3ForCausalLM, used: Tensor, shape: TinyModelSettings, base: BaseTokenizer
 ) -> Qwen3ForCausalLM:
-    """The same model with all rows of the base: trained ones at their ids, the shared one everywhere else."""
+    """The same model with all rows of the base: trained rows at their ids, the shared row at all others."""
     full = Qwen3ForCausalLM(_config(shape, base, base.rows))
     for name, parameter in full.named_parameters():
         if "embed_tokens" not in name and "lm_head" not in name:
@@ -129,6 +130,7 @@ def _full_model(
     else:
         full.lm_head.weight[:] = model.lm_head.weight[-1]
         full.lm_head.weight[used] = model.lm_head.weight[:-1]
-    stop = [base.added[name] for name in (_STOP, _START) if name in base.added]
-    full.generation_config = GenerationConfig(eos_token_id=stop or None, pad_token_id=base.added.get(_START))
+    ends = [base.added[name] for name in (_END_OF_TURN, _END_OF_TEXT) if name in base.added]
+    padding = base.added.get(_END_OF_TEXT)
+    full.generation_config = GenerationConfig(eos_token_id=ends or None, pad_token_id=padding)
     return full

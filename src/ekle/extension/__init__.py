@@ -1,1 +1,1 @@
-"""Stage 2: embedding rows for the new tokens, everything else byte for byte."""
+"""The extension stage (4): embeddings for the new tokens; all else of the base stays byte for byte."""

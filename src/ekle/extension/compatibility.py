@@ -1,4 +1,4 @@
-"""Whether a vocabulary and a model belong together, asked before anything is written."""
+"""Whether a vocabulary and a model fit together; checked before anything is written."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, W
 
 @dataclass(frozen=True)
 class Compatibility:
-    """What the check found out.
+    """What the check found.
 
-    `used` are the ids of the base rows that have a token, `base` the bytes of each base token (added ones
-    left out), `dropped` the tensors to leave out.
+    Attributes:
+        used_ids: ids of the base rows that have a token.
+        base_token_bytes: the bytes of each base token, by id; without added tokens.
+        dropped: tensors to leave out of the extended model.
     """
 
     used_ids: Tensor
-    base: dict[int, bytes]
+    base_token_bytes: dict[int, bytes]
     dropped: frozenset[str]
 
 
@@ -34,22 +36,23 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
     """Compare the vocabulary with the base model that it is to extend.
 
     Raises:
-        CheckpointError: the row matrices are damaged or have other rows than the vocabulary was made for, or
-            a tensor that config.json asks for is missing or of another shape.
-        InputError: the base's own tokenizer gives some token another id, or the vocabulary's ids have gaps.
+        CheckpointError: the embedding matrices are damaged or do not have the rows that the vocabulary was
+            learned for, or a tensor that config.json implies is missing or of another shape.
+        InputError: the tokenizer in the base's folder gives a token another id, or the vocabulary's ids have
+            gaps.
     """
     first, base = vocabulary.first_new_id, weights.folder
     ids = [token.id for token in vocabulary.tokens()]
     if not ids or ids != list(range(first, first + len(ids))):
-        raise InputError(f"the ids in {vocabulary.folder} do not run on from {first:,}; learn it again")
+        raise InputError(f"the ids in {vocabulary.folder} do not continue from {first:,}; learn it again")
     check_embedding_rows(weights, first, f"learn the vocabulary with --base {base}")
     for name in weights.names():
         if name.startswith("lm_head.") and name != OUTPUT_EMBEDDINGS:
-            raise CheckpointError(f"{base} has {name} beside its rows; ekle extends Qwen3-like models")
-    table = _ids(vocabulary.tokenizer)
+            raise CheckpointError(f"{base} has {name} in its output layer; ekle extends Qwen3-like models")
+    ids_by_token = _ids(vocabulary.tokenizer)
     if (base / "tokenizer.json").exists():
         for token, number in _ids(base).items():
-            found = table.get(token)
+            found = ids_by_token.get(token)
             if found != number:
                 raise InputError(
                     f"{base} gives {token!r} the id {number}, {vocabulary.folder} gives it {found}; "
@@ -57,32 +60,35 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
                 )
     dropped = _tied_head_copy(weights)
     check_complete(weights)
-    used_ids = [number for token, number in table.items() if number < first and token != placeholder(number)]
-    return Compatibility(torch.tensor(sorted(used_ids)), _bytes(vocabulary, first), dropped)
+    used_ids = [
+        number for token, number in ids_by_token.items() if number < first and token != placeholder(number)
+    ]
+    return Compatibility(torch.tensor(sorted(used_ids)), _token_bytes(vocabulary, first), dropped)
 
 
 def _ids(folder: Path) -> dict[str, int]:
-    """Every token of a tokenizer.json with its id, added tokens included."""
+    """The id of every token in a tokenizer.json, added tokens included."""
     spec: dict[str, Any] = read_json(folder / "tokenizer.json")
     return {**spec["model"]["vocab"], **{token["content"]: token["id"] for token in spec["added_tokens"]}}
 
 
-def _bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
-    """The bytes of each base token; added tokens and placeholders spell none."""
+def _token_bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
+    """The bytes of each base token; added tokens and placeholders have none."""
     spec: dict[str, Any] = read_json(vocabulary.tokenizer / "tokenizer.json")
     left_out = {token["content"] for token in spec["added_tokens"]}
     found: dict[int, bytes] = {}
     for token, number in spec["model"]["vocab"].items():
         if number < first and token not in left_out and token != placeholder(number):
-            with suppress(KeyError):  # spells no bytes, so no text is cut into it
+            with suppress(KeyError):  # not in the byte alphabet, so no text is tokenized into it
                 found[number] = decode_token(token)
     return found
 
 
 def _tied_head_copy(weights: Weights) -> frozenset[str]:
-    """The head, where it is a copy of the tied input rows; Qwen3-0.6B is published with one.
+    """The output embeddings, if they are a copy of the tied input embeddings; Qwen3-0.6B is published with
+    one.
 
-    The extended model does without it: one matrix serves both ends, and a copy could only go stale.
+    The extended model does not have it: a tied model uses one matrix, and a copy could only become wrong.
     """
     tied = bool(load_config(weights.folder).tie_word_embeddings)
     present = OUTPUT_EMBEDDINGS in weights.names()

@@ -1,8 +1,9 @@
-"""Extending a model folder: row matrices grow, all other tensors pass through unread.
+"""Extending a model folder: the embedding matrices get new rows, all other tensors are copied.
 
-Reading and writing go part by part (`ekle.model.checkpoint.weights`), so memory holds the new rows and 64
-MB, not the model. The base's bytes are digested when they are read; what was written is read again and held
-against that before the folder counts as done.
+An embedding matrix has one row per token. Reading and writing go block by block
+(`ekle.model.checkpoint.weights`), so memory holds the new rows and 64 MB, not the model. SHA-256 digests are
+taken of the base's bytes as they are read. The result is read again and compared with them before the folder
+counts as complete.
 """
 
 import hashlib
@@ -44,7 +45,7 @@ _SHARD_BYTES = 2_000_000_000
 
 
 Documents = Callable[[], Iterator[str]]
-"""Gives the texts of the user, from the first one on each time it is called."""
+"""Gives the user's texts, from the first one each time it is called."""
 
 
 def extend_model(
@@ -60,16 +61,17 @@ def extend_model(
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
     `documents` is text in the language to learn; some rules need it. `replay` is text in other languages,
-    for the rule that reads some. `called` is what the user calls the base, a folder or a hub id. A rule that
-    takes long keeps what it has in a hidden folder beside `out` and goes on from there when it is called
-    again.
+    which the rule `distilled` can read. `base_name` is what the user calls the base, a folder or a hub id. A
+    slow rule keeps its state in a hidden folder next to `out` and resumes from there when it is called again.
+
+    Raises what `write_extension` raises.
     """
     scratch = out.with_name(f".{out.name}.rows")
     with atomic_folder(out) as folder:
         write_extension(
             Vocabulary(vocabulary), base, folder, settings, reporter, scratch, documents, base_name, replay
         )
-    shutil.rmtree(scratch, ignore_errors=True)  # not before the model is in its place
+    shutil.rmtree(scratch, ignore_errors=True)  # only when the model is in its place
     return ExtendedModel(out)
 
 
@@ -84,62 +86,61 @@ def write_extension(
     base_name: str | None = None,
     replay: Documents | None = None,
 ) -> None:
-    """Write `folder/model` and `folder/extension.json`; where it fails, neither is there.
+    """Write `folder/model` and `folder/extension.json`, or neither if it fails.
 
     Args:
         vocabulary: the new tokens.
         base: the model folder to extend.
         folder: where the result goes.
-        settings: how the new rows start.
-        reporter: hears of the progress.
-        scratch: where a rule that takes long keeps what it has and goes on from. It stays, so that nothing
-            that goes wrong with the model costs the rows; the caller removes it.
+        settings: the rule for the new rows.
+        reporter: receives progress.
+        scratch: where a slow rule keeps its state and resumes from. It is not removed here, so that a failure
+            while the model is written does not cost the rows; the caller removes it.
         documents: text in the language to learn, for the rules that need it.
-        called: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
-        replay: text in other languages, for the rule that reads some.
+        base_name: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
+        replay: text in other languages, for the rule `distilled`.
 
     Raises:
-        InputError: the rule for the new rows needs text and there is none.
-        CheckpointError: the base is damaged, does not fit the vocabulary, or gives a new row no gradient.
-        PreservationError: a tensor or a base row did not arrive byte for byte.
+        InputError: the rule needs text and there is none.
+        CheckpointError: the base is damaged, does not fit the vocabulary, or a new row gets no gradient.
+        PreservationError: a tensor or a base row was not written byte for byte.
         TokenizerError: the rule puts a token before each passage, and the tokenizer has none for that.
-        SpaceError: the disk cannot take the model.
+        SpaceError: the disk has no space for the model.
     """
     if settings.reads_text and documents is None:
         raise InputError(f"the rule {settings.init} learns from text; give some with --corpus")
     tokens = vocabulary.tokens()
-    first = vocabulary.first_new_id
-    rows = first + len(tokens)
+    first_new_id = vocabulary.first_new_id
+    rows = first_new_id + len(tokens)
     (folder / "extension.json").unlink(missing_ok=True)  # of an attempt that was killed
     shutil.rmtree(folder / "model", ignore_errors=True)
     with atomic_folder(folder / "model") as model:
         with open_weights(base) as weights:
-            fit = check_compatibility(vocabulary, weights)
-            names = [name for name in weights.names() if name not in fit.dropped]
+            compatible = check_compatibility(vocabulary, weights)
+            names = [name for name in weights.names() if name not in compatible.dropped]
             width, size = weights.shape(INPUT_EMBEDDINGS)[1], weights.dtype(INPUT_EMBEDDINGS).itemsize
             check_space(model, weights.bytes() + len(embedding_names(weights)) * len(tokens) * width * size)
-            known = InitialisationContext(
+            context = InitialisationContext(
                 tokens,
-                fit.used_ids,
-                fit.base,
+                compatible.used_ids,
+                compatible.base_token_bytes,
                 settings,
                 documents or _no_text,
                 lambda: _tokenizer_pair(vocabulary, base),
                 lambda: prefix_token_id(load_tokenizer(vocabulary.tokenizer)),
                 replay or _no_text,
             )
-            copy_config_and_tokenizer(
-                vocabulary.tokenizer, base, model, rows
-            )  # may refuse, so before what takes long
+            # May refuse, so it comes before the rule, which may be slow.
+            copy_config_and_tokenizer(vocabulary.tokenizer, base, model, rows)
             tied = OUTPUT_EMBEDDINGS not in names
-            new, made = initialise_embeddings(weights, tied, known, scratch, reporter)
+            new_rows, about_rule = initialise_embeddings(weights, tied, context, scratch, reporter)
             with reporter.task("writing the extended model", len(names), "tensors") as task:
-                digests = _write(model, weights, names, new, task)
-            new.clear()
+                digests = _write(model, weights, names, new_rows, task)
+            new_rows.clear()
             with reporter.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
                 verify_extension(weights, written, digests, rows, task.advance)
         about = {
-            "first_new_id": first,
+            "first_new_id": first_new_id,
             "size": len(tokens),
             "rows": rows,
             "init": settings.init,
@@ -148,10 +149,10 @@ def write_extension(
             "base": vocabulary.report["base"],
             "base_model": base_name if base_name and not Path(base_name).is_dir() else base.resolve().name,
             "tied": tied,
-            "dropped": sorted(fit.dropped),
+            "dropped": sorted(compatible.dropped),
             "tensors_equal": len(names) - len({INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS}.intersection(names)),
             "digests": digests,
-            **made,
+            **about_rule,
         }
         if settings.gradient_tokens:
             about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, reporter)
@@ -163,52 +164,55 @@ def _no_text() -> Iterator[str]:
 
 
 def _tokenizer_pair(vocabulary: Vocabulary, base: Path) -> TokenizerPair:
-    """The base's own tokenizer, or the one the vocabulary was made from, and the extended one."""
-    own = (base / "tokenizer.json").exists()
-    old = load_base(str(base) if own else vocabulary.report["base"]["name"])
-    return TokenizerPair(old.tokenizer(), Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json")))
+    """Base tokenizer (in the base's folder, else the one the vocabulary names) and extended tokenizer."""
+    in_folder = (base / "tokenizer.json").exists()
+    of_base = load_base(str(base) if in_folder else vocabulary.report["base"]["name"])
+    return TokenizerPair(
+        of_base.tokenizer(), Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+    )
 
 
 def _write(
-    model: Path, weights: Weights, names: list[str], new: Mapping[str, Tensor], task: Task
+    model: Path, weights: Weights, names: list[str], new_rows: Mapping[str, Tensor], task: Task
 ) -> dict[str, str]:
-    """Write all tensors; returns the digest of what the base gave to each."""
-    rows_of_base: dict[str, str] = {}
+    """Write all tensors; returns the SHA-256 of the bytes that each has from the base."""
+    digests_of_base_rows: dict[str, str] = {}
 
-    def grown(name: str) -> Iterator[Tensor]:
+    def base_and_new_rows(name: str) -> Iterator[Tensor]:
         total = hashlib.sha256()
         for block in weights.blocks(name):
             total.update(raw_bytes(block))
             yield block
-        rows_of_base[name] = total.hexdigest()
-        yield new[name]
+        digests_of_base_rows[name] = total.hexdigest()
+        yield new_rows[name]
 
     def tensors() -> Iterator[tuple[str, Tensor | StreamedTensor]]:
         for name in names:
             shape, dtype = weights.shape(name), weights.dtype(name)
-            if name in new:
-                yield name, StreamedTensor((shape[0] + len(new[name]), *shape[1:]), dtype, grown(name))
+            if name in new_rows:
+                grown = (shape[0] + len(new_rows[name]), *shape[1:])
+                yield name, StreamedTensor(grown, dtype, base_and_new_rows(name))
             else:
                 yield name, StreamedTensor(shape, dtype, weights.blocks(name))
             task.advance()
 
-    return {**write_weights(model, tensors(), _SHARD_BYTES), **rows_of_base}
+    return {**write_weights(model, tensors(), _SHARD_BYTES), **digests_of_base_rows}
 
 
 _SLOW_TOKENIZER = {"vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json"}
 
 
 def copy_config_and_tokenizer(tokenizer: Path, base: Path, model: Path, rows: int) -> None:
-    """Write the files beside the weights into the folder `model`.
+    """Write all files but the weights into the folder `model`.
 
-    The base gives config.json (with `vocab_size` set to `rows` and not another byte changed),
-    generation_config.json, its chat templates and its licence; `tokenizer`, a folder, gives the tokenizer,
-    and the templates where the base has none. Files of a slow tokenizer would contradict tokenizer.json, and
-    code is not carried on.
+    From the base come config.json (with `vocab_size` set to `rows` and no other byte changed),
+    generation_config.json, the chat templates and the licence. From the folder `tokenizer` come the
+    tokenizer, and the templates if the base has none. Files of a slow tokenizer are left out, because they
+    would contradict tokenizer.json. So is code.
 
     Raises:
         CheckpointError: config.json has no single `vocab_size`.
-        TokenizerError: what the base has for chat templates is none.
+        TokenizerError: the base's chat templates are damaged.
     """
     for path in sorted(base.iterdir()):
         if path.is_file() and _is_copied(path):
@@ -235,28 +239,29 @@ def _config_with_rows(base: Path, rows: int) -> str:
 
 
 def verify_extension(
-    base: Weights, written: Weights, digests: Mapping[str, str], rows: int, done: Callable[[], None]
+    base: Weights, written: Weights, digests: Mapping[str, str], rows: int, advance: Callable[[], None]
 ) -> None:
     """Compare the extended model on disk with its base.
 
     Args:
-        base: the base's weights; only names, types and shapes are looked at.
-        written: what was written.
-        digests: SHA-256 of each tensor that the extended model must have, taken when the base's bytes were
-            read; of a row matrix, of the base's rows in it.
-        rows: rows that the row matrices must have.
-        done: called after each tensor.
+        base: the base's weights; only types and shapes are compared.
+        written: the extended model.
+        digests: SHA-256 of each tensor that the extended model must have, taken when the base was read; for
+            an embedding matrix, of its base rows.
+        rows: rows that the embedding matrices must have.
+        advance: called after each tensor.
 
     Raises:
-        PreservationError: a tensor is absent, too many, of another type or shape, or differs in a byte.
+        PreservationError: a tensor is missing, not in the base, of another type or shape, or differs in a
+            byte.
     """
     if written.names() != sorted(digests):
         raise PreservationError(f"{written.folder} has other tensors than the base")
     for name, digest in digests.items():
         shape = base.shape(name)
-        wanted = (rows, *shape[1:]) if name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS) else shape
-        if written.shape(name) != wanted or written.dtype(name) != base.dtype(name):
-            raise PreservationError(f"{name} was written as {written.shape(name)} and not as {wanted}")
+        expected = (rows, *shape[1:]) if name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS) else shape
+        if written.shape(name) != expected or written.dtype(name) != base.dtype(name):
+            raise PreservationError(f"{name} was written as {written.shape(name)} and not as {expected}")
         if written.digest(name, shape[0] if shape else None) != digest:
             raise PreservationError(f"{name} did not arrive byte for byte; is the disk sound?")
-        done()
+        advance()

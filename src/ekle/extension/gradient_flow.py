@@ -1,4 +1,4 @@
-"""Whether the new rows can learn: a backward pass over new tokens, and a look at every row's gradient."""
+"""Whether the new rows can learn: a backward pass over the new tokens, and a look at every gradient."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, W
 from ekle.model.layers.new_rows import split_rows
 from ekle.progress import ProgressReporter, Task
 
-_LONGEST = 1024
+MAX_SEQUENCE_TOKENS = 1024
 _LAYER_BYTES = 1_000_000_000
 _ENDS = ("input", "output")
 
@@ -24,30 +24,31 @@ _ENDS = ("input", "output")
 def check_gradient_flow(
     model: Path, tokens: Sequence[NewToken], count: int, reporter: ProgressReporter
 ) -> dict[str, Any]:
-    """Let every new token learn for one step and look at the gradients of its rows and of the base's.
+    """Run one backward pass over every new token, and check the gradients of new rows and base rows.
 
-    Read are sequences of at most 1,024 tokens: the base pieces of the first new token, new tokens one after
-    another, the pieces of the last. Each sequence is a batch by itself, in which every new token is read and
-    has to be predicted among those of the sequence. The model is the one in the folder `model` in float32
-    with the rows that the batch uses, split as in training (`ekle.model.layers.new_rows`), and without its
-    layers, which cost most. `count` tokens go through as many of the first layers as fit one gigabyte (at
-    least one), too. So a model of any size can be checked.
+    The model reads sequences of at most 1,024 tokens: the base tokens of the first new token, then new tokens
+    one after another, then the base tokens of the last. Each sequence is a batch by itself. Every new token
+    in it is read, and is predicted among the tokens of the sequence. The model is in float32, with only the
+    embedding rows that the batch uses, split as in training (`ekle.model.layers.new_rows`). It has no layers,
+    which would cost most. A sample of `count` tokens also goes through the first layers: as many as fit one
+    gigabyte, at least one. So a model of any size can be checked.
 
     Args:
-        model: the extended model.
+        model: folder of the extended model.
         tokens: the new tokens.
-        count: how many of them, evenly spread, go through layers; from 1.
-        reporter: hears of the progress.
+        count: number of evenly spaced tokens that go through layers; from 1.
+        reporter: receives progress.
 
     Returns:
-        `tokens`, and for `input` and `output` (untied models) the smallest and largest norm of a new row's
-        gradient; the same of those that went through layers as `through_layers`, with the number of `layers`.
+        `tokens`, and for `input` and `output` (untied models) the `least` and `most` norm of a new row's
+        gradient; the same for the tokens that went through layers as `through_layers`, with the number of
+        `layers`.
 
     Raises:
         CheckpointError: a new row gets no gradient or one that is not finite, or a base row gets one.
     """
     config = load_config(model)
-    longest = min(_LONGEST, config.max_position_embeddings)
+    longest = min(MAX_SEQUENCE_TOKENS, config.max_position_embeddings)
     sample = evenly_spaced(tokens, count)
     with (
         open_weights(model) as weights,
@@ -64,13 +65,14 @@ def check_gradient_flow(
     )
     found["through_layers"] = deep
     reporter.say(
-        f"Gradient flow: each of {len(tokens):,} new rows learns ({ends}), no base row does", **found
+        f"Gradient flow: each of {len(tokens):,} new embeddings learns ({ends}), no base embedding does",
+        **found,
     )
     return found
 
 
 def evenly_spaced(tokens: Sequence[NewToken], count: int) -> Sequence[NewToken]:
-    """`count` of the tokens, or all if there are fewer, at equal distances."""
+    """`count` tokens at equal distances, or all tokens if there are fewer."""
     count = min(count, len(tokens))
     return [tokens[place * len(tokens) // count] for place in range(count)]
 
@@ -78,21 +80,21 @@ def evenly_spaced(tokens: Sequence[NewToken], count: int) -> Sequence[NewToken]:
 def _gradient_ranges(
     model: Any, weights: Weights, tokens: Sequence[NewToken], longest: int, task: Task
 ) -> dict[str, Any]:
-    """How many tokens, and the range of their gradients at either end; raises as `check_gradient_flow`."""
-    first = min(token.id for token in tokens)
+    """Number of tokens, and the range of their gradient norms; raises as `check_gradient_flow`."""
+    first_new_id = min(token.id for token in tokens)
     norms: dict[str, list[Tensor]] = {}
     for batch in _sequences(tokens, longest):
         used, ids = torch.unique(torch.tensor(batch), return_inverse=True)
-        of_base = int((used < first).sum())
+        base_count = int((used < first_new_id).sum())
         _set_embeddings(model, weights, used)
-        for end, norm in _gradients(weights.folder, model, ids, of_base).items():
+        for end, norm in _gradients(weights.folder, model, ids, base_count).items():
             norms.setdefault(end, []).append(norm)
-        task.advance(len(used) - of_base)
+        task.advance(len(used) - base_count)
     return {"tokens": len(tokens), **{end: _range(torch.cat(parts)) for end, parts in norms.items()}}
 
 
 def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[list[int]]:
-    """At most `longest` tokens to read and one more to predict, or one new token with its pieces."""
+    """Sequences of at most `longest` + 1 tokens, or of one new token with its base tokens."""
     ids: list[int] = []
     last: list[int] = []
     for token in tokens:
@@ -107,13 +109,13 @@ def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[list[int]]:
 
 
 def _first_layers(config: Any, weights: Weights) -> Any:
-    """The model with no more layers than fit the memory, frozen, and with one row for the time being."""
-    numbers = sum(
+    """The model with as many first layers as fit `_LAYER_BYTES`, frozen; its embeddings are set later."""
+    layer_parameters = sum(
         torch.Size(weights.shape(name)).numel()
         for name in weights.names()
         if name.startswith("model.layers.0.")
     )
-    layers = min(config.num_hidden_layers, max(1, _LAYER_BYTES // max(1, 4 * numbers)))
+    layers = min(config.num_hidden_layers, max(1, _LAYER_BYTES // max(1, 4 * layer_parameters)))
     config.vocab_size, config.num_hidden_layers = 1, int(layers)
     config.pad_token_id = config.bos_token_id = config.eos_token_id = None
     if getattr(config, "layer_types", None):
@@ -128,7 +130,7 @@ def _first_layers(config: Any, weights: Weights) -> Any:
 
 
 def _set_embeddings(model: Any, weights: Weights, used: Tensor) -> None:
-    """Give the model the rows `used` (R,), in place of those it has."""
+    """Give the model the embedding rows `used` (R,) instead of those it has."""
     rows = weights.take(INPUT_EMBEDDINGS, used.tolist()).float()
     model.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False))
     head = nn.Linear(rows.shape[1], len(rows), bias=False, device="meta")
@@ -139,12 +141,12 @@ def _set_embeddings(model: Any, weights: Weights, used: Tensor) -> None:
     model.set_output_embeddings(head)
 
 
-def _gradients(folder: Path, model: Any, ids: Tensor, first: int) -> dict[str, Tensor]:
-    """Norms of the new rows' gradients, (new rows,), at either end after one batch `ids` (T,).
+def _gradients(folder: Path, model: Any, ids: Tensor, base_count: int) -> dict[str, Tensor]:
+    """Norms (new rows,) of the new rows' gradients by `input` and `output`, after one batch `ids` (T,).
 
-    Nothing is frozen here: whether the base rows stay as they are is what `split_rows` sees to.
+    No parameter is frozen here except by `split_rows`, so the check covers that base rows get no gradient.
     """
-    rows = split_rows(model, first)
+    rows = split_rows(model, base_count)
     logits = model(ids[None, :-1]).logits[0]
     functional.cross_entropy(logits, ids[1:]).backward()
     ends = {"input": model.get_input_embeddings(), "output": model.get_output_embeddings()}
@@ -153,13 +155,13 @@ def _gradients(folder: Path, model: Any, ids: Tensor, first: int) -> dict[str, T
     norms: dict[str, Tensor] = {}
     for end, split in ends.items():
         if split.base.grad is not None and split.base.grad.any():
-            moved = int(split.base.grad.any(dim=1).sum())
-            raise CheckpointError(f"{folder}: {moved} {end} rows of the base got a gradient")
+            count = int(split.base.grad.any(dim=1).sum())
+            raise CheckpointError(f"{folder}: {count} {end} embeddings of the base got a gradient")
         norm = torch.zeros(len(split.new)) if split.new.grad is None else split.new.grad.norm(dim=1)
         dead = int((~torch.isfinite(norm) | (norm == 0)).sum())
         if dead:
             raise CheckpointError(
-                f"{folder}: {dead} of {len(norm)} new {end} rows get no finite gradient; "
+                f"{folder}: {dead} of {len(norm)} new {end} embeddings get no finite gradient; "
                 "the base's weights cannot be trained"
             )
         norms[end] = norm
@@ -167,5 +169,5 @@ def _gradients(folder: Path, model: Any, ids: Tensor, first: int) -> dict[str, T
 
 
 def _range(norms: Tensor) -> dict[str, float]:
-    """Smallest and largest; four digits, as the rest differs between machines."""
+    """Smallest and largest norm, to four digits; further digits differ between machines."""
     return {"least": float(f"{norms.min():.3e}"), "most": float(f"{norms.max():.3e}")}

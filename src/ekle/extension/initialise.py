@@ -1,7 +1,7 @@
-"""New embedding rows for a model: this is where the rule is chosen that computes them or learns them.
+"""Embeddings for new tokens: which rule computes or learns them, for which matrix.
 
-What a rule does may differ for input and output embeddings. Where one matrix serves both, a new row is the
-mean of the two rows that the rule gives.
+A rule may treat input and output embeddings differently. Where they are tied, a new row is the mean of the
+two rows that the rule gives.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,17 +43,22 @@ from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
 
 End = Literal["input", "output", "both"]
-"""What a matrix serves: the model's input, its output, or both because they are tied."""
+"""The use of an embedding matrix: input, output, or both because they are tied."""
 
 
 @dataclass(frozen=True)
 class InitialisationContext:
-    """What a rule may know beside the base's rows.
+    """What a rule may use in addition to the base's embeddings.
 
-    `used` holds the ids of the base rows that have a token, the others were never trained; `base` the
-    bytes of each base token, added tokens left out; `documents` gives the user's text, anew each time,
-    `tokenizer_pair` base and extended tokenizer, `prefix_token_id` the token to put before a text, and
-    `replay` text in other languages, likewise.
+    Attributes:
+        tokens: the new tokens.
+        used_ids: ids of the base rows that have a token; the other rows were never trained.
+        base_token_bytes: the bytes of each base token, by id; without added tokens.
+        settings: the rule and its settings.
+        documents: gives the user's texts, from the first one each time.
+        tokenizer_pair: loads base and extended tokenizer.
+        prefix_token_id: gives the token to put before a text.
+        replay: gives texts in other languages, from the first one each time.
     """
 
     tokens: Sequence[NewToken]
@@ -67,52 +72,48 @@ class InitialisationContext:
 
     @cached_property
     def base_token_ids(self) -> list[list[int]]:
-        """Base ids that each new token replaces."""
+        """Ids of the base tokens of each new token."""
         return [token.base_pieces for token in self.tokens]
 
     @cached_property
     def base_token_sizes(self) -> dict[int, int]:
-        """Bytes of each base token."""
+        """Number of bytes of each base token, by id."""
         return {number: len(raw) for number, raw in self.base_token_bytes.items()}
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        """Morphological neighbours of the new tokens."""
+        """The morphological neighbours of the new tokens."""
         return Neighbours(self.tokens, self.base_token_bytes, self.settings.similarity.members)
 
     @cached_property
-    def overlap(self) -> Mixture:
-        """What `focus` makes each new row of; the same for both ends."""
-        about = self.settings.focus
-        texts = list(_up_to(self.documents(), about.text_bytes))
+    def focus_mixture(self) -> Mixture:
+        """The base rows that `focus` mixes into each new row; the same for input and output."""
+        settings = self.settings.focus
+        texts = list(_up_to(self.documents(), settings.text_bytes))
         vectors = static_vectors(
             self.tokenizer_pair().encode_new(texts),
-            window=about.window,
-            min_count=about.min_count,
-            dimensions=about.dimensions,
+            window=settings.window,
+            min_count=settings.min_count,
+            dimensions=settings.dimensions,
             seed=self.settings.seed,
         )
         return focus_mixture(vectors, self.tokens[0].id, self.base_token_ids)
 
 
-def rows_by_rule(
-    method: Heuristic, rows: EmbeddingMatrix, context: InitialisationContext, end: End
-) -> Tensor:
-    """Rows for new tokens, (new tokens, width) in float32, by the rule `method`.
+def rows_by_rule(rule: Heuristic, rows: EmbeddingMatrix, context: InitialisationContext, end: End) -> Tensor:
+    """Rows for new tokens, (new tokens, width) in float32, by `rule`.
 
     Args:
-        method: name of the rule.
+        rule: name of the rule.
         rows: base rows (base tokens, width).
-        known: the new tokens and the settings.
-        end: the end of the model that `rows` serves.
+        context: the new tokens and the settings.
+        end: whether `rows` are input embeddings, output embeddings, or both.
     """
     if end == "both":
-        if method in _ALIKE:
-            return rows_by_rule(method, rows, context, "input")
-        return (
-            rows_by_rule(method, rows, context, "input") + rows_by_rule(method, rows, context, "output")
-        ) / 2
-    match method:
+        if rule in _SAME_AT_BOTH_ENDS:
+            return rows_by_rule(rule, rows, context, "input")
+        return (rows_by_rule(rule, rows, context, "input") + rows_by_rule(rule, rows, context, "output")) / 2
+    match rule:
         case "mean":
             return mean_rows(_statistics(rows, context), len(context.tokens))
         case "statistical":
@@ -147,17 +148,19 @@ def rows_by_rule(
             settings = context.settings.hybrid
             return hybrid_rows(similar, _statistics(rows, context), settings, _generator(context, end))
         case "focus":
-            return mix(rows, context.overlap)
+            return mix(rows, context.focus_mixture)
         case _:
-            assert_never(method)
+            assert_never(rule)
 
 
-_ALIKE: frozenset[Heuristic] = frozenset({"mean", "statistical", "subword", "length_weighted", "focus"})
-"""Rules that do the same at both ends."""
+_SAME_AT_BOTH_ENDS: frozenset[Heuristic] = frozenset(
+    {"mean", "statistical", "subword", "length_weighted", "focus"}
+)
+"""Rules that treat input and output embeddings alike."""
 
 
 def _up_to(documents: Iterator[str], size: int) -> Iterator[str]:
-    """The first documents, up to the one that fills `size` bytes."""
+    """The first documents, until they have `size` bytes."""
     for text in documents:
         yield text
         size -= len(text.encode())
@@ -170,45 +173,53 @@ def _statistics(rows: EmbeddingMatrix, context: InitialisationContext) -> RowSta
 
 
 def _generator(context: InitialisationContext, end: End) -> torch.Generator:
-    """Noise of its own for each end."""
+    """A generator of noise; input and output embeddings get different noise."""
     return torch.Generator().manual_seed(2 * context.settings.seed + (end == "output"))
 
 
 def initialise_embeddings(
     weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The new rows by the name of their matrix, in the precision of the model; and what there is to tell.
+    """The embeddings of the new tokens.
 
     Args:
         weights: the base.
-        tied: whether the input rows serve the output as well.
-        known: the new tokens, the settings, the text.
-        scratch: where a rule that takes long keeps what it has, when it is done, too: whoever has written
-            the rows removes it.
-        reporter: hears of the progress.
+        tied: whether input and output embeddings are one matrix.
+        context: the new tokens, the settings, the text.
+        scratch: where a slow rule keeps its state, also after its end: the caller removes it when the rows
+            are written.
+        reporter: receives progress.
+
+    Returns:
+        New rows (new tokens, width) by the name of their matrix, in the precision of the model; and what
+        extension.json records about the rule.
+
+    Raises:
+        CheckpointError: the rule runs the base, which does not fit the memory.
+        TrainingError: the rule learns, and has no text to learn from or gets NaN.
     """
-    method = context.settings.init
-    if method == "distilled":
+    rule = context.settings.init
+    if rule == "distilled":
         rows, about = _learned_rows(weights, tied, context, scratch, reporter)
     else:
-        rows, about = _rows_by_rule(method, weights, tied, context, reporter), {}
-    return {name: table.to(weights.dtype(name)) for name, table in rows.items()}, about
+        rows, about = _rows_by_rule(rule, weights, tied, context, reporter), {}
+    return {name: new.to(weights.dtype(name)) for name, new in rows.items()}, about
 
 
 def _rows_by_rule(
-    method: Heuristic,
+    rule: Heuristic,
     weights: Weights,
     tied: bool,
     context: InitialisationContext,
     reporter: ProgressReporter,
 ) -> dict[str, Tensor]:
-    """Rows (new tokens, width) in float32 by a rule that does not run the model."""
-    with reporter.task(f"new rows: {method}", 1 if tied else 2, "matrices") as task:
+    """New rows (new tokens, width) in float32 by a rule that does not run the model."""
+    with reporter.task(f"new embeddings: {rule}", 1 if tied else 2, "matrices") as task:
         matrix = StoredEmbeddingMatrix(weights, INPUT_EMBEDDINGS)
-        found = {INPUT_EMBEDDINGS: rows_by_rule(method, matrix, context, "both" if tied else "input")}
+        found = {INPUT_EMBEDDINGS: rows_by_rule(rule, matrix, context, "both" if tied else "input")}
         task.advance()
         if not tied:
-            output = context.settings.output or method
+            output = context.settings.output or rule
             found[OUTPUT_EMBEDDINGS] = rows_by_rule(
                 output, StoredEmbeddingMatrix(weights, OUTPUT_EMBEDDINGS), context, "output"
             )
@@ -219,23 +230,25 @@ def _rows_by_rule(
 def _learned_rows(
     weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Rows that are learned, from those of the rule `distillation.start`."""
+    """New rows that are learned, starting from those of the rule `distillation.start`."""
     settings = context.settings.distillation
     start = _rows_by_rule(settings.start, weights, tied, context, reporter)
     tokenizer_pair = context.tokenizer_pair()
-    first = context.tokens[0].id
-    passages = snippets(context.documents(), tokenizer_pair, first, len(context.tokens), settings, reporter)
-    share = settings.replay_share / (1 - settings.replay_share)
-    replay_tokens = round(share * sum(len(passage.new) for passage in passages))
+    first_new_id = context.tokens[0].id
+    passages = snippets(
+        context.documents(), tokenizer_pair, first_new_id, len(context.tokens), settings, reporter
+    )
+    replay_per_token = settings.replay_share / (1 - settings.replay_share)
+    replay_tokens = round(replay_per_token * sum(len(passage.new) for passage in passages))
     passages += replay_passages(context.replay(), tokenizer_pair, replay_tokens, settings.snippet_characters)
     scales = {
         name: row_statistics(StoredEmbeddingMatrix(weights, name), context.used_ids).rms for name in start
     }
     model = load_teacher(weights.folder)
     depth = depth_to_layer(settings.depth, model.config.num_hidden_layers)
-    # A rule that is named for the output has the last word there.
-    weight = 0.0 if context.settings.output and not tied else settings.output_weight
-    distiller = Distiller(model, start, context.prefix_token_id(), depth, weight)
+    # A rule that is given for the output embeddings is not learned over.
+    output_weight = 0.0 if context.settings.output and not tied else settings.output_weight
+    distiller = Distiller(model, start, context.prefix_token_id(), depth, output_weight)
     rows, progress = distilled_rows(
         distiller, passages, scales, settings, context.settings.seed, scratch, reporter
     )

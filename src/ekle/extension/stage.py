@@ -1,4 +1,4 @@
-"""Stage 2 in a run: the base model and the vocabulary become the extended model."""
+"""The extension stage (4) in a run: base model and vocabulary become the extended model."""
 
 import shutil
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ekle.recipe import Recipe
 
 @dataclass(frozen=True)
 class Inputs:
-    """The new tokens and the model that is to learn them; some rules for rows read the text, too."""
+    """The new tokens and the base model; some rules for new rows also read the corpus."""
 
     corpus: Corpus
     vocabulary: Vocabulary
@@ -22,7 +22,7 @@ class Inputs:
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> ExtendedModel:
     """Write the extended model into `folder`; raises what `write_extension` raises.
 
-    A rule that takes long keeps what it has in `folder/parts` until the model is written.
+    A slow rule keeps its state in `folder/parts` until the model is written.
     """
     parts = folder / "parts"
     write_extension(

@@ -1,7 +1,7 @@
-"""The alignment phase before the first step: the base teaches the extended model on the same text, which each
-reads in its own tokenization.
+"""The alignment phase before the first step: the base teaches the extended model.
 
-The teacher is the student with adapters off and base rows alone, so no second model is in memory.
+Both read the same text, each in its own tokenization. The teacher is the extended model without adapters and
+new rows, so no second model is in memory.
 """
 
 import itertools
@@ -44,24 +44,25 @@ from ekle.training.data.documents import Lines
 
 
 class AlignmentLoss:
-    """A model with split rows (`ekle.model.layers.new_rows.split_rows`), and how far it is from what it was.
+    """How far a model with split rows (`ekle.model.layers.new_rows.split_rows`) is from its base: two losses.
 
-    Two losses, at the places where both cuts have a boundary:
+    Both compare at the places where both tokenizations have a token boundary:
 
-    - the squared distance of hidden states after some of the layers, as a share of their own square, from the
-      end of a passage's first new token on (before it both read the same);
-    - for each span between two such places, the difference of log-likelihood in nats: the sum over its base
-      pieces, as the base has it, against the sum over the student's tokens, mostly one. Beyond one nat it
-      counts as it is, below one as half its square (Huber), as few spans are far off.
+    - The distance of hidden states after some of the layers (`hidden_state_distance`), from the end of a
+    passage's
+      first new token on, because before it both read the same tokens.
+    - For each span between two such places, the difference of log-likelihoods in nats: the sum over the base
+      tokens of the span, by the base, and the sum over its tokens in the new tokenization (mostly one), by
+      the student. The loss is the Huber loss with threshold 1, because few spans differ much.
 
-    Matching the likelihood of spans is after Minixhofer, Vulić and Ponti (2025, "Universal Cross-Tokenizer
-    Distillation via Approximate Likelihood Matching"). Where the text goes on inside the word, the base's
-    pieces have also the mass of every longer token that begins with them; their way to discount that is not
-    taken over.
+    Matching the likelihood of spans is from Minixhofer, Vulić and Ponti (2025, "Universal Cross-Tokenizer
+    Distillation via Approximate Likelihood Matching"). If a word continues after the span, the likelihood of
+    the base tokens includes that of every longer token that begins with them. The authors discount that; this
+    does not.
 
     Args:
-        model: a causal language model of transformers with split rows, adapters attached or not.
-        prefix_token: id of a base token put before every passage; it is the same in both cuts.
+        model: a causal language model of transformers with split rows, with or without adapters.
+        prefix_token: id of the token before every passage, the same in both tokenizations.
         settings: depths and weights.
     """
 
@@ -70,79 +71,79 @@ class AlignmentLoss:
         if not isinstance(head, SplitHead):
             raise TypeError("the rows of the model are not split")
         self._model, self._prefix_token, self._settings = model, prefix_token, settings
-        self._head, self.first = head, len(head.base)
-        count = model.config.num_hidden_layers
-        self._depths = sorted({depth_to_layer(depth, count) for depth in settings.depths})
+        self._head, self.first_new_id = head, len(head.base)
+        layers = model.config.num_hidden_layers
+        self._depths = sorted({depth_to_layer(depth, layers) for depth in settings.depths})
 
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
-        """Distance of hidden states, and of span likelihoods, each a mean over its places.
+        """Distance of hidden states, and loss of the span likelihoods.
 
-        The second's gradient is exact, but made in the forward pass: one backward pass goes through it.
+        The gradient of the second is exact but computed in the forward pass, so it allows one backward pass.
         """
         with torch.no_grad(), disable_adapters(self._model):
-            cuts = [passage.base for passage in passages]
-            teacher_states, teacher = self._read(cuts)
-            nats = self._nats(cuts, teacher, _Base(self._head.base))
+            base_ids = [passage.base for passage in passages]
+            teacher_states, teacher_last = self._read(base_ids)
+            nats = self._nats(base_ids, teacher_last, _BaseHead(self._head.base))
             wanted = _summed(nats, span_ids(passages, new=False))
-        states, student = self._read([passage.new for passage in passages])
-        boundaries = shared_boundaries(passages, self.first)
+        student_states, student_last = self._read([passage.new for passage in passages])
+        boundaries = shared_boundaries(passages, self.first_new_id)
         distances = [
-            hidden_state_distance(base, given, boundaries)
-            for base, given in zip(teacher_states, states, strict=True)
+            hidden_state_distance(teacher, student, boundaries)
+            for teacher, student in zip(teacher_states, student_states, strict=True)
         ]
-        return torch.stack(distances).mean(), self._span_loss(passages, student, wanted)
+        return torch.stack(distances).mean(), self._span_loss(passages, student_last, wanted)
 
-    def _span_loss(self, passages: Sequence[AlignedEncoding], student: Tensor, wanted: Tensor) -> Tensor:
-        """Mean over spans; `wanted` (spans,) are the teacher's nats."""
-        number = span_ids(passages, new=True).to(student.device)
+    def _span_loss(self, passages: Sequence[AlignedEncoding], hidden: Tensor, wanted: Tensor) -> Tensor:
+        """Mean over spans; `hidden` is the student's last state, `wanted` (spans,) are the teacher's nats."""
+        spans = span_ids(passages, new=True).to(hidden.device)
         ids = [passage.new for passage in passages]
         with torch.no_grad():
-            difference = _summed(self._nats(ids, student, self._head), number) - wanted
+            difference = _summed(self._nats(ids, hidden, self._head), spans) - wanted
             value = functional.huber_loss(difference, torch.zeros_like(difference))
-            # The loss depends on each token's nats through its span: its slope there is the token's weight.
-            weights = (difference.clamp(-1, 1) / len(difference))[number]
-        weighted_loss = self._weighted(ids, student, self._head, weights)[0]
+            # The gradient of the loss by the nats of a span is the weight of each of its tokens.
+            weights = (difference.clamp(-1, 1) / len(difference))[spans]
+        weighted_loss = self._weighted(ids, hidden, self._head, weights)[0]
         return weighted_loss - weighted_loss.detach() + value
 
-    def _nats(self, ids: Sequence[Ids], states: Tensor, head: nn.Module) -> Tensor:
-        """-ln p of each token, passage after passage, (tokens,)."""
+    def _nats(self, ids: Sequence[Ids], hidden: Tensor, head: nn.Module) -> Tensor:
+        """-ln p of each token (tokens,), passage after passage."""
         count = sum(len(each) for each in ids)
-        return self._weighted(ids, states, head, torch.ones(count, device=states.device))[1]
+        return self._weighted(ids, hidden, head, torch.ones(count, device=hidden.device))[1]
 
     def _weighted(
-        self, ids: Sequence[Ids], states: Tensor, head: nn.Module, weights: Tensor
+        self, ids: Sequence[Ids], hidden: Tensor, head: nn.Module, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sum of the tokens' losses by `weights`, and the losses."""
-        before = torch.cat([states[row, : len(each)] for row, each in enumerate(ids)])
-        labels = torch.from_numpy(np.concatenate(list(ids))).to(states.device)
-        rows = self.first + len(self._head.new)
-        return weighted_cross_entropy(before, head, labels, weights, chunk_size(rows, states.device))
+        """The sum of the tokens' losses times `weights`, and the losses."""
+        before = torch.cat([hidden[row, : len(each)] for row, each in enumerate(ids)])
+        labels = torch.from_numpy(np.concatenate(list(ids))).to(hidden.device)
+        rows = self.first_new_id + len(self._head.new)
+        return weighted_cross_entropy(before, head, labels, weights, chunk_size(rows, hidden.device))
 
     def _read(self, texts: Sequence[Ids]) -> tuple[list[Tensor], Tensor]:
-        """Hidden states (B, T, D) after each depth, and the last; the opening stands at 0."""
+        """Hidden states (B, T, D) after each depth, and the last; those of the prefix token are at 0."""
         ids, mask = with_prefix_token(texts, self._prefix_token, self._head.base.device)
         decoder = self._model.get_decoder()
-        with captured_outputs([decoder.layers[depth - 1] for depth in self._depths]) as found:
+        with captured_outputs([decoder.layers[depth - 1] for depth in self._depths]) as outputs:
             last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return found, last
+        return outputs, last
 
 
-class _Base(nn.Module):
-    """The base's output rows alone, as an output layer."""
+class _BaseHead(nn.Module):
+    """An output layer of the base's output embeddings only."""
 
     def __init__(self, rows: nn.Parameter) -> None:
         super().__init__()
         self.weight = rows
 
 
-def _summed(nats: Tensor, number: Tensor) -> Tensor:
-    """Nats of each span, (spans,), from those of its tokens."""
-    number = number.to(nats.device)
-    return torch.zeros(int(number[-1]) + 1, device=nats.device).index_add_(0, number, nats)
+def _summed(nats: Tensor, spans: Tensor) -> Tensor:
+    """Nats of each span (spans,), from those of its tokens."""
+    spans = spans.to(nats.device)
+    return torch.zeros(int(spans[-1]) + 1, device=nats.device).index_add_(0, spans, nats)
 
 
 def span_ids(passages: Sequence[AlignedEncoding], new: bool) -> Tensor:
-    """For each token, passage after passage, the number of the shared span it lies in, counted over all."""
+    """The span of each token, passage after passage; spans are numbered through all passages."""
     numbers, before = [], 0
     for passage in passages:
         ids, ends = (passage.new, passage.new_ends) if new else (passage.base, passage.base_ends)
@@ -151,13 +152,13 @@ def span_ids(passages: Sequence[AlignedEncoding], new: bool) -> Tensor:
     return torch.from_numpy(np.concatenate(numbers))
 
 
-_POINTS = 10  # of the curve that is reported
+_CURVE_POINTS = 10
 _CURE = "or set training.alignment.steps to 0"
 
 
 @dataclass
 class AlignmentResult:
-    """What the phase did: tokens read in the new cut, and the losses on the way."""
+    """What the phase did: tokens read in the new and the base's tokenization, and the losses on the way."""
 
     tokens: int
     base_tokens: int
@@ -175,51 +176,51 @@ def align(
     """Teach the new rows, and the adapters if `settings.learn` says so, for `settings.steps` steps.
 
     Args:
-        model: an extended model with split rows, its other parameters frozen but for adapters.
+        model: an extended model with split rows; other parameters are frozen, except adapters.
         rows: its new rows, changed in place.
-        passages: text in both cuts, endless; as many go into a step as `settings.batch_tokens` takes.
+        passages: text in both tokenizations, without end; a step takes `settings.batch_tokens` of it.
         prefix_token: see `AlignmentLoss`.
-        settings: how long, how fast, what.
-        reporter: hears of the progress.
+        settings: steps, learning rates, and what learns.
+        reporter: receives progress.
 
     Raises:
-        TrainingError: the losses are no longer numbers.
+        TrainingError: a loss is not finite.
     """
-    aligner = AlignmentLoss(model, prefix_token, settings)
+    loss = AlignmentLoss(model, prefix_token, settings)
     adams = [RowAdam(table.data) for table in rows.parameters()]
     scales = [_rms(table) for table in _base_rows(model, rows)]
-    learners = _adapters(model) if settings.learn == "rows_and_adapters" else []
-    optimizer = torch.optim.AdamW(learners, lr=1.0, weight_decay=0.0) if learners else None
-    done = AlignmentResult(0, 0, [])
+    adapters = _adapters(model) if settings.learn == "rows_and_adapters" else []
+    optimizer = torch.optim.AdamW(adapters, lr=1.0, weight_decay=0.0) if adapters else None
+    result = AlignmentResult(0, 0, [])
     since_point: list[tuple[float, float]] = []
     batches = padded_batches(passages, settings.batch_tokens)
     with reporter.task("aligning", settings.steps, "steps") as task:
         for step, batch in enumerate(itertools.islice(batches, settings.steps)):
-            distance, spans = aligner.losses(batch)
+            distance, spans = loss.losses(batch)
             (settings.hidden_weight * distance + settings.span_weight * spans).backward()
             since_point.append((distance.item(), spans.item()))
             if not all(map(math.isfinite, since_point[-1])):
-                raise TrainingError("aligning gives no number; lower training.alignment.rows_learning_rate")
-            left = 1 - step / settings.steps
+                raise TrainingError("the loss is not finite; lower training.alignment.rows_learning_rate")
+            decay = 1 - step / settings.steps
             for table, adam, scale in zip(rows.parameters(), adams, scales, strict=True):
                 if table.grad is not None:
                     used = table.grad.abs().amax(dim=1).nonzero()[:, 0]
-                    adam.step(table.grad, used, settings.rows_learning_rate * scale * left)
+                    adam.step(table.grad, used, settings.rows_learning_rate * scale * decay)
             if optimizer is not None:
-                optimizer.param_groups[0]["lr"] = settings.adapters_learning_rate * left
+                optimizer.param_groups[0]["lr"] = settings.adapters_learning_rate * decay
                 optimizer.step()
                 refresh_norms(model)
             for parameter in model.parameters():
                 parameter.grad = None
-            done.tokens += sum(len(passage.new) for passage in batch)
-            done.base_tokens += sum(len(passage.base) for passage in batch)
-            if (step + 1) * _POINTS // settings.steps > len(done.curve):
+            result.tokens += sum(len(passage.new) for passage in batch)
+            result.base_tokens += sum(len(passage.base) for passage in batch)
+            if (step + 1) * _CURVE_POINTS // settings.steps > len(result.curve):
                 hidden, likelihood = np.mean(since_point, axis=0).tolist()
                 point = {"step": step + 1.0, "distance": round(hidden, 5), "spans": round(likelihood, 5)}
-                done.curve.append(point)
+                result.curve.append(point)
                 since_point.clear()
             task.advance(1, f"distance {distance.item():.3f}, spans {spans.item():.3f} nats")
-    return done
+    return result
 
 
 def align_or_load(
@@ -233,39 +234,40 @@ def align_or_load(
     reporter: ProgressReporter,
     revision: str | None = None,
 ) -> None:
-    """Run the phase, or take what a run before it left in `folder`, and put it into `model` and `rows`.
+    """Run the phase, or load its result from `folder`, into `model` and `rows`.
 
-    An interrupted phase begins anew and ends with the same weights. What was made from something else is
-    made anew: no step of the training has built on it, or the training would have been refused.
+    An interrupted phase starts again and ends with the same weights. A result of other settings or inputs is
+    made
+    again: no training step has used it, or the training would have been refused.
 
     Args:
-        extended: names the tokenizers.
+        extended: the extended model, which names both tokenizers.
         model: as for `align`.
         rows: as for `align`.
         text: the documents, read again and again.
         settings: as for `align`.
-        record: everything that the result depends on, kept with it.
-        folder: where the result is kept, whole or not at all.
-        reporter: hears of the progress.
-        revision: of the base's tokenizer, where it is a hub id.
+        record: everything that the result depends on; written with it.
+        folder: where the result is written, completely or not at all.
+        reporter: receives progress.
+        revision: the revision of the base's tokenizer, if that is a hub id.
 
     Raises:
-        InputError: the tokenizer of the base is no longer where it was, or no longer what it was.
+        InputError: the base's tokenizer is no longer there, or has changed.
         TokenizerError: there is no token to put before a passage (`ekle.model.encoding.prefix_token_id`).
-        TrainingError: as `align`, or the text has no new token.
+        TrainingError: as for `align`, or the text has no new token.
     """
     about = folder / "alignment.json"
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
         tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), _tokenizer(extended.model))
         passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters)
-        done = align(model, rows, passages, _prefix_token_id(extended.model), settings, reporter)
+        result = align(model, rows, passages, _prefix_token_id(extended.model), settings, reporter)
         with atomic_folder(folder) as made:
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
                 save_adapter(model, made / "adapter")
             write_json(
-                made / "alignment.json", {"record": record, "tokens": done.tokens, "curve": done.curve}
+                made / "alignment.json", {"record": record, "tokens": result.tokens, "curve": result.curve}
             )
     rows.load(folder / "new_rows.safetensors")
     if (folder / "adapter").exists():
@@ -275,26 +277,27 @@ def align_or_load(
 def passages_with_new_tokens(
     documents: Iterable[str], tokenizer_pair: TokenizerPair, longest: int
 ) -> Iterator[AlignedEncoding]:
-    """The documents in passages of at most `longest` characters that end at white space, in both cuts.
+    """Passages of the documents in both tokenizations; of at most `longest` characters, ending at white
+    space.
 
-    Passages without a new token are left out: base and student read them alike.
+    Passages without a new token are left out: base and student read the same tokens there.
     """
-    first = len(tokenizer_pair.base.get_vocab(with_added_tokens=True))
+    first_new_id = len(tokenizer_pair.base.get_vocab(with_added_tokens=True))
     for text in documents:
         for passage in tokenizer_pair.encode(list(split_passages(text, longest))):
-            if (passage.new >= first).any():
+            if (passage.new >= first_new_id).any():
                 yield passage
 
 
 def _repeated_passages(text: Lines, tokenizer_pair: TokenizerPair, longest: int) -> Iterator[AlignedEncoding]:
-    """The passages of one pass over the text after another."""
+    """The passages of the text, again and again."""
     for epoch in itertools.count():
         numbers = range(epoch * len(text), (epoch + 1) * len(text))
-        found = False
+        has_passages = False
         for passage in passages_with_new_tokens(map(text.text, numbers), tokenizer_pair, longest):
-            found = True
+            has_passages = True
             yield passage
-        if not found:
+        if not has_passages:
             raise TrainingError(
                 f"{text.path} has no passage with a new token, so there is nothing to align; train on text "
                 f"in the language of the vocabulary, {_CURE}"
@@ -302,7 +305,7 @@ def _repeated_passages(text: Lines, tokenizer_pair: TokenizerPair, longest: int)
 
 
 def _base_tokenizer(extended: ExtendedModel, revision: str | None) -> Tokenizer:
-    """The tokenizer that the vocabulary was learned over, found where it was then."""
+    """The tokenizer that the vocabulary was learned over, from where it was then."""
     about = read_json(extended.folder / "extension.json")["base"]
     try:
         base = load_base(about["name"], revision)
@@ -331,7 +334,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
 
 def _adapters(model: Any) -> list[torch.nn.Parameter]:
     layers = [layer for _, layer in adapted_layers(model)]
-    return [part for layer in layers for part in (layer.lora_a, layer.lora_b, layer.magnitude)]
+    return [each for layer in layers for each in (layer.lora_a, layer.lora_b, layer.magnitude)]
 
 
 def _base_rows(model: Any, rows: NewRows) -> list[torch.Tensor]:

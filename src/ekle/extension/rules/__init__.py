@@ -1,1 +1,1 @@
-"""The rules by which new rows start, one function in one file each; docs/rows.md compares them."""
+"""The rules that make embeddings for new tokens; docs/rows.md compares them."""

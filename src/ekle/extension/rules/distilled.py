@@ -1,4 +1,4 @@
-"""The rule `distilled`: the passages it reads, the loop that learns from them, the state it resumes from."""
+"""The rule `distilled`: the passages it reads, the state it resumes from, the loop that learns."""
 
 import hashlib
 import itertools
@@ -29,33 +29,33 @@ from ekle.text.documents import passages
 def snippets(
     documents: Iterable[str],
     tokenizer_pair: TokenizerPair,
-    first: int,
+    first_new_id: int,
     count: int,
     settings: DistillationSettings,
     reporter: ProgressReporter,
 ) -> list[AlignedEncoding]:
-    """Passages, both cuts of each, until every new token stands in `settings.snippets` of them.
+    """Passages in both tokenizations, until every new token is in `settings.snippets` of them.
 
-    A passage is kept if it holds a token that still lacks some, so frequent tokens come up far more often.
-    Passages end at white space and are at most `settings.snippet_characters` long.
+    A passage is kept if it has a token that needs more passages, so frequent tokens occur far more often.
+    Passages end at white space and have at most `settings.snippet_characters`.
 
     Args:
         documents: the text; read up to `settings.text_bytes`.
         tokenizer_pair: base and extended tokenizer.
-        first: id of the first new token.
+        first_new_id: id of the first new token.
         count: number of new tokens.
-        settings: how many, how long.
-        reporter: hears of the progress.
+        settings: number and length of the passages.
+        reporter: receives progress.
     """
     seen = np.zeros(count, dtype=np.int64)
     kept: list[AlignedEncoding] = []
-    left = settings.text_bytes
+    bytes_left = settings.text_bytes
     with reporter.task("looking for the new tokens", count, "tokens") as task:
-        parts = (part for text in documents for part in passages(text, settings.snippet_characters))
-        for texts in batches(parts):
+        all_passages = (each for text in documents for each in passages(text, settings.snippet_characters))
+        for texts in batches(all_passages):
             chosen: list[str] = []
             for text, ids in zip(texts, tokenizer_pair.encode_new(texts), strict=True):
-                new = np.unique(np.array(ids, dtype=np.int64)) - first
+                new = np.unique(np.array(ids, dtype=np.int64)) - first_new_id
                 new = new[new >= 0]
                 if len(ids) > 1 and (seen[new] < settings.snippets).any():
                     chosen.append(text)
@@ -63,13 +63,13 @@ def snippets(
                     seen[new] += 1
                     task.advance(int((seen >= settings.snippets).sum()) - before)
             kept += tokenizer_pair.encode(chosen)
-            left -= sum(len(text.encode()) for text in texts)
-            if left <= 0 or (seen >= settings.snippets).all():
+            bytes_left -= sum(len(text.encode()) for text in texts)
+            if bytes_left <= 0 or (seen >= settings.snippets).all():
                 break
     without = int((seen == 0).sum())
     rare = int((seen < settings.snippets).sum()) - without
     reporter.say(
-        f"{len(kept):,} passages; {rare:,} new tokens stand in fewer than {settings.snippets} of them, "
+        f"{len(kept):,} passages; {rare:,} new tokens are in fewer than {settings.snippets} of them, "
         f"{without:,} in none",
         passages=len(kept),
         rare=rare,
@@ -81,7 +81,7 @@ def snippets(
 def replay_passages(
     documents: Iterable[str], tokenizer_pair: TokenizerPair, tokens: int, characters: int
 ) -> list[AlignedEncoding]:
-    """Passages of at most `characters`, whatever they hold, until they have about `tokens` tokens."""
+    """Passages of at most `characters`, with or without new tokens, until they have about `tokens` tokens."""
     kept: list[AlignedEncoding] = []
     for text in documents:
         if tokens <= 0:
@@ -101,10 +101,14 @@ _FILE = "distilled.safetensors"
 
 @dataclass
 class DistillationProgress:
-    """How far the learning is.
+    """The progress of the distillation.
 
-    `curve` holds steps with distance and cross-entropy, averaged since the entry before; `stretch` what came
-    since the last.
+    Attributes:
+        step: steps done.
+        tokens: tokens read, in the new tokenization.
+        seconds: time taken.
+        curve: distance and cross-entropy by step, each averaged since the entry before.
+        stretch: distance and cross-entropy of the steps since the last entry.
     """
 
     step: int = 0
@@ -115,46 +119,46 @@ class DistillationProgress:
 
 
 class DistillationState:
-    """The state in a folder; one with another stamp is passed over.
+    """The state in a folder; a state with another fingerprint is ignored.
 
     Args:
-        folder: where it lies.
-        stamp: says what is learned from what; see `stamp_of`.
+        folder: the folder of the state.
+        fingerprint: identifies what is learned from what; see `distillation_fingerprint`.
     """
 
-    def __init__(self, folder: Path, stamp: str) -> None:
-        self._path, self._stamp = folder / _FILE, stamp
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._path, self._fingerprint = folder / _FILE, fingerprint
 
     def save(self, distiller: Distiller, progress: DistillationProgress) -> None:
         """Write rows, averages of the optimiser and progress.
 
         Raises:
-            SpaceError: the disk is full; the state before stays.
+            SpaceError: the disk is full; the previous state stays.
         """
-        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(distiller).items()}
-        about = {"stamp": self._stamp, "progress": json.dumps(asdict(progress))}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(distiller).items()}
+        about = {"stamp": self._fingerprint, "progress": json.dumps(asdict(progress))}
         with atomic_file(self._path) as temporary:
-            save_file(kept, temporary, metadata=about)
+            save_file(tensors, temporary, metadata=about)
 
     def load(self, distiller: Distiller) -> DistillationProgress:
-        """Put the state into `distiller` and say how far it is; the beginning, where there is none."""
+        """Load the state into `distiller` and return its progress; without a state, that of step 0."""
         try:
             with safe_open(self._path, framework="pt") as handle:
                 about = handle.metadata() or {}
-                if about.get("stamp") != self._stamp:
+                if about.get("stamp") != self._fingerprint:
                     return DistillationProgress()
                 progress = DistillationProgress(**json.loads(about["progress"]))
-                kept = {name: handle.get_tensor(name) for name in _tensors(distiller)}
+                stored = {name: handle.get_tensor(name) for name in _tensors(distiller)}
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-            return DistillationProgress()  # never begun, or cut off by a failing disk
-        for name, tensor in _tensors(distiller).items():  # not before all of them are read
-            tensor.copy_(kept[name])
+            return DistillationProgress()  # none was saved, or it is damaged
+        for name, tensor in _tensors(distiller).items():  # only when all of them are read
+            tensor.copy_(stored[name])
         progress.stretch = [(distance, entropy) for distance, entropy in progress.stretch]
         return progress
 
 
 def _tensors(distiller: Distiller) -> dict[str, Tensor]:
-    """What changes from step to step, by the name that it has in the file."""
+    """The tensors that change from step to step, by their names in the file."""
     tensors = {f"{name}/rows": rows for name, rows in distiller.rows().items()}
     for name, adam in distiller.adams.items():
         tensors |= {f"{name}/{part}": value for part, value in adam.state.items()}
@@ -168,9 +172,9 @@ def distillation_fingerprint(
     settings: DistillationSettings,
     seed: int,
 ) -> str:
-    """A digest of everything that the rows in the end follow from: settings, passages, base, first rows."""
-    about = settings.model_dump(exclude={"save_minutes"})
-    fixed = [about, seed, dict(scales), distiller.fixed()]
+    """A digest of everything that decides the result: settings, passages, base, starting rows."""
+    settings_that_count = settings.model_dump(exclude={"save_minutes"})
+    fixed = [settings_that_count, seed, dict(scales), distiller.fixed()]
     total = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode())
     for passage in passages:
         total.update(passage.base.tobytes())
@@ -181,7 +185,7 @@ def distillation_fingerprint(
     return total.hexdigest()
 
 
-_POINTS = 20  # of the curve that is reported
+_CURVE_POINTS = 20
 
 
 def distilled_rows(
@@ -193,34 +197,35 @@ def distilled_rows(
     scratch: Path,
     reporter: ProgressReporter,
 ) -> tuple[dict[str, Tensor], DistillationProgress]:
-    """New rows (new tokens, width) in float32 by the name of their matrix, and how they came about.
+    """New rows (new tokens, width) in float32 by the name of their matrix, and the progress at the end.
 
     Token Distillation (Dobler, Elliott and de Melo 2025, "Token Distillation: Attention-aware Input
-    Embeddings For New Tokens"): the base reads a passage in its own cut, the student in the new one, and the
-    new input rows learn to bring the student's hidden states, after a share of the layers, to where the
-    base's are at the same places of the text. The authors learn from snippets in the base's cut with one
-    new token in them; here the whole passage is in the new cut, so that it teaches all its new tokens, and in
-    each other's company. Output rows learn by cross-entropy: from the base's last states, the token that the
-    new cut has next. Base rows take part in that softmax and do not move.
+    Embeddings For New Tokens"). The base reads a passage in its own tokenization, the student in the new one.
+    New input embeddings learn to bring the student's hidden states, after a share of the layers, to the
+    base's at the same places of the text. The authors learn from snippets in the base's tokenization with one
+    new token in each. Here the whole passage is in the new tokenization, so that it teaches all its new
+    tokens in one another's context. New output embeddings learn by cross-entropy to predict the next token of
+    the new tokenization from the base's last hidden states. Base rows are part of that softmax and do not
+    change.
 
-    A token costs the base one forward pass, and the student, for its share of the layers, a forward and a
-    backward one: at a third, twice a forward pass of the whole. The base is in memory whole (bfloat16 on a
-    GPU: 16 GB for 8B).
+    Per token, the base runs one forward pass. The student runs a forward and a backward pass through its
+    share of the layers; with a third of them, all this costs two forward passes of the model. The full base
+    is in memory (16 GB for 8B in bfloat16 on a GPU).
 
-    The state is written to `scratch` every few minutes and at the end; an interrupted run goes on from
-    there, with the same result if `settings.minutes` sets no end.
+    The state is written to `scratch` every few minutes and at the end. An interrupted run resumes from there,
+    with the same result unless `settings.minutes` ends it.
 
     Args:
         distiller: the base, and the rows to start from.
-        passages: text that holds the new tokens, in both cuts.
+        passages: text with the new tokens, in both tokenizations.
         scales: root mean square of the base rows in use, by matrix.
-        settings: budget and pace.
-        seed: of the order of the passages.
-        scratch: a folder for the state.
-        reporter: hears of the progress.
+        settings: budget and learning rate.
+        seed: seed of the order of the passages.
+        scratch: folder of the state.
+        reporter: receives progress.
 
     Raises:
-        TrainingError: no passage holds a new token, or the loss is no longer a number.
+        TrainingError: there are no passages, or the loss is not finite.
     """
     if not passages:
         raise TrainingError("no new token occurs in the text; give more of it, or text of the right language")
@@ -228,11 +233,11 @@ def distilled_rows(
     state = DistillationState(scratch, distillation_fingerprint(distiller, passages, scales, settings, seed))
     progress = state.load(distiller)
     if progress.step:
-        reporter.say(f"Distilling goes on from step {progress.step:,}")
+        reporter.say(f"Distilling resumes at step {progress.step:,}")
     saved = time.monotonic()
     started = saved - progress.seconds
-    stretch = progress.stretch
-    with reporter.task("distilling rows", total, "tokens") as task:
+    since_point = progress.stretch
+    with reporter.task("distilling embeddings", total, "tokens") as task:
         task.advance(progress.tokens)
         for batch in _batches(passages, settings.batch_tokens, seed, progress.step):
             progress.seconds = time.monotonic() - started
@@ -242,21 +247,21 @@ def distilled_rows(
             if done >= 1:
                 break
             rates = {name: settings.learning_rate * scale * (1 - done) for name, scale in scales.items()}
-            stretch.append(distiller.step(batch, rates))
-            if not math.isfinite(stretch[-1][0]):
-                raise TrainingError("distilling gives no number; lower extension.distillation.learning_rate")
+            since_point.append(distiller.step(batch, rates))
+            if not math.isfinite(since_point[-1][0]):
+                raise TrainingError("the loss is not finite; lower extension.distillation.learning_rate")
             count = sum(len(passage.new) for passage in batch)
             progress.step, progress.tokens = progress.step + 1, progress.tokens + count
-            if progress.tokens * _POINTS // total > len(progress.curve):
-                progress.curve.append(_point(progress.step, stretch))
-                stretch.clear()
-            task.advance(count, f"distance {np.mean([d for d, _ in stretch[-20:]] or [0]):.3f}")
+            if progress.tokens * _CURVE_POINTS // total > len(progress.curve):
+                progress.curve.append(_point(progress.step, since_point))
+                since_point.clear()
+            task.advance(count, f"distance {np.mean([d for d, _ in since_point[-20:]] or [0]):.3f}")
             if time.monotonic() - saved > 60 * settings.save_minutes:
                 state.save(distiller, progress)
                 saved = time.monotonic()
-    state.save(distiller, progress)  # a model is written next, which takes minutes
-    if stretch:
-        progress.curve.append(_point(progress.step, stretch))
+    state.save(distiller, progress)  # the model is written next, which takes minutes
+    if since_point:
+        progress.curve.append(_point(progress.step, since_point))
     return {name: rows.cpu() for name, rows in distiller.rows().items()}, progress
 
 
@@ -277,7 +282,7 @@ def _shuffled(passages: Sequence[AlignedEncoding], seed: Sequence[int]) -> Itera
         yield passages[place]
 
 
-def _point(step: int, stretch: Sequence[tuple[float, float]]) -> dict[str, float]:
-    distance, entropy = np.mean(stretch, axis=0).tolist()
+def _point(step: int, losses: Sequence[tuple[float, float]]) -> dict[str, float]:
+    distance, entropy = np.mean(losses, axis=0).tolist()
     point = {"step": float(step), "distance": round(distance, 5)}
     return point if math.isnan(entropy) else point | {"cross_entropy": round(entropy, 4)}

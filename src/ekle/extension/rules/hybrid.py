@@ -1,4 +1,4 @@
-"""Rows of similar tokens, drawn towards the statistics of all rows, with a little noise."""
+"""The rule `hybrid`: rows of similar tokens, moved towards the mean of all rows, with a little noise."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,16 @@ def hybrid_rows(
 ) -> Tensor:
     """New rows (new tokens, width) in float32: the guide's `hybrid`, "both, with noise".
 
-    A share of the mean of the rows in use is mixed into the rows of `similarity`, so that a token of rare
-    pieces is not thrown far out; the noise, in standard deviations of the rows in use, tells tokens of the
-    same pieces and neighbours apart. Costs what `similarity` and one pass over the matrix cost.
+    A share of the mean of the rows in use is mixed into the rows of `similarity`, so that a token with rare
+    base tokens does not start far from all others. The noise, in standard deviations of the rows in use,
+    makes tokens different that have the same base tokens and neighbours. Costs as much as `similarity`, and
+    one pass over the matrix.
 
     Args:
         similar: rows (new tokens, width) that `similarity_rows` gave.
         statistics: mean and standard deviation (width,) of the base rows in use.
-        settings: how much of either.
-        generator: gives the noise; the rows follow from its seed.
+        settings: share of the mean, and size of the noise.
+        generator: source of the noise; the same seed gives the same rows.
     """
     noise = torch.randn(similar.shape, generator=generator).mul_(settings.noise * statistics.std)
     return torch.lerp(similar, statistics.mean.expand_as(similar), settings.statistics).add_(noise)

@@ -1,4 +1,4 @@
-"""Teacher and student of Token Distillation: loading the frozen base, and the losses for one batch."""
+"""Teacher and student of Token Distillation: loading the frozen base, and learning from one batch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,35 +23,31 @@ from ekle.model.layers.hidden_states import (
 from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
 from ekle.model.layers.new_rows import RowAdam, SplitEmbedding, SplitHead
 
-_CHUNK_NUMBERS = 16_000_000  # numbers; a sum of integers copies them to 64 bits on a CPU
+_CHUNK_NUMBERS = 16_000_000  # a CPU copies integers to 64 bits to sum them
 
 
 class Distiller:
-    """A frozen base as teacher, its lower layers as student, and the new rows between them.
+    """The frozen base as teacher, its lower layers with the new rows as student.
 
     Args:
         model: the base, on its device; its parameters must not require gradients.
         start: new rows (new tokens, width) in float32 by the name of their matrix; without
-            `OUTPUT_EMBEDDINGS` the model ties its head, and one row serves both ends.
-        opening: id of a base token put before every passage. Models hang much of their attention on the first
-            token, whatever it is; here it is the same in both cuts and counts for nothing.
+            `OUTPUT_EMBEDDINGS` input and output embeddings are tied.
+        prefix_token: id of the token before every passage (`ekle.model.encoding.prefix_token_id`). It is the
+            same in both tokenizations and is not counted in the losses.
         depth: layers after which hidden states are compared.
-        output_weight: weight of the cross-entropy; 0 leaves output rows as they are.
+        output_weight: weight of the cross-entropy; 0 leaves output embeddings as they are.
     """
 
     def __init__(
         self, model: Any, start: Mapping[str, Tensor], prefix_token: int, depth: int, output_weight: float
     ) -> None:
-        self._model, self._prefix_token, self._depth, self._output_weight = (
-            model,
-            prefix_token,
-            depth,
-            output_weight,
-        )
+        self._model, self._prefix_token = model, prefix_token
+        self._depth, self._output_weight = depth, output_weight
         self._student = first_layers(model, depth)
         self._teacher_layer = model.get_decoder().layers[depth - 1]
         rows, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-        self.first = len(rows)
+        self.first_new_id = len(rows)
         tables = {name: nn.Parameter(table.to(rows.device, copy=True)) for name, table in start.items()}
         self._tables = tables
         self._embedding = SplitEmbedding(_frozen(rows), tables[INPUT_EMBEDDINGS])
@@ -59,40 +55,40 @@ class Distiller:
         self.adams = {name: RowAdam(table.data) for name, table in tables.items()}
 
     def rows(self) -> dict[str, Tensor]:
-        """The new rows as they are now."""
+        """The new rows, by the name of their matrix; they change with each step."""
         return {name: table.data for name, table in self._tables.items()}
 
     def fixed(self) -> dict[str, Any]:
-        """All that does not learn but decides what the rows become, as JSON takes it.
+        """Everything in here that does not change but decides the result, for JSON.
 
-        Of each parameter of the base its type and the sum of its bits, which is exact in any order.
+        Of each parameter of the base, its type and the sum of its bits, which is exact in any order.
         """
         base = {
             name: [str(parameter.dtype), _sum_of_bits(parameter.data)]
             for name, parameter in self._model.named_parameters()
         }
         return {
-            "opening": self._prefix_token,
+            "opening": self._prefix_token,  # as in version 0.1, so that its interrupted states resume
             "depth": self._depth,
             "output_weight": self._output_weight,
             "base": base,
         }
 
     def step(self, passages: Sequence[AlignedEncoding], rates: Mapping[str, float]) -> tuple[float, float]:
-        """Learn from a batch, with steps of the length `rates` by matrix.
+        """Learn from one batch, with the learning rates `rates` by matrix.
 
         Returns:
-            The squared distance of hidden states, as a share of their own square, and the cross-entropy of
-            the next token in nats (nan where it is not asked for).
+            The distance of hidden states (`hidden_state_distance`), and the cross-entropy of the next token
+            in nats (NaN if `output_weight` is 0).
         """
         distance, entropy = self.losses(passages)
         loss = distance if entropy is None else distance + self._output_weight * entropy
         loss.backward()
         seen = torch.cat([torch.from_numpy(passage.new) for passage in passages])
-        used = {INPUT_EMBEDDINGS: torch.unique(seen[seen >= self.first] - self.first)}
-        everything = torch.arange(len(self._tables[INPUT_EMBEDDINGS]))
-        if entropy is not None:  # the softmax reaches every row, also to hold it back
-            used[OUTPUT_EMBEDDINGS if OUTPUT_EMBEDDINGS in self._tables else INPUT_EMBEDDINGS] = everything
+        used = {INPUT_EMBEDDINGS: torch.unique(seen[seen >= self.first_new_id] - self.first_new_id)}
+        all_rows = torch.arange(len(self._tables[INPUT_EMBEDDINGS]))
+        if entropy is not None:  # every row is in the softmax, so every row has a gradient
+            used[OUTPUT_EMBEDDINGS if OUTPUT_EMBEDDINGS in self._tables else INPUT_EMBEDDINGS] = all_rows
         for name, table in self._tables.items():
             if table.grad is not None and name in used:
                 self.adams[name].step(table.grad, used[name].to(table.device), rates[name])
@@ -102,34 +98,36 @@ class Distiller:
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor | None]:
         """Distance and cross-entropy of a batch; see `step`."""
         device = self._embedding.base.device
-        middle, last = self._teacher_states([passage.base for passage in passages])
+        at_depth, last = self._teacher_states([passage.base for passage in passages])
         ids, mask = self._padded([passage.new for passage in passages])
         states = self._student(
             inputs_embeds=self._embedding(ids), attention_mask=mask, use_cache=False
         ).last_hidden_state
-        distance = hidden_state_distance(middle, states, shared_boundaries(passages, self.first))
+        distance = hidden_state_distance(at_depth, states, shared_boundaries(passages, self.first_new_id))
         if not self._output_weight:
             return distance, None
-        before, labels = _predicted(passages)
-        rows = self.first + len(self._tables[INPUT_EMBEDDINGS])
-        known = last[tuple(before.to(device))]
-        return distance, chunked_cross_entropy(known, self._head, labels.to(device), chunk_size(rows, device))
+        places, labels = _predicted(passages)
+        rows = self.first_new_id + len(self._tables[INPUT_EMBEDDINGS])
+        hidden = last[tuple(places.to(device))]
+        return distance, chunked_cross_entropy(
+            hidden, self._head, labels.to(device), chunk_size(rows, device)
+        )
 
     @torch.no_grad()
     def _teacher_states(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Hidden states (B, T, D) of the base on its own cut: at the depth of the student, and the last."""
+        """Hidden states (B, T, D) of the base in its own tokenization: at the depth, and the last."""
         ids, mask = self._padded(texts)
         decoder = self._model.get_decoder() if self._output_weight else self._student
-        with captured_outputs([self._teacher_layer]) as found:
+        with captured_outputs([self._teacher_layer]) as outputs:
             last = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return found[0], last
+        return outputs[0], last
 
     def _padded(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
         return with_prefix_token(texts, self._prefix_token, self._embedding.base.device)
 
 
 def _predicted(passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
-    """Places (2, n) in the base cut after which a token of the new cut begins, and those tokens (n,)."""
+    """Places (2, n) in the base's tokenization after which a new tokenization has a token, and that (n,)."""
     places: list[tuple[int, int]] = []
     labels: list[int] = []
     for number, passage in enumerate(passages):
@@ -144,7 +142,7 @@ def _predicted(passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
 
 def _sum_of_bits(tensor: Tensor) -> int:
     bits = tensor.view({2: torch.int16, 4: torch.int32}[tensor.dtype.itemsize])
-    return sum(int(part.sum()) for part in bits.reshape(-1).split(_CHUNK_NUMBERS))
+    return sum(int(chunk.sum()) for chunk in bits.reshape(-1).split(_CHUNK_NUMBERS))
 
 
 def _frozen(rows: Tensor) -> nn.Parameter:
@@ -152,10 +150,10 @@ def _frozen(rows: Tensor) -> nn.Parameter:
 
 
 def load_teacher(base: Path) -> Any:
-    """The model in the folder `base`, frozen: bfloat16 on a GPU, float32 on a processor.
+    """The model in the folder `base`, frozen: in bfloat16 on a GPU, in float32 on a CPU.
 
     Raises:
-        CheckpointError: it cannot be loaded, or does not fit the memory.
+        CheckpointError: it cannot be loaded, or does not fit in memory.
     """
     device, dtype = inference_device()
     _check_memory(base, dtype)
@@ -167,10 +165,10 @@ def load_teacher(base: Path) -> Any:
 
 
 def _check_memory(base: Path, dtype: torch.dtype) -> None:
-    """Refuse a model that is larger than all memory, before the system kills whoever loads it."""
+    """Refuse a model that is larger than the memory, before the system kills the process that loads it."""
     with open_weights(base) as weights:
-        numbers = sum(math.prod(weights.shape(name)) for name in weights.names())
-    if numbers * dtype.itemsize > memory_bytes():
+        parameter_count = sum(math.prod(weights.shape(name)) for name in weights.names())
+    if parameter_count * dtype.itemsize > memory_bytes():
         raise CheckpointError(_too_large(base))
 
 
