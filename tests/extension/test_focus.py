@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rows_in_memory import RowsInMemory
 
 from ekle.artifacts import Vocabulary
 from ekle.errors import InputError
 from ekle.extension.extend import extend_model
 from ekle.extension.rules.averages import mix
 from ekle.extension.rules.focus import StaticVectors, focus_mixture, sparsemax, static_vectors
+from ekle.model.checkpoint.weights import LoadedEmbeddingMatrix
 from ekle.progress import silent
 from ekle.recipe.extension import ExtensionSettings
 
@@ -46,7 +46,7 @@ def test_a_new_row_is_made_of_tokens_that_keep_the_same_company() -> None:
 def test_a_token_too_rare_for_a_vector_is_the_mean_of_its_pieces() -> None:
     made = focus_mixture(vectors(), 20, [[0], [0], [7, 15]])
     rows = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(mix(RowsInMemory(rows), made)[2], rows[[7, 15]].mean(dim=0))
+    assert torch.allclose(mix(LoadedEmbeddingMatrix(rows), made)[2], rows[[7, 15]].mean(dim=0))
 
 
 def test_text_without_any_frequent_token_leaves_the_mean_of_the_pieces() -> None:

@@ -5,7 +5,6 @@ from typing import get_args
 
 import pytest
 import torch
-from rows_in_memory import RowsInMemory
 from safetensors.torch import load_file
 from tiny import TURKISH
 from tokenizers import Tokenizer
@@ -17,7 +16,13 @@ from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.extension.extend import extend_model
 from ekle.extension.initialise import End, InitialisationContext, rows_by_rule
 from ekle.files import read_json
-from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, StoredEmbeddingMatrix, open_weights, row_chunks
+from ekle.model.checkpoint.weights import (
+    INPUT_EMBEDDINGS,
+    LoadedEmbeddingMatrix,
+    StoredEmbeddingMatrix,
+    open_weights,
+    row_chunks,
+)
 from ekle.progress import silent
 from ekle.recipe.extension import (
     ExtensionSettings,
@@ -60,7 +65,7 @@ def made(method: Heuristic, end: End, *tokens: NewToken, settings: ExtensionSett
     context = InitialisationContext(
         tokens, USED, BASE, settings or ExtensionSettings(similarity=SimilaritySettings(chain=1.0)), *NO_TEXT
     )
-    return rows_by_rule(method, RowsInMemory(ROWS), context, end)
+    return rows_by_rule(method, LoadedEmbeddingMatrix(ROWS), context, end)
 
 
 def near(rows: Tensor, *wanted: list[float]) -> bool:
@@ -80,7 +85,7 @@ def test_longer_pieces_weigh_more() -> None:
     context = InitialisationContext(
         [token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, ExtensionSettings(), *NO_TEXT
     )
-    rows = rows_by_rule("length_weighted", RowsInMemory(ROWS), context, "output")
+    rows = rows_by_rule("length_weighted", LoadedEmbeddingMatrix(ROWS), context, "output")
     assert near(rows, [2 * 2 / 8, 6 * 4 / 8])
 
 
@@ -156,7 +161,7 @@ def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
     with open_weights(tiny_base) as weights:
         disk, memory = (
             StoredEmbeddingMatrix(weights, INPUT_EMBEDDINGS),
-            RowsInMemory(weights.read(INPUT_EMBEDDINGS)),
+            LoadedEmbeddingMatrix(weights.read(INPUT_EMBEDDINGS)),
         )
         assert torch.equal(disk.take(ids), memory.take(ids))
         assert torch.equal(torch.cat(list(row_chunks(disk, ids))), memory.take(ids))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ekle.artifacts import Vocabulary
@@ -15,6 +14,7 @@ from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
 from ekle.model.checkpoint.loading import check_complete, load_config
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, check_embedding_rows
+from ekle.model.row_statistics import used_ids
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
                 )
     dropped = _tied_head_copy(weights)
     check_complete(weights)
-    used_ids = [
-        number for token, number in ids_by_token.items() if number < first and token != placeholder(number)
-    ]
-    return Compatibility(torch.tensor(sorted(used_ids)), _token_bytes(vocabulary, first), dropped)
+    return Compatibility(used_ids(ids_by_token, first), _token_bytes(vocabulary, first), dropped)
 
 
 def _ids(folder: Path) -> dict[str, int]:

@@ -29,7 +29,7 @@ from ekle.extension.rules.distilled import distilled_rows, replay_passages, snip
 from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
-from ekle.extension.rules.statistics import RowStatistics, row_statistics, statistical_rows
+from ekle.extension.rules.statistical import statistical_rows
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
@@ -39,6 +39,7 @@ from ekle.model.checkpoint.weights import (
     Weights,
 )
 from ekle.model.layers.hidden_states import depth_to_layer
+from ekle.model.row_statistics import RowStatistics, row_statistics
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
 

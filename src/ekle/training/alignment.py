@@ -25,6 +25,7 @@ from ekle.errors import InputError, TokenizerError, TrainingError
 from ekle.files import atomic_folder, read_json, write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
 from ekle.model.checkpoint.loading import load_tokenizer
+from ekle.model.checkpoint.weights import LoadedEmbeddingMatrix
 from ekle.model.encoding import prefix_token_id
 from ekle.model.layers.dora import adapted_layers, disable_adapters, refresh_norms
 from ekle.model.layers.hidden_states import (
@@ -37,6 +38,7 @@ from ekle.model.layers.hidden_states import (
 )
 from ekle.model.layers.loss import chunk_size, weighted_cross_entropy
 from ekle.model.layers.new_rows import NewRows, RowAdam, SplitHead
+from ekle.model.row_statistics import row_statistics, used_ids
 from ekle.progress import ProgressReporter
 from ekle.recipe.training import AlignmentSettings
 from ekle.text.documents import passages as split_passages
@@ -172,6 +174,7 @@ def align(
     prefix_token: int,
     settings: AlignmentSettings,
     reporter: ProgressReporter,
+    used_rows: Tensor | None = None,
 ) -> AlignmentResult:
     """Teach the new rows, and the adapters if `settings.learn` says so, for `settings.steps` steps.
 
@@ -182,13 +185,14 @@ def align(
         prefix_token: see `AlignmentLoss`.
         settings: steps, learning rates, and what learns.
         reporter: receives progress.
+        used_rows: ids (n,) of the base rows that have a token; None takes all base rows.
 
     Raises:
         TrainingError: a loss is not finite.
     """
     loss = AlignmentLoss(model, prefix_token, settings)
     adams = [RowAdam(table.data) for table in rows.parameters()]
-    scales = [_rms(table) for table in _base_rows(model, rows)]
+    scales = [_rms(base, used_rows) for base in _base_rows(model, rows)]
     adapters = _adapters(model) if settings.learn == "rows_and_adapters" else []
     optimizer = torch.optim.AdamW(adapters, lr=1.0, weight_decay=0.0) if adapters else None
     result = AlignmentResult(0, 0, [])
@@ -261,7 +265,9 @@ def align_or_load(
         shutil.rmtree(folder, ignore_errors=True)
         tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), _tokenizer(extended.model))
         passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters)
-        result = align(model, rows, passages, _prefix_token_id(extended.model), settings, reporter)
+        prefix_token = _prefix_token_id(extended.model)
+        used_rows = used_ids(tokenizer_pair.new.get_vocab(with_added_tokens=True), rows.first_new_id)
+        result = align(model, rows, passages, prefix_token, settings, reporter, used_rows)
         with atomic_folder(folder) as made:
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
@@ -342,6 +348,8 @@ def _base_rows(model: Any, rows: NewRows) -> list[torch.Tensor]:
     return [end.base for end in (ends[:1] if rows.tied else ends)]
 
 
-def _rms(table: torch.Tensor) -> float:
-    """Root mean square over at most 4,096 rows, evenly spread."""
-    return float(table[:: max(1, len(table) // 4096)].float().square().mean().sqrt())
+def _rms(base: Tensor, used_rows: Tensor | None) -> float:
+    """Root mean square of the base rows in use, by which the length of a step is measured."""
+    return row_statistics(
+        LoadedEmbeddingMatrix(base.detach()), torch.arange(len(base)) if used_rows is None else used_rows
+    ).rms

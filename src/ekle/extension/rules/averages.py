@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ekle.extension.rules.statistics import RowStatistics
 from ekle.model.checkpoint.weights import EmbeddingMatrix, rows_per_chunk
+from ekle.model.row_statistics import RowStatistics
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ekle.extension.rules.statistics import RowStatistics
+from ekle.model.row_statistics import RowStatistics
 from ekle.recipe.extension import HybridSettings
 
 

@@ -292,6 +292,18 @@ class StoredEmbeddingMatrix:
         return self._weights.take(self._name, distinct.tolist()).float()[places]
 
 
+class LoadedEmbeddingMatrix:
+    """An embedding matrix in memory, (count, width) in any precision, on any device."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self._rows = rows
+        self.count, self.width = rows.shape
+
+    def take(self, ids: Tensor) -> Tensor:
+        """See `EmbeddingMatrix`; on the CPU."""
+        return self._rows[ids.to(self._rows.device)].float().cpu()
+
+
 def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
     """The rows `ids` in order, 64 MB of float32 at a time."""
     for chunk in ids.split(rows_per_chunk(rows.width)):

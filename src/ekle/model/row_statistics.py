@@ -1,10 +1,12 @@
-"""Statistics of the base rows in use, and the rule `statistical`, which samples from them."""
+"""Statistics of embedding rows: where new rows start, and how far one step moves them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ekle.bpe.graft import placeholder
 from ekle.model.checkpoint.weights import EmbeddingMatrix, row_chunks
 
 
@@ -25,7 +27,9 @@ class RowStatistics:
 def row_statistics(rows: EmbeddingMatrix, used: Tensor) -> RowStatistics:
     """Statistics of `rows[used]`, in float64 by chunks: one pass over the matrix, 64 MB in memory.
 
-    `used` should not have the ids of rows without a token (267 in Qwen3): those were never trained.
+    Args:
+        rows: input or output embeddings.
+        used: ids (n,) of the rows that count; see `used_ids`.
     """
     total = torch.zeros(rows.width, dtype=torch.float64)
     squares = torch.zeros_like(total)
@@ -39,18 +43,12 @@ def row_statistics(rows: EmbeddingMatrix, used: Tensor) -> RowStatistics:
     return RowStatistics(mean.float(), variance.sqrt().float(), float(torch.cat(norms).median()))
 
 
-def statistical_rows(statistics: RowStatistics, count: int, generator: torch.Generator) -> Tensor:
-    """`count` new rows (count, width) in float32: mean plus standard deviation times normal noise.
-
-    The guide calls this `statistical`. Hewitt (2021) samples the same with a full covariance; here it is
-    diagonal, because a full one of width 4,096 takes 17 million operations per row and differs little in
-    norm. The rows differ, so they can learn different things, but none has to do with its token. Costs one
-    pass over the matrix.
+def used_ids(ids_by_token: Mapping[str, int], first_new_id: int) -> Tensor:
+    """Ids, ascending, of the base rows that have a token; the others (267 in Qwen3) were never trained.
 
     Args:
-        statistics: mean and standard deviation (width,) of the base rows in use.
-        count: number of new tokens.
-        generator: source of the noise; the same seed gives the same rows.
+        ids_by_token: the extended tokenizer's vocabulary, added tokens included.
+        first_new_id: id of the first new token.
     """
-    noise = torch.randn(count, len(statistics.mean), generator=generator)
-    return noise.mul_(statistics.std).add_(statistics.mean)
+    used = (number for token, number in ids_by_token.items() if token != placeholder(number))
+    return torch.tensor(sorted(number for number in used if number < first_new_id))
