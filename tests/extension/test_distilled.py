@@ -1,4 +1,4 @@
-"""Distilled rows bring the model nearer to what it made of the pieces, and an interruption costs nothing."""
+"""Distilled rows bring the model nearer to its base, and an interruption costs nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path

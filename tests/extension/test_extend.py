@@ -42,7 +42,7 @@ def test_base_rows_and_all_other_tensors_are_the_base_s_bit_for_bit(
 
 
 @both
-def test_a_new_row_is_the_mean_of_its_pieces_rows(
+def test_a_new_row_is_the_mean_of_the_rows_of_its_base_tokens(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     settings = ExtensionSettings(init="subword")

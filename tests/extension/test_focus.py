@@ -43,13 +43,13 @@ def test_a_new_row_is_made_of_tokens_that_keep_the_same_company() -> None:
         assert float(weights[row].sum()) == pytest.approx(1.0)
 
 
-def test_a_token_too_rare_for_a_vector_is_the_mean_of_its_pieces() -> None:
+def test_a_token_too_rare_for_a_vector_is_the_mean_of_its_base_tokens() -> None:
     made = focus_mixture(vectors(), 20, [[0], [0], [7, 15]])
     rows = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(mix(LoadedEmbeddingMatrix(rows), made)[2], rows[[7, 15]].mean(dim=0))
 
 
-def test_text_without_any_frequent_token_leaves_the_mean_of_the_pieces() -> None:
+def test_text_without_any_frequent_token_leaves_the_mean_of_the_base_tokens() -> None:
     none = static_vectors([[1, 2, 3]], window=2, min_count=5, dimensions=4, seed=0)
     assert len(none.ids) == 0
     assert focus_mixture(none, 2, [[0, 1]]).weights.tolist() == [0.5, 0.5]

@@ -39,7 +39,7 @@ NO_TEXT = (lambda: iter(()), lambda: TokenizerPair(Tokenizer(BPE()), Tokenizer(B
 BASE = {0: b" ev", 1: b"ler", 2: b"lar", 3: b"den"}
 
 
-def token(number: int, text: str, pieces: list[int], *morphemes: tuple[str, str]) -> NewToken:
+def token(number: int, text: str, base_tokens: list[int], *morphemes: tuple[str, str]) -> NewToken:
     return NewToken(
         id=number,
         text=text,
@@ -47,7 +47,7 @@ def token(number: int, text: str, pieces: list[int], *morphemes: tuple[str, str]
         morphemes=[surface for surface, _ in morphemes],
         count=100 - number,
         tokens_saved=0,
-        base_pieces=pieces,
+        base_pieces=base_tokens,
         harmony="none",
         foreign_hits=0,
         labels=[label for _, label in morphemes],
@@ -76,11 +76,11 @@ def test_mean_rows_are_the_mean_of_the_base_rows_in_use() -> None:
     assert near(made("mean", "input", EVLER, LERDEN), [1.5, 3.0], [1.5, 3.0])
 
 
-def test_subword_rows_are_the_mean_of_the_pieces() -> None:
+def test_subword_rows_are_the_mean_of_the_base_tokens() -> None:
     assert near(made("subword", "both", EVLER, UNKNOWN), [1.0, 2.0], [-4 / 3, 8 / 3])
 
 
-def test_longer_pieces_weigh_more() -> None:
+def test_longer_base_tokens_weigh_more() -> None:
     # " ev" and "ler" have three bytes each, the Turkish letter below has two of its own
     context = InitialisationContext(
         [token(5, "x", [0, 1])], USED, {0: "ş".encode(), 1: b"lerden"}, ExtensionSettings(), *NO_TEXT
@@ -95,7 +95,7 @@ def test_edges_are_the_last_piece_going_in_and_the_first_coming_out() -> None:
     assert near(made("edges", "both", EVLERDEN), [0.0, 1.0])
 
 
-def test_one_edge_leaves_the_other_end_to_the_mean_of_the_pieces() -> None:
+def test_one_edge_leaves_the_other_end_to_the_mean_of_the_base_tokens() -> None:
     assert near(made("first_piece", "output", EVLER), [2.0, 0.0])
     assert near(made("first_piece", "input", EVLER), [1.0, 2.0])
     assert near(made("last_piece", "input", EVLER), [0.0, 4.0])
@@ -126,14 +126,14 @@ def test_noise_follows_from_the_seed_and_differs_at_the_two_ends() -> None:
 
 
 def test_a_word_is_like_its_root_and_like_its_suffixes() -> None:
-    # pieces: mean of rows 0, 1, 3; root: row 0 and the pieces of " evler"; chain: "lerden" and "lardan"
+    # base tokens: mean of rows 0, 1, 3; root: row 0 and those of " evler"; chain: "lerden" and "lardan"
     own, root = torch.tensor([0.0, 2.0]), (ROWS[0] + torch.tensor([1.0, 2.0])) / 2
     chain = (torch.tensor([-1.0, 3.0]) + torch.tensor([2.0, 4.0])) / 2
     rows = made("similarity", "input", EVLER, EVLERDEN, LERDEN, LARDAN)
     assert near(rows[1:2], ((own + root + chain) / 3).tolist())
 
 
-def test_a_suffix_is_like_its_twin_in_other_vowels() -> None:
+def test_a_suffix_is_like_its_variant_in_other_vowels() -> None:
     rows = made("similarity", "input", LERDEN, LARDAN)
     assert near(rows, [0.5, 3.5], [0.5, 3.5])  # the mean of both, for either
 
@@ -141,10 +141,10 @@ def test_a_suffix_is_like_its_twin_in_other_vowels() -> None:
 def test_what_comes_out_is_like_first_pieces_and_unlike_suffixes() -> None:
     rows = made("similarity", "output", EVLER, EVLERDEN, LERDEN)
     assert near(rows[:1], [2.0, 0.0])
-    assert near(rows[2:], [0.0, 4.0])  # it has no twin here
+    assert near(rows[2:], [0.0, 4.0])  # it has no harmony variant here
 
 
-def test_a_token_without_analysis_is_like_its_pieces() -> None:
+def test_a_token_without_analysis_is_like_its_base_tokens() -> None:
     assert torch.equal(made("similarity", "input", UNKNOWN, EVLER)[:1], made("subword", "input", UNKNOWN))
 
 

@@ -94,7 +94,7 @@ def test_the_teacher_is_left_alone(
 def test_a_model_that_reads_only_base_pieces_is_as_near_as_can_be(
     tiny_extended: ExtendedModel, tokenizer_pair: TokenizerPair
 ) -> None:
-    """The new cut replaced by the base's: states are equal, and likelihoods but for the new rows' share."""
+    """Both read the base tokens: states are equal, and likelihoods but for the share of the new rows."""
     model, _ = student(tiny_extended)
     head = model.get_output_embeddings()
     head.new.data.fill_(0)  # and almost no share

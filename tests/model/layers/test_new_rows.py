@@ -1,4 +1,4 @@
-"""New rows beside frozen ones, against the model that holds them in one matrix."""
+"""New rows split from frozen ones, compared with the model that has them in one matrix."""
 
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def test_a_model_without_new_rows_is_refused(tiny_extended: ExtendedModel) -> No
         split_rows(model, 430)
 
 
-def test_new_rows_are_kept_in_float32_beside_a_bfloat16_base(tiny_extended: ExtendedModel) -> None:
+def test_new_rows_are_kept_in_float32_over_a_bfloat16_base(tiny_extended: ExtendedModel) -> None:
     model = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.bfloat16)
     rows = split_rows(model, tiny_extended.first_new_id)
     ids = some_ids(model)

@@ -142,7 +142,7 @@ def test_a_long_document_is_measured_window_by_window(tiny):
     model, tokenizer = tiny
     ids = [400, *tokenizer(DOCUMENTS[2])["input_ids"]]
     context, expected = 16, 0.0
-    for place in range(1, len(ids)):  # the slow twin: one forward pass a token
+    for place in range(1, len(ids)):  # the slow reference: one forward pass per token
         begin = 0 if place < context else ((place - context) // (context // 2) + 1) * (context // 2)
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([ids[begin:place]])).logits[0, -1]

@@ -1,4 +1,4 @@
-"""Draws by chance: what may be drawn, how often, and where a continuation is over."""
+"""Sampling: which tokens may be sampled, how often, and where a continuation ends."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def test_the_whole_distribution_is_drawn_from_where_nothing_is_cut() -> None:
 
 def test_a_cold_draw_is_what_the_model_thinks_likeliest(tiny_base: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
-    prompts = [[5, 6, 7], [30], [9, 8, 7, 6, 5, 4]]  # what stands beside a prompt does not matter
+    prompts = [[5, 6, 7], [30], [9, 8, 7, 6, 5, 4]]  # the other prompts of a batch do not matter
     said = [continued(model, prompt, 6) for prompt in prompts]
     assert sample_continuations(model, prompts, 6, temperature=1e-4, top_p=1.0) == said
     end = said[0][2]
@@ -40,7 +40,7 @@ def test_a_cold_draw_is_what_the_model_thinks_likeliest(tiny_base: Path) -> None
 
 
 def continued(model: Any, prompt: list[int], tokens: int) -> list[int]:
-    """The slow twin: the whole text again for each token."""
+    """The slow reference: the whole text again for each token."""
     ids = list(prompt)
     for _ in range(tokens):
         with torch.no_grad():
