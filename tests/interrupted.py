@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 
 @contextmanager
-def killed_at(call: int, owner: Any = Passes, name: str = "learn") -> Iterator[None]:
+def killed_at(call: int, owner: Any = Passes, name: str = "accumulate") -> Iterator[None]:
     """What is inside comes to call number `call`, from 1, of `owner.name`, and is killed there."""
     original, made = getattr(owner, name), 0
 

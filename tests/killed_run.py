@@ -28,7 +28,7 @@ Inside = tuple[str, int, int]
 
 # What a child announces: the function, and the module that calls it.
 _MOMENTS = (
-    ("learn", "ekle.training.micro_batches", "Passes.learn"),
+    ("accumulate", "ekle.training.micro_batches", "Passes.accumulate"),
     ("measure", "ekle.training.monitoring.held_out", "HeldOut.measure"),
     ("log", "ekle.training.monitoring.training_log", "TrainingLog.append"),
     ("save adapter", "ekle.training.run_state", "save_adapter"),

@@ -3,7 +3,6 @@
 Left out is everything around a step: text, evaluations, checkpoints, the log.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +46,7 @@ class Engine:
             self.passes.estimate_curvature(self.batches[0], self.optimizer)
         meter = Meter(self.device)
         for place in range(len(self.batches)):
-            self.passes.learn(self.batches, place, meter)
+            self.passes.accumulate(self.batches, place, meter)
         self.passes.finish()
         clip_gradients(self.objective.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
@@ -103,9 +102,8 @@ def make_engine(
     lengths = torch.ones(shape.rows + new_rows, dtype=torch.long, device=device)
     objective = Objective(model, settings.neftune, lengths)
     optimizer = make_optimizer(objective, rows, settings)
-    backward: Callable[[Tensor], None] = torch.autograd.backward
     alone = _SingleProcess(0, 1, device)
-    passes = Passes(objective, split_step(settings, 1, None), 0, backward, alone, silent())
+    passes = Passes(objective, split_step(settings, 1, None), 0, alone, silent())
     passes.micro_batch_size = micro_batch
     batches = [_batch(shape.rows + new_rows, settings) for _ in range(settings.gradient_accumulation)]
     return Engine(objective, settings, optimizer, passes, batches, device)

@@ -19,7 +19,8 @@ from ekle.planning.memory import persistent, phases, total
 from ekle.planning.shapes import ModelShape
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.training.loop import ContinuedTraining
+from ekle.training import stage
+from ekle.training.run_state import RunState
 from ekle.training.stage import Inputs, run
 
 SMALL = ModelShape(2, 64, 4, 2, 32, 192, BASE_ROWS, tied=False)
@@ -74,15 +75,15 @@ def test_real_training_takes_what_the_plan_says(
     """Evaluations and checkpoints included: everything that is alive while the trainer runs."""
     recipe = make_recipe({"name": "x", "training": {**SETTINGS, **changes}, "evaluation": {"context": 32}})
     measured = []
-    inner = ContinuedTraining.run
+    train = stage.train
 
-    def counted(self: ContinuedTraining, resume: Path | None) -> None:
-        objective = self.parts.objective
+    def counted(state: RunState, resume: Path | None) -> None:
+        objective = state.setup.objective
         with TensorBytes([*objective.parameters(), *objective.buffers()]) as count:
-            inner(self, resume)
+            train(state, resume)
         measured.append(count.peak)
 
-    monkeypatch.setattr(ContinuedTraining, "run", counted)
+    monkeypatch.setattr(stage, "train", counted)
     extended = extended_of(shape, tiny_extended, tmp_path / "extended")
     (tmp_path / "training").mkdir()
     run(recipe, Inputs(tiny_corpus, extended), tmp_path / "training", silent())

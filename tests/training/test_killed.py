@@ -89,7 +89,7 @@ def test_a_run_killed_at_any_moment_ends_as_the_one_that_was_never_stopped(
         assert different == [], f"after {moments}"
     assert _saves(moments) >= 3, moments
     assert any(name.startswith(".step-") for name in partial), "a kill left half a checkpoint"
-    assert any("learn" in moment for moment in moments), moments
+    assert any("accumulate" in moment for moment in moments), moments
 
 
 def _saves(moments: list[str]) -> int:

@@ -79,11 +79,11 @@ def passes(objective: Objective, size: int = SEQUENCES, **options: Any) -> Passe
         gradient_accumulation=2,
         sequence_length=LENGTH,
     )
-    backward = options.pop("backward", lambda loss: loss.backward())
     processes = options.pop("processes", Processes(0, 1, CPU))
-    sizes = split_step(settings, processes.count, None)
-    made = Passes(objective, sizes, 0, backward, processes, options.pop("report", silent()))
-    made.micro_batch_size = min(options.pop("micro", size), size)
+    sizes = split_step(settings, processes.world_size, None)
+    micro = min(options.pop("micro", size), size)
+    made = Passes(objective, sizes, 0, processes, options.pop("reporter", silent()), **options)
+    made.micro_batch_size = micro
     return made
 
 
@@ -91,7 +91,7 @@ def learn(objective: Objective, made: Passes, batches: list[Batch]) -> tuple[dic
     """Gradients, loss and sums of a whole step."""
     meter = Meter(CPU)
     meter.begin_step()
-    losses = [made.learn(batches, place, meter) for place in range(len(batches))]
+    losses = [made.accumulate(batches, place, meter) for place in range(len(batches))]
     return gradients(objective), float(sum(losses)), meter
 
 
@@ -267,7 +267,7 @@ def test_a_sequence_that_does_not_fit_is_an_error_that_names_the_cure(
     small_forward(objective, 0, monkeypatch)
     cure = r"a single sequence of 10 tokens does not fit into memory; lower training\.sequence_length"
     with pytest.raises(TrainingError, match=cure):
-        passes(objective).learn(step_batches(), 0, Meter(CPU))
+        passes(objective).accumulate(step_batches(), 0, Meter(CPU))
     with pytest.raises(TrainingError, match=cure):
         passes(objective).probe(later=0)
     assert not gradients(objective)
@@ -305,7 +305,7 @@ def test_processes_agree_on_the_parts_when_one_of_them_lacks_memory(tiny_extende
 
     class Threads(Processes):
         def minimum(self, number: int) -> int:
-            handed[self.number] = number
+            handed[self.rank] = number
             barrier.wait()
             found = min(handed)
             barrier.wait()

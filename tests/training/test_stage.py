@@ -192,9 +192,9 @@ def uninterrupted(
 @pytest.mark.parametrize(
     ("place", "call"),
     [
-        ("learn", 1),  # before the first checkpoint
-        ("learn", 8),  # between two batches of a step, after the best weights of step 3
-        ("learn", 12),
+        ("accumulate", 1),  # before the first checkpoint
+        ("accumulate", 8),  # between two batches of a step, after the best weights of step 3
+        ("accumulate", 12),
         ("save_random_state", 1),  # half a checkpoint written
         ("save_random_state", 4),
         ("save_adapter", 4),  # the best weights half written
@@ -209,7 +209,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     place: str,
     call: int,
 ) -> None:
-    owners = {"learn": Passes, "write_results": stage, "measure": stage.HeldOut}
+    owners = {"accumulate": Passes, "write_results": stage, "measure": stage.HeldOut}
     owner = owners.get(place, sys.modules["ekle.training.run_state"])
     with killed_at(call, owner, place):
         train(inputs, tmp_path)
@@ -239,7 +239,7 @@ def test_a_finished_run_is_handed_over_again_without_training(
     inputs: Inputs, tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
-    monkeypatch.delattr(Passes, "learn")
+    monkeypatch.delattr(Passes, "accumulate")
     train(inputs, tmp_path)
     assert_same(tmp_path, uninterrupted)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, assert_never
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers.utils.generic import is_flash_attention_requested
 
 from ekle.errors import TrainingError
 from ekle.recipe.training import TrainingSettings
@@ -49,7 +50,7 @@ def packed_sequence_bounds(model: Any, position_ids: Tensor) -> dict[str, Any]:
         model: a model of transformers.
         position_ids: (B, T), 0 at the start of each document.
     """
-    if not str(model.config._attn_implementation).startswith("flash_attention"):
+    if not is_flash_attention_requested(model.config):
         return {}
     starts = document_starts(position_ids)
     bounds = functional.pad(starts.flatten().nonzero()[:, 0], (0, 1), value=starts.numel()).to(torch.int32)

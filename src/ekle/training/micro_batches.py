@@ -131,9 +131,9 @@ class Passes:
         objective: what is trained.
         sizes: how a step is shared out.
         seed: part of every random draw.
-        backward: takes the backward pass of a loss.
         processes: who takes part.
-        report: hears when fewer sequences go through at once.
+        reporter: is told when the micro-batch becomes smaller.
+        backward: takes the backward pass of a loss.
     """
 
     def __init__(
@@ -141,17 +141,17 @@ class Passes:
         objective: Objective,
         sizes: StepBatch,
         seed: int,
-        backward: Callable[[Tensor], None],
         processes: Processes,
         reporter: ProgressReporter,
+        backward: Callable[[Tensor], None] = Tensor.backward,
     ) -> None:
         self.micro_batch_size = sizes.batch_size
         """Sequences in one pass; halved when memory runs out, and it stays so."""
-        self._objective, self._sizes, self._seed = objective, sizes, seed
+        self.objective, self._sizes, self._seed = objective, sizes, seed
         self._backward, self._processes, self._reporter = backward, processes, reporter
         self._device = processes.device
 
-    def learn(self, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
+    def accumulate(self, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
         """Add the gradient of batch number `place` of the step's `batches`; those before have been through.
 
         When memory runs out, half of a backward pass may have been added already: then the gradients
@@ -161,12 +161,12 @@ class Passes:
             TrainingError: a single sequence does not fit.
         """
         todo, loss = [place], torch.zeros(())
-        tokens = sum(sum(batch["learned"]) for batch in batches) / self._processes.count
+        tokens = sum(sum(batch["learned"]) for batch in batches) / self._processes.world_size
 
         def attempt() -> None:
             nonlocal loss
             for number in todo:
-                loss = self._learn_one(batches[number], tokens, meter)
+                loss = self._accumulate_one(batches[number], tokens, meter)
 
         while not self._fits(attempt):
             meter.discard_step()
@@ -178,33 +178,33 @@ class Passes:
 
         Where the weights are spread, every backward pass has done so.
         """
-        if not is_sharded(self._objective):
-            self._processes.average(p.grad for p in self._objective.parameters() if p.grad is not None)
+        if not is_sharded(self.objective):
+            self._processes.average(p.grad for p in self.objective.parameters() if p.grad is not None)
 
     def estimate_curvature(self, batch: Batch, sophia: Sophia, frozen: Iterable[nn.Parameter] = ()) -> None:
         """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels that the model would give.
 
         Of the sequences that all processes have in it, `StepBatch.curvature` take part. No gradient is left
         behind. An estimate that is not finite is dropped, and parameters that are `resting` get none.
-        Raises as `learn`.
+        Raises as `accumulate`.
         """
-        count, processes = self._sizes.curvature, self._processes.count
-        labels, own = sum(batch["learned"][:count]), len(range(self._processes.number, count, processes))
+        count, processes = self._sizes.curvature, self._processes.world_size
+        labels, own = sum(batch["learned"][:count]), len(range(self._processes.rank, count, processes))
         # A process without a share goes along for nothing, because the others may wait for it.
         tokens = labels / processes if own else math.inf
 
         def attempt() -> None:
             for inputs, numbers in self._parts(batch, max(own, 1)):
                 sample = self._generators("sample", numbers)
-                self._backward(self._objective(**inputs, tokens=tokens, sample=sample)[0])
+                self._backward(self.objective(**inputs, tokens=tokens, sample=sample)[0])
 
         while not self._fits(attempt):
             pass
         drop_gradients(frozen)
         self.finish()
-        if torch.isfinite(gradient_norm(self._objective.parameters())):
+        if torch.isfinite(gradient_norm(self.objective.parameters())):
             sophia.update_curvature(labels)
-        drop_gradients(self._objective.parameters())
+        drop_gradients(self.objective.parameters())
 
     def probe(self, later: int) -> None:
         """Find out how many sequences fit at once, from `at_once` down, and leave no gradient behind.
@@ -225,22 +225,22 @@ class Passes:
             held = torch.empty(later, dtype=torch.uint8, device=self._device)
             inputs, numbers = next(self._parts(batch, len(ids)))
             for _ in range(2):  # the second finds the gradients of the first, as most passes of a step do
-                self._backward(self._objective(**inputs, noise=self._generators("probe", numbers))[0])
+                self._backward(self.objective(**inputs, noise=self._generators("probe", numbers))[0])
             del held
 
-        self._objective.train()  # or activation checkpointing rests
+        self.objective.train()  # or activation checkpointing rests
         while not self._fits(attempt):
             pass
-        drop_gradients(self._objective.parameters())
+        drop_gradients(self.objective.parameters())
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _learn_one(self, batch: Batch, tokens: float, meter: Meter) -> Tensor:
+    def _accumulate_one(self, batch: Batch, tokens: float, meter: Meter) -> Tensor:
         """The batch's share of the step's mean loss."""
         total = torch.zeros((), device=self._device)
         for inputs, numbers in self._parts(batch, self._sizes.batch_size):
             noise = self._generators("noise", numbers)
-            loss, tally = self._objective(**inputs, tokens=tokens, noise=noise)
+            loss, tally = self.objective(**inputs, tokens=tokens, noise=noise)
             self._backward(loss)
             total += loss.detach()
             meter.add(tally)
@@ -266,10 +266,10 @@ class Passes:
         try:
             attempt()
         except torch.OutOfMemoryError as error:
-            if is_sharded(self._objective):
+            if is_sharded(self.objective):
                 raise TrainingError(
                     f"{self.micro_batch_size} x {self._sizes.length:,} tokens do not fit into the memory "
-                    f"of process {self._processes.number}; lower training.micro_batch_size, "
+                    f"of process {self._processes.rank}; lower training.micro_batch_size, "
                     "or training.sequence_length"
                 ) from error
             wanted, shortage = (
@@ -279,7 +279,7 @@ class Passes:
         agreed = self._processes.minimum(wanted)
         if agreed == self.micro_batch_size:
             return True
-        drop_gradients(self._objective.parameters())
+        drop_gradients(self.objective.parameters())
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if agreed == 0:

@@ -28,6 +28,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from ekle.errors import TrainingError
+from ekle.model.distributed import is_main_process
 from ekle.training.objective import Found, Objective
 
 # How long one waits for another: the main process alone digests the corpus and aligns the rows. One that
@@ -39,16 +40,12 @@ _PATIENCE = timedelta(hours=12)
 class Processes:
     """The processes that torchrun started; one, where it did not."""
 
-    number: int
-    """Of this process; 0 is the main one, which writes files."""
-    count: int
+    rank: int
+    """Number of this process; 0 is the main one, which writes files (`is_main_process`)."""
+    world_size: int
+    """How many there are."""
     device: torch.device
     """Where this process computes."""
-
-    @property
-    def is_main_process(self) -> bool:
-        """Whether this is the one that writes and reports."""
-        return self.number == 0
 
     def wait(self) -> None:
         """Go on when all have come to this point."""
@@ -57,10 +54,10 @@ class Processes:
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
         """What is inside is done by the main process, and then by the others, who find what it left."""
-        if not self.is_main_process:
+        if not is_main_process():
             self.wait()
         yield
-        if self.is_main_process:
+        if is_main_process():
             self.wait()
 
     def sum(self, values: Tensor) -> Tensor:
@@ -74,10 +71,10 @@ class Processes:
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Put the mean over all processes into each of `tensors`, of which they all have the same."""
-        if self.count > 1:
+        if self.world_size > 1:
             for tensor in tensors:
                 distributed.all_reduce(tensor)
-                tensor /= self.count
+                tensor /= self.world_size
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds in some process, so that all of them do the same."""

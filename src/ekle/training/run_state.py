@@ -10,17 +10,16 @@
 Whatever gets a state of its own during training belongs here, or a resumed run is another run.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainingArguments
 
 from ekle.files import write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
+from ekle.model.distributed import is_main_process
 from ekle.model.layers.new_rows import NewRows
 from ekle.progress import ProgressReporter
 from ekle.recipe.training import TrainingSettings
@@ -39,11 +38,12 @@ from ekle.training.micro_batches import Passes, StepBatch
 from ekle.training.monitoring.guard import Guard
 from ekle.training.monitoring.held_out import EarlyStopping, HeldOut
 from ekle.training.monitoring.memory_leak import LeakDetector
-from ekle.training.monitoring.meter import Meter, Reduce
+from ekle.training.monitoring.meter import Meter
 from ekle.training.monitoring.new_tokens import NewTokens
 from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective
-from ekle.training.optimizers.make import rate_factor
+from ekle.training.optimizers.make import make_optimizer, rate_factor
+from ekle.training.parallel import Processes
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class RunSetup:
     """None where the corpus holds nothing out."""
     settings: TrainingSettings
     sizes: StepBatch
+    micro_batch_size: int
+    """Sequences that go through together, by plan; fewer as soon as memory runs out."""
     seed: int
     precision: torch.dtype
     """Of the frozen weights and of the products."""
@@ -69,60 +71,30 @@ class RunSetup:
     """What a run must agree with to go on from a checkpoint; stands in each of them."""
 
 
-class _Arguments(TrainingArguments):  # type: ignore[misc] # transformers ships no types
-    """Where the objective lies is settled before the Trainer sees it."""
-
-    @property
-    def place_model_on_device(self) -> bool:
-        """Never: what FSDP2 has spread cannot be moved as a whole."""
-        return False
-
-
-def trainer_arguments(setup: RunSetup, device: torch.device) -> TrainingArguments:
-    """Settings of the Trainer; its own logging, saving and evaluating stay off."""
-    settings = setup.settings
-    chosen = _Arguments(
-        output_dir=str(setup.checkpoints.folder),
-        max_steps=settings.steps,
-        per_device_train_batch_size=setup.sizes.batch_size,
-        gradient_accumulation_steps=setup.sizes.accumulation,
-        max_grad_norm=settings.gradient_clip,
-        learning_rate=settings.learning_rate,
-        seed=setup.seed,
-        use_cpu=device.type == "cpu",
-        logging_strategy="no",
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        logging_nan_inf_filter=False,
-    )
-    chosen._n_gpu = min(chosen.n_gpu, 1)  # a process drives one GPU; torchrun starts one for each
-    return chosen
-
-
-@dataclass
 class RunState:
-    """The weights that learn, their optimiser, and the small states around them."""
+    """The weights that learn, their optimiser, and the small states around them.
 
-    setup: RunSetup
-    is_main_process: bool
-    """Whether this process is the one that writes."""
-    processes: int
-    """How many there are."""
-    optimizer: Optimizer
-    passes: Passes
-    meter: Meter
-    early_stopping: EarlyStopping
-    guard: Guard
-    memory: LeakDetector
-    step: int = 0
-    """Steps done."""
-    finished: bool = False
-    """Whether nothing is left to be done but handing the weights over."""
-    cursor: Cursor = field(default_factory=Cursor)
-    schedule: LambdaLR | None = None
+    Args:
+        setup: what the run is made of; its objective lies where it will be trained.
+        processes: who takes part.
+    """
+
+    def __init__(self, setup: RunSetup, processes: Processes) -> None:
+        self.setup, self.processes = setup, processes
+        settings, reporter = setup.settings, setup.reporter
+        self.step = 0
+        """Steps done."""
+        self.finished = False
+        """Whether nothing is left to be done but handing the weights over."""
+        self.cursor = Cursor()
+        self.guard = Guard(settings.guard, reporter)
+        self.early_stopping = EarlyStopping(settings.patience)
+        self.meter = Meter(processes.device)
+        self.leak_detector = LeakDetector(processes.device, settings.memory_lines)
+        self.passes = Passes(setup.objective, setup.sizes, setup.seed, processes, reporter)
+        self.passes.micro_batch_size = setup.micro_batch_size
+        self.optimizer = make_optimizer(setup.objective, setup.rows, settings)
+        self.schedule = LambdaLR(self.optimizer, self.rate_factor)
 
     @property
     def weights_bytes(self) -> int:
@@ -139,7 +111,7 @@ class RunState:
         """Fill a checkpoint folder; for all processes (`ekle.model.distributed`), the first alone writes."""
         self.write_weights(folder)
         save_optimizer(self.optimizer, folder)
-        if self.is_main_process:
+        if is_main_process():
             save_random_state(folder)
             self.setup.new_tokens.save(folder / "new_tokens.safetensors")
             write_json(folder / "progress.json", self._progress())
@@ -161,7 +133,6 @@ class RunState:
         progress = self.read_place(folder)
         load_random_state(folder)
         load_optimizer(self.optimizer, folder)
-        assert self.schedule is not None
         self.schedule.load_state_dict(progress["schedule"])
 
     def read_place(self, folder: Path) -> dict[str, Any]:
@@ -171,10 +142,10 @@ class RunState:
             self.step, self.finished = progress["step"], progress["finished"]
             self.cursor = Cursor(**progress["cursor"])
             self.early_stopping.load_state_dict(progress["watch"])
-            self.meter.load_state_dict(progress["meter"], self.is_main_process)
+            self.meter.load_state_dict(progress["meter"])
             self.guard.load_state_dict(progress["guard"])
             self.passes.micro_batch_size = min(self.passes.micro_batch_size, progress["at_once"])
-        self.setup.new_tokens.load(folder / "new_tokens.safetensors", self.is_main_process)
+        self.setup.new_tokens.load(folder / "new_tokens.safetensors")
         return progress
 
     def rate_factor(self, step: int) -> float:
@@ -184,7 +155,6 @@ class RunState:
 
     def set_rates(self) -> None:
         """Bring the learning rates of the next step up to date after the guard has lowered them."""
-        assert self.schedule is not None
         factor = self.rate_factor(self.schedule.last_epoch)
         for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
             group["lr"] = base * factor
@@ -203,26 +173,32 @@ class RunState:
             TrainingError: the run has gone back too often already.
             CheckpointError: as `read`.
         """
-        checkpoints, before = self.setup.checkpoints, self.guard.returns
+        checkpoints, before = self.setup.checkpoints, self.guard.rollbacks
         self.guard.roll_back(self.step, reason)
         last = checkpoints.last()
         assert last is not None, "a run saves before its first step"
         folder = checkpoints.before(before - rollbacks_of(last))
         step, cursor, seconds = self.step, self.cursor, self.meter.all_seconds
-        returns = self.guard.returns
+        rollbacks = self.guard.rollbacks
         self.read(folder)
-        self.guard.returns, self.guard.bad_steps = returns, 0
+        self.guard.rollbacks, self.guard.bad_steps = rollbacks, 0
         self.set_rates()
         self.cursor, self.meter.all_seconds = cursor, seconds
         return step
 
-    def gather(self, reduce: Reduce) -> None:
-        """Bring together what each process counts by itself; all call it before one of them writes."""
-        self.meter.gather(reduce, self.is_main_process)
-        self.setup.new_tokens.gather(reduce, self.is_main_process)
+    def save(self) -> None:
+        """Write a checkpoint of this step; for all processes.
+
+        Raises:
+            SpaceError: the disk has no room for it; the earlier checkpoints stay.
+        """
+        # What each process counts by itself comes together in the main one, which writes it.
+        self.meter.gather(self.processes.sum)
+        self.setup.new_tokens.gather(self.processes.sum)
+        size, best_step = self.weights_bytes + self.state_bytes, self.early_stopping.best_step
+        self.setup.checkpoints.save(self.step, self.write, size, best_step, self.guard.rollbacks)
 
     def _progress(self) -> dict[str, Any]:
-        assert self.schedule is not None
         return {
             "step": self.step,
             "finished": self.finished,

@@ -14,6 +14,7 @@ from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
 from ekle.errors import RunFolderError
 from ekle.files import atomic_folder, digest, write_json
 from ekle.model.checkpoint.loading import load_model, load_tokenizer
+from ekle.model.distributed import is_main_process
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach
 from ekle.model.layers.new_rows import NewRows, new_rows, read_new_rows, split_rows
@@ -33,7 +34,7 @@ from ekle.training.kernels import (
     float32_matmuls,
     use_kernels,
 )
-from ekle.training.loop import ContinuedTraining
+from ekle.training.loop import train
 from ekle.training.micro_batches import StepBatch, planned_micro_batch_size, split_step
 from ekle.training.monitoring.held_out import HeldOut, held_out_documents
 from ekle.training.monitoring.new_tokens import NewTokens
@@ -75,12 +76,12 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
             "stopped_early": state.step < setup.settings.steps,
             "weights_from_step": state.step if early_stopping.best_step is None else early_stopping.best_step,
             "best_bits_per_byte": early_stopping.best,
-            "went_back": state.guard.returns,
+            "went_back": state.guard.rollbacks,
             "new_tokens": setup.new_tokens.figures(kept, lambda counts: counts),
             **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-            "processes": state.processes,
+            "processes": state.processes.world_size,
             "precision": str(setup.precision).removeprefix("torch."),
             "settings": setup.record,
         },
@@ -124,16 +125,16 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     if resume:
         _check_same(progress["record"], record, folder)
         reporter.say(f"going on from step {progress['step']:,}", step=progress["step"])
-    if processes.is_main_process:
+    if is_main_process():
         checkpoints.clean()
         history.truncate(progress["step"] if resume else -1)
     else:
         reporter = silent()
     processes.wait()
 
-    sizes = split_step(settings, processes.count, progress.get("sequences"))
+    sizes = split_step(settings, processes.world_size, progress.get("sequences"))
     micro_batch_size = processes.minimum(
-        planned_micro_batch_size(recipe, inputs.extended, sizes, processes.count, reporter)
+        planned_micro_batch_size(recipe, inputs.extended, sizes, processes.world_size, reporter)
     )
     dtype = _precision(recipe, device, reporter)
     attention = choose_attention(settings, device, dtype)
@@ -143,7 +144,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     if settings.alignment.steps and not resume:
         _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, reporter)
     use_kernels(objective.language_model, settings, device)
-    if processes.count > 1 and settings.parallel == "fsdp":
+    if processes.world_size > 1 and settings.parallel == "fsdp":
         shard(objective, device)
         rows = new_rows(objective.language_model)
     else:
@@ -151,16 +152,17 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), reporter)
     cursor = Cursor(**progress["cursor"])
     packed = _packed(recipe, inputs, tokenizer, sizes, cursor, folder / "curriculum", processes, reporter)
-    with closing(prefetch(packed, _PREFETCHED * sizes.batch_size * processes.count)) as sequences:
-        training = ContinuedTraining(
+    with closing(prefetch(packed, _PREFETCHED * sizes.batch_size * processes.world_size)) as sequences:
+        state = RunState(
             RunSetup(
                 objective=objective,
                 rows=rows,
                 new_tokens=new_tokens,
-                batches=Batches(sequences, sizes.batch_size, processes.number, processes.count),
+                batches=Batches(sequences, sizes.batch_size, processes.rank, processes.world_size),
                 held_out=held_out,
                 settings=settings,
                 sizes=sizes,
+                micro_batch_size=micro_batch_size,
                 seed=recipe.seed,
                 precision=dtype,
                 checkpoints=checkpoints,
@@ -170,11 +172,10 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
             ),
             processes,
         )
-        training.run_state.passes.micro_batch_size = micro_batch_size
         with float32_matmuls(settings, device):
-            training.run(resume)
-    if processes.is_main_process:
-        write_results(training.run_state, folder, tokenizer)
+            train(state, resume)
+    if is_main_process():
+        write_results(state, folder, tokenizer)
     processes.wait()
     return Checkpoint(folder)
 
@@ -240,7 +241,7 @@ def _packed(
     tokens = sizes.sequences * sizes.length
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, reporter)
     with processes.main_process_first():
-        apply_curriculum(sources, recipe, tokens, kept, cursor, processes.is_main_process, reporter)
+        apply_curriculum(sources, recipe, tokens, kept, cursor, is_main_process(), reporter)
     return pack(sources, length=sizes.length, cursor=cursor)
 
 

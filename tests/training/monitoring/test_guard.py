@@ -196,17 +196,17 @@ def test_a_model_that_gives_no_number_is_not_trained(
 
 def spoil_gradients(monkeypatch: pytest.MonkeyPatch, steps: set[int], value: float) -> None:
     """Put `value` into the gradients of these steps, counted from 1 over all that are made."""
-    original, made = Passes.learn, 0
+    original, made = Passes.accumulate, 0
 
     def spoilt(self: Passes, *args: Any, **kwargs: Any) -> torch.Tensor:
         nonlocal made
         made += 1
         loss = original(self, *args, **kwargs)
         if math.ceil(made / ACCUMULATION) in steps:
-            next(p for p in self._objective.parameters() if p.grad is not None).grad.fill_(value)
+            next(p for p in self.objective.parameters() if p.grad is not None).grad.fill_(value)
         return loss
 
-    monkeypatch.setattr(Passes, "learn", spoilt)
+    monkeypatch.setattr(Passes, "accumulate", spoilt)
 
 
 def guard(**settings: Any) -> Guard:

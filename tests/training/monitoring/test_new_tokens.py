@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from ekle.errors import CheckpointError
+from ekle.training.monitoring import new_tokens
 from ekle.training.monitoring.new_tokens import NewTokens
 
 CPU = torch.device("cpu")
@@ -42,21 +44,31 @@ def test_the_start_is_a_copy() -> None:
     assert tokens.distances(rows).tolist() == pytest.approx([1.0, 1.0])
 
 
-def test_the_counts_of_two_processes_come_together_in_the_first(tmp_path: Path) -> None:
+def counts(tokens: NewTokens, path: Path) -> Tensor:
+    tokens.save(path)
+    return load_file(path)["seen"]
+
+
+def test_the_counts_of_two_processes_come_together_in_the_main_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "new_tokens.safetensors"
     both = [four_tokens(), four_tokens()]
     both[0].count([torch.tensor([10, 11])])
     both[1].count([torch.tensor([11])])
-    total, given = torch.tensor([1, 2, 0, 0]), []
-    for number, each in enumerate(both):
-        each.gather(lambda counts: given.append(counts) or total, first=number == 0)
-    assert torch.equal(sum(given), total)
-    both[0].save(tmp_path / "new_tokens.safetensors")
-    again = [four_tokens(), four_tokens()]
-    for number, each in enumerate(again):
-        each.load(tmp_path / "new_tokens.safetensors", first=number == 0)
-        each.save(tmp_path / f"{number}.safetensors")
-    seen = [load_file(tmp_path / f"{number}.safetensors")["seen"].tolist() for number in range(2)]
-    assert seen == [[1, 2, 0, 0], [0, 0, 0, 0]]
+    total = counts(both[0], kept) + counts(both[1], kept)
+    gathered, loaded = [], []
+    for tokens, is_main in zip(both, (True, False), strict=True):
+        monkeypatch.setattr(new_tokens, "is_main_process", lambda is_main=is_main: is_main)
+        tokens.gather(lambda _: total)
+        gathered.append(counts(tokens, kept).tolist())
+    save_file({"seen": total}, kept)
+    for is_main in (True, False):
+        monkeypatch.setattr(new_tokens, "is_main_process", lambda is_main=is_main: is_main)
+        tokens = four_tokens()
+        tokens.load(kept)
+        loaded.append(counts(tokens, tmp_path / "again.safetensors").tolist())
+    assert gathered == loaded == [[1, 2, 0, 0], [0, 0, 0, 0]]
 
 
 def test_each_token_gets_a_line(tmp_path: Path) -> None:
@@ -71,6 +83,6 @@ def test_each_token_gets_a_line(tmp_path: Path) -> None:
 def test_counts_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
     save_file({"seen": torch.zeros(5, dtype=torch.int64)}, tmp_path / "new_tokens.safetensors")
     with pytest.raises(CheckpointError, match="counts 5 new tokens of 4"):
-        four_tokens().load(tmp_path / "new_tokens.safetensors", first=True)
+        four_tokens().load(tmp_path / "new_tokens.safetensors")
     with pytest.raises(CheckpointError, match="is damaged"):
-        four_tokens().load(tmp_path / "missing.safetensors", first=True)
+        four_tokens().load(tmp_path / "missing.safetensors")

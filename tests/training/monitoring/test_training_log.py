@@ -80,7 +80,7 @@ def test_the_sums_of_half_a_line_lie_in_a_checkpoint() -> None:
             meter.add(part)
             meter.end_step(counts=True)
         if meter is first:
-            second.load_state_dict(json.loads(json.dumps(first.state_dict())), first=True)
+            second.load_state_dict(json.loads(json.dumps(first.state_dict())))
             first = second
     figures = [meter.read(lambda values: values) for meter in (whole, second)]
     for name in ("loss_per_token", "bits_per_byte"):

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from ekle.errors import TrainingError
 from ekle.model.layers.loss import IGNORED
@@ -116,7 +115,7 @@ def _furthest_behind(sources: Sequence[Source], read: dict[str, int]) -> str:
     return max(sources, key=lambda source: source.share * total - read[source.name]).name
 
 
-class Batches(IterableDataset[dict[str, Any]]):
+class Batches:
     """Batches of packed sequences for one of several processes.
 
     Each is `input_ids`, `labels`, `position_ids`, all (B, T), and the `numbers` of its sequences; and of the

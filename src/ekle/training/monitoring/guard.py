@@ -31,8 +31,8 @@ class Guard:
     reporter: ProgressReporter
     bad_steps: int = 0
     """Steps in a row that were skipped."""
-    returns: int = 0
-    """Times the run went back."""
+    rollbacks: int = 0
+    """How often the run has rolled back."""
     warned: bool = False
     _losses: deque[float] = field(init=False)
     """Those of the last good steps, nats a token."""
@@ -43,7 +43,7 @@ class Guard:
     @property
     def rate(self) -> float:
         """Factor of the learning rate."""
-        return self.settings.lower**self.returns
+        return self.settings.lower**self.rollbacks
 
     @property
     def must_roll_back(self) -> bool:
@@ -66,7 +66,7 @@ class Guard:
             self.bad_steps = 0
             self._losses.append(loss)
             return None
-        if step == 1 and self.returns == 0:
+        if step == 1 and self.rollbacks == 0:
             raise TrainingError(
                 "the loss is not a finite number from the first step on: the weights of the extended model "
                 "are damaged, or training.precision is too low for them (try fp32)"
@@ -81,13 +81,13 @@ class Guard:
         Raises:
             TrainingError: it has gone back too often already.
         """
-        if self.returns == self.settings.returns:
+        if self.rollbacks == self.settings.returns:
             raise TrainingError(
                 f"{self.bad_steps} steps in a row went wrong up to step {step:,} ({reason}), and so they did "
-                f"after going back {self.returns} times; lower training.learning_rate and start over with "
+                f"after going back {self.rollbacks} times; lower training.learning_rate and start over with "
                 "--redo training"
             )
-        self.returns += 1
+        self.rollbacks += 1
         self.bad_steps = 0
 
     def warn_if_clipping(self, step: int, share: float) -> None:
@@ -102,11 +102,11 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
-        return {"bad_steps": self.bad_steps, "returns": self.returns, "losses": list(self._losses)}
+        return {"bad_steps": self.bad_steps, "returns": self.rollbacks, "losses": list(self._losses)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what `state_dict` gave."""
-        self.bad_steps, self.returns = state["bad_steps"], state["returns"]
+        self.bad_steps, self.rollbacks = state["bad_steps"], state["returns"]
         self._losses = deque(state["losses"], maxlen=self.settings.window)
 
     def _fault(self, loss: float, norm: float) -> str | None:

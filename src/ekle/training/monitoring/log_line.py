@@ -64,13 +64,12 @@ class LogLine:
 
     Args:
         state: the run.
-        reduce: sums a tensor over all processes.
     """
 
-    def __init__(self, state: RunState, reduce: Reduce) -> None:
-        self._state, self._reduce = state, reduce
+    def __init__(self, state: RunState) -> None:
+        self._state, self._reduce = state, state.processes.sum
         self._step: dict[str, Any] = {}
-        self._movement = UpdateRatio(state.optimizer, reduce)
+        self._movement = UpdateRatio(state.optimizer, self._reduce)
 
     def is_due(self, step: int) -> bool:
         """Whether step number `step` (from 1) gets a line."""
@@ -93,7 +92,7 @@ class LogLine:
         rows = full_tensor(state.setup.rows.input.detach())
         line = {
             **state.meter.read(self._reduce),
-            **state.memory.record(state.step),
+            **state.leak_detector.record(state.step),
             **self._step,
             **self._movement.figures(),
             **state.setup.new_tokens.figures(rows, self._reduce),

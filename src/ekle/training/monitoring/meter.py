@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ekle.model.distributed import is_main_process
 from ekle.training.objective import Tally, bits_per_byte
 
 Reduce = Callable[[Tensor], Tensor]
@@ -75,20 +76,20 @@ class Meter:
         self._total, self.seconds = self._nothing(), 0.0
         return figures
 
-    def gather(self, reduce: Reduce, first: bool) -> None:
-        """Hand the sums of all processes to the first, which writes the checkpoint."""
+    def gather(self, reduce: Reduce) -> None:
+        """Bring the sums of all processes together in the main one, which writes the checkpoint."""
         summed = reduce(self._total)
-        self._total = summed if first else self._nothing()
+        self._total = summed if is_main_process() else self._nothing()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
         return {"all_seconds": self.all_seconds, "seconds": self.seconds, "total": self._total.tolist()}
 
-    def load_state_dict(self, state: dict[str, Any], first: bool) -> None:
-        """Take what `state_dict` gave; the sums go to the first process."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what `state_dict` gave; the sums go to the main process."""
         self.all_seconds, self.seconds = state["all_seconds"], state["seconds"]
         self._total = self._nothing()
-        if first:
+        if is_main_process():
             self._total += torch.tensor(state["total"], dtype=torch.float64, device=self.device)
 
     def _nothing(self) -> Tensor:

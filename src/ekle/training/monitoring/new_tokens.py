@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ekle.files import atomic_file
+from ekle.model.distributed import is_main_process
 from ekle.training.checkpoints import intact
 from ekle.training.monitoring.meter import Reduce
 
@@ -65,17 +66,17 @@ class NewTokens:
                 entry = {"id": number, "text": text, "seen": seen, "moved": round(moved, 6)}
                 handle.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
-    def gather(self, reduce: Reduce, first: bool) -> None:
-        """Hand the counts of all processes to the first, which writes the checkpoint."""
+    def gather(self, reduce: Reduce) -> None:
+        """Bring the counts of all processes together in the main one, which writes the checkpoint."""
         summed = reduce(self._seen.to(self._device)).cpu()
-        self._seen = summed if first else torch.zeros_like(summed)
+        self._seen = summed if is_main_process() else torch.zeros_like(summed)
 
     def save(self, path: Path) -> None:
         """Write the counts as safetensors."""
         save_file({"seen": self._seen}, path)
 
-    def load(self, path: Path, first: bool) -> None:
-        """Take what `save` wrote; the counts go to the first process.
+    def load(self, path: Path) -> None:
+        """Take what `save` wrote; the counts go to the main process.
 
         Raises:
             CheckpointError: the file is missing or damaged, or counts other tokens.
@@ -84,4 +85,4 @@ class NewTokens:
             seen = load_file(path)["seen"]
             if seen.shape != self._seen.shape:
                 raise ValueError(f"it counts {len(seen):,} new tokens of {len(self._seen):,}")
-        self._seen = seen if first else torch.zeros_like(seen)
+        self._seen = seen if is_main_process() else torch.zeros_like(seen)
