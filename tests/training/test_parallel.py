@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ SINGLE: dict[str, Any] = {"batch_size": 1, "steps": 3}  # so that only one proce
 MUON: dict[str, Any] = {"optimizer": "muon", "tied": True, "steps": 3}
 ONE, TWO = {"gradient_accumulation": 2}, {"gradient_accumulation": 1}
 """Four sequences a step in one process, and in two."""
+TRACKER = "tensorboard" if find_spec("tensorboard") else "none"
+"""Of one run in two processes: they talk to each other as before, although only one of them has a tracker."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def runs(
     interrupted(root / "one", root / "one-then-two")
     together = [
         training("two", **TWO),
-        training("two-ddp", **TWO, parallel="ddp"),
+        training("two-ddp", **TWO, parallel="ddp", tracker=TRACKER),
         training("one-then-two", **ONE),
         training("single-two", **SINGLE, gradient_accumulation=2),
         training("muon-two", **TWO, **MUON),

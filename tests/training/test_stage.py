@@ -162,6 +162,16 @@ def test_the_same_recipe_gives_the_same_weights(inputs: Inputs, tmp_path: Path, 
     assert_same(uninterrupted, tmp_path / "second")
 
 
+def test_a_checkpoint_holds_the_random_state_that_the_seed_begins(uninterrupted: Path) -> None:
+    """Nothing but dropout draws from it, and this model has none."""
+    before = torch.get_rng_state()
+    torch.manual_seed(recipe().seed)
+    wanted = torch.get_rng_state()
+    torch.set_rng_state(before)
+    kept = load_file(uninterrupted / "checkpoints" / "step-000008" / "random.safetensors")
+    assert torch.equal(kept["cpu"], wanted)
+
+
 def test_another_seed_gives_other_weights(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
     first = Checkpoint(uninterrupted)
     (tmp_path / "second").mkdir()

@@ -16,6 +16,7 @@ from ekle.errors import InputError
 from ekle.pipeline.preflight import preflight
 from ekle.progress import silent
 from ekle.recipe import make_recipe
+from ekle.training.monitoring.guard import Guard
 from ekle.training.monitoring.held_out import EarlyStopping
 from ekle.training.monitoring.log_line import UpdateRatio
 from ekle.training.monitoring.meter import Meter
@@ -144,18 +145,30 @@ def test_tensorboard_shows_the_log_and_goes_on_where_a_killed_run_goes_on(
         assert curve == written, "step 3 was logged twice, and stands there once"
 
 
-def test_another_tracker_is_the_trainers_own_integration(
+def test_another_tracker_is_an_integration_of_transformers(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[dict[str, Any]] = []
+    """It gets every line under the line's own step, skipped ones too, between a beginning and an end."""
+    events: list[Any] = []
+    lines: list[dict[str, Any]] = []
 
     class Fake(TrainerCallback):  # type: ignore[misc] # transformers ships no types
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            events.append(("begin", args.max_steps, json.loads(args.to_json_string())["learning_rate"]))
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            heard.append(logs)
+            events.append(state.global_step)
+            lines.append(logs)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            events.append("end")
 
     monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "swanlab", Fake)
+    monkeypatch.setattr(Guard, "skip_reason", lambda _, step, *rest: "for a test" if step == 3 else None)
     history = train(inputs, tmp_path, "swanlab").history
-    assert [line for line in heard if "step" in line] == history
+    assert lines == history
+    assert events == [("begin", 4, 1e-4), *(line["step"] for line in history), "end"]
+    assert [line["step"] for line in lines if "skipped" in line] == [3]
 
 
 def test_a_tracker_that_is_not_installed_is_named_before_anything_starts(
