@@ -87,7 +87,7 @@ def test_what_is_written_after_going_back_is_newer_whatever_its_step(tmp_path: P
     assert kept.before(1) == tmp_path / "step-000004"
     assert kept.before(9) == tmp_path / "step-000000"
     assert kept.at(4) == tmp_path / "step-000004"
-    kept.save(4, progress(None), 0, None, returns=2)
+    kept.save(4, progress(None), 0, None, rollbacks=2)
     assert kept.at(4) == tmp_path / "step-000004-back-2"
     with pytest.raises(CheckpointError, match="no checkpoint of step 8"):
         kept.at(8)

@@ -83,7 +83,7 @@ def test_a_leak_stops_the_run_after_saving_and_a_fresh_process_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(memory.LeakDetector.__init__, "__defaults__", (leaking, None, False))
         with pytest.raises(
-            TrainingError, match=r"grows by 1,000\.00 MB a step.*after saving step 5, run again"
+            TrainingError, match=r"grows by 1,000\.00 MB per step.*after saving step 5, run again"
         ):
             train(inputs, tmp_path / "leaking", reporter, memory_lines=3)
     assert "will have to stop before its end" in (tmp_path / "events.jsonl").read_text("utf-8")

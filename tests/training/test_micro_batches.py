@@ -183,8 +183,8 @@ def test_too_little_memory_for_a_forward_pass_changes_nothing_but_the_parts(
     assert meter.step is not None
     assert meter.step.read == 2 * SEQUENCES * LENGTH
     said = (tmp_path / "events.jsonl").read_text("utf-8")
-    assert "out of memory: batches of 6 go through 3 at a time now" in said
-    assert "out of memory: batches of 6 go through 2 at a time now" in said
+    assert "out of memory: batches of 6 are split into micro-batches of 3" in said
+    assert "out of memory: batches of 6 are split into micro-batches of 2" in said
 
 
 @pytest.mark.parametrize("times", [[1], [2], [2, 3], [1, 4]])

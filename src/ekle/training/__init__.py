@@ -1,5 +1,7 @@
-"""Stage 3: adapters and new rows learn from Turkish text.
+"""Training: adapters and new rows learn from Turkish text.
 
-`stage` puts a run together, `trainer` drives it, `steps` makes a step of the optimiser, `passes` the passes
-of a step; `objective` is what they lower. `checkpoints` and `run_state` let a run go on where it was ended.
+`stage` puts a run together, and `loop` is the run: one function from a batch to a step of the optimiser.
+`micro_batches` has the forward and backward passes of a step, `objective` the loss that they lower,
+`run_state` and `checkpoints` what a killed run goes on from. `data` makes the batches, `optimizers` the
+updates, and `monitoring` watches.
 """

@@ -1,15 +1,14 @@
 """Checkpoint folders: each appears whole or not at all.
 
-    checkpoints/step-000500/           all that is needed to go on: weights, optimiser, random state, place
-    checkpoints/step-000500-back-1/    the same of a run that went back once
-    (`ekle.training.monitoring.guard`) checkpoints/best-000250/           the weights of the best evaluation
-    so far
+    checkpoints/step-000500/           all that a run resumes from: weights, optimiser, random state, place
+    checkpoints/step-000500-back-1/    the same after one rollback (`ekle.training.monitoring.guard`)
+    checkpoints/best-000250/           the weights of the best evaluation so far
 
-A run that has gone back may come to the same step again. What it writes then is newer than all it wrote
-before, and gets a name of its own: until it is there, nothing that a killed run goes on from is touched.
+After a rollback, a run may come to the same step again. The checkpoint that it writes then is newer than all
+before and gets a name of its own: what a killed run resumes from stays until the new one is complete.
 
-Everything is safetensors or JSON. Only names are trusted: a folder without its dot and `.partial` was
-renamed into place after its last file was written.
+Everything is safetensors or JSON. A folder gets its name only after its last file was written, so its name
+alone says that it is complete.
 """
 
 import re
@@ -31,7 +30,7 @@ from ekle.model.distributed import is_main_process, save_full_tensors, shard_lik
 Write = Callable[[Path], None]
 """Writes files into the folder it is given."""
 
-_NAME = re.compile(r"(?:step|best)-(?P<step>\d+)(?:-back-(?P<returns>\d+))?")
+_NAME = re.compile(r"(?:step|best)-(?P<step>\d+)(?:-back-(?P<rollbacks>\d+))?")
 _MARGIN = 64 * 2**20  # bytes left for everything else on the disk
 
 
@@ -39,7 +38,7 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: where they lie.
+        folder: where they are.
         keep: how many of the newest to keep, besides the best.
     """
 
@@ -48,29 +47,29 @@ class Checkpoints:
         self.keep = keep
 
     def clean(self) -> None:
-        """Remove what a killed process left half written."""
+        """Remove what a killed process left incomplete."""
         for rest in self.folder.glob(".*.partial"):
             shutil.rmtree(rest, ignore_errors=True)
 
-    def save(self, step: int, write: Write, size: int, best_step: int | None, returns: int = 0) -> None:
-        """Write the checkpoint of `step`, then remove the oldest beyond `keep`, and those it has overtaken.
+    def save(self, step: int, write: Write, size: int, best_step: int | None, rollbacks: int = 0) -> None:
+        """Write the checkpoint of `step`. Then remove the oldest beyond `keep`, and what a rollback undid.
 
         For all processes (`ekle.model.distributed`): all of them call `write`, and the main one alone writes.
 
-        The best weights that an earlier checkpoint names are removed only here, once a newer one names
-        others: whatever a killed run goes on from finds its best weights.
+        Older best weights are removed only here, once no checkpoint names them. So whatever a killed run
+        resumes from finds its best weights.
 
         Args:
             step: steps done.
             write: fills the folder.
             size: bytes it will take; checked against the disk before anything is written.
             best_step: the evaluation whose weights are the best so far; None before the first.
-            returns: times the run has gone back.
+            rollbacks: how often the run has rolled back.
 
         Raises:
             SpaceError: the disk has no room for it; the earlier checkpoints stay.
         """
-        name = f"step-{step:06}-back-{returns}" if returns else f"step-{step:06}"
+        name = f"step-{step:06}-back-{rollbacks}" if rollbacks else f"step-{step:06}"
         self._write(self.folder / name, write, size)
         if not is_main_process():
             return
@@ -89,19 +88,19 @@ class Checkpoints:
         self._write(self.folder / f"best-{step:06}", write, size)
 
     def last(self) -> Path | None:
-        """The newest checkpoint to go on from; None where there is none."""
+        """The newest checkpoint to resume from; None if there is none."""
         return next(reversed(self._resumable()), None)
 
     def before(self, depth: int) -> Path:
-        """The checkpoint made `depth` before the newest, or the oldest that is kept; there must be one."""
+        """The checkpoint `depth` places before the newest, or else the oldest; there must be one."""
         found = self._resumable()
         return found[max(len(found) - 1 - depth, 0)]
 
     def at(self, step: int) -> Path:
-        """The checkpoint of `step`; of a run that came to it twice, the newer one.
+        """The checkpoint of `step`; the newer one if the run came to it twice.
 
         Raises:
-            CheckpointError: none was made there, or it is not kept.
+            CheckpointError: none was made there, or it is no longer kept.
         """
         found = next((path for path in self._resumable() if step_of(path) == step), None)
         if found is None:
@@ -121,7 +120,7 @@ class Checkpoints:
 
     def _write(self, target: Path, write: Write, size: int) -> None:
         if not is_main_process():
-            write(target)  # gives its rows
+            write(target)  # its shards go to the main process
             return
         if target.exists():  # the same step of an attempt that was interrupted later on
             _remove(target)
@@ -137,7 +136,7 @@ class Checkpoints:
             flush(temporary)
 
     def _resumable(self) -> list[Path]:
-        """Checkpoints in the order they were made, without those that the run has gone back behind since."""
+        """Checkpoints in the order in which they were made, without those that a later rollback undid."""
         found = self._found("step")
         return [
             path
@@ -146,13 +145,13 @@ class Checkpoints:
         ]
 
     def _found(self, kind: str) -> list[Path]:
-        """Folders of this kind in the order they were made; whatever else lies there is not ours."""
+        """Folders of this kind in the order in which they were made; other files are ignored."""
         found = (path for path in self.folder.glob(f"{kind}-*") if _NAME.fullmatch(path.name))
         return sorted((path for path in found if path.is_dir()), key=_age)
 
 
 def _remove(checkpoint: Path) -> None:
-    """Take a checkpoint away; at no moment is a part of it to be seen under its name."""
+    """Remove a checkpoint. Its name goes first, so that no incomplete folder ever has it."""
     gone = checkpoint.with_name(f".{checkpoint.name}.partial")
     shutil.rmtree(gone, ignore_errors=True)
     shutil.rmtree(checkpoint.rename(gone))
@@ -164,15 +163,15 @@ def step_of(checkpoint: Path) -> int:
 
 
 def rollbacks_of(checkpoint: Path) -> int:
-    """Times the run had gone back when a checkpoint was written."""
+    """How often the run had rolled back when a checkpoint was written."""
     return _age(checkpoint)[0]
 
 
 def _age(checkpoint: Path) -> tuple[int, int]:
-    """Times the run had gone back, and steps; it rises from one checkpoint to the next."""
+    """Rollbacks and steps when a checkpoint was written; a newer checkpoint always has a larger pair."""
     found = _NAME.fullmatch(checkpoint.name)
     assert found is not None, f"{checkpoint} is no checkpoint"
-    return int(found["returns"] or 0), int(found["step"])
+    return int(found["rollbacks"] or 0), int(found["step"])
 
 
 def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
@@ -212,7 +211,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
 
 
 def save_random_state(folder: Path) -> None:
-    """Write PyTorch's random state, from which attention dropout would draw."""
+    """Write PyTorch's random state, which attention dropout would use."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state().cpu()
@@ -245,10 +244,10 @@ def load_progress(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def intact(checkpoint: Path) -> Iterator[None]:
-    """Inside, a piece that is missing, cut short or of another run ends in the error that names the cure.
+    """Inside, a file that is missing, truncated or of another run raises the error that names the cure.
 
     Raises:
-        CheckpointError: as said.
+        CheckpointError: in place of what reading such a file raises.
     """
     try:
         yield
@@ -259,7 +258,7 @@ def intact(checkpoint: Path) -> Iterator[None]:
 
 
 def _tuples(group: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples; optimisers hold their betas and coefficients in one."""
+    """JSON has no tuples, but optimisers keep betas and coefficients in tuples."""
     return {
         name: tuple(value) if isinstance(value, list) and name != "params" else value
         for name, value in group.items()

@@ -1,7 +1,7 @@
 """Which kernels compute the model: attention, float32 products, Liger's layers, compiled layers.
 
-None of them changes what is computed beyond its rounding. What a machine does not have is refused in one
-line where it was asked for by name, and left out where the recipe says "auto".
+They change results by rounding alone. What a machine lacks is refused in one line if the recipe asks for it
+by name, and left out if the recipe says "auto".
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ Attention = Literal["sdpa", "flash_attention_2"]
 
 
 def choose_attention(settings: TrainingSettings, device: torch.device, dtype: torch.dtype) -> Attention:
-    """The attention to load the model with: FlashAttention 2 where it is installed and can be used.
+    """The attention to load the model with: FlashAttention 2 if it is installed and usable.
 
     Raises:
-        TrainingError: it is asked for by name and cannot be used.
+        TrainingError: the recipe asks for it by name, and it cannot be used.
     """
     lacking = _lacks_flash_attention(device, dtype)
     match settings.attention:
@@ -41,10 +41,10 @@ def choose_attention(settings: TrainingSettings, device: torch.device, dtype: to
 
 
 def packed_sequence_bounds(model: Any, position_ids: Tensor) -> dict[str, Any]:
-    """What FlashAttention must be told of packed documents; nothing for SDPA, whose mask transformers makes.
+    """The document bounds that FlashAttention needs; nothing for SDPA, whose mask transformers makes.
 
-    From the positions alone transformers sees the end of a document only where a batch has one row, and with
-    more rows lets every token see the documents before its own.
+    From positions alone, transformers finds the ends of documents only in a batch of one row. With more rows
+    every token would see the documents before its own.
 
     Args:
         model: a model of transformers.
@@ -64,7 +64,7 @@ def packed_sequence_bounds(model: Any, position_ids: Tensor) -> dict[str, Any]:
 
 
 def check_liger(settings: TrainingSettings, device: torch.device) -> None:
-    """Raise TrainingError where Liger is asked for and cannot be used."""
+    """Raise TrainingError if Liger is asked for and cannot be used."""
     if not settings.liger:
         return
     if device.type != "cuda":
@@ -78,8 +78,8 @@ def check_liger(settings: TrainingSettings, device: torch.device) -> None:
 def use_kernels(model: Any, settings: TrainingSettings, device: torch.device) -> None:
     """Give the layers of `model`, adapters attached, the kernels that the recipe asks for.
 
-    Compiled is each decoder layer by itself: all of them share one graph, so it is made once and not
-    once a layer, and names of parameters stay as they are.
+    Each decoder layer is compiled by itself. All layers share one graph, which is made once, and parameters
+    keep their names.
 
     Raises:
         TrainingError: as `check_liger`.
@@ -88,7 +88,7 @@ def use_kernels(model: Any, settings: TrainingSettings, device: torch.device) ->
     if settings.liger:
         from transformers.integrations.liger import apply_liger_kernel
 
-        # Its loss would need the whole head in one matrix, and a gradient for the frozen rows.
+        # Its loss needs the whole head in one matrix, and a gradient for the frozen rows.
         losses = {"cross_entropy": False, "fused_linear_cross_entropy": False}
         apply_liger_kernel(model, {"rope": True, "rms_norm": True, "swiglu": True, **losses})
     if settings.compile:
@@ -100,7 +100,7 @@ def use_kernels(model: Any, settings: TrainingSettings, device: torch.device) ->
 def float32_matmuls(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
     """Inside, a GPU multiplies float32 matrices in TF32 if the recipe allows it.
 
-    The norms of DoRA are exact all the same (`ekle.model.layers.dora.refresh_norms`).
+    DoRA's norms stay in full precision (`ekle.model.layers.dora.refresh_norms`).
     """
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
@@ -113,13 +113,13 @@ def float32_matmuls(settings: TrainingSettings, device: torch.device) -> Iterato
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Inside, compiled layers run as they are written: texts of many lengths would compile them again."""
+    """Inside, compiled layers run uncompiled: every new length of text would compile them again."""
     with torch.compiler.set_stance("force_eager"):
         yield
 
 
 def _lacks_flash_attention(device: torch.device, dtype: torch.dtype) -> str:
-    """Why FlashAttention 2 cannot be used; empty where it can."""
+    """Why FlashAttention 2 cannot be used; empty if it can."""
     from transformers.utils import is_flash_attn_2_available
 
     if device.type != "cuda":

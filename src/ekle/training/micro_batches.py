@@ -1,15 +1,15 @@
-"""The sequences of one step: shared over processes, batches and micro-batches, as large as memory allows.
+"""The sequences of one step, divided over processes, batches and micro-batches that fit into memory.
 
-A step of E sequences goes through in G batches, one after the other; in each, every one of P processes has
-B sequences: E = B x G x P. In a batch of all processes, process p has the sequences p, p + P, p + 2P and so
-on. How many of its B a process passes through at once is a matter of memory (`Passes`).
-Nothing that is drawn depends on any of that: noise and sampled labels go by the sequence's own number.
+A step has E sequences, in G batches one after the other. In each batch, each of P processes has B sequences:
+E = B x G x P. Process p has the sequences p, p + P, p + 2P and so on. It takes them in micro-batches, as
+large as its memory allows (`Passes`). No random draw depends on this division: noise and sampled labels go
+by the sequence's own number.
 
-A training is begun with the B and G of the recipe, so E grows with the number of processes. It keeps the E
-that it was begun with: with another number of processes it goes on with other B and G, and the same losses.
+A training begins with the B and G of the recipe, so E grows with the number of processes. It keeps the E that
+it began with: with another number of processes it goes on with other B and G, and the same losses.
 
-The micro-batch changes nothing about a step but rounding: every loss is divided by the labels that count
-in the whole step, over all its batches and processes, so the parts add up to its mean.
+The size of a micro-batch changes a step by rounding alone. Every loss is divided by the labels that count in
+the whole step, over all its batches and processes, so that the parts add up to the mean.
 """
 
 import hashlib
@@ -40,31 +40,31 @@ from ekle.training.parallel import Processes, is_sharded
 
 @dataclass(frozen=True)
 class StepBatch:
-    """How a step is shared out."""
+    """How the sequences of a step are divided."""
 
     sequences: int
-    """E, of a step."""
+    """E, in a step."""
     batch_size: int
-    """B, of a process in one batch."""
+    """B, of one process in one batch."""
     accumulation: int
-    """G, batches a step."""
+    """G, batches in a step."""
     length: int
-    """T, tokens a sequence."""
+    """T, tokens in a sequence."""
     curvature: int
-    """Of the step's first sequences, how many Sophia estimates the curvature on; at most B x P.
+    """Sequences, from the first of the step, on which Sophia estimates the curvature; at most B x P.
 
     The batch size of the recipe, whatever the number of processes. More would not make an estimate more
-    exact: it is N times the square of a mean of N draws, which spreads as widely for any N.
+    exact: it is N times the square of a mean of N samples, whose variance is the same for any N.
     """
 
 
 def split_step(settings: TrainingSettings, processes: int, begun_with: int | None) -> StepBatch:
-    """Share the sequences of a step out.
+    """Divide the sequences of a step.
 
     Args:
         settings: batch size and accumulation of the recipe.
         processes: P.
-        begun_with: E of the training that goes on; None for a new one.
+        begun_with: E of a resumed training; None for a new one.
 
     Raises:
         TrainingError: so many processes cannot share the step equally.
@@ -85,14 +85,14 @@ def split_step(settings: TrainingSettings, processes: int, begun_with: int | Non
 def planned_micro_batch_size(
     recipe: Recipe, extended: ExtendedModel, sizes: StepBatch, processes: int, reporter: ProgressReporter
 ) -> int:
-    """Sequences of a batch that go through at once, by plan; without a GPU as many as the recipe allows.
+    """Sequences in a micro-batch, by plan; without a GPU as many as the recipe allows.
 
-    What the plan cannot know, gaps between tensors, is left to the way back that training has when memory
-    runs out, so only what cannot fit is refused.
+    The plan does not know of gaps between tensors. Training makes its micro-batches smaller when memory runs
+    out, so the plan refuses only what cannot fit.
 
     Raises:
-        TrainingError: the tensors of single sequences exceed the memory of the GPU; the lines of the plan
-            are said before.
+        TrainingError: the tensors of single sequences exceed the memory of the GPU. The lines of the plan
+            are reported first.
     """
     settings, found = recipe.training, first_gpu()
     allowed = settings.micro_batch_size
@@ -112,7 +112,7 @@ def planned_micro_batch_size(
         raise TrainingError(shortage)
     count = plan.case.micro_batch
     reporter.say(
-        f"by plan {size(plan.needed)} of {size(gpu.bytes)} on {gpu.name}, {count} sequences at once",
+        f"by plan {size(plan.needed)} of {size(gpu.bytes)} on {gpu.name}, micro-batches of {count} sequences",
         needed_bytes=plan.needed,
         gpu_bytes=gpu.bytes,
         micro_batch_size=count,
@@ -125,11 +125,11 @@ Batch = dict[str, Any]
 
 
 class Passes:
-    """Adds gradients to the parameters of an objective.
+    """The forward and backward passes of a step: they add gradients to the parameters of an objective.
 
     Args:
         objective: what is trained.
-        sizes: how a step is shared out.
+        sizes: how a step is divided.
         seed: part of every random draw.
         processes: who takes part.
         reporter: is told when the micro-batch becomes smaller.
@@ -146,55 +146,58 @@ class Passes:
         backward: Callable[[Tensor], None] = Tensor.backward,
     ) -> None:
         self.micro_batch_size = sizes.batch_size
-        """Sequences in one pass; halved when memory runs out, and it stays so."""
+        """Sequences in one pass. It is halved when memory runs out, and stays so."""
         self.objective, self._sizes, self._seed = objective, sizes, seed
         self._backward, self._processes, self._reporter = backward, processes, reporter
         self._device = processes.device
 
-    def accumulate(self, batches: Sequence[Batch], place: int, meter: Meter) -> Tensor:
-        """Add the gradient of batch number `place` of the step's `batches`; those before have been through.
+    def accumulate(self, batches: Sequence[Batch], number: int, meter: Meter) -> Tensor:
+        """Add the gradient of batch `number` of the step's `batches`; those before it are done.
 
-        When memory runs out, half of a backward pass may have been added already: then the gradients
-        are dropped, and all batches so far go through again in smaller parts.
+        When memory runs out, half of a backward pass may have been added already. Then the gradients are
+        dropped, and all batches so far are repeated in smaller micro-batches.
+
+        Returns:
+            The batch's share of the step's mean loss, a scalar.
 
         Raises:
             TrainingError: a single sequence does not fit.
         """
-        todo, loss = [place], torch.zeros(())
+        todo, loss = [number], torch.zeros(())
         tokens = sum(sum(batch["learned"]) for batch in batches) / self._processes.world_size
 
         def attempt() -> None:
             nonlocal loss
-            for number in todo:
-                loss = self._accumulate_one(batches[number], tokens, meter)
+            for each in todo:
+                loss = self._accumulate_one(batches[each], tokens, meter)
 
         while not self._fits(attempt):
             meter.discard_step()
-            todo = list(range(place + 1))
+            todo = list(range(number + 1))
         return loss
 
     def finish(self) -> None:
-        """Make the gradients those of all processes, once all batches of a step have been through.
+        """Average the gradients over all processes, once all batches of a step are done.
 
-        Where the weights are spread, every backward pass has done so.
+        With sharded weights, every backward pass has done so already.
         """
         if not is_sharded(self.objective):
             self._processes.average(p.grad for p in self.objective.parameters() if p.grad is not None)
 
     def estimate_curvature(self, batch: Batch, sophia: Sophia, frozen: Iterable[nn.Parameter] = ()) -> None:
-        """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels that the model would give.
+        """Gauss-Newton-Bartlett on a step's first batch: the gradient for labels sampled from the model.
 
         Of the sequences that all processes have in it, `StepBatch.curvature` take part. No gradient is left
-        behind. An estimate that is not finite is dropped, and parameters that are `resting` get none.
-        Raises as `accumulate`.
+        behind. An estimate that is not finite is dropped, and `frozen` parameters get none. Raises as
+        `accumulate`.
         """
         count, processes = self._sizes.curvature, self._processes.world_size
         labels, own = sum(batch["learned"][:count]), len(range(self._processes.rank, count, processes))
-        # A process without a share goes along for nothing, because the others may wait for it.
+        # A process without a share makes a pass that counts nothing, because the others may wait for it.
         tokens = labels / processes if own else math.inf
 
         def attempt() -> None:
-            for inputs, numbers in self._parts(batch, max(own, 1)):
+            for inputs, numbers in self._micro_batches(batch, max(own, 1)):
                 sample = self._generators("sample", numbers)
                 self._backward(self.objective(**inputs, tokens=tokens, sample=sample)[0])
 
@@ -207,28 +210,28 @@ class Passes:
         drop_gradients(self.objective.parameters())
 
     def probe(self, later: int) -> None:
-        """Find out how many sequences fit at once, from `at_once` down, and leave no gradient behind.
+        """Find the largest micro-batch that fits, from `micro_batch_size` down; leaves no gradient behind.
 
         Args:
-            later: bytes that are not in use yet and will be, such as the optimiser's state.
+            later: bytes that will be in use later, such as those of the optimiser's state.
 
         Raises:
             TrainingError: a single sequence does not fit.
         """
         length = self._sizes.length
         ids = torch.zeros(self.micro_batch_size, length, dtype=torch.long)
-        # Two documents a sequence: only then is there a mask, and room is taken for it.
+        # Two documents in each sequence: only then does a pass make a mask, which takes memory.
         positions = (torch.arange(length) % -(-length // 2)).expand_as(ids)
         batch = {"input_ids": ids, "labels": ids, "position_ids": positions, "numbers": range(len(ids))}
 
         def attempt() -> None:
             held = torch.empty(later, dtype=torch.uint8, device=self._device)
-            inputs, numbers = next(self._parts(batch, len(ids)))
+            inputs, numbers = next(self._micro_batches(batch, len(ids)))
             for _ in range(2):  # the second finds the gradients of the first, as most passes of a step do
                 self._backward(self.objective(**inputs, noise=self._generators("probe", numbers))[0])
             del held
 
-        self.objective.train()  # or activation checkpointing rests
+        self.objective.train()  # activation checkpointing does nothing in evaluation mode
         while not self._fits(attempt):
             pass
         drop_gradients(self.objective.parameters())
@@ -238,7 +241,7 @@ class Passes:
     def _accumulate_one(self, batch: Batch, tokens: float, meter: Meter) -> Tensor:
         """The batch's share of the step's mean loss."""
         total = torch.zeros((), device=self._device)
-        for inputs, numbers in self._parts(batch, self._sizes.batch_size):
+        for inputs, numbers in self._micro_batches(batch, self._sizes.batch_size):
             noise = self._generators("noise", numbers)
             loss, tally = self.objective(**inputs, tokens=tokens, noise=noise)
             self._backward(loss)
@@ -246,21 +249,21 @@ class Passes:
             meter.add(tally)
         return total
 
-    def _parts(self, batch: Batch, rows: int) -> Iterator[tuple[dict[str, Tensor], Sequence[int]]]:
-        """The first `rows` sequences on the device, `at_once` at a time, and their numbers."""
-        for start in range(0, rows, self.micro_batch_size):
-            part = slice(start, min(start + self.micro_batch_size, rows))
+    def _micro_batches(self, batch: Batch, count: int) -> Iterator[tuple[dict[str, Tensor], Sequence[int]]]:
+        """The first `count` sequences in micro-batches on the device, each with its sequences' numbers."""
+        for start in range(0, count, self.micro_batch_size):
+            part = slice(start, min(start + self.micro_batch_size, count))
             names = ("input_ids", "labels", "position_ids")
             yield {name: batch[name][part].to(self._device) for name in names}, batch["numbers"][part]
 
     def _fits(self, attempt: Callable[[], None]) -> bool:
-        """Whether `attempt` goes through in every process; where not, fewer sequences go at once from now on.
+        """Whether `attempt` succeeds in every process; if not, micro-batches are smaller from now on.
 
-        All agree on how many, after the last part or where memory ran out. If the weights are spread, a
-        pass waits for the others before that, and a process that lacks memory can only give up.
+        All processes agree on a size, after the last micro-batch or where memory ran out. With sharded
+        weights a pass waits for the others before that, so a process that lacks memory can only give up.
 
         Raises:
-            TrainingError: not even one does, or the weights are spread.
+            TrainingError: not even one sequence fits, or memory runs out with sharded weights.
         """
         wanted, shortage = self.micro_batch_size, None
         try:
@@ -289,13 +292,13 @@ class Passes:
             ) from shortage
         self.micro_batch_size = agreed
         self._reporter.say(
-            f"out of memory: batches of {self._sizes.batch_size} go through {agreed} at a time now",
+            f"out of memory: batches of {self._sizes.batch_size} are split into micro-batches of {agreed}",
             micro_batch_size=agreed,
         )
         return False
 
     def _generators(self, purpose: str, numbers: Sequence[int]) -> list[torch.Generator]:
-        """One for each sequence, the same in whatever process, part, or attempt it goes through."""
+        """One for each sequence, the same in whatever process, micro-batch or attempt it is."""
         made = []
         for number in numbers:
             digest = hashlib.sha256(f"{self._seed}/{purpose}/{number}".encode()).digest()

@@ -1,8 +1,8 @@
 """NEFTune: noise on the embeddings while training (Jain et al. 2023, arXiv:2310.05914).
 
-The paper adds uniform noise of scale alpha / sqrt(L D) to a sequence of L tokens and D channels, so
-that the expected length of the noise does not depend on L. L is the sequence's own length: with the
-padded or the packed width in its place, as the usual hooks have it, short texts get hardly any noise.
+The paper adds uniform noise of scale alpha / sqrt(L D) to a sequence of L tokens and D channels, so that the
+expected length of the noise does not depend on L. Here L is the length of each document. The usual hooks take
+the padded or packed width instead, and short texts then get hardly any noise.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ekle.training.data.packing import document_starts
 
 
 def sequence_lengths(position_ids: Tensor) -> Tensor:
-    """For each token of packed sequences (B, T), how many tokens its own sequence has there."""
+    """For each token of packed sequences (B, T), the number of tokens that its document has there."""
     number = document_starts(position_ids).flatten().cumsum(0) - 1
     lengths = torch.bincount(number)
     return lengths[number].view(position_ids.shape)
@@ -25,14 +25,14 @@ def sequence_lengths(position_ids: Tensor) -> Tensor:
 def add_noise(
     embeddings: Tensor, position_ids: Tensor, settings: NeftuneSettings, generators: Sequence[torch.Generator]
 ) -> Tensor:
-    """Embeddings with noise; the same ones where `settings.alpha` is 0.
+    """The embeddings with noise; unchanged if `settings.alpha` is 0.
 
     Args:
         embeddings: (B, T, D) of packed sequences.
-        position_ids: (B, T), 0 at the start of each sequence.
+        position_ids: (B, T), 0 at the start of each document.
         settings: strength and kind of the noise.
-        generators: B of them, on the device of the embeddings. Each draws the noise of one row, so that it
-            does not depend on the rows beside it: they differ with the memory and the number of processes.
+        generators: B of them, on the device of the embeddings. Each draws the noise of one sequence, so that
+            it does not depend on the rest of the micro-batch, which differs with memory and processes.
     """
     if settings.alpha == 0:
         return embeddings

@@ -1,4 +1,4 @@
-"""What training lowers: the loss of the next token, through the chunked cross-entropy."""
+"""What training lowers: the loss of the next token, by chunked cross-entropy."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over labels that count, on the device of the model; `text` leaves out the end of documents."""
+    """Sums over labels that count, on the model's device; `text_` sums leave out the ends of documents."""
 
     nats: Tensor
     tokens: Tensor
     text_nats: Tensor
     text_bytes: Tensor
     read: Tensor
-    """Tokens that went through, whether something was learned at them or not."""
+    """Tokens that the model read, with a label that counts or without."""
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(a + b for a, b in zip(self.sums(), other.sums(), strict=True)))
@@ -36,12 +36,12 @@ class Tally:
 
 
 class Objective(nn.Module):
-    """A causal language model together with its loss; what the trainer calls and wraps.
+    """A causal language model together with its loss.
 
     Args:
         language_model: a causal language model of transformers.
-        neftune: noise on the embeddings, where `forward` gets a generator for it.
-        byte_lengths: (V,) UTF-8 bytes each token stands for, 0 for special tokens.
+        neftune: noise on the embeddings, if `forward` gets generators for it.
+        byte_lengths: (V,) UTF-8 bytes of each token's text, 0 for special tokens.
     """
 
     byte_lengths: Tensor
@@ -61,16 +61,16 @@ class Objective(nn.Module):
         noise: Sequence[torch.Generator] | None = None,
         sample: Sequence[torch.Generator] | None = None,
     ) -> tuple[Tensor, Tally]:
-        """Loss over the labels of packed sequences (B, T), with its gradient; and the sums.
+        """The loss over the labels of packed sequences (B, T), with its gradient, and the sums.
 
         Args:
             input_ids: (B, T).
             labels: (B, T), the token to learn at each; `IGNORED` does not count.
             position_ids: (B, T), 0 at the start of each document.
-            tokens: what the sum of the losses is divided by, so that the losses of all parts of a step
-                add up to its mean; None means the labels that count here, which gives their mean.
-            noise: B generators that draw the NEFTune noise; None leaves it out.
-            sample: B generators that draw labels from the model itself, in place of those that count.
+            tokens: divides the sum of the losses, so that the losses of all micro-batches of a step add up
+                to its mean. None divides by the labels that count here.
+            noise: B generators for the NEFTune noise; None adds none.
+            sample: B generators by which labels are sampled from the model, in place of those that count.
         """
         embeddings = self.language_model.get_input_embeddings()(input_ids)
         if noise is not None:
@@ -96,21 +96,21 @@ class Objective(nn.Module):
     def measured(self, measure: Callable[[Any], Found]) -> Found:
         """What `measure` finds of the language model.
 
-        A forward pass of another kind: where the weights are spread over processes, each has those that
-        lie outside the layers whole until it ends (`ekle.training.parallel`).
+        FSDP2 treats this as a forward pass: while it runs, each process has the full weights outside the
+        layers (`ekle.training.parallel`).
         """
         return measure(self.language_model)
 
 
 def bits_per_byte(text_nats: float, text_bytes: float) -> float:
-    """Bits for a byte of text."""
+    """Bits per byte of text; NaN without text."""
     return text_nats / (math.log(2) * text_bytes) if text_bytes else math.nan
 
 
 def byte_lengths(tokenizer: Any, rows: int) -> Tensor:
-    """(rows,) how many bytes of text each token stands for; 0 for added tokens and empty rows.
+    """(rows,) bytes of each token's text; 0 for added tokens and for rows without a token.
 
-    A byte-level vocabulary spells a token with one character a byte.
+    A byte-level vocabulary spells a token with one character per byte.
     """
     lengths = torch.zeros(rows, dtype=torch.long)
     added = set(tokenizer.get_added_vocab())

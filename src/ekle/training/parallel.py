@@ -1,16 +1,16 @@
 """The processes of one training: what they tell each other, and FSDP2, which shards one model over them.
 
-    a decoder layer    one group: gathered when it is needed, forwards and backwards, and let go again
-    all the rest       one group (embedding, head, last norm): gathered for the whole of a pass, because the
+    a decoder layer    one group: gathered when a forward or backward pass needs it, and released again
+    all the rest       one group (embedding, head, last norm): gathered for a whole pass, because the
                        chunked cross-entropy reads the head's rows outside the head
 
-Within a group, frozen weights and learning ones may differ in precision; what learns must be alike, and is
-(float32). A learning parameter, its gradient and its optimiser state are spread over the processes by rows
-(`ekle.model.distributed`), frozen weights too. Gradients are summed and spread after every backward pass and
-not only after the last of a step, which would need room for all of them in every process.
+Within a group, frozen and learning weights may differ in precision. All learning weights must have the same
+one, and have float32. Weights, gradients and optimiser states are sharded by rows (`ekle.model.distributed`).
+Gradients are reduced and sharded after every backward pass. To do so only after the last one of a step would
+need memory for all of them in every process.
 
-transformers' own `TrainingArguments(fsdp=...)` is not used: it knows nothing of these groups, and without a
-GPU it becomes DDP and says nothing.
+transformers' own `TrainingArguments(fsdp=...)` is not used: it does not know these groups, and without a GPU
+it silently becomes DDP.
 """
 
 import os
@@ -31,14 +31,14 @@ from ekle.errors import TrainingError
 from ekle.model.distributed import is_main_process
 from ekle.training.objective import Found, Objective
 
-# How long one waits for another: the main process alone digests the corpus and aligns the rows. One that
-# ends is noticed at once by torchrun, which ends the others.
+# How long a process waits for another: the main process alone digests the corpus and aligns the rows. When a
+# process ends, torchrun notices it at once and ends the others.
 _PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that torchrun started; one, where it did not."""
+    """The processes that torchrun started, or the only one without torchrun."""
 
     rank: int
     """Number of this process; 0 is the main one, which writes files (`is_main_process`)."""
@@ -48,12 +48,12 @@ class Processes:
     """Where this process computes."""
 
     def wait(self) -> None:
-        """Go on when all have come to this point."""
+        """Go on when all processes have come to this point."""
         PartialState().wait_for_everyone()
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """What is inside is done by the main process, and then by the others, who find what it left."""
+        """What is inside runs in the main process, and then in the others, which find what it wrote."""
         if not is_main_process():
             self.wait()
         yield
@@ -66,31 +66,31 @@ class Processes:
         return summed
 
     def minimum(self, number: int) -> int:
-        """The least that any process hands in."""
+        """The smallest number of all processes."""
         return int(gather(torch.tensor([number], device=self.device)).min())
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Put the mean over all processes into each of `tensors`, of which they all have the same."""
+        """Put the mean over all processes into each of `tensors`, in the same order in all processes."""
         if self.world_size > 1:
             for tensor in tensors:
                 distributed.all_reduce(tensor)
                 tensor /= self.world_size
 
     def any(self, flag: bool) -> bool:
-        """Whether `flag` holds in some process, so that all of them do the same."""
+        """Whether `flag` is true in some process, so that all of them do the same."""
         return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
 
     def from_main(self, value: float) -> float:
-        """The value that the main process has, in all of them."""
+        """The value of the main process, in all of them."""
         return float(broadcast(torch.tensor(value, dtype=torch.float64, device=self.device)))
 
     def leave(self) -> None:
-        """Part from the others for good."""
+        """Leave the other processes for good."""
         PartialState().destroy_process_group()
 
 
 def join() -> Processes:
-    """Find the others, once; waits until all are there. On GPUs through NCCL, otherwise through gloo.
+    """Find the other processes, and wait until all are there: through NCCL on GPUs, otherwise through gloo.
 
     Raises:
         TrainingError: more processes were started on this machine than it has GPUs.
@@ -107,9 +107,10 @@ def join() -> Processes:
 
 
 def shard(objective: Objective, device: torch.device) -> None:
-    """Spread the weights over all processes, and move them to `device`; its parameters are others then.
+    """Shard the weights over all processes, on `device`; the parameters are new objects afterwards.
 
-    A layer is moved whole before it is cut, so that no device holds more than one layer and the rest whole.
+    Each layer is moved to the device as a whole and then sharded, so no device holds more than one full
+    layer, or the full rest.
     """
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
     for layer in objective.language_model.get_decoder().layers:
@@ -119,12 +120,12 @@ def shard(objective: Objective, device: torch.device) -> None:
 
 
 def is_sharded(objective: Objective) -> bool:
-    """Whether its weights are spread over processes."""
+    """Whether its weights are sharded over processes."""
     return isinstance(objective, FSDPModule)
 
 
 def measure(objective: Objective, found_in: Callable[[Any], Found]) -> Found:
-    """What `found_in` finds in the language model of `objective`, spread or not; for all processes."""
+    """What `found_in` finds in the language model of `objective`, sharded or not; for all processes."""
     found = objective.measured(found_in)
     if isinstance(objective, FSDPModule):
         objective.reshard()

@@ -5,9 +5,9 @@
     optimizer.safetensors, optimizer.json
     random.safetensors      PyTorch's random state
     new_tokens.safetensors  how often each new token was read
-    progress.json           the place in steps, text and time, and what the watches have seen
+    progress.json           the place in steps, text and time, and the state of all that monitors
 
-Whatever gets a state of its own during training belongs here, or a resumed run is another run.
+Whatever changes during training belongs here. Otherwise a resumed run would be another run.
 """
 
 from dataclasses import dataclass
@@ -48,34 +48,34 @@ from ekle.training.parallel import Processes
 
 @dataclass(frozen=True)
 class RunSetup:
-    """Everything that a run needs, made by the stage."""
+    """What a run is made of and does not change, made by the stage."""
 
     objective: Objective
     rows: NewRows
     new_tokens: NewTokens
-    """Knows the rows as the extension made them, before any alignment."""
+    """Started from the rows that the extension made, before any alignment."""
     batches: Batches
     held_out: HeldOut | None
-    """None where the corpus holds nothing out."""
+    """None if the corpus holds nothing out."""
     settings: TrainingSettings
     sizes: StepBatch
     micro_batch_size: int
-    """Sequences that go through together, by plan; fewer as soon as memory runs out."""
+    """Sequences in one pass, by plan; fewer as soon as memory runs out."""
     seed: int
     precision: torch.dtype
-    """Of the frozen weights and of the products."""
+    """Of frozen weights and matrix products."""
     checkpoints: Checkpoints
     history: TrainingLog
     reporter: ProgressReporter
     record: dict[str, Any]
-    """What a run must agree with to go on from a checkpoint; stands in each of them."""
+    """The settings on which the weights depend; a run resumes only from a checkpoint with the same."""
 
 
 class RunState:
     """The weights that learn, their optimiser, and the small states around them.
 
     Args:
-        setup: what the run is made of; its objective lies where it will be trained.
+        setup: what the run is made of; its objective is already on its device.
         processes: who takes part.
     """
 
@@ -85,7 +85,7 @@ class RunState:
         self.step = 0
         """Steps done."""
         self.finished = False
-        """Whether nothing is left to be done but handing the weights over."""
+        """Whether nothing is left to do but to hand the weights over."""
         self.cursor = Cursor()
         self.guard = Guard(settings.guard, reporter)
         self.early_stopping = EarlyStopping(settings.patience)
@@ -98,17 +98,17 @@ class RunState:
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of all that learns."""
+        """Bytes of the weights that learn."""
         learning = (p for p in self.setup.objective.parameters() if p.requires_grad)
         return sum(p.numel() * p.element_size() for p in learning)
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the optimiser's state: two averages of each number that learns, at most."""
+        """Bytes of the optimiser's state, at most: two averages per number that learns."""
         return self.weights_bytes * (1 if self.setup.settings.state_precision == "bf16" else 2)
 
     def write(self, folder: Path) -> None:
-        """Fill a checkpoint folder; for all processes (`ekle.model.distributed`), the first alone writes."""
+        """Fill a checkpoint folder; for all processes (`ekle.model.distributed`), the main one writes."""
         self.write_weights(folder)
         save_optimizer(self.optimizer, folder)
         if is_main_process():
@@ -125,7 +125,7 @@ class RunState:
         """Take everything from a checkpoint.
 
         Raises:
-            CheckpointError: a piece is missing or damaged, or belongs to another run.
+            CheckpointError: a file is missing or damaged, or belongs to another run.
         """
         with intact(folder):
             load_adapter(self.setup.objective.language_model, folder / "adapter")
@@ -136,7 +136,7 @@ class RunState:
         self.schedule.load_state_dict(progress["schedule"])
 
     def read_place(self, folder: Path) -> dict[str, Any]:
-        """Take what is no tensor that learns from a checkpoint; its `progress.json`. Raises as `read`."""
+        """Take all but weights, optimiser and random state; returns `progress.json`. Raises as `read`."""
         progress = load_progress(folder)
         with intact(folder):
             self.step, self.finished = progress["step"], progress["finished"]
@@ -149,28 +149,31 @@ class RunState:
         return progress
 
     def rate_factor(self, step: int) -> float:
-        """Share of the recipe's learning rates that step number `step` (from 0) uses."""
+        """Factor of the recipe's learning rates that step number `step` (from 0) uses."""
         settings = self.setup.settings
         return self.guard.rate * rate_factor(step, settings.steps, settings.warmup, settings.schedule)
 
     def set_rates(self) -> None:
-        """Bring the learning rates of the next step up to date after the guard has lowered them."""
+        """Set the learning rates of the next step, after the guard has lowered them."""
         factor = self.rate_factor(self.schedule.last_epoch)
         for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
             group["lr"] = base * factor
 
     def roll_back(self, reason: str) -> int:
-        """Take everything from the last checkpoint but the place in the text and the time that has passed.
+        """Take everything from the last checkpoint, except the place in the text and the time passed.
 
-        Where the run has made no checkpoint since it went back before, the one that it went back to may hold
-        the fault: the one before that is taken, as far as they are kept. How far follows from the names of
-        the checkpoints, so a run that is killed on the way comes to the same one.
+        If the run has made no checkpoint since the rollback before, that one's checkpoint may have the fault
+        in it. Then the one before it is taken, as far as they are kept. How far follows from the names of the
+        checkpoints, so a run that is killed meanwhile comes to the same one.
+
+        Args:
+            reason: the fault of the last step.
 
         Returns:
             The step that the run was at.
 
         Raises:
-            TrainingError: the run has gone back too often already.
+            TrainingError: the run has rolled back too often already.
             CheckpointError: as `read`.
         """
         checkpoints, before = self.setup.checkpoints, self.guard.rollbacks

@@ -1,4 +1,4 @@
-"""Stage 5: continued training of the extended model, and the artifact that it hands over."""
+"""The training stage: puts a run together from recipe, corpus and extended model, and writes its result."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ from ekle.training.run_state import RunSetup, RunState
 def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
     """Write adapter/, new_rows.safetensors, new_tokens.jsonl, and training.json.
 
-    The weights are those of the best evaluation; of the last step where there was none.
+    The weights are those of the best evaluation, or of the last step if there was none.
 
     Raises:
         CheckpointError: the weights are no longer there.
@@ -89,8 +89,8 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
 
 
 _ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
-"""Keys, or their beginnings, of what the alignment phase depends on."""
-_PREFETCHED = 4  # batches that are made before they are asked for
+"""What the alignment phase depends on: keys of the record, or their beginnings."""
+_PREFETCHED = 4  # batches that are ready before they are asked for
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Inputs:
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Checkpoint:
-    """Train adapters and new rows; an interrupted run in `folder` goes on where its last checkpoint is.
+    """Train adapters and new rows. An interrupted run in `folder` goes on from its last checkpoint.
 
     Writes adapter/, new_rows.safetensors, history.jsonl, new_tokens.jsonl and training.json. The weights
     are those of the best held-out evaluation; without held-out text, those of the last step.
 
     Raises:
-        TrainingError: too little text for one step, no finite loss, or no memory for one sequence (by the
-            plan, before anything is loaded, or as it turns out).
+        TrainingError: too little text for one step, no finite loss, or too little memory for one sequence
+            (by plan before anything is loaded, or later in fact).
         RunFolderError: `folder` holds a training that was begun with other settings.
         CheckpointError: the extended model or a checkpoint is damaged.
         SpaceError: the disk has no room for the next checkpoint.
@@ -204,9 +204,9 @@ def _align(
     processes: Processes,
     reporter: ProgressReporter,
 ) -> None:
-    """The alignment phase, by the main process; the others take what it leaves."""
+    """The alignment phase. The main process makes it, and the others load what it left."""
     text = Lines(inputs.corpus.train, recipe.seed)
-    objective.train()  # or activation checkpointing rests
+    objective.train()  # activation checkpointing does nothing in evaluation mode
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
@@ -218,10 +218,10 @@ def _align(
 def _held_out(
     recipe: Recipe, corpus: Corpus, tokenizer: Any, is_sharded: bool, reporter: ProgressReporter
 ) -> HeldOut | None:
-    """What the training is watched on; None where the corpus holds nothing out."""
+    """The text that evaluations measure; None if the corpus holds nothing out."""
     documents = held_out_documents(corpus, recipe.training.evaluate_bytes)
     if not documents:
-        reporter.say("the corpus holds no text out: nothing to stop early by, and the last weights are kept")
+        reporter.say("the corpus holds no text out: no early stopping, and the last weights are kept")
         return None
     reading = recipe.evaluation
     return HeldOut(documents, tokenizer, reading.context, reading.batch_size, may_shrink=not is_sharded)
@@ -237,7 +237,7 @@ def _packed(
     processes: Processes,
     reporter: ProgressReporter,
 ) -> Iterator[Packed]:
-    """All sources in sequences, from `cursor` on; the order of a curriculum is kept in the folder `kept`."""
+    """All sources packed into sequences, from `cursor` on; `kept` is for the order of a curriculum."""
     tokens = sizes.sequences * sizes.length
     sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, reporter)
     with processes.main_process_first():
@@ -246,7 +246,7 @@ def _packed(
 
 
 def _precision(recipe: Recipe, device: torch.device, reporter: ProgressReporter) -> torch.dtype:
-    """The precision of the frozen weights and of the products; what learns is always float32."""
+    """The precision of frozen weights and matrix products; what learns is always float32."""
     if recipe.training.precision == "fp32":
         return torch.float32
     if device.type == "cpu":

@@ -63,7 +63,7 @@ def test_answers_that_look_alike_are_told_apart() -> None:
 
 
 def test_a_template_that_hides_an_answer_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"does not show where an answer stands; set training"):
+    with pytest.raises(TrainingError, match=r"does not show where an answer is; set training"):
         split_answers(TURNS, lambda messages: render(messages[:2]), "<|im_end|>")
 
 

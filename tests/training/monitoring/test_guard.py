@@ -181,7 +181,7 @@ def test_a_run_that_goes_back_in_vain_is_given_up(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil_gradients(monkeypatch, set(range(6, 99)), math.inf)
-    with pytest.raises(TrainingError, match=r"after going back 3 times; lower training\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"after 3 rollbacks; lower training\.learning_rate"):
         train(inputs, tmp_path)
     assert (tmp_path / "checkpoints" / "step-000004").is_dir()
 

@@ -1,8 +1,8 @@
 """Instructions: conversations as the tokenizer's own chat template writes them.
 
-What the user says is read and not learned, unless that is asked for: only the tokens of the answers, and
-the one that ends each, carry a label. Where the answers stand is found by writing the conversation once
-more for each, with a mark in its place, so that any template will do that leaves the rest as it is.
+What the user says is read but not learned, unless the recipe asks for it: only the tokens of the answers, and
+the token that ends each, have a label. To find an answer, the conversation is written once more with a mark
+in its place. So any template will do that leaves the rest of the conversation as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Message = dict[str, str]
 Render = Callable[[list[Message]], str]
 """A conversation as one text, with the special tokens of the model."""
 
-_MARK = "\ue000"  # of the private use area: no text begins with it
+_MARK = "\ue000"  # of the private use area, with which no text begins
 
 
 class Conversations:
@@ -29,7 +29,7 @@ class Conversations:
         encode: the tokenizer; it must know the special tokens that the template writes.
         render: the template.
         end: what ends an answer, such as <|im_end|>; learned with it.
-        answers_only: whether only what the assistant says is learned.
+        answers_only: whether only the assistant's answers are learned.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Conversations:
 
         Raises:
             TextError: as `Lines.value`.
-            TrainingError: as `parts`.
+            TrainingError: as `split_answers`.
         """
         if number not in self._ahead:
             numbers = range(number, number + ENCODE_BATCH)
@@ -71,10 +71,10 @@ class Conversations:
 
 
 def split_answers(messages: Sequence[Message], render: Render, end: str) -> list[tuple[str, bool]]:
-    """The conversation in parts which joined are what `render` gives; True for an answer and its end.
+    """What `render` gives, in parts; True for an answer and its end.
 
     Raises:
-        TrainingError: the template leaves an answer out, or changes what stands after it.
+        TrainingError: the template leaves an answer out, or changes what comes after it.
     """
     whole = render(list(messages))
     found: list[tuple[str, bool]] = []
@@ -87,7 +87,7 @@ def split_answers(messages: Sequence[Message], render: Render, end: str) -> list
         start, stop = _alike(before, whole), len(whole) - len(after)
         if not mark or not whole.endswith(after) or not done <= start <= stop:
             raise TrainingError(
-                "the chat template of the tokenizer does not show where an answer stands; "
+                "the chat template of the tokenizer does not show where an answer is; "
                 "set training.answers_only to false, or training.instruction_share to 0"
             )
         stop += len(end) if whole.startswith(end, stop) else 0
@@ -97,7 +97,7 @@ def split_answers(messages: Sequence[Message], render: Render, end: str) -> list
 
 
 def _alike(first: str, second: str) -> int:
-    """Characters that both begin with."""
+    """The number of characters with which both begin."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
 
@@ -110,8 +110,7 @@ def template(tokenizer: Any) -> Render:
     """
     if not tokenizer.chat_template:
         raise TrainingError(
-            "the tokenizer has no chat template to write instructions with; "
-            "set training.instruction_share to 0"
+            "the tokenizer has no chat template for instructions; set training.instruction_share to 0"
         )
 
     def render(messages: list[Message]) -> str:

@@ -1,15 +1,15 @@
 """A curriculum: which document comes when, from easy to all.
 
 After competence-based learning (Platanios et al. 2019, "Competence-based Curriculum Learning for Neural
-Machine Translation", arXiv:1903.09848). When a share x of the curriculum's text has been read, the documents
-whose difficulty is among the lowest c(x) may be read,
+Machine Translation", arXiv:1903.09848). When a share x of the curriculum's text has been read, the share c(x)
+of the documents, the easiest ones, may be read,
 
     c(x) = (c0^p + x (1 - c0^p))^(1/p)      p = 1: linear, p = 2: root
 
-and the next one is drawn from them at random. Two things are ours. A document comes again only when all
-that may be read have been: they are a deck of cards that grows, and begins anew when it is used up. And x is
-a share of the bytes, not of the steps, because then the order is known before the first step, and a run that
-was interrupted goes on with the same document.
+and the next one is drawn from them at random. Two things are ours. A document comes again only after all that
+may be read: they are like a growing deck of cards, which is shuffled again when it is used up. And x is a
+share of the bytes, not of the steps. So the order is known before the first step, and an interrupted run goes
+on with the same document.
 """
 
 import json
@@ -33,13 +33,13 @@ from ekle.recipe.training import CurriculumSettings
 from ekle.training.data.documents import Documents, Lines, Order, raw_lines, shuffled
 from ekle.turkish.complexity import frequent_words, measure, scores, split_words
 
-_SAMPLE = 256  # documents that tell how many bytes a token has
-_STREAM = int.from_bytes(b"curriculum")  # keeps the drawing apart from what else the seed draws
+_SAMPLE = 256  # documents from which the bytes per token are estimated
+_STREAM = int.from_bytes(b"curriculum")  # a random stream of its own, whatever else uses the seed
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Each document of a file: how hard it is, (n,) from 0 to 1, and its bytes of text (n,)."""
+    """For each of n documents of a file: its difficulty, (n,) from 0 to 1, and its bytes of text, (n,)."""
 
     difficulty: NDArray[numpy.float64]
     bytes: NDArray[numpy.int64]
@@ -54,17 +54,17 @@ def make_curriculum(
     begun: bool,
     reporter: ProgressReporter,
 ) -> Order:
-    """The order of a curriculum over the first `tokens` tokens of `documents`; then as without one.
+    """The order of a curriculum over the first `tokens` tokens of `documents`, and then of plain passes.
 
     Args:
-        documents: what is read, still in random order.
+        documents: those to read, still in random order.
         tokens: length of the curriculum.
         settings: how it grows; not "off".
         seed: fixes what is drawn.
         folder: keeps measures and order.
-        begun: whether the order in `folder` is that of this run, by which its place in the text counts: it
-            is taken as it is. An order that an earlier attempt left may be of another curriculum.
-        reporter: hears of the progress.
+        begun: whether this run has already read by the order in `folder`, which is then taken as it is. An
+            order that an earlier attempt left may be of another curriculum.
+        reporter: receives progress.
 
     Raises:
         TextError: the file of `documents` is damaged.
@@ -85,7 +85,7 @@ def make_curriculum(
 
 
 def competence(read: float, settings: CurriculumSettings) -> float:
-    """Share of the documents that may be read when a share `read`, 0 to 1, of the curriculum has been."""
+    """Share of the documents that may be read after a share `read`, 0 to 1, of the curriculum."""
     match settings.pacing:
         case "off":
             return 1.0
@@ -102,7 +102,7 @@ def competence(read: float, settings: CurriculumSettings) -> float:
 def curriculum_order(
     measured: Measured, size: float, settings: CurriculumSettings, seed: int
 ) -> NDArray[numpy.int64]:
-    """The documents of the curriculum one by one, until `size` bytes are read and the deck is used up."""
+    """The documents of the curriculum in order, until `size` bytes are read and the deck is used up."""
     easiest: list[int] = numpy.argsort(measured.difficulty, kind="stable").tolist()
     random = numpy.random.default_rng([seed, _STREAM])
     sizes = numpy.maximum(measured.bytes, 1).tolist()
@@ -124,9 +124,9 @@ def curriculum_order(
 
 
 def load_or_measure(lines: Lines, kept: Path, reporter: ProgressReporter) -> Measured:
-    """Measure every document of `lines`, or take what was measured before from the file `kept`.
+    """Measure every document of `lines`, or read from the file `kept` what was measured before.
 
-    `kept` holds the five measures (n, 5) and the bytes (n,) in the order of the file; it is made anew where
+    `kept` holds the five measures (n, 5) and the bytes (n,) in the order of the file. It is made again if
     `lines` has another size.
 
     Raises:
@@ -154,14 +154,14 @@ def load_or_measure(lines: Lines, kept: Path, reporter: ProgressReporter) -> Mea
 
 
 def _bytes_per_token(documents: Documents) -> float:
-    """Bytes of text a token, from the documents that random order puts first; each ends with a token more."""
+    """Bytes of text per token, of the first documents in random order; each has one token more at its end."""
     sample = range(min(_SAMPLE, len(documents)))
     size = sum(len(documents.lines.text(number).encode()) for number in sample)
     return size / sum(len(documents.ids(number)) + 1 for number in sample)
 
 
 def _read(kept: Path, size: int) -> dict[str, torch.Tensor] | None:
-    """What `load_or_measure` kept for a file of `size` bytes; None where there is nothing of use."""
+    """What `load_or_measure` kept for a file of `size` bytes; None if there is nothing usable."""
     try:
         with safe_open(kept, framework="pt") as handle:
             if (handle.metadata() or {}).get("file") != str(size):

@@ -30,26 +30,26 @@ def make_sources(
     tokens: int,
     reporter: ProgressReporter,
 ) -> list[Source]:
-    """The sources of `recipe`, those in the language to learn first; their shares add up to 1.
+    """The sources of `recipe`, Turkish ones first; their shares add up to 1.
 
     Args:
-        recipe: shares and weights; `ekle.pipeline.preflight` has held them against the corpus's settings.
+        recipe: shares and weights; `ekle.pipeline.preflight` has compared them with the corpus's settings.
         corpus: the documents.
-        extended: names the tokenizer, and the new tokens.
+        extended: has the tokenizer and the new tokens.
         tokenizer: the same tokenizer as transformers reads it, for its chat template.
-        tokens: of a step.
-        reporter: hears of what is asked for and not there.
+        tokens: of one step.
+        reporter: is told what is asked for and not there.
 
     Raises:
-        TrainingError: the tokenizer lacks what parts or writes documents, there are no documents of a
-            source, or too few for one step.
+        TrainingError: the tokenizer lacks <|endoftext|> or a chat template, or a source has no documents or
+            too few for one step.
         TextError: a file of the corpus cannot be read.
     """
     settings = recipe.training
     fast = Tokenizer.from_file(str(extended.model / "tokenizer.json"))
     encode, start, seed = encoder(fast), fast.token_to_id(_START), recipe.seed
     if start is None:
-        raise TrainingError(f"the tokenizer of {extended.model} has no {_START} to part documents with")
+        raise TrainingError(f"the tokenizer of {extended.model} has no {_START} to separate documents")
     transform = _dropout(recipe, extended)
     others: list[Source] = []
     if settings.replay_share and (lines := _lines_of(corpus.replay, seed, reporter, "replay text")):
@@ -76,16 +76,16 @@ def apply_curriculum(
     writes: bool,
     reporter: ProgressReporter,
 ) -> None:
-    """Put what is in the language to learn into the order of the recipe's curriculum, if it has one.
+    """Put the Turkish sources into the order of the recipe's curriculum, if it has one.
 
     Args:
         sources: of `make_sources`.
         recipe: the curriculum.
-        tokens: of a step.
+        tokens: of one step.
         folder: keeps measures and orders.
-        cursor: where the run goes on.
-        writes: whether this process may make an order; the others read the one that it has made.
-        reporter: hears of the progress.
+        cursor: where the run starts or goes on.
+        writes: whether this process makes an order; the others read the one that it made.
+        reporter: receives progress.
 
     Raises:
         TextError: a line of the corpus is no document.
@@ -107,7 +107,7 @@ def apply_curriculum(
 def _own(
     recipe: Recipe, corpus: Corpus, share: float, encode: Encode, start: int, transform: TokenTransform | None
 ) -> list[Source]:
-    """The sources in the language to learn: one, or one for each weight, numbered as the corpus has them."""
+    """The Turkish sources: one, or one for each weight, numbered in the order of the corpus."""
     weights = recipe.training.source_weights
     if not weights:
         lines = Lines(corpus.train, recipe.seed)
@@ -131,7 +131,7 @@ def _own(
 
 
 def _lines_of(path: Path, seed: int, reporter: ProgressReporter, what: str) -> Lines | None:
-    """The lines of a file that may be absent or empty."""
+    """The lines of a file; None if it is absent or empty."""
     lines = Lines(path, seed) if path.exists() else None
     if not lines:
         reporter.say(f"the corpus has no {what}: training reads none")

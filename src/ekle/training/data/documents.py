@@ -1,6 +1,6 @@
 """The documents of one file as tokens, in an order that the seed fixes.
 
-Nothing but the place of each line is held in memory, 16 bytes a line, so a file may be as large as the disk.
+Memory holds the place of each line alone, 16 bytes per line, so a file may be as large as the disk.
 """
 
 import json
@@ -17,13 +17,13 @@ from tokenizers import Tokenizer
 from ekle.errors import TextError
 
 Encode = Callable[[list[str]], list[list[int]]]
-"""Texts to their token ids, many texts at once because the tokenizer then uses every core."""
+"""Texts to their token ids; many texts together, because the tokenizer then uses every core."""
 
 TokenTransform = Callable[[int, list[int]], list[int]]
 """A document's number and its token ids to the ids that are read instead."""
 
 Order = Callable[[int], NDArray[numpy.int64]]
-"""The number of a pass, from 0, to the lines that it reads, as many as there are; pure."""
+"""The number of a pass, from 0, to the order of its lines; a pure function."""
 
 ByteRange = tuple[int, int]
 """First byte of a part of a file, and the one after its last."""
@@ -34,19 +34,19 @@ ENCODE_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A document as the model reads it: T ids, and what is to be learned at each of them."""
+    """A document as the model reads it: T ids, and the label of each."""
 
     inputs: list[int]
     labels: list[int]
-    """The token that follows each; `ekle.model.layers.loss.IGNORED` where it is not to be learned."""
+    """The token that follows each; `ekle.model.layers.loss.IGNORED` if it is not to be learned."""
 
 
 class Readable(Protocol):
-    """Documents without end: as many as one file holds, then the same in another order."""
+    """Documents without end: those of one file, then the same in another order, and so on."""
 
     @property
     def path(self) -> Path:
-        """The file, to name it by."""
+        """The file, for messages."""
 
     def __len__(self) -> int:
         """Documents in one pass."""
@@ -56,15 +56,15 @@ class Readable(Protocol):
 
 
 class Lines:
-    """A file of JSON lines, read again and again, each time in a new order.
+    """A file of JSON lines, read again and again, each pass in a new order.
 
-    Line number n is the (n mod size)-th of pass n / size, and depends on nothing but the file, the seed
-    and n, so one number is all that a run must remember of its place.
+    Line number n is line n mod size of pass n / size. It depends on the file, the seed and n alone, so one
+    number is all that a run must remember of its place.
 
     Args:
         path: JSON lines.
         seed: fixes the order of every pass.
-        stretch: the part that is read, where it is not all.
+        byte_range: the part of the file that is read; None reads all.
 
     Raises:
         TextError: there is no such file.
@@ -113,7 +113,7 @@ class Documents:
         lines: JSON lines with a `text`.
         encode: the tokenizer.
         start: id of <|endoftext|>.
-        present: changes the tokens of a document (`ekle.training.data.merge_dropout`); None leaves them.
+        transform: changes the tokens of a document (`ekle.training.data.merge_dropout`); None does not.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Documents:
 
 
 def encoder(tokenizer: Tokenizer) -> Encode:
-    """The ids of texts as they stand, without special tokens before or after."""
+    """Encodes texts as they are, without special tokens before or after."""
 
     def encode(texts: list[str]) -> list[list[int]]:
         return [found.ids for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
@@ -158,12 +158,12 @@ def encoder(tokenizer: Tokenizer) -> Encode:
 
 
 def shuffled(size: int, seed: int) -> Order:
-    """Every line once a pass, each time in a new order."""
+    """Every line once per pass, each pass in a new order."""
     return lambda epoch: numpy.random.default_rng([seed, epoch]).permutation(size)
 
 
 def raw_lines(path: Path, byte_range: ByteRange | None = None) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that hold something, as they stand there, each with its first byte's place.
+    """The lines of a file that are not blank, each with the offset of its first byte.
 
     Raises:
         TextError: there is no such file.

@@ -1,12 +1,12 @@
 """Documents of several sources packed into sequences of one length, without padding and without leakage.
 
-Sequences are cut from one document after the other. Positions start anew at 0 with each document, by which
-the attention mask knows where one ends (transformers derives it from the positions when there is no mask
-and no cache). A document that a sequence cuts goes on in the next one, again from position 0.
+Sequences are filled with one document after the other. Positions start again at 0 with each document, which
+tells the attention mask where a document ends (transformers derives it from the positions if there is no mask
+and no cache). A document that does not fit goes on in the next sequence, again from position 0.
 
-A thread makes them in advance. The tokenizer works outside Python's lock, so a thread is enough to have the
-next sequences ready while the model is busy. What is made ahead and never used costs nothing on resuming:
-each carries the place behind itself, and a run goes on from the last one that it used.
+A thread prepares sequences in advance. The tokenizer releases Python's lock, so a thread is enough to have
+the next sequences ready while the model is busy. Sequences that are prepared and never used do no harm when
+a run resumes: each has the place after itself, and the run goes on from the last one that it used.
 """
 
 import queue
@@ -29,22 +29,22 @@ class Source:
 
     name: str
     share: float
-    """Of all tokens; the shares of all sources add up to 1."""
+    """Share of all tokens; the shares of all sources add up to 1."""
     documents: Readable
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where the text has been read to: enough to go on exactly there. Sources stand under their names."""
+    """How far the text has been read, by name of the source: enough to go on exactly there."""
 
     documents: dict[str, int] = field(default_factory=dict)
-    """Documents that were begun."""
+    """Documents begun."""
     read: dict[str, int] = field(default_factory=dict)
-    """Tokens that were read."""
+    """Tokens read."""
     source: str = ""
-    """Where the document under way comes from."""
+    """The source of the document under way."""
     offset: int = 0
-    """Tokens used of the document under way; 0 where none is."""
+    """Tokens used of the document under way; 0 if none is."""
 
     @property
     def tokens(self) -> int:
@@ -52,7 +52,7 @@ class Cursor:
         return sum(self.read.values())
 
     def as_json(self) -> dict[str, Any]:
-        """The fields; `Cursor(**fields)` is the way back."""
+        """The fields; `Cursor(**fields)` restores it."""
         return asdict(self)
 
     def figures(self) -> dict[str, int]:
@@ -71,20 +71,20 @@ class Packed:
 
     @property
     def number(self) -> int:
-        """Its place among all sequences since the beginning of the training, from 0."""
+        """Its number among all sequences since the beginning of the training, from 0."""
         return self.after.tokens // len(self.inputs) - 1
 
 
 def pack(sources: Sequence[Source], *, length: int, cursor: Cursor) -> Iterator[Packed]:
     """Endless sequences from `cursor` on.
 
-    The next document is always one of the source that is furthest behind its share of the tokens, so that
-    chance plays no part.
+    The next document always comes from the source that is furthest behind its share of the tokens. Nothing
+    is random.
 
     Args:
         sources: what to mix.
         length: T.
-        cursor: where to go on; `Cursor()` at the beginning.
+        cursor: where to start; `Cursor()` for the beginning.
     """
     by_name = {source.name: source for source in sources}
     begun = {name: cursor.documents.get(name, 0) for name in by_name}
@@ -110,7 +110,7 @@ def pack(sources: Sequence[Source], *, length: int, cursor: Cursor) -> Iterator[
 
 
 def _furthest_behind(sources: Sequence[Source], read: dict[str, int]) -> str:
-    """The first of those that lack most tokens."""
+    """The first source of those that lack most tokens."""
     total = sum(read.values())
     return max(sources, key=lambda source: source.share * total - read[source.name]).name
 
@@ -118,10 +118,10 @@ def _furthest_behind(sources: Sequence[Source], read: dict[str, int]) -> str:
 class Batches:
     """Batches of packed sequences for one of several processes.
 
-    Each is `input_ids`, `labels`, `position_ids`, all (B, T), and the `numbers` of its sequences; and of the
-    whole batch, that of all processes, `cursor`, the place after it as a dictionary, and `learned`, how many
-    labels of each of its sequences count. All processes read the same text, and of P sequences process p
-    keeps the p-th, so a run may go on with another number of them.
+    A batch has `input_ids`, `labels` and `position_ids`, all (B, T), and the `numbers` of its sequences. Of
+    the whole batch over all processes it has `cursor`, the place after it as a dictionary, and `learned`, how
+    many labels of each sequence count. All processes read the same text, and of P sequences process p keeps
+    the p-th, so a run may go on with another number of processes.
     """
 
     def __init__(self, sequences: Iterator[Packed], batch_size: int, process: int = 0, processes: int = 1):
@@ -144,9 +144,9 @@ class Batches:
 
 
 def document_starts(position_ids: Tensor) -> Tensor:
-    """Which tokens of packed sequences (B, T) begin a document: those at position 0, and each row's first.
+    """Which tokens of packed sequences (B, T) begin a document: at position 0, or at the start of a row.
 
-    A row that goes on with the document of the one before starts anew as well.
+    A row that goes on with a document of the row before counts as a new beginning.
     """
     starts = position_ids == 0
     starts[:, 0] = True
@@ -173,14 +173,14 @@ def _tensor(rows: list[list[int]]) -> Tensor:
 
 Item = TypeVar("Item")
 
-_LOOK = 0.1  # seconds after which a thread with nothing to do looks whether it is still wanted
+_LOOK = 0.1  # seconds after which an idle thread checks whether it is still needed
 
 
 def prefetch(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
-    """The same items in the same order, of which a thread makes up to `most` in advance.
+    """The same items in the same order; a thread prepares up to `most` of them in advance.
 
-    An exception that `items` raises is raised where the item would have come. The thread ends when the
-    generator that is returned is closed.
+    An exception of `items` is raised in place of the item. The thread ends when the returned generator is
+    closed.
     """
     made: queue.Queue[Item | BaseException] = queue.Queue(most)
     over = threading.Event()
@@ -200,12 +200,12 @@ def prefetch(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
 
 
 def _make(items: Iterator[Item], made: "queue.Queue[Item | BaseException]", over: threading.Event) -> None:
-    """Put items, and the exception after which there are none, until `over` is set."""
+    """Put items, or the exception that ends them, into `made` until `over` is set."""
     item: Item | BaseException
     while not over.is_set():
         try:
             item = next(items)
-        except BaseException as error:  # it belongs to whoever waits for the item
+        except BaseException as error:  # for the one who waits for the item
             item = error
         while not over.is_set():
             try:

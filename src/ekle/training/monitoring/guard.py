@@ -1,12 +1,12 @@
-"""What to do about steps that go wrong: skip them, then go back and go on more slowly, then give up.
+"""What to do about steps that go wrong: skip them, then roll back and go on more slowly, then give up.
 
-A step is bad if its loss or its gradient is no finite number, or if its loss stands far above those of the
-steps before (a spike). Bad steps change nothing: their gradients are dropped. As many in a row that the
-weights themselves must be at fault send the run back to its last checkpoint, from where it goes on with a
-lower learning rate and with the text that comes next, not with the text it stumbled over (Chowdhery et al.
-2022, "PaLM", section 5.1: restart before the spike, skip its batches). Judging depends on losses alone, so an
-interrupted run decides as an uninterrupted one does. Which checkpoint is the last depends on the clock as
-well, where `training.checkpoint_minutes` has one made.
+A step is bad if its loss or its gradient is not finite, or if its loss is far above those of the steps before
+(a spike). A bad step changes nothing: its gradients are dropped. If many steps in a row are bad, the weights
+themselves are at fault. Then the run rolls back to its last checkpoint and goes on with a lower learning rate
+and with the text that comes next, not with the text of the bad steps (Chowdhery et al. 2022, "PaLM", section
+5.1: restart before the spike, skip its batches). The decision depends on losses and gradients alone, so an
+interrupted run decides like an uninterrupted one. Which checkpoint is the last also depends on the clock, if
+`training.checkpoint_minutes` asked for one.
 """
 
 import math
@@ -19,8 +19,8 @@ from ekle.errors import TrainingError
 from ekle.progress import ProgressReporter
 from ekle.recipe.training import GuardSettings
 
-_CLIPPED_ALARM = 0.95  # clipped share from which Sophia is little more than the sign of the momentum
-_DEVIATION = 1.4826  # a normal distribution's standard deviation, in median absolute deviations
+_CLIPPED_ALARM = 0.95  # clipped share above which Sophia is little more than the sign of the momentum
+_DEVIATION = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Guard:
     """How often the run has rolled back."""
     warned: bool = False
     _losses: deque[float] = field(init=False)
-    """Those of the last good steps, nats a token."""
+    """Losses of the last good steps, nats per token."""
 
     def __post_init__(self) -> None:
         self._losses = deque(maxlen=self.settings.window)
@@ -47,19 +47,19 @@ class Guard:
 
     @property
     def must_roll_back(self) -> bool:
-        """Whether so many steps in a row were bad that skipping is no cure."""
+        """Whether so many steps in a row were bad that skipping does not help."""
         return self.bad_steps >= self.settings.bad_steps
 
     def skip_reason(self, step: int, loss: float, norm: float) -> str | None:
-        """The reason to skip step number `step` (from 1); None where it is a good one.
+        """The reason to skip step number `step` (from 1); None if it is a good one.
 
         Args:
-            step: said and logged.
-            loss: nats a token.
+            step: named in what is reported.
+            loss: nats per token.
             norm: of the gradient.
 
         Raises:
-            TrainingError: the first step of a run has no finite number.
+            TrainingError: loss or gradient of a run's first step is not finite.
         """
         reason = self._fault(loss, norm)
         if reason is None:
@@ -76,22 +76,22 @@ class Guard:
         return reason
 
     def roll_back(self, step: int, reason: str) -> None:
-        """Note that the run goes back from step `step`, whose fault was `reason`.
+        """Note that the run rolls back from step `step`, whose fault was `reason`.
 
         Raises:
-            TrainingError: it has gone back too often already.
+            TrainingError: it has rolled back too often already.
         """
         if self.rollbacks == self.settings.returns:
             raise TrainingError(
-                f"{self.bad_steps} steps in a row went wrong up to step {step:,} ({reason}), and so they did "
-                f"after going back {self.rollbacks} times; lower training.learning_rate and start over with "
+                f"{self.bad_steps} steps in a row went wrong up to step {step:,} ({reason}), also "
+                f"after {self.rollbacks} rollbacks; lower training.learning_rate and start over with "
                 "--redo training"
             )
         self.rollbacks += 1
         self.bad_steps = 0
 
     def warn_if_clipping(self, step: int, share: float) -> None:
-        """Say once, after the warm-up, that Sophia clips too much."""
+        """Report once that Sophia clips too much."""
         if share > _CLIPPED_ALARM and not self.warned:
             self.warned = True
             self.reporter.say(
@@ -115,9 +115,9 @@ class Guard:
         if not math.isfinite(norm):
             return f"the norm of its gradient is {norm}"
         if len(self._losses) < self.settings.window:
-            return None  # too few to know what is usual
+            return None  # too few to know the usual loss
         usual = statistics.median(self._losses)
         spread = _DEVIATION * statistics.median(abs(each - usual) for each in self._losses)
         if loss - usual <= max(self.settings.spike_nats, self.settings.spike_deviations * spread):
             return None
-        return f"its loss of {loss:.3f} nats a token is a spike above the usual {usual:.3f}"
+        return f"its loss of {loss:.3f} nats per token is a spike above the usual {usual:.3f}"

@@ -1,4 +1,4 @@
-"""The held-out text that training is watched on, the best evaluation so far, and early stopping."""
+"""The held-out text that evaluations during training measure, and early stopping by it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,7 @@ from ekle.training.kernels import uncompiled
 
 @dataclass
 class EarlyStopping:
-    """Watches held-out bits per byte.
-
-    `patience` evaluations without a better one are enough to stop; 0 never stops.
-    """
+    """Follows held-out bits per byte; over after `patience` evaluations without a better one (0: never)."""
 
     patience: int
     best: float | None = None
@@ -25,7 +22,7 @@ class EarlyStopping:
     """Evaluations since the best."""
 
     def record(self, step: int, value: float) -> bool:
-        """Note the evaluation at `step`; True where it is the best so far."""
+        """Note the evaluation at `step`; True if it is the best so far."""
         if self.best is None or value < self.best:
             self.best, self.best_step, self.waited = value, step, 0
             return True
@@ -48,23 +45,23 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Documents, and how they are read."""
+    """Documents, and how the model reads them."""
 
     documents: list[str]
     tokenizer: Any
     context: int
-    """Tokens the model sees at once."""
+    """Tokens in a window."""
     batch_size: int
-    """Windows that go through at once."""
+    """Windows in a micro-batch."""
     may_shrink: bool = True
-    """Whether they become fewer where memory runs out. Where the weights are spread over processes, one that
-    makes more passes than the others would wait for ever."""
+    """Whether a micro-batch becomes smaller when memory runs out. With sharded weights it must not: a process
+    that made more passes than the others would wait for ever."""
 
     def measure(self, model: Any) -> Likelihood:
         """The likelihood of all documents together.
 
         Raises:
-            TrainingError: the windows do not fit, and may not become fewer.
+            TrainingError: a micro-batch does not fit, and may not become smaller.
         """
         try:
             with uncompiled():
@@ -84,12 +81,12 @@ class HeldOut:
         return total(parts)
 
     def figures(self, model: Any, step: int) -> dict[str, float]:
-        """What the training log says of an evaluation after `step` steps.
+        """The figures of an evaluation after `step` steps, by their names in the training log.
 
         Raises:
-            CheckpointError: the model gave no number from the start, or (DeviceMemoryError) not one document
-                fits the device.
-            TrainingError: training has spoilt it since, or as `measure`.
+            CheckpointError: the model gave no finite number from the start, or (DeviceMemoryError) not one
+                document fits the device.
+            TrainingError: it gives none since training, or as `measure`.
         """
         try:
             found = self.measure(model)
@@ -109,9 +106,9 @@ class HeldOut:
 
 
 def held_out_documents(corpus: Corpus, limit: int) -> list[str]:
-    """The first documents of each genre, about `limit` bytes in all and as many of each genre.
+    """The first documents of each genre, about `limit` bytes in all, with an equal share for each genre.
 
-    The document that reaches a genre's share is cut there, so that one long text does not outweigh all.
+    The document that exceeds a genre's share is truncated, so that one long text does not outweigh all.
     """
     chosen = []
     for path in corpus.held_out.values():

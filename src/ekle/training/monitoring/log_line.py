@@ -1,7 +1,7 @@
-"""The line of the training log that a step gets, and the update-to-weight ratio in it.
+"""The training log's line about a step, and the update-to-weight ratio in it.
 
-The ratio is the length of a step's update as a share of the weights'.
-About 1e-3 is usual for a healthy run; far above it a run breaks, far below it nothing is learned.
+The ratio is the norm of a step's update over the norm of the weights. About 1e-3 is healthy. Far above it a
+run breaks, far below it nothing is learned.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from ekle.training.optimizers.make import learning_rates
 from ekle.training.optimizers.sophia import Sophia
 from ekle.training.run_state import RunState
 
-_NUMBERS = 4096  # of each parameter that are looked at; all of them would take as much memory as the weights
+_NUMBERS = 4096  # sampled from each parameter; a copy of all would take as much memory as the weights
 
 
 class UpdateRatio:
-    """Looks at a step from both sides, group by group of the optimiser.
+    """Compares weights before and after a step, for each group of the optimiser.
 
     Args:
         optimizer: its groups have a `name`.
@@ -32,13 +32,13 @@ class UpdateRatio:
         self._before: dict[str, list[Tensor]] = {}
 
     def begin(self) -> None:
-        """Note where the weights are."""
+        """Copy a sample of the weights before the step."""
         self._before = {group["name"]: _sampled(group["params"]) for group in self._optimizer.param_groups}
 
     def figures(self) -> dict[str, float]:
-        """`update_to_weight_NAME` of each group: lengths over evenly spread numbers of each parameter.
+        """`update_to_weight_NAME` of each group, from evenly spaced numbers of each parameter.
 
-        A group whose weights were all 0 has none.
+        A group whose weights were all 0 has no ratio.
         """
         found = {}
         for group in self._optimizer.param_groups:
@@ -54,13 +54,13 @@ class UpdateRatio:
 
 
 def _sampled(parameters: list[Tensor]) -> list[Tensor]:
-    """Copies of at most `_NUMBERS` evenly spread own numbers of each parameter, in float32."""
+    """Copies of at most `_NUMBERS` evenly spaced numbers of each parameter's local shard, in float32."""
     flat = [local_shard(parameter).detach().flatten() for parameter in parameters]
     return [numbers[:: len(numbers) // _NUMBERS + 1].to(torch.float32, copy=True) for numbers in flat]
 
 
 class LogLine:
-    """Gathers figures from the beginning of a step to its end.
+    """Collects the figures of a step, from its beginning to its end.
 
     Args:
         state: the run.
@@ -77,17 +77,17 @@ class LogLine:
         return step >= settings.steps or step % settings.log_steps == 0
 
     def begin_step(self) -> None:
-        """Note what the step is about to use, and where it starts from."""
+        """Note the step's learning rates and, if it gets a line, the weights before it."""
         self._step = learning_rates(self._state.optimizer)
         if self.is_due(self._state.step + 1):
             self._movement.begin()
 
     def record_gradient_norm(self, norm: Tensor) -> None:
-        """Note the norm of the step's gradient before it was clipped."""
+        """Note the norm of the step's gradient before clipping."""
         self._step["grad_norm"] = norm.item()
 
     def figures(self) -> dict[str, Any]:
-        """The line of the step that ended, but for its number; the sums of the meter start anew."""
+        """The figures of the step that ended; the sums of the meter start again at 0."""
         state = self._state
         rows = full_tensor(state.setup.rows.input.detach())
         line = {

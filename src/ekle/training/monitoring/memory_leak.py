@@ -1,7 +1,7 @@
-"""Memory in use, how it grows, and for how many steps what is free would last.
+"""Memory in use, how fast it grows, and how many steps the free memory lasts.
 
-A run of hours dies of a leak of a megabyte a step, and mostly at night. The slope is Theil and Sen's, the
-median of the slopes between all pairs of points, which a single large batch or a checkpoint does not bend.
+A leak of a megabyte per step ends a run of hours, mostly at night. The slope is the Theil-Sen estimator: the
+median of the slopes between all pairs of points, which one large batch or a checkpoint hardly changes.
 """
 
 import itertools
@@ -18,19 +18,19 @@ from ekle.progress import ProgressReporter
 
 _SURE = 0.9  # share of the pairs that must rise before growth counts as a leak
 _STATUS, _SYSTEM = Path("/proc/self/statm"), Path("/proc/meminfo")
-_CONTAINER = Path("/sys/fs/cgroup")  # where control groups (version 2) say what a container has
+_CONTAINER = Path("/sys/fs/cgroup")  # control groups (version 2): the memory of a container
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Bytes at one moment."""
+    """Memory at one moment, in bytes."""
 
     in_use: int
-    """What PyTorch holds for tensors on a GPU, otherwise what the process has in memory."""
+    """PyTorch's tensors on a GPU, otherwise the memory of the process."""
     peak: int
-    """The most of it so far."""
+    """The largest so far."""
     free: int | None
-    """What is left; None where the system does not say."""
+    """Free memory; None if the system does not tell."""
 
 
 Read = Callable[[torch.device], Reading]
@@ -40,7 +40,7 @@ def read_memory(device: torch.device) -> Reading:
     """The memory of this process on `device`."""
     if device.type == "cuda":
         in_use, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
-        kept = torch.cuda.memory_reserved(device) - in_use  # free for PyTorch, though not for others
+        kept = torch.cuda.memory_reserved(device) - in_use  # free for PyTorch alone
         return Reading(in_use, peak, torch.cuda.mem_get_info(device)[0] + kept)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
     if not _STATUS.exists():  # no Linux
@@ -50,13 +50,13 @@ def read_memory(device: torch.device) -> Reading:
 
 
 def _free() -> int:
-    """Bytes that the system, or the container, still has for this process."""
+    """Bytes that are free for this process in the system, or in its container."""
     lines = dict(line.split(":", 1) for line in _SYSTEM.read_text("ascii").splitlines())
     free = int(lines["MemAvailable"].split()[0]) * 1024
     most = _CONTAINER / "memory.max"
     if most.exists() and (limit := most.read_text("ascii").strip()).isdigit():
         used = int((_CONTAINER / "memory.current").read_text("ascii"))
-        # Pages of files that were read or written count as used, and are given up when they are needed.
+        # Cached file pages count as used, but the system frees them when memory is needed.
         kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
         free = min(free, int(limit) - used + int(kinds["inactive_file"]))
     return max(free, 0)
@@ -64,12 +64,12 @@ def _free() -> int:
 
 @dataclass
 class LeakDetector:
-    """Follows the memory of one process from log line to log line.
+    """Follows the memory of one process, one point per log line.
 
     Args:
-        device: whose memory.
-        lines: points the slope is taken over; no slope before there are as many, and never with 0.
-        read: what gives the points.
+        device: whose memory is read.
+        lines: points that a slope needs; 0 never gives one.
+        read: gives the points.
     """
 
     device: torch.device
@@ -83,9 +83,9 @@ class LeakDetector:
         self._points = deque(maxlen=max(self.lines, 1))
 
     def record(self, step: int) -> dict[str, float]:
-        """Take a reading after `step` steps; the figures of the log line, the slope once it is known."""
+        """Read the memory after `step` steps; figures for the log line, with the slope once it is known."""
         if self._points and self._points[-1][0] >= step:
-            self._points.clear()  # the run went back to an earlier step
+            self._points.clear()  # the run has rolled back
         self._last = self.read(self.device)
         self._points.append((step, self._last.in_use))
         figures: dict[str, float] = {
@@ -97,16 +97,16 @@ class LeakDetector:
         return figures
 
     def leak(self, steps_to_go: int, reporter: ProgressReporter) -> str | None:
-        """Why the run must stop now; None where it may go on.
+        """Why the run must stop now; None if it may go on.
 
-        A leak is said as soon as it is sure that the memory will not last to the end. The run stops only
-        when what is left would not last as long again as the leak was watched.
+        A leak is reported as soon as it is certain that the memory will not last to the end. The run stops
+        when the free memory would not last for as many steps again as the slope was taken over.
         """
         left = self.steps_left()
         if left is None or left >= steps_to_go or self._last is None:
             return None
         text = (
-            f"memory grows by {statistics.median(self._slopes()) / 1e6:,.2f} MB a step, "
+            f"memory grows by {statistics.median(self._slopes()) / 1e6:,.2f} MB per step, "
             f"{self._last.in_use / 1e9:.1f} GB are in use and the rest lasts for {left:,.0f} steps"
         )
         if left <= self._span:
@@ -117,7 +117,7 @@ class LeakDetector:
         return None
 
     def steps_left(self) -> float | None:
-        """Steps until the memory is full; None where it does not surely grow, or where nobody knows."""
+        """Steps until the memory is full; None if it does not certainly grow, or if that is unknown."""
         if self._last is None or self._last.free is None or not self._known:
             return None
         slopes = self._slopes()

@@ -1,4 +1,4 @@
-"""Sums of what was trained on since the last log line."""
+"""Sums over the text that was trained on since the last log line."""
 
 import math
 import time
@@ -19,9 +19,9 @@ _FIELDS = len(fields(Tally))
 
 @dataclass
 class Meter:
-    """Adds up tallies and seconds; a step that had to be repeated is counted once.
+    """Adds up tallies and seconds; a step that was repeated counts once.
 
-    Times only the steps themselves: what passes between `begin_step` and `end_step`.
+    The clock runs between `begin_step` and `end_step` alone.
     """
 
     device: torch.device
@@ -31,7 +31,7 @@ class Meter:
     """Seconds of training since the beginning, over all attempts."""
     _began: float = 0.0
     _total: Tensor = field(init=False)
-    """(5,) float64: the parts of a tally, summed over the steps since the last line."""
+    """(5,) float64: the sums of a tally, over the steps since the last line."""
 
     def __post_init__(self) -> None:
         self._total = self._nothing()
@@ -41,21 +41,21 @@ class Meter:
         self.step, self._began = None, time.monotonic()
 
     def add(self, tally: Tally) -> None:
-        """Count one part of the step."""
+        """Count one micro-batch of the step."""
         self.step = tally if self.step is None else self.step + tally
 
     def discard_step(self) -> None:
-        """Uncount what the step has added so far, because it will be repeated."""
+        """Forget what the step has added so far, because it will be repeated."""
         self.step = None
 
     def step_loss(self, reduce: Reduce) -> float:
-        """Nats a token of the step so far, over all processes."""
+        """Nats per token of the step so far, over all processes."""
         assert self.step is not None
         nats, tokens = reduce(_sums(self.step)[:2]).tolist()
         return float(nats / tokens) if tokens else 0.0
 
     def end_step(self, counts: bool) -> None:
-        """Stop the clock; a step that was skipped does not count towards loss and bytes."""
+        """Stop the clock; a skipped step does not count towards loss and bytes."""
         passed = time.monotonic() - self._began
         self.seconds += passed
         self.all_seconds += passed
@@ -63,7 +63,7 @@ class Meter:
             self._total += _sums(self.step)
 
     def read(self, reduce: Reduce) -> dict[str, float]:
-        """The figures since the last reading, over all processes; then start anew."""
+        """The figures since the last reading, over all processes; the sums start again at 0."""
         figures: dict[str, float] = {}
         nats, tokens, text_nats, text_bytes, read = reduce(self._total).tolist()
         if read:

@@ -1,8 +1,8 @@
-"""What training has shown of the new tokens: how often each was read, and which rows have hardly moved.
+"""How often training has read each new token, and how far its embedding row has moved.
 
-A token that the text never shows keeps the row it was given, however long the training, and a token seen a
-few times keeps most of it. Both are seen here while there is still time to change the text: the shares stand
-in the log, the list of all tokens beside the weights.
+A token that is never read keeps the row that it started with, however long the training. A token that is read
+a few times keeps most of it. The training log has the shares, while there is still time to change the text;
+`new_tokens.jsonl` has every token.
 """
 
 import json
@@ -18,9 +18,9 @@ from ekle.model.distributed import is_main_process
 from ekle.training.checkpoints import intact
 from ekle.training.monitoring.meter import Reduce
 
-_TIMES = (1, 10, 100)  # occurrences: from about a hundred on, a row can be trusted
-_NEAR = 0.01  # distance to the start, as a share of the start's length, below which a row is as it was
-_ROWS_PER_CHUNK = 4096  # rows compared together
+_TIMES = (1, 10, 100)  # occurrences; a row can be trusted from about a hundred on
+_NEAR = 0.01  # distance from the start, over the norm of the start, below which a row counts as unmoved
+_ROWS_PER_CHUNK = 4096  # rows compared at a time
 
 
 class NewTokens:
@@ -44,7 +44,7 @@ class NewTokens:
             self._seen += torch.bincount(new, minlength=len(self._seen))
 
     def distances(self, rows: Tensor) -> Tensor:
-        """(N,) float32: how far each of the rows (N, D) is from its start, in lengths of the start."""
+        """(N,) float32: the distance of each row of (N, D) from its start, over the norm of the start."""
         found = []
         for at in range(0, len(self._start), _ROWS_PER_CHUNK):
             start = self._start[at : at + _ROWS_PER_CHUNK].float()
@@ -53,13 +53,13 @@ class NewTokens:
         return torch.cat(found)
 
     def figures(self, rows: Tensor, reduce: Reduce) -> dict[str, float]:
-        """Shares of the new tokens: seen at least so often, in all processes; with rows near their start."""
+        """Shares of the new tokens: read at least so often, by all processes; with rows near their start."""
         seen = reduce(self._seen.to(self._device)).cpu()
         shares = {f"new_tokens_seen_{times}": (seen >= times).double().mean().item() for times in _TIMES}
         return {**shares, "new_rows_near_start": (self.distances(rows) < _NEAR).double().mean().item()}
 
     def write(self, path: Path, rows: Tensor, texts: Iterable[str]) -> None:
-        """One JSON line a token: `id`, `text`, `seen`, and `moved`, the distance of its row (`distances`)."""
+        """One JSON line per token: `id`, `text`, `seen`, and `moved`, its row's distance (`distances`)."""
         lines = zip(texts, self._seen.tolist(), self.distances(rows).tolist(), strict=True)
         with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
             for number, (text, seen, moved) in enumerate(lines, start=self._first):

@@ -1,8 +1,8 @@
 """Trackers: every line of the training log, sent to a program that draws it.
 
-The log itself is always `history.jsonl`; a tracker is for who wants curves that move. TensorBoard's files
-lie in the run folder and go on where a resumed run goes on. All trackers are transformers' own integrations,
-driven by their public callbacks, and take their settings from where they always do, such as environment
+The log itself is always `history.jsonl`. A tracker is for those who want to watch curves. TensorBoard's files
+are in the run folder, and a resumed run goes on in them. All trackers are transformers' own integrations,
+called through its public callbacks. They take their settings from where they always do, such as environment
 variables.
 """
 
@@ -23,8 +23,8 @@ def tracked(setup: RunSetup, step: int, use_cpu: bool) -> Iterator[None]:
 
     Args:
         setup: the run.
-        step: steps done; what an interrupted run sent of later ones is withdrawn, where the tracker can.
-        use_cpu: whether the run computes there.
+        step: steps done; what an interrupted run sent of later ones is withdrawn, if the tracker can.
+        use_cpu: whether the run computes on a CPU.
 
     Raises:
         InputError: the tracker's package is not installed.
@@ -47,7 +47,7 @@ def tracked(setup: RunSetup, step: int, use_cpu: bool) -> Iterator[None]:
     setup.history.listener = send
     yield
     setup.history.listener = None
-    for callback in callbacks:  # a run that fails is left open: the trackers see by themselves that it ended
+    for callback in callbacks:  # not after an error: the program then notices by itself that the run ended
         callback.on_train_end(arguments, state, control, model=setup.objective)
 
 
@@ -74,7 +74,7 @@ def _callbacks(name: Tracker, folder: Path, step: int) -> list[Any]:
 
 
 def _arguments(setup: RunSetup, use_cpu: bool) -> Any:
-    """The run's settings in the words of transformers, in which its integrations show them."""
+    """The run's settings as transformers names them; its integrations show them so."""
     from transformers import TrainingArguments
 
     settings = setup.settings
@@ -91,6 +91,6 @@ def _arguments(setup: RunSetup, use_cpu: bool) -> Any:
         save_strategy="no",
         eval_strategy="no",
         report_to="none",
-        # Or it would make accelerate find the processes anew, of which this is one already.
+        # Otherwise accelerate would set up the processes again.
         accelerator_config={"use_configured_state": True},
     )

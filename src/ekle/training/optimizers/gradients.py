@@ -1,4 +1,4 @@
-"""The gradients of all that learns together: their length, made shorter, forgotten."""
+"""The gradients of all that learns: their norm, clipping, dropping."""
 
 from collections.abc import Iterable
 
@@ -9,18 +9,18 @@ from ekle.model.distributed import full_tensor
 
 
 def drop_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Forget the gradients; an optimiser leaves a parameter without one alone."""
+    """Drop the gradients; an optimiser does not change a parameter without one."""
     for parameter in parameters:
         parameter.grad = None
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Length of all gradients together, a scalar; for all processes (`ekle.model.distributed`)."""
+    """Norm of all gradients together, a scalar; for all processes (`ekle.model.distributed`)."""
     return full_tensor(get_total_norm([p.grad for p in parameters if p.grad is not None]))
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
-    """Shorten all gradients together to `longest` where they are longer; returns what they were."""
+    """Scale all gradients together to a norm of at most `longest`; returns their norm before."""
     learning = [parameter for parameter in parameters if parameter.grad is not None]
     norm = gradient_norm(learning)
     clip_grads_with_norm_(learning, longest, norm)

@@ -1,4 +1,4 @@
-"""The optimiser over adapters and new rows, and how its learning rate moves over the steps."""
+"""The optimiser over adapters and new rows, and the schedule of its learning rate."""
 
 import math
 from typing import Any, assert_never
@@ -16,8 +16,8 @@ from ekle.training.optimizers.sophia import Sophia
 def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> float:
     """Share of the full learning rate that step number `step` (from 0) of `steps` uses.
 
-    It rises in equal stages over the first `warmup` share of the steps. The first step already moves
-    and, where the rate falls to zero, the last one still does.
+    It rises in equal stages over the first `warmup` share of the steps. The first step is not 0, and neither
+    is the last of a schedule that falls to 0.
     """
     rising = math.ceil(warmup * steps)
     if step < rising:
@@ -35,11 +35,11 @@ def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> flo
 
 
 def make_optimizer(model: nn.Module, rows: NewRows, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Sophia, AdamW or Muon over three groups, named in their `name`.
+    """Sophia, AdamW or Muon over three groups with a `name`.
 
-    `matrices` are A and B; only they decay. `magnitudes` start at the norms of the base and have no
-    reason to shrink. `rows` have a learning rate of their own; decay would pull a row towards zero in
-    the many steps that do not see its token.
+    `matrices` are A and B, and only they decay. `magnitudes` start at the norms of the base, so there is no
+    reason to shrink them. `rows`, the new embedding rows, have their own learning rate. Decay would pull a
+    row towards zero in the many steps that do not read its token.
     """
     layers = [layer for _, layer in adapted_layers(model)]
     matrices = [matrix for layer in layers for matrix in (layer.lora_a, layer.lora_b)]

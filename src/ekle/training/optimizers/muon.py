@@ -1,4 +1,4 @@
-"""Muon for the factors of the adapters, AdamW for the rest: two optimisers of PyTorch behind one door.
+"""Muon for the factors of the adapters, AdamW for the rest: two optimisers of PyTorch as one.
 
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) replaces the momentum of a matrix by the nearest
 matrix with all singular values equal, by five Newton-Schulz steps in bfloat16: the update of steepest descent
@@ -6,19 +6,20 @@ where the size of a change is its spectral norm. `torch.optim.Muon` does that. I
 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, "Muon is Scalable for LLM Training", arXiv:2502.16982), so that
 a coordinate moves about 0.2 times the learning rate, as it does under AdamW: rates that suit AdamW suit it.
 
-Before the five steps a gradient is rounded to bfloat16. One that differs in its last bit, as that of several
-processes does from that of one, may fall on the other side there: the steps then differ by some thousandths
-of their length, where those of AdamW differ by 1e-7.
+Before the five steps a gradient is rounded to bfloat16. Gradients that differ in their last bit, as those of
+several processes and of one do, may then round differently: the steps differ by some thousandths of their
+norm, where those of AdamW differ by 1e-7.
 
-What it suits here:
+What it is used for here:
 
 - A (r, in) and B (out, r), each by itself. The change of B A is dB A + B dA, whose spectral norm is at most
-  |dB| |A| + |B| |dA|, so bounding the factors bounds what the layer feels. To orthogonalise the change of the
-  product instead would need a matrix of the size of W. The cost is 5 (4 r^2 n + 2 r^3) operations a factor,
-  with n the longer side: for r = 512 on Qwen3-8B about 1.5 10^13 a step, below 1 % of one of 65,536 tokens.
+  |dB| |A| + |B| |dA|, so a bound on the factors is a bound on the change of the layer. To orthogonalise the
+  change of the product instead would need a matrix of the size of W. The cost is 5 (4 r^2 n + 2 r^3)
+  operations per factor, with n the longer side: for r = 512 on Qwen3-8B about 1.5 10^13 per step, below 1 %
+  of a step of 65,536 tokens.
 - not the magnitudes, which are vectors;
-- not the new rows: a row is one token's, most rows have no gradient in a step, and a step with equal singular
-  values would move them all. Embeddings and heads go to AdamW in both papers as well.
+- not the new rows: a row belongs to one token, most rows have no gradient in a step, and a step with equal
+  singular values would move them all. Both papers also leave embeddings and heads to AdamW.
 """
 
 from collections import defaultdict
@@ -32,12 +33,12 @@ from ekle.recipe.training import AdamWSettings, MuonSettings
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """One optimiser to the outside: its groups, its state and their dictionary are those of both.
+    """Acts as one optimiser: its groups, its state and its state dict are those of both.
 
     Args:
         matrices: a group of matrices, with `lr` and `weight_decay`.
         others: groups of the other parameters, with `lr`.
-        muon: momentum, and how it is made orthogonal.
+        muon: momentum and its orthogonalisation.
         adamw: averages of the other groups, which do not decay.
     """
 
@@ -59,19 +60,19 @@ class MuonAndAdamW(torch.optim.Optimizer):
         """One step of both; a parameter without a gradient stays as it is."""
         if closure is not None:
             raise ValueError("MuonAndAdamW takes no closure")
-        # Loading a state puts new groups and a new state here, so each gets its share of them anew.
+        # Loading a state replaces groups and state here, so both get their share again in every step.
         matrices, *others = self.param_groups
         if any(map(is_sharded_tensor, matrices["params"])):
             for matrix in matrices["params"]:
-                self._step_whole(matrix, matrices)
+                self._step_sharded(matrix, matrices)
         else:
             _step(self._muon, [matrices], self.state)
         _step(self._adamw, others, self.state)
 
-    def _step_whole(self, matrix: Tensor, group: dict[str, Any]) -> None:
-        """One step of a matrix whose rows are spread over processes: they are one another's singular values.
+    def _step_sharded(self, matrix: Tensor, group: dict[str, Any]) -> None:
+        """One step of a sharded matrix, whose singular values depend on all of its rows.
 
-        Each process makes the whole step, and keeps its own rows of it.
+        Each process makes the step of the full tensor and keeps its local shard of the result.
         """
         if matrix.grad is None:
             return

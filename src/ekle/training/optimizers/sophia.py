@@ -5,11 +5,11 @@
     w <- w - lr * decay * w - lr * clip(m / max(rho h, epsilon), 1)
 
 h' is the Gauss-Newton-Bartlett estimate (Algorithm 2): N g' * g', where g' is the gradient of the mean
-loss of N tokens whose labels are drawn from the model itself.
+loss of N tokens whose labels are sampled from the model itself.
 
-m and h may be kept in bfloat16, which halves what the optimiser holds. Its steps are 0.4 % wide, far more
-than what (1 - b2) adds to h, so that rounding to the nearest would leave h where it is. Here a value goes up
-or down by chance, with its distance as the odds (stochastic rounding), and so is right on average.
+m and h may be kept in bfloat16, which halves the optimiser's state. Neighbouring numbers of bfloat16 differ
+by 0.4 %, far more than (1 - b2) adds to h, so rounding to the nearest would never change h. Stochastic
+rounding is used instead: up or down at random, with odds by the distance, and so right on average.
 """
 
 from collections.abc import Iterable
@@ -25,23 +25,23 @@ class Sophia(torch.optim.Optimizer):
     """See the module; `lr`, `weight_decay` and `sparse` may differ between the groups.
 
     Args:
-        params: parameters, or groups of them. `sparse=True` in a group of matrices leaves a row that
-            got no gradient as it is, momentum included. Rows of an embedding need that: a row seen
-            once has no curvature, so a sign update of full size would go on for hundreds of steps,
-            until its momentum has died away.
+        params: parameters, or groups of them. `sparse=True` in a group of matrices does not change a row
+            that got no gradient, nor its momentum. Rows of an embedding need that: a row seen once has no
+            curvature, so sign updates of full size would go on for hundreds of steps, until its momentum
+            has decayed.
         lr: learning rate; no coordinate moves further than this in one step.
         betas: averages of the gradient and of the curvature.
-        rho: weight of the curvature; a smaller one clips more.
+        rho: weight of the curvature; a smaller rho clips more.
         weight_decay: decoupled, times the learning rate.
         epsilon: least curvature times rho.
-        bias_correction: divide the curvature by 1 - b2^n after n estimates. The original does not,
-            and with the 200 estimates of a short run it then clips nearly every coordinate.
+        bias_correction: divide the curvature by 1 - b2^n after n estimates. The original does not, and so
+            clips nearly every coordinate in the 200 estimates of a short run.
         state_dtype: precision of m and h; None is that of the parameters.
 
-    Parameters may be spread over processes (`ekle.model.distributed`): each updates its own rows.
+    Parameters may be sharded over processes (`ekle.model.distributed`): each updates its local shard.
 
     Attributes:
-        counts: (2,), of the own coordinates how many the last step clipped, and how many it moved.
+        counts: (2,), coordinates of the local shards that the last step clipped, and that it moved.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Sophia(torch.optim.Optimizer):
 
     @torch.no_grad()
     def update_curvature(self, tokens: int) -> None:
-        """Take the gradients that are there, of the mean loss of `tokens` sampled labels, as an estimate.
+        """Take the present gradients, of the mean loss of `tokens` sampled labels, as an estimate.
 
-        A group without any gradient rests: the estimate does not count for it.
+        The estimate does not count for a group without any gradient.
         """
         for number, group in enumerate(self.param_groups):
             decay, rounding = group["betas"][1], _Rounding(number, group)
@@ -91,7 +91,7 @@ class Sophia(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update from the gradients that are there; a parameter without one stays as it is."""
+        """One update from the present gradients; a parameter without one does not change."""
         if closure is not None:
             raise ValueError("Sophia takes no closure")
         counts: list[Tensor] = []
@@ -103,7 +103,7 @@ class Sophia(torch.optim.Optimizer):
             self.counts = torch.stack(counts).sum(dim=0)
 
     def _step(self, parameter: Tensor, group: dict[str, Any], rounding: "_Rounding") -> Tensor:
-        """Update one parameter; how many of its coordinates were clipped, and how many moved."""
+        """Update one parameter; the numbers of its coordinates that were clipped, and that moved."""
         assert parameter.grad is not None
         state, gradient, lr = self._state(parameter), local_shard(parameter.grad), group["lr"]
         momentum, curvature = local_shard(state["momentum"]), local_shard(state["curvature"])
@@ -136,7 +136,7 @@ class Sophia(torch.optim.Optimizer):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the state; PyTorch would leave it in the precision of the parameters."""
+        """Take the state, and keep its precision; PyTorch would convert it to that of the parameters."""
         super().load_state_dict(state_dict)
         if self._state_dtype is not None:
             for state in self.state.values():
@@ -144,7 +144,7 @@ class Sophia(torch.optim.Optimizer):
 
 
 class _Rounding:
-    """Stores values of one group in its state, the same ones however often the run was interrupted."""
+    """Stores values of one group in its state; interruptions do not change how they are rounded."""
 
     def __init__(self, number: int, group: dict[str, Any]) -> None:
         group["rounds"] += 1
@@ -152,11 +152,11 @@ class _Rounding:
         self._generator: torch.Generator | None = None
 
     def store(self, values: Tensor, state: Tensor) -> None:
-        """Write float32 `values` into `state`, rounded by chance where it is bfloat16."""
+        """Write float32 `values` into `state`, by stochastic rounding if it is bfloat16."""
         if state.dtype == torch.bfloat16:
             if self._generator is None:
                 self._generator = torch.Generator(state.device).manual_seed(self._seed)
-            # bfloat16 is the upper half of float32: what is added to the lower half may carry into it.
+            # bfloat16 is the upper half of float32: noise that is added to the lower half may carry into it.
             noise = torch.empty_like(values, dtype=torch.int32).random_(0, 2**16, generator=self._generator)
             values = noise.add_(values.view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32)
         state.copy_(values)
