@@ -70,6 +70,8 @@ def train(state: RunState, resume: Path | None) -> None:
             state.read(resume)
         else:
             evaluate(state)
+            if on_gpu:
+                torch.cuda.empty_cache()  # what the evaluation's tensors leave does not fit those of a step
             state.save()  # a full disk is found now, and a rollback has somewhere to go
         saved_at = time.monotonic()
         stream = iter(setup.batches)
@@ -80,7 +82,7 @@ def train(state: RunState, resume: Path | None) -> None:
             frozen = adapters if state.step < rows_only_steps else []
             state.meter.begin_step()
             line.begin_step()
-            # An evaluation leaves the model in its other mode, in which activation checkpointing rests.
+            # Evaluations leave the model in evaluation mode, in which activation checkpointing does nothing.
             objective.train()
 
             # Curvature, for Sophia: every k-th step, and before the first step of the adapters.
