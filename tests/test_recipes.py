@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 import ekle.recipe.recipe
-from ekle.errors import InputError
+from ekle.errors import InputError, RecipeError, RenamedWarning
 from ekle.model.layers.dora import scale_of
+from ekle.recipe import RENAMED_KEYS, make_recipe
+from ekle.recipe.extension import DistillationSettings
 from ekle.recipe.recipe import load_recipe, recipe_file, shipped_recipes
+from ekle.recipe.section import dotted
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,3 +162,39 @@ def test_every_setting_of_the_training_has_a_line_that_says_what_it_is() -> None
                 said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
                 bare += [] if said else [f"{section.name}.{ast.unparse(field.target)}"]
     assert bare == []
+
+
+def test_old_keys_are_read_under_their_new_names_and_one_line_names_them_all() -> None:
+    old = {"guard": {"returns": 5, "lower": 0.1}, "steps": 7}
+    with pytest.warns(RenamedWarning) as caught:
+        recipe = make_recipe(
+            {"name": "old", "training": old},
+            ["training.guard.returns=2", "extension.similarity.twins=0.5"],
+            origin="old.toml",
+        )
+    assert (recipe.training.guard.max_rollbacks, recipe.training.guard.rate_factor) == (2, 0.1)
+    assert recipe.extension.similarity.harmony_variants == 0.5
+    (line,) = (str(warning.message) for warning in caught)
+    assert line.startswith("old.toml: ")
+    assert all(
+        word in line for word in ("guard.max_rollbacks", "guard.rate_factor", "harmony_variants", "0.3")
+    )
+
+
+def test_a_key_under_both_names_is_refused() -> None:
+    both = {"guard": {"returns": 5, "max_rollbacks": 3}}
+    with pytest.raises(RecipeError, match=r"training\.guard\.returns is the old name"):
+        make_recipe({"name": "both", "training": both})
+
+
+def test_settings_that_are_made_in_python_take_old_names_too() -> None:
+    with pytest.warns(RenamedWarning, match="snippets is now passages"):
+        settings = DistillationSettings.model_validate({"snippets": 3})
+    assert settings.passages == 3
+
+
+def test_renamed_keys_lead_to_keys_there_are() -> None:
+    keys = dict(dotted(make_recipe({"name": "any"}).model_dump()))
+    assert RENAMED_KEYS
+    assert set(RENAMED_KEYS.values()) <= set(keys)
+    assert not set(RENAMED_KEYS) & set(keys)

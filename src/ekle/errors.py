@@ -12,7 +12,9 @@ EkleError                    a mistake that the user can cure: one line, exit co
 ├── SpaceError               the disk cannot take what is about to be written
 ├── PreservationError        something that must stay byte-equal has changed
 ├── TrainingError            training cannot start or cannot go on (memory, NaN, nothing to train on)
-└── NotAvailableError              a command of the plan that this version does not have
+└── NotAvailableError        a planned command that this version does not have
+
+RenamedWarning               a key, option or argument of an older ekle was read under its new name
 
 The message says what is wrong and what to do about it. Anything that is not an EkleError is a
 defect in ekle and keeps its traceback.
@@ -69,3 +71,7 @@ class TrainingError(EkleError):
 
 class NotAvailableError(EkleError):
     """A planned command that this version does not have."""
+
+
+class RenamedWarning(FutureWarning):
+    """Something has a new name; the old one works in this version still."""

@@ -34,7 +34,7 @@ from ekle.recipe import Recipe
 from ekle.recipe.extension import DistillationSettings, ExtensionSettings
 
 both = pytest.mark.parametrize("tied", [False, True])
-QUICK = DistillationSettings(snippets=8, batch_tokens=256, passes=12, depth=0.5, save_minutes=1e-9)
+QUICK = DistillationSettings(passages=8, batch_tokens=256, passes=12, depth=0.5, save_minutes=1e-9)
 
 
 def text() -> Iterator[str]:
@@ -265,7 +265,7 @@ def test_every_new_token_gets_its_passages_while_there_are_any(
     tiny_base: Path, tiny_vocabulary: Vocabulary
 ) -> None:
     tokenizer_pair = tokenizer_pair_of(tiny_base, tiny_vocabulary)
-    few = DistillationSettings(snippets=1, snippet_characters=30)
+    few = DistillationSettings(passages=1, passage_characters=30)
     found = snippets(TURKISH * 3, tokenizer_pair, 410, 20, few, silent())
     seen = {int(number) for passage in found for number in passage.new if number >= 410}
     everywhere = {i for text in TURKISH for i in tokenizer_pair.new.encode(text).ids if i >= 410}

@@ -63,7 +63,11 @@ UNKNOWN = token(9, "qx", [3, 3, 1])
 
 def made(method: Heuristic, end: End, *tokens: NewToken, settings: ExtensionSettings | None = None) -> Tensor:
     context = InitialisationContext(
-        tokens, USED, BASE, settings or ExtensionSettings(similarity=SimilaritySettings(chain=1.0)), *NO_TEXT
+        tokens,
+        USED,
+        BASE,
+        settings or ExtensionSettings(similarity=SimilaritySettings(suffix_chain=1.0)),
+        *NO_TEXT,
     )
     return rows_by_rule(method, LoadedEmbeddingMatrix(ROWS), context, end)
 
@@ -149,7 +153,7 @@ def test_a_token_without_analysis_is_like_its_base_tokens() -> None:
 
 
 def test_hybrid_rows_lie_between_similar_rows_and_the_mean() -> None:
-    plain = ExtensionSettings(hybrid=HybridSettings(statistics=0.5, noise=0.0))
+    plain = ExtensionSettings(hybrid=HybridSettings(mean_share=0.5, noise=0.0))
     similar, mean = made("similarity", "input", EVLER), made("mean", "input", EVLER)
     assert torch.allclose(made("hybrid", "input", EVLER, settings=plain), (similar + mean) / 2)
     noisy = made("hybrid", "input", *[token(5 + n, "x", [0]) for n in range(4000)])

@@ -6,7 +6,7 @@ import pytest
 
 from ekle.errors import RunFolderError
 from ekle.pipeline.manifest import flat_settings, read_manifest, write_manifest
-from ekle.recipe import make_recipe
+from ekle.recipe import RENAMED_KEYS, make_recipe
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -53,6 +53,20 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"stage": "corpus"}')
     with pytest.raises(RunFolderError, match="not written by this version"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_with_keys_of_an_older_ekle_is_kept(tmp_path: Path) -> None:
+    recipe = make_recipe({"name": "probe"})
+    settings = flat_settings(recipe, ("training",))
+    old = {new: old for old, new in RENAMED_KEYS.items()}
+    written = {old.get(key, key): value for key, value in settings.items()}
+    assert "training.guard.returns" in written
+    write_manifest(tmp_path, "training", written, {}, 1.5)
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert manifest.differences(settings, {}) == []
+    changed = settings | {"training.guard.max_rollbacks": 9}
+    assert manifest.differences(changed, {}) == ["training.guard.max_rollbacks 3 -> 9"]
 
 
 def test_settings_are_flat_and_only_those_asked_for() -> None:

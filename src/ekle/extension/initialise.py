@@ -241,7 +241,7 @@ def _learned_rows(
     )
     replay_per_token = settings.replay_share / (1 - settings.replay_share)
     replay_tokens = round(replay_per_token * sum(len(passage.new) for passage in passages))
-    passages += replay_passages(context.replay(), tokenizer_pair, replay_tokens, settings.snippet_characters)
+    passages += replay_passages(context.replay(), tokenizer_pair, replay_tokens, settings.passage_characters)
     scales = {
         name: row_statistics(StoredEmbeddingMatrix(weights, name), context.used_ids).rms for name in start
     }

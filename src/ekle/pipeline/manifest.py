@@ -5,7 +5,7 @@ while it is under way: an interrupted training must not go on with other setting
 """
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from ekle.errors import RunFolderError, TextError
 from ekle.files import digest, read_json, write_json
 from ekle.pipeline.stages import SETTINGS
 from ekle.progress import ProgressReporter
-from ekle.recipe import Recipe
+from ekle.recipe import RENAMED_KEYS, Recipe
 from ekle.recipe.section import dotted
 from ekle.text.documents import local_files
 
@@ -124,11 +124,13 @@ def _read(path: Path) -> Manifest | None:
         return None
     content = read_json(path)
     try:
-        return Manifest(**content)
+        manifest = Manifest(**content)
     except TypeError as error:
         raise RunFolderError(
             f"{path} was not written by this version of ekle; remove {path.parent} to make it again"
         ) from error
+    settings = {RENAMED_KEYS.get(key, key): value for key, value in manifest.settings.items()}
+    return replace(manifest, settings=settings)
 
 
 def _versions() -> dict[str, str]:

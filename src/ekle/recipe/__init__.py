@@ -1,5 +1,5 @@
 """The typed recipe: one file a section, one owner for every default."""
 
-from ekle.recipe.recipe import Recipe, make_recipe, read_recipe
+from ekle.recipe.recipe import RENAMED_KEYS, Recipe, make_recipe, read_recipe
 
-__all__ = ["Recipe", "make_recipe", "read_recipe"]
+__all__ = ["RENAMED_KEYS", "Recipe", "make_recipe", "read_recipe"]

@@ -30,25 +30,29 @@ RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
 class SimilaritySettings(Section):
     """Weights of the groups whose rows `similarity` and `hybrid` mix; a group without members has none."""
 
-    pieces: float = Field(default=1.0, gt=0)
-    """The token's own base pieces; above 0, because not every token has another group."""
+    base_tokens: float = Field(default=1.0, gt=0)
+    """The token's own base tokens; above 0, because not every token has another group."""
     root: float = Field(default=1.0, ge=0)
     """Tokens with the same root."""
-    chain: float = Field(default=0.5, ge=0)
+    suffix_chain: float = Field(default=0.5, ge=0)
     """Tokens with the same chain of suffixes."""
-    twins: float = Field(default=1.0, ge=0)
+    harmony_variants: float = Field(default=1.0, ge=0)
     """For suffixes: the same suffixes in other vowels (-larından, -lerinden)."""
     members: PositiveInt = 8
     """Most members of a group; base tokens come first, then new ones, the most frequent first."""
+
+    RENAMED = {"pieces": "base_tokens", "chain": "suffix_chain", "twins": "harmony_variants"}
 
 
 class HybridSettings(Section):
     """What `hybrid` adds to the rows of `similarity`."""
 
-    statistics: float = Field(default=0.2, ge=0, le=1)
+    mean_share: float = Field(default=0.2, ge=0, le=1)
     """Share of the mean of the base rows in use."""
     noise: float = Field(default=0.05, ge=0)
     """Normal noise, in standard deviations of the base rows in use."""
+
+    RENAMED = {"statistics": "mean_share"}
 
 
 class FocusSettings(Section):
@@ -70,9 +74,10 @@ class DistillationSettings(Section):
     """The rule that the rows start from."""
     depth: float = Field(default=1 / 3, gt=0, le=1)
     """Share of the layers after which hidden states are compared."""
-    snippets: PositiveInt = 16
+    passages: PositiveInt = 16
     """Passages of text looked for, for each new token."""
-    snippet_characters: PositiveInt = 240
+    passage_characters: PositiveInt = 240
+    """Longest passage."""
     text_bytes: PositiveInt = 100_000_000
     """Bytes of text to look through."""
     batch_tokens: PositiveInt = 4096
@@ -91,7 +96,9 @@ class DistillationSettings(Section):
     """Share of the tokens that come from other languages' text, if there is some. Text without new tokens
     teaches their output rows where they do not belong; without it they spoil those languages."""
     save_minutes: float = Field(default=5.0, gt=0)
-    """Time between two states to go on from."""
+    """Minutes from one saved state to the next; an interrupted distillation goes on from the last."""
+
+    RENAMED = {"snippets": "passages", "snippet_characters": "passage_characters"}
 
 
 class ExtensionSettings(Section):

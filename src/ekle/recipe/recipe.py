@@ -13,7 +13,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.release import ReleaseSettings
-from ekle.recipe.section import Section
+from ekle.recipe.section import Section, rename_keys, renamed_keys, warn_renamed
 from ekle.recipe.training import TrainingSettings
 from ekle.recipe.vocabulary import VocabularySettings
 
@@ -55,14 +55,42 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def make_recipe(content: dict[str, Any], overrides: Iterable[str] = (), origin: str = "the recipe") -> Recipe:
-    """Check `content` with `overrides` applied; see `read_recipe` for both and for what is raised."""
+    """Check `content` with `overrides` applied; see `read_recipe` for both and for what is raised.
+
+    Keys of an older ekle are read under their new names, and one RenamedWarning names them all.
+    """
+    try:
+        content, renamed = _with_new_names(content, "")
+    except ValueError as error:
+        raise RecipeError(f"{origin}: {error}") from error
     for override in overrides:
+        key, _, _ = override.partition("=")
+        if (old := key.strip()) in RENAMED_KEYS:
+            renamed[old] = RENAMED_KEYS[old]
+            override = override.replace(old, renamed[old], 1)
         _apply(content, override)
+    if renamed:
+        warn_renamed(renamed, origin)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         problems = [f"{_dotted(item['loc'])}: {_reason(item)}" for item in error.errors()]
         raise RecipeError(f"{origin}: " + "; ".join(problems)) from error
+
+
+RENAMED_KEYS: dict[str, str] = dict(renamed_keys(Recipe))
+"""Old dotted key to new dotted key, for every key that has a new name since ekle 0.1."""
+
+
+def _with_new_names(content: dict[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A table of a recipe, and those inside it, under new names; the dotted names that were renamed."""
+    names = {key: RENAMED_KEYS.get(prefix + key, prefix + key).removeprefix(prefix) for key in content}
+    changed, found = rename_keys(content, {old: new for old, new in names.items() if old != new}, prefix)
+    for key, value in changed.items():
+        if isinstance(value, dict):
+            changed[key], inside = _with_new_names(value, f"{prefix}{key}.")
+            found |= inside
+    return changed, found
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

@@ -1,9 +1,12 @@
-"""What every section of a recipe has in common."""
+"""What every section of a recipe has in common, and what becomes of keys that have new names."""
 
-from collections.abc import Iterator
-from typing import Any
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from ekle.errors import RenamedWarning
 
 
 class Section(BaseModel):
@@ -13,6 +16,52 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Old key to new key, for one version: the old one is read, and a RenamedWarning says so."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_keys(cls, content: Any) -> Any:
+        old = cls.RENAMED.keys() & content.keys() if isinstance(content, dict) else set()
+        if not old:
+            return content
+        content, renamed = rename_keys(content, cls.RENAMED)
+        warn_renamed(renamed, cls.__name__, stacklevel=3)
+        return content
+
+
+def rename_keys(
+    content: Mapping[str, Any], names: Mapping[str, str], prefix: str = ""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """`content` with the keys in `names` under their new names, and the renamed ones, old to new.
+
+    `prefix` is what the keys of the table are called with in full, such as "training.guard.".
+
+    Raises:
+        ValueError: both names of a key are there.
+    """
+    renamed = {key: names[key] for key in content if key in names}
+    for old, new in renamed.items():
+        if new in content:
+            raise ValueError(f"{prefix}{old} is the old name of {prefix}{new}; give one of the two")
+    full = {prefix + old: prefix + new for old, new in renamed.items()}
+    return {names.get(key, key): value for key, value in content.items()}, full
+
+
+def warn_renamed(renamed: Mapping[str, str], where: str, stacklevel: int = 2) -> None:
+    """One RenamedWarning for all keys of `renamed`, old to new, that were read in `where`."""
+    pairs = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+    warnings.warn(f"{where}: {pairs}; ekle 0.3 drops the old names", RenamedWarning, stacklevel + 1)
+
+
+def renamed_keys(section: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The old and the new dotted name of every renamed key in `section` and the sections inside it."""
+    for old, new in section.RENAMED.items():
+        yield prefix + old, prefix + new
+    for key, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from renamed_keys(field.annotation, f"{prefix}{key}.")
 
 
 def dotted(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -143,10 +143,12 @@ class GuardSettings(Section):
     """... and more than so many standard deviations, as estimated from the median deviation."""
     bad_steps: PositiveInt = 5
     """Bad steps in a row after which the run goes back to its last checkpoint."""
-    lower: float = Field(default=0.5, gt=0, le=1)
-    """Factor of the learning rate each time it goes back."""
-    returns: NonNegativeInt = 3
-    """Times it may go back before the training is given up."""
+    rate_factor: float = Field(default=0.5, gt=0, le=1)
+    """Factor of the learning rate after each rollback."""
+    max_rollbacks: NonNegativeInt = 3
+    """Rollbacks before the training is given up."""
+
+    RENAMED = {"lower": "rate_factor", "returns": "max_rollbacks"}
 
 
 class TrainingSettings(Section):

@@ -49,7 +49,7 @@ class VocabularySettings(Section):
     """Files in other languages, or code, whose cut the new merges should leave alone."""
     protect_strict: bool = False
     """Refuse every merge that fires anywhere in the protected files; the report says what that costs."""
-    weigh_protection: bool = False
+    measure_protection_cost: bool = False
     """Learn once more with nothing protected, so that the report can say what protection costs."""
     foreign_price: float = Field(default=10.0, ge=0)
     """Tokens that a merge must save for each word it changes in a protected file of equal size."""
@@ -61,6 +61,8 @@ class VocabularySettings(Section):
     """Turkish treebanks (CoNLL-U); the report says how often roots of their inflected words stay whole."""
     any_language: bool = False
     """Go on although the corpus does not look Turkish."""
+
+    RENAMED = {"weigh_protection": "measure_protection_cost"}
 
     @model_validator(mode="after")
     def _has_what_strict_protection_needs(self) -> Self:

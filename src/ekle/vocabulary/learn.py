@@ -95,7 +95,7 @@ def learn_vocabulary(
         )
         without = learn(other_pre_tokenization, others, protection_prices(others, strict=False))
         costs["strict"] = protection_cost(learned, without, held_out or {})
-    if settings.weigh_protection:
+    if settings.measure_protection_cost:
         costs["all"] = protection_cost(learned, learn(pre_tokenization, pre_tokens, None), held_out or {})
     summary = summarise(
         base, settings, counts, merge_counts(learned.kept.learned, pre_tokens, evidence), evidence

@@ -232,7 +232,7 @@ def test_before_the_window_is_full_no_loss_is_too_high() -> None:
 
 
 def test_the_first_step_after_going_back_to_the_start_is_skipped_like_any_other() -> None:
-    judge = guard(returns=2)
+    judge = guard(max_rollbacks=2)
     judge.roll_back(7, "its loss is nan")
     assert judge.skip_reason(1, math.nan, 1.0) == "its loss is nan"
 

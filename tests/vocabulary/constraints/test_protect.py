@@ -91,7 +91,7 @@ def test_what_all_protection_costs_is_measured_when_asked_for(
     base: BaseTokenizer, counts: dict[str, Counts], mixed: Path, tmp_path: Path
 ) -> None:
     settings = SMALL.model_copy(
-        update={"protect": [str(mixed)], "weigh_protection": True, "foreign_price": 10.0}
+        update={"protect": [str(mixed)], "measure_protection_cost": True, "foreign_price": 10.0}
     )
     report = learn_vocabulary(counts["apostrophe"], base, settings, tmp_path, silent()).report
     assert list(report["protected"]["costs"]) == ["all"]

@@ -34,10 +34,10 @@ def snippets(
     settings: DistillationSettings,
     reporter: ProgressReporter,
 ) -> list[AlignedEncoding]:
-    """Passages in both tokenizations, until every new token is in `settings.snippets` of them.
+    """Passages in both tokenizations, until every new token is in `settings.passages` of them.
 
     A passage is kept if it has a token that needs more passages, so frequent tokens occur far more often.
-    Passages end at white space and have at most `settings.snippet_characters`.
+    Passages end at white space and have at most `settings.passage_characters`.
 
     Args:
         documents: the text; read up to `settings.text_bytes`.
@@ -51,25 +51,25 @@ def snippets(
     kept: list[AlignedEncoding] = []
     bytes_left = settings.text_bytes
     with reporter.task("looking for the new tokens", count, "tokens") as task:
-        all_passages = (each for text in documents for each in passages(text, settings.snippet_characters))
+        all_passages = (each for text in documents for each in passages(text, settings.passage_characters))
         for texts in batches(all_passages):
             chosen: list[str] = []
             for text, ids in zip(texts, tokenizer_pair.encode_new(texts), strict=True):
                 new = np.unique(np.array(ids, dtype=np.int64)) - first_new_id
                 new = new[new >= 0]
-                if len(ids) > 1 and (seen[new] < settings.snippets).any():
+                if len(ids) > 1 and (seen[new] < settings.passages).any():
                     chosen.append(text)
-                    before = int((seen >= settings.snippets).sum())
+                    before = int((seen >= settings.passages).sum())
                     seen[new] += 1
-                    task.advance(int((seen >= settings.snippets).sum()) - before)
+                    task.advance(int((seen >= settings.passages).sum()) - before)
             kept += tokenizer_pair.encode(chosen)
             bytes_left -= sum(len(text.encode()) for text in texts)
-            if bytes_left <= 0 or (seen >= settings.snippets).all():
+            if bytes_left <= 0 or (seen >= settings.passages).all():
                 break
     without = int((seen == 0).sum())
-    rare = int((seen < settings.snippets).sum()) - without
+    rare = int((seen < settings.passages).sum()) - without
     reporter.say(
-        f"{len(kept):,} passages; {rare:,} new tokens are in fewer than {settings.snippets} of them, "
+        f"{len(kept):,} passages; {rare:,} new tokens are in fewer than {settings.passages} of them, "
         f"{without:,} in none",
         passages=len(kept),
         rare=rare,

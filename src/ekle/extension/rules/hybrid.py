@@ -24,4 +24,4 @@ def hybrid_rows(
         generator: source of the noise; the same seed gives the same rows.
     """
     noise = torch.randn(similar.shape, generator=generator).mul_(settings.noise * statistics.std)
-    return torch.lerp(similar, statistics.mean.expand_as(similar), settings.statistics).add_(noise)
+    return torch.lerp(similar, statistics.mean.expand_as(similar), settings.mean_share).add_(noise)

@@ -146,10 +146,10 @@ def _shares(
     groups = neighbours.of(token)
     chain = groups.chain if end == "input" else []
     weighted_groups: list[tuple[float, Sequence[BaseTokenIds]]] = [
-        (weights.pieces, [token.base_pieces]),
+        (weights.base_tokens, [token.base_pieces]),
         (weights.root, groups.root),
-        (weights.chain, chain),
-        (weights.twins, groups.variants),
+        (weights.suffix_chain, chain),
+        (weights.harmony_variants, groups.variants),
     ]
     shares: dict[int, float] = {}
     for weight, members in weighted_groups:

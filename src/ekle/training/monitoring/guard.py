@@ -43,7 +43,7 @@ class Guard:
     @property
     def rate(self) -> float:
         """Factor of the learning rate."""
-        return self.settings.lower**self.rollbacks
+        return self.settings.rate_factor**self.rollbacks
 
     @property
     def must_roll_back(self) -> bool:
@@ -81,7 +81,7 @@ class Guard:
         Raises:
             TrainingError: it has rolled back too often already.
         """
-        if self.rollbacks == self.settings.returns:
+        if self.rollbacks == self.settings.max_rollbacks:
             raise TrainingError(
                 f"{self.bad_steps} steps in a row went wrong up to step {step:,} ({reason}), also "
                 f"after {self.rollbacks} rollbacks; lower training.learning_rate and start over with "
