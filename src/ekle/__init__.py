@@ -1,52 +1,158 @@
 """ekle extends Qwen3 with Turkish.
 
-The names below are the library; everything else is the inside of the house and may move. They are
-imported when first used, because torch takes seconds and most of them need none.
+The names below are the library; everything else is internal and may move. They are imported when first
+used, because torch takes seconds and most of them need none.
+
+    import ekle
+
+    vocabulary = ekle.learn_vocabulary(texts, "vocabulary", settings=ekle.VocabularySettings(size=5000))
+    extended = ekle.extend_model("Qwen/Qwen3-0.6B", vocabulary, "extended")
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ekle.errors import EkleError
+    from ekle.artifacts import Checkpoint, ExtendedModel, Release, Scorecard, Vocabulary
+    from ekle.bpe.graft import Merge
+    from ekle.counting import Counts
+    from ekle.errors import EkleError, RenamedWarning
     from ekle.pipeline.api import (
         compare,
+        count_text,
         evaluate,
         export,
         extend_model,
         extend_tokenizer,
         learn_vocabulary,
+        plan,
         train,
     )
     from ekle.pipeline.run import run
+    from ekle.pipeline.run_folder import RunFolder
+    from ekle.planning.plan import Plan
+    from ekle.progress import ProgressReporter
     from ekle.recipe import Recipe
+    from ekle.recipe.base import BaseModelSettings, TinyModelSettings
+    from ekle.recipe.corpus import CorpusSettings
+    from ekle.recipe.evaluation import EvaluationSettings
+    from ekle.recipe.extension import (
+        DistillationSettings,
+        ExtensionSettings,
+        FocusSettings,
+        HybridSettings,
+        SimilaritySettings,
+    )
     from ekle.recipe.recipe import load_recipe
+    from ekle.recipe.release import ReleaseSettings
+    from ekle.recipe.training import (
+        AdamWSettings,
+        AlignmentSettings,
+        CurriculumSettings,
+        DoraSettings,
+        GuardSettings,
+        MuonSettings,
+        NeftuneSettings,
+        SophiaSettings,
+        TrainingSettings,
+    )
+    from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
+
+    __version__: str
 
 __all__ = [
+    "AdamWSettings",
+    "AlignmentSettings",
+    "BaseModelSettings",
+    "Checkpoint",
+    "CorpusSettings",
+    "Counts",
+    "CurriculumSettings",
+    "DistillationSettings",
+    "DoraSettings",
     "EkleError",
+    "EvaluationSettings",
+    "ExtendedModel",
+    "ExtensionSettings",
+    "FocusSettings",
+    "GuardSettings",
+    "HybridSettings",
+    "Merge",
+    "MuonSettings",
+    "NeftuneSettings",
+    "Plan",
+    "ProgressReporter",
+    "QuotaSettings",
     "Recipe",
+    "Release",
+    "ReleaseSettings",
+    "RenamedWarning",
+    "RunFolder",
+    "Scorecard",
+    "SimilaritySettings",
+    "SophiaSettings",
+    "TinyModelSettings",
+    "TrainingSettings",
+    "Vocabulary",
+    "VocabularySettings",
+    "__version__",
     "compare",
+    "count_text",
     "evaluate",
     "export",
     "extend_model",
     "extend_tokenizer",
     "learn_vocabulary",
     "load_recipe",
+    "plan",
     "run",
     "train",
 ]
 
-_HOME = {
-    "EkleError": "ekle.errors",
-    "Recipe": "ekle.recipe",
-    "load_recipe": "ekle.recipe.recipe",
-    "run": "ekle.pipeline.run",
+_NAMES = {
+    "ekle.artifacts": ("Checkpoint", "ExtendedModel", "Release", "Scorecard", "Vocabulary"),
+    "ekle.bpe.graft": ("Merge",),
+    "ekle.counting": ("Counts",),
+    "ekle.errors": ("EkleError", "RenamedWarning"),
+    "ekle.pipeline.run": ("run",),
+    "ekle.pipeline.run_folder": ("RunFolder",),
+    "ekle.planning.plan": ("Plan",),
+    "ekle.progress": ("ProgressReporter",),
+    "ekle.recipe.base": ("BaseModelSettings", "TinyModelSettings"),
+    "ekle.recipe.corpus": ("CorpusSettings",),
+    "ekle.recipe.evaluation": ("EvaluationSettings",),
+    "ekle.recipe.extension": (
+        "DistillationSettings",
+        "ExtensionSettings",
+        "FocusSettings",
+        "HybridSettings",
+        "SimilaritySettings",
+    ),
+    "ekle.recipe.recipe": ("Recipe", "load_recipe"),
+    "ekle.recipe.release": ("ReleaseSettings",),
+    "ekle.recipe.training": (
+        "AdamWSettings",
+        "AlignmentSettings",
+        "CurriculumSettings",
+        "DoraSettings",
+        "GuardSettings",
+        "MuonSettings",
+        "NeftuneSettings",
+        "SophiaSettings",
+        "TrainingSettings",
+    ),
+    "ekle.recipe.vocabulary": ("QuotaSettings", "VocabularySettings"),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'ekle' has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ekle")
     return getattr(import_module(_HOME.get(name, "ekle.pipeline.api")), name)
 
 

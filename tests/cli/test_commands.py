@@ -24,13 +24,10 @@ def test_the_commands_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_has_an_example_and_takes_settings(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_help_of_a_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"  ekle {command} " in shown or f"  ekle {command}\n" in shown.replace(" \n", "\n")
-    assert "--set" in shown
 
 
 def test_help_imports_nothing_slow() -> None:
@@ -90,6 +87,38 @@ def test_a_corpus_counted_in_parts_gives_the_vocabulary_of_the_whole(
     assert main(parts) == 0
     first, second = (tmp_path / name / "tokens.jsonl" for name in ("out", "again"))
     assert first.read_text("utf-8") == second.read_text("utf-8")
+
+
+def test_a_setting_that_a_command_does_not_read_is_refused(
+    text: Path, vocab: Words, refused: Refused
+) -> None:
+    refused(vocab(text, "--set", "training.steps=5"), "does not read --set training.steps=5", "vocabulary")
+    refused(["export", ".", "--out", "there", "--set", "corpus.repeats=1"], "does not read", "release")
+
+
+def test_old_names_of_options_and_keys_work_and_one_line_says_so(
+    text: Path, vocab: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(vocab(text, "--size", "12", "--weigh-protection")) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "ekle: --weigh-protection is now --protection-cost; ekle 0.3 drops the old names"
+    ]
+    assert main(["plan", "quickstart", "--gpu", "t4", "--set", "training.guard.returns=2"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ekle: ") and "training.guard.returns is now training.guard.max_rollbacks" in line
+
+
+def test_train_says_which_stages_it_makes_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run_module, "make", lambda stage, recipe, place, report: (place(stage) / "out").write_text("12345")
+    )
+    for first in (True, False):
+        monkeypatch.setattr("ekle.pipeline.summary.run_summary", lambda folder: [])
+        assert main(["train", "quickstart", "--runs", str(tmp_path)]) == 0
+        said = "The training needs 1-corpus, 2-vocabulary, 3-base and 4-extension, which are made first"
+        assert (said in capsys.readouterr().out) == first
 
 
 def test_status_shows_every_stage(

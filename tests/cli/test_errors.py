@@ -203,8 +203,8 @@ def test_a_text_to_measure_on_that_is_empty_is_named(
 ) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     words = ["evaluate", str(tiny_base), "--against", str(tiny_base), "--out", str(tmp_path / "out")]
-    refused([*words, "--text", str(tmp_path / "empty.txt")], "empty.txt", "no text")
-    refused(words, "no run", "--text")
+    refused([*words, "--held-out", str(tmp_path / "empty.txt")], "empty.txt", "no text")
+    refused(words, "no run", "--held-out")
     assert not (tmp_path / "out").exists()
 
 

@@ -61,7 +61,7 @@ def test_a_table_in_a_file_is_not_cut_at_eighty_columns(
 def test_vocab_says_what_changes_and_what_strictness_costs(
     tmp_path: Path, text: Path, english: Path, vocab: Words, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ["--size", "8", "--protect", str(english), "--protect-strict", "--weigh-protection"]
+    more = ["--size", "8", "--protect", str(english), "--protect-strict", "--protection-cost"]
     assert main(vocab(text, *more, "--held-out", str(text), "--other", str(english))) == 0
     shown = capsys.readouterr().out
     assert "Strict protection costs" in shown and "without --protect-strict" in shown

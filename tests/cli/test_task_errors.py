@@ -30,7 +30,7 @@ def test_a_faulty_task_is_named_with_its_line(
     refused: Refused, text: Path, faulty: Path, tiny_base: Path, tiny_extended: ExtendedModel, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    words = ["evaluate", str(tiny_extended.model), "--against", str(tiny_base), "--text", str(text)]
+    words = ["evaluate", str(tiny_extended.model), "--against", str(tiny_base), "--held-out", str(text)]
     words += ["--out", str(out)]
     refused([*words, "--task", f"buz={faulty}"], "buz.jsonl:2", "none of the 2 choices")
     refused([*words, "--english-task", f"buz={faulty}"], "buz.jsonl:2")

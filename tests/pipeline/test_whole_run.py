@@ -10,9 +10,12 @@ from tiny import BASE_ROWS, ENGLISH, TURKISH
 from tokenizers import Tokenizer
 from worker_processes import Command, run_in_processes
 
+import ekle
 from ekle.artifacts import ORDER, folder_name
 from ekle.cli import main
+from ekle.errors import RunFolderError
 from ekle.pipeline.status import read_status
+from ekle.pipeline.summary import run_summary
 
 pytestmark = pytest.mark.xdist_group("whole run")
 
@@ -115,7 +118,55 @@ def test_the_same_command_keeps_everything(runs: Path, capsys: pytest.CaptureFix
 
 def test_train_keeps_what_is_trained(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
-    assert capsys.readouterr().out.count(" kept ") == len(ORDER[:5])
+    said = capsys.readouterr().out
+    assert said.count(" kept ") == len(ORDER[:5])
+    assert "made first" not in said
+
+
+def test_train_in_python_takes_what_is_there(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "whole", tmp_path / "whole")
+    for stage in ("training", "evaluation", "release"):
+        shutil.rmtree(tmp_path / "whole" / folder_name(stage))
+    checkpoint = ekle.train(runs.parent / "whole.toml", tmp_path / "whole")
+    assert checkpoint.rows.is_file()
+    same = runs / "whole" / folder_name("training") / checkpoint.rows.name
+    assert checkpoint.rows.read_bytes() == same.read_bytes()
+    shutil.rmtree(tmp_path / "whole" / folder_name("corpus"))
+    with pytest.raises(RunFolderError, match=r'has no 1-corpus, .*until="extension"'):
+        ekle.train(runs.parent / "whole.toml", tmp_path / "whole")
+
+
+def test_a_run_says_on_one_screen_what_it_made(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = list(run_summary(runs / "whole"))
+    text = "\n".join(lines)
+    assert len(lines) + 1 <= 24
+    assert "fewer tokens" in text and "bits per byte" in text and text.count(" before | ") == 2
+    assert all(str(runs / "whole" / place) in text for place in ("2-vocabulary/tokenizer", "7-release/model"))
+    assert "Next:" in lines
+    short = "\n".join(line.replace(str(runs), "runs") for line in lines)
+    assert max(map(len, short.splitlines())) <= 80
+    assert main(["run", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
+    assert capsys.readouterr().out.endswith(text + "\n")
+
+
+def test_no_command_pads_a_table_where_there_is_no_terminal(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, _bases: dict[bool, Path]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    run, text = str(runs / "whole"), str(runs.parent / "turkish.txt")
+    for words in (
+        ["status", run],
+        ["try", run, "Evlerimizden birinde"],
+        ["compare", str(_bases[False]), run, "--text", text, "--changes"],
+        ["compare", run, f"{run}/6-evaluation"],
+        ["plan", "qwen3-8b-turkish", "--gpu", "40GB"],
+        ["plan", "quickstart", "--gpu", "t4"],
+        ["run", str(runs.parent / "whole.toml"), "--runs", str(runs)],
+    ):
+        assert main(words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) > 3
+        assert not [line for line in lines if line != line.rstrip(" ")], words
 
 
 def test_try_compare_and_export_take_a_run(
@@ -143,14 +194,17 @@ def test_the_steps_by_themselves_lead_to_the_same_rows(
 
 
 def test_evaluate_measures_a_run_against_its_base(
-    runs: Path, tmp_path: Path, _bases: dict[bool, Path], capsys: pytest.CaptureFixture[str]
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["evaluate", str(runs / "whole"), "--against", str(_bases[False])]
+    arguments = ["evaluate", str(runs / "whole")]
     settings = ["evaluation.context=64", "evaluation.bytes_per_text=200", "evaluation.prompts=[]"]
     settings += ["evaluation.speed_passages=0"]
     arguments += ["--text", str(runs.parent / "turkish.txt"), "--out", str(tmp_path / "out")]
     assert main([*arguments, *(word for s in settings for word in ("--set", s))]) == 0
-    assert "fewer tokens" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "fewer tokens" in shown.out
+    assert not [line for line in shown.out.splitlines() if line.endswith(" ")]
+    assert shown.err == "ekle: --text is now --held-out; ekle 0.3 drops the old names\n"
     assert (tmp_path / "out" / "report.html").is_file()
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert list(report["likelihood"]) == ["base", "extended", "trained"]

@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 a mistake of the user's, in one line; 130 Ctrl-C; 1, with 
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -14,7 +15,8 @@ import typer
 
 from ekle.cli import evaluation, pipeline, stages
 from ekle.cli.errors import Interrupted, error_line
-from ekle.cli.options import examples
+from ekle.cli.options import examples, with_new_names
+from ekle.errors import RenamedWarning
 
 app = typer.Typer(
     name="ekle",
@@ -51,21 +53,22 @@ _add(
     "vocab",
     stages.vocab,
     "ekle vocab --corpus bundled:tr --size 5000 --out vocabulary",
-    "ekle vocab --corpus text/ --held-out other.txt --strategy guide --out vocabulary",
+    "ekle vocab --corpus text/ --held-out other.txt --out vocabulary",
 )
 _add("extend", stages.extend, "ekle extend --vocab vocabulary --base Qwen/Qwen3-0.6B --out extended")
 _add("train", pipeline.train, "ekle train recipes/qwen3-0.6b-turkish.toml")
 _add(
     "evaluate",
     evaluation.evaluate,
-    "ekle evaluate runs/quickstart --against qwen3 --text wiki.txt --text law.txt --out report",
+    "ekle evaluate runs/quickstart --out report",
+    "ekle evaluate extended --against base --held-out wiki.txt --held-out law.txt",
 )
 _add("compare", evaluation.compare, "ekle compare qwen3 vocabulary --text wiki.txt --text law.txt")
 _add(
     "plan",
     pipeline.plan,
     "ekle plan recipes/qwen3-8b-turkish.toml --gpu 40GB",
-    "ekle plan qwen3-0.6b-turkish --gpu t4 --set training.dora.rank=64 --json plan.json",
+    "ekle plan qwen3-0.6b-turkish --gpu t4 --set training.dora.rank=64",
 )
 _add("export", stages.export, "ekle export runs/quickstart --format hf --out model")
 _add("serve", stages.serve, "ekle serve runs/quickstart")
@@ -98,8 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Tables of millions of strings make a pass of the garbage collector long, and its usual pace very many.
     gc.set_threshold(200_000, 20, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RenamedWarning)
+        warnings.showwarning = _show_warning(warnings.showwarning)
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        code: Any = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        code: Any = app(with_new_names(arguments), standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
     except Interrupted as stopped:
@@ -119,3 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(line: str, code: int) -> int:
     print(f"ekle: {line}", file=sys.stderr)
     return code
+
+
+def _show_warning(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """What shows a warning: one line for an old name, `otherwise` for what libraries warn of."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, RenamedWarning):
+            print(f"ekle: {message}", file=sys.stderr)
+        else:
+            otherwise(message, category, *place)
+
+    return show

@@ -12,21 +12,27 @@ from ekle.errors import InputError
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
     against: Annotated[
-        str, typer.Option(metavar="BASE", help="What it was made from: a folder, qwen3 or a hub id.")
-    ],
-    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BASE", help="The base: a folder, qwen3 or a hub id; what DIR was made from if not given."
+        ),
+    ] = None,
+    held_out: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Text to measure on; may be given again; a run's own if not given.",
+            help="Turkish text to measure on; may be given again; a run's own if not given.",
+        ),
+    ] = None,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Text in other languages, or code, to measure changes in; may be repeated.",
         ),
     ] = None,
     out: Out = Path("evaluation"),
-    other: Annotated[
-        list[Path] | None,
-        typer.Option("--other", metavar="FILE|DIR", help="Text in other languages; may be given again."),
-    ] = None,
-    beside: Annotated[
+    peer: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FOLDER", help="Another model or tokenizer to measure too; may be given again."
@@ -54,25 +60,26 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Such questions in English, to see what is forgotten."),
     ] = None,
-    trained_on: Annotated[
-        list[Path] | None,
+    corpus: Annotated[
+        list[str] | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Text or conversations that were learned from, to count what of the texts and questions "
-            "stands in them; a run's own are known.",
+            help="Text or conversations that were learned from, to find the texts and questions that occur "
+            "in them; a run's own are known.",
         ),
     ] = None,
     set_: Set = None,
 ) -> None:
-    """Measure a model against its base, and others beside it.
+    """Measure a model against its base, and against peers.
 
-    Tokens, morphology, drift, bits per byte, forgetting, generated text, tasks, speed
-    and memory; the folder gets report.json and report.html. Of a run, both the extended
-    and the trained model are measured. A tokenizer without a model gets the figures
-    about tokens alone.
+    Tokens, morphology, drift, bits per byte, forgetting, generated text, tasks,
+    speed and memory; the folder gets report.json and report.html. Of a run, both
+    the extended and the trained model are measured. A tokenizer without a model
+    gets only the figures about tokens.
     """
     from ekle.evaluation.report.terminal import scorecard_table
     from ekle.pipeline.api import evaluate as measure
+    from ekle.pipeline.given import SourceNames
 
     recipe = settings(
         "evaluate",
@@ -86,12 +93,12 @@ def evaluate(
     )
     scorecard = measure(
         folder,
-        against,
-        named(text) if text else None,
         out,
+        against=against,
+        held_out=named(held_out) if held_out else None,
         other=named(other or []),
-        peers=_peers(beside or []),
-        learned_from=trained_on or [],
+        peers=_peers(peer or []),
+        corpus=SourceNames(corpus or ()),
         settings=recipe.evaluation,
         reporter=terminal_reporter(),
     )
@@ -124,7 +131,7 @@ def _peers(given: list[str]) -> dict[str, Path | str]:
             ((name, _),) = named([Path(item)]).items()
             place = item
         if name in pairs:
-            raise InputError(f"two are called {name}; give --beside another NAME=FOLDER")
+            raise InputError(f"two are called {name}; give --peer another NAME=FOLDER")
         pairs[name] = place
     return pairs
 
@@ -135,32 +142,31 @@ def compare(
         typer.Argument(
             metavar="TOKENIZER|REPORT",
             help="qwen3, folders or hub ids; without --text, results of ekle evaluate. "
-            "The first is the yardstick.",
+            "The first is the reference.",
         ),
     ],
     text: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE|DIR", help="Text to measure tokenizers on; may be given again."),
+        typer.Option(metavar="FILE|DIR", help="Any text to compare tokenizers on; may be given again."),
     ] = None,
     changes: Annotated[
-        bool, typer.Option("--changes", help="List what each cuts differently from the first.")
+        bool, typer.Option("--changes", help="List what each tokenizes differently from the first.")
     ] = False,
     json: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write all figures, and every change, to this file."),
     ] = None,
-    set_: Set = None,
 ) -> None:
-    """Put tokenizers side by side on a text, or evaluations that were made before.
+    """Compare tokenizers on a text, or evaluations that were made before.
 
-    Of tokenizers: bytes a token, tokens a word, changed lines, cuts in Turkish words, speed.
-    Of evaluations: every figure that both have, and whether their intervals lie apart.
+    Of tokenizers: bytes per token, tokens per word, changed lines, boundaries in
+    Turkish words, speed. Of evaluations: every figure that both have, and whether
+    their intervals overlap.
     """
     from ekle.evaluation.report.terminal import changes_table, comparison_table
     from ekle.files import write_json
     from ekle.pipeline.api import compare as measure
 
-    settings("compare", set_)
     folders = named([Path(name) for name in tokenizers])
     if not text:
         if changes:
@@ -199,11 +205,10 @@ def try_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, a model or a vocabulary.")],
     text: Annotated[str, typer.Argument(metavar='"metin"', help="Any text.")],
     base: Annotated[
-        str | None, typer.Option(help="The tokenizer to hold it against; the recorded one if not given.")
+        str | None, typer.Option(help="The tokenizer to compare with; the recorded one if not given.")
     ] = None,
-    set_: Set = None,
 ) -> None:
-    """Show how the base and the new tokenizer cut a text, side by side in colour."""
+    """Show how the base and the new tokenizer split a text, in colour."""
     from rich.table import Table
     from rich.text import Text
 
@@ -213,17 +218,16 @@ def try_(
     from ekle.evaluation.report.terminal import highlighted_tokens, visible
     from ekle.pipeline.lookup import find_model, recorded_base
 
-    settings("try", set_)
     name = base or recorded_base(folder)
     old, new = load_tokenizer(name), load_tokenizer(find_model(folder))
     before, after = token_spans(old, text), token_spans(new, text)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("tokens", justify="right")
-    table.add_column("cut")
+    table.add_column("text")
     console = terminal()
     new_tokens = new_token_ids(old, new)
-    # Sixteen colours hold no two dark grounds; there, and in a file, bars tell neighbours apart.
+    # Sixteen colours have no two dark backgrounds; there, and in a file, bars tell neighbours apart.
     colour = console.color_system in ("256", "truecolor", "windows")
     for title, spans in (("base", before), ("new", after)):
         line = (
@@ -235,5 +239,5 @@ def try_(
     console.print(table)
     if before:
         share = f"{len(after) / len(before) - 1:+.0%}".replace("%", " %")
-        green = "; new tokens stand on green" if colour else ""
+        green = "; new tokens are on green" if colour else ""
         console.print(Text(f"{share} tokens against {name}{green}", style="dim"))

@@ -1,13 +1,27 @@
-"""Options that several commands share, and what they are turned into."""
+"""Options that several commands share, and what they are turned into.
+
+One kind of text has one name on every command and in every function:
+
+--corpus    text that is learned from, or that was; Turkish
+--held-out  Turkish text to measure on
+--other     text in other languages, or code, to measure changes in
+--protect   such text that the new tokens should leave alone
+--replay    text in other languages to learn from
+--text      any text, to compare tokenizers on
+"""
 
 import os
+import re
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 
+from ekle.errors import RecipeError, RenamedWarning
 from ekle.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -23,13 +37,52 @@ Runs = Annotated[Path, typer.Option(help="The folder in which runs live.")]
 Out = Annotated[Path, typer.Option(help="A new folder for the result.")]
 
 
+OLD_OPTIONS = {
+    "vocab": {"--weigh-protection": "--protection-cost"},
+    "evaluate": {"--text": "--held-out", "--trained-on": "--corpus", "--beside": "--peer"},
+}
+"""Of each command, options of ekle 0.1 to what they are called now."""
+
+
+def with_new_names(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with old names of options replaced; a RenamedWarning names them."""
+    command, *rest = words or [""]
+    names, renamed, new = OLD_OPTIONS.get(command, {}), {}, list(words)
+    for place, word in enumerate(rest, start=1):
+        if word == "--":
+            break
+        option, equals, value = word.partition("=")
+        if option in names:
+            renamed[option] = names[option]
+            new[place] = f"{names[option]}{equals}{value}"
+    if renamed:
+        pairs = ", ".join(f"{old} is now {option}" for old, option in renamed.items())
+        warnings.warn(f"{pairs}; ekle 0.3 drops the old names", RenamedWarning, stacklevel=2)
+    return new
+
+
 def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str, Any]) -> "Recipe":
     """The recipe that the options of one command and its `--set` amount to.
 
     Options left out are None and leave the recipe's default alone; `--set` has the last word.
+
+    Args:
+        command: its name, for messages.
+        overrides: what `--set` was given.
+        sections: what the options say, by section; a command reads no others.
+
+    Raises:
+        RecipeError: an override is no setting, or is none that this command reads.
     """
     from ekle.recipe import make_recipe
 
+    for override in overrides or ():
+        section, dot, _ = override.partition("=")[0].strip().partition(".")
+        if dot and section not in sections:
+            raise RecipeError(
+                f"ekle {command} does not read --set {override}; its settings are those of "
+                + " and ".join(sections)
+            )
     content: dict[str, Any] = {
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in sections.items()
@@ -37,12 +90,24 @@ def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str
     return make_recipe({"name": command, **content}, overrides or (), origin=f"ekle {command}")
 
 
+class _Unpadded:
+    """Standard output without the spaces that tables put at the ends of lines."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(re.sub(r" +\n", "\n", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 def terminal() -> Console:
-    """Where results are printed; a file or a pipe has lines as long as they need to be."""
+    """Where results are printed; in a file or a pipe, lines are as long as their text."""
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _UNBROKEN
-    return console
+    if console.is_terminal or console.is_jupyter:
+        return console
+    width = None if "COLUMNS" in os.environ else _UNBROKEN
+    return Console(highlight=False, width=width, file=cast("IO[str]", _Unpadded()), force_jupyter=False)
 
 
 def terminal_reporter() -> ProgressReporter:

@@ -9,7 +9,9 @@ from rich.table import Table
 
 from ekle.artifacts import Stage, folder_name
 from ekle.cli.errors import Interrupted
-from ekle.cli.options import Runs, Set, settings, terminal, terminal_reporter
+from ekle.cli.options import Runs, Set, terminal, terminal_reporter
+from ekle.page.formatting import listed
+from ekle.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from ekle.planning.gpus import Gpu
@@ -31,9 +33,9 @@ def run(
 ) -> None:
     """Run a recipe: corpus, vocabulary, base, extension, training, evaluation, release.
 
-    Those are the stages. Everything is written to runs/NAME. What is made already
-    from the same settings and the same text is kept, so the same command goes on
-    after Ctrl-C, a crash or a power cut.
+    Those are the stages. Everything is written to runs/NAME. A stage that was
+    made from the same settings and the same text is kept, so the same command
+    resumes after Ctrl-C, a crash or a power cut.
     """
     _run(recipe, until, redo, runs, set_ or [])
 
@@ -46,20 +48,22 @@ def train(
     runs: Runs = RUNS,
     set_: Set = None,
 ) -> None:
-    """Run a recipe up to and including the training; finished stages are kept."""
-    _run(recipe, "training", "training" if redo else None, runs, set_ or [])
+    """Run a recipe up to and including the training, as ekle run RECIPE --until training.
+
+    Finished stages are kept. Missing stages before the training are made first,
+    and one line says which.
+    """
+    _run(recipe, "training", "training" if redo else None, runs, set_ or [], announce=True)
 
 
 def status(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or the name of one in runs/.")],
     runs: Runs = RUNS,
-    set_: Set = None,
 ) -> None:
     """Show what a run has made: stages, seconds, size, key figures, and how the training goes."""
     from ekle.page.formatting import size
     from ekle.pipeline.status import read_status, training_status
 
-    settings("status", set_)
     folder = run if run.exists() or not (runs / run).exists() else runs / run
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("stage", "state"):
@@ -77,14 +81,26 @@ def status(
         console.print(f"{subject:<12}{text}", markup=False, soft_wrap=True)
 
 
-def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: list[str]) -> None:
-    from ekle.pipeline.distributed import is_secondary_process
+def _run(
+    recipe: str,
+    until: Stage,
+    redo: Stage | None,
+    runs: Path,
+    overrides: list[str],
+    *,
+    announce: bool = False,
+) -> None:
+    """Run a recipe; with `announce`, say first which stages before the last one are missing."""
+    from ekle.pipeline.distributed import is_distributed, is_secondary_process
     from ekle.pipeline.run import run as run_pipeline
+    from ekle.pipeline.run_folder import RunFolder
     from ekle.progress import silent
     from ekle.recipe.recipe import load_recipe
 
     chosen = load_recipe(recipe, overrides)
     reporter = silent() if is_secondary_process() else terminal_reporter()
+    if announce and not is_distributed():
+        _announce(RunFolder(runs / chosen.name).missing_before(until), reporter)
     try:
         at = run_pipeline(chosen, runs / chosen.name, reporter, until=until, redo=redo)
     except KeyboardInterrupt as interrupt:
@@ -96,28 +112,22 @@ def _run(recipe: str, until: Stage, redo: Stage | None, runs: Path, overrides: l
             f"stopped; finished stages are kept and the rest goes on with: {shlex.join(again)}"
         ) from interrupt
     if not is_secondary_process():
-        _show_results(at.folder, until)
+        _show_results(at.folder)
 
 
-def _show_results(folder: Path, until: Stage) -> None:
-    """What the run has to show, and where it lies."""
-    from ekle.artifacts import Scorecard
-    from ekle.evaluation.report.terminal import scorecard_table
-    from ekle.pipeline.run_folder import RunFolder
+def _announce(missing: list[Stage], reporter: ProgressReporter) -> None:
+    if missing:
+        names = listed([folder_name(stage) for stage in missing])
+        reporter.say(f"The training needs {names}, which {'are' if len(missing) > 1 else 'is'} made first")
 
-    at, console = RunFolder(folder), terminal()
-    console.print()
-    if at.manifest("evaluation") and until in ("evaluation", "release"):
-        console.print(scorecard_table(Scorecard(at.place("evaluation")).figures))
-        console.print()
-    places = {
-        "The tokenizer": at.place("vocabulary") / "tokenizer",
-        "The report": at.place("evaluation") / "report.html",
-        "The model": at.place("release") / "model",
-    }
-    for name, place in places.items():
-        if place.exists():
-            console.print(f"{name:<14}{place}", soft_wrap=True)
+
+def _show_results(folder: Path) -> None:
+    """What the run has to show, where it is, and what to type next."""
+    from ekle.pipeline.summary import run_summary
+
+    console = terminal()
+    for line in run_summary(folder):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def plan(
@@ -126,7 +136,7 @@ def plan(
     ],
     gpu: Annotated[
         str | None,
-        typer.Option(metavar="GPU", help="Its memory (40GB) or name (a100-40); else the one here."),
+        typer.Option(metavar="GPU", help="Its memory (40GB) or name (a100-40); this machine's if not given."),
     ] = None,
     gpus: Annotated[int, typer.Option(min=1, help="GPUs that train together.")] = 1,
     json: Annotated[
@@ -137,9 +147,9 @@ def plan(
 ) -> None:
     """Will it fit, how long will it take, what to change: by formula, each line shown.
 
-    Reads the recipe and the shape of its base, no weights and no text. What
-    training chooses by itself, the sequences that go through at once, is chosen
-    here the same way; other changes are named as --set takes them.
+    Reads the recipe and the shape of its base, no weights and no text. The size
+    of the micro-batch is chosen as training chooses it; other changes are named
+    as --set takes them.
     """
     from ekle.files import write_json
     from ekle.planning.gpus import find_gpu, known_gpus

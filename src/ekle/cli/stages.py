@@ -23,7 +23,9 @@ def count(
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
     profile: Annotated[
         Profile | None,
-        typer.Option(metavar="PROFILE", help="What they are for; portable and morphological share theirs."),
+        typer.Option(
+            metavar="PROFILE", help="The profile that learns from them; portable and morphological share one."
+        ),
     ] = None,
     ray: Annotated[
         bool,
@@ -35,18 +37,20 @@ def count(
 ) -> None:
     """Count a part of a large corpus, for ekle vocab --counts.
 
-    Parts may be counted anywhere and in any order; their files add up to the counts
-    of the whole. Word lists are not part of them: ekle vocab adds those.
+    Parts may be counted on any machine and in any order; their files add up to
+    the counts of the whole. Word lists are no part of them: ekle vocab adds those.
     """
     from ekle.pipeline.api import count_text
+    from ekle.pipeline.given import SourceNames
 
     recipe = settings("count", set_, vocabulary={"profile": profile}, corpus={"sources": corpus})
     counts = count_text(
-        recipe.corpus.sources,
+        SourceNames(recipe.corpus.sources),
         out,
         base=base,
         profile=recipe.vocabulary.profile,
-        corpus=recipe.corpus,
+        contractions=recipe.vocabulary.contractions,
+        corpus_settings=recipe.corpus,
         ray=ray,
         reporter=terminal_reporter(),
     )
@@ -59,7 +63,7 @@ def vocab(
     out: Out,
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text to learn from; may be given again."),
+        typer.Option(metavar="FILE|DIR|hf:NAME", help="Turkish text to learn from; may be given again."),
     ] = None,
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
     size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
@@ -68,7 +72,7 @@ def vocab(
         typer.Option(
             metavar="PROFILE",
             help="portable (default): loads everywhere. compact: tokens may cross a space. morphological: "
-            "words are cut behind their root. The last two: engines that read tokenizer.json, not GGUF.",
+            "words are split after their root. The last two: engines that read tokenizer.json, not GGUF.",
         ),
     ] = None,
     strategy: Annotated[
@@ -76,32 +80,36 @@ def vocab(
     ] = None,
     held_out: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Text to report the saving on; may be given again."),
+        typer.Option(metavar="FILE|DIR", help="Turkish text to measure the saving on; may be given again."),
     ] = None,
     other: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE", help="Other languages or code, to report what changes; may be repeated."
+            metavar="FILE|DIR",
+            help="Text in other languages, or code, to measure changes in; may be repeated.",
         ),
     ] = None,
     protect: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Text that new tokens should leave alone; may be given again."),
+        typer.Option(
+            metavar="FILE|DIR", help="Text in other languages, or code, that new tokens should leave alone."
+        ),
     ] = None,
     protect_strict: Annotated[
         bool, typer.Option("--protect-strict", help="Change nothing in those files, and say what that costs.")
     ] = False,
-    weigh_protection: Annotated[
-        bool, typer.Option("--weigh-protection", help="Learn again without any, to say what it costs.")
+    measure_protection_cost: Annotated[
+        bool,
+        typer.Option("--protection-cost", help="Learn again without protection, to say what it costs."),
     ] = False,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Terms, one a line, that must each become one token."),
+        typer.Option(metavar="FILE", help="Terms, one per line, that must each become one token."),
     ] = None,
     gold: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE", help="Turkish treebanks (CoNLL-U), to report how often roots stay whole."
+            metavar="FILE", help="Turkish treebanks (CoNLL-U), to measure how often roots stay whole."
         ),
     ] = None,
     any_language: Annotated[
@@ -111,17 +119,18 @@ def vocab(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Counts that ekle count wrote, beside or instead of text; may be given again.",
+            help="Counts that ekle count wrote, besides or instead of text; may be given again.",
         ),
     ] = None,
     set_: Set = None,
 ) -> None:
     """Learn new tokens from text; write a tokenizer that produces them, and the evidence for each.
 
-    The folder gets tokenizer/ (which AutoTokenizer loads), tokens.jsonl (one line
-    a token), report.json and report.html.
+    The folder gets tokenizer/ (which AutoTokenizer loads), tokens.jsonl (one
+    line per token), report.json and report.html.
     """
     from ekle.pipeline.api import learn_vocabulary
+    from ekle.pipeline.given import SourceNames
 
     if not corpus and not counts:
         raise InputError("there is nothing to learn from; give text with --corpus, or --counts")
@@ -136,17 +145,17 @@ def vocab(
             "gold": gold,
             "protect": protect,
             "protect_strict": protect_strict or None,
-            "weigh_protection": weigh_protection or None,
+            "measure_protection_cost": measure_protection_cost or None,
             "any_language": any_language or None,
         },
         corpus={"sources": corpus, "held_out_files": held_out, "other_files": other},
     )
     learned = learn_vocabulary(
-        recipe.corpus.sources if corpus else [],
+        SourceNames(recipe.corpus.sources if corpus else ()),
         out,
         base=base,
         settings=recipe.vocabulary,
-        corpus=recipe.corpus,
+        corpus_settings=recipe.corpus,
         counts=counts or (),
         reporter=terminal_reporter(),
     )
@@ -163,11 +172,15 @@ def extend(
     out: Out,
     init: Annotated[
         Initialiser | None,
-        typer.Option(metavar="METHOD", help=f"How the new rows start: {', '.join(get_args(Initialiser))}."),
+        typer.Option(
+            metavar="METHOD", help=f"How the new embedding rows start: {', '.join(get_args(Initialiser))}."
+        ),
     ] = None,
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE|DIR|hf:NAME", help="Text for rules that need it; may be given again."),
+        typer.Option(
+            metavar="FILE|DIR|hf:NAME", help="Turkish text, for rules that need it; may be given again."
+        ),
     ] = None,
     replay: Annotated[
         list[str] | None,
@@ -178,21 +191,22 @@ def extend(
     ] = None,
     set_: Set = None,
 ) -> None:
-    """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
+    """Give a model embedding rows for the tokens of a vocabulary; the rest stays byte-equal.
 
-    The folder gets model/ (which AutoModelForCausalLM and AutoTokenizer load) and
-    extension.json.
+    The folder gets model/ (which AutoModelForCausalLM and AutoTokenizer load)
+    and extension.json.
     """
     from ekle.pipeline.api import extend_model
+    from ekle.pipeline.given import SourceNames
 
     recipe = settings("extend", set_, extension={"init": init})
     extended = extend_model(
-        vocab,
         base,
+        vocab,
         out,
         settings=recipe.extension,
-        corpus=corpus or (),
-        replay=replay or (),
+        corpus=SourceNames(corpus or ()),
+        replay=SourceNames(replay or ()),
         reporter=terminal_reporter(),
     )
     terminal().print(f"The extended model is {extended.model}", soft_wrap=True)
@@ -207,7 +221,7 @@ def export(
     """Write a finished model in the format of an engine: merged weights, tokenizer, model card."""
     from ekle.pipeline.api import export as export_model
 
-    recipe = settings("export", set_)
+    recipe = settings("export", set_, release={})
     if format != "hf":
         raise NotAvailableError(
             f"--format {format} is not built yet; hf is, and converters of engines read it"
@@ -217,12 +231,12 @@ def export(
 
 
 def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
-    """What a user should know about a new vocabulary, a line each, from its report.json."""
+    """What a user should know about a new vocabulary, one line each, from its report.json."""
     repeats = report["text"].get("repeats", {})
     if repeats.get("lines_left_out"):
         yield (
             f"Repeated lines: {repeats['lines_left_out']:,} ({repeats['share_left_out']:.1%} of the text) "
-            f"were left out, because each stood there more than {repeats['limit']} times"
+            f"were left out, because each occurs more than {repeats['limit']} times"
         )
     if report["tokens_used_less_than_min_count"]:
         fewer, least = report["tokens_used_less_than_min_count"], report["settings"]["min_count"]
@@ -249,7 +263,7 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
     for genre, figures in report["held_out"].items():
         yield (
             f"{genre:<24}{signed(-figures['saved'])} tokens, {figures['bytes_per_token_base']:.2f} -> "
-            f"{figures['bytes_per_token']:.2f} bytes a token"
+            f"{figures['bytes_per_token']:.2f} bytes per token"
         )
     if "root_uncut" in (last := report["trades"][-1]):
         first = report["trades"][0]
@@ -294,9 +308,7 @@ def _most(figures: dict[str, Any]) -> str:
     return f"; {words}, most often {first['text']!r} ({times})"
 
 
-def serve(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model folder.")], set_: Set = None
-) -> None:
+def serve(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model folder.")]) -> None:
     """Serve a model over an OpenAI-compatible API. Not built yet."""
     raise NotAvailableError(
         "ekle serve is not built yet; any engine that loads Hugging Face folders serves the release"

@@ -128,7 +128,7 @@ def evaluate_folder(
         RunFolderError: `out` holds something else.
     """
     if not texts and not other:
-        raise InputError("name at least one text to measure on, with --text FILE")
+        raise InputError("name at least one text to measure on, with --held-out FILE")
     check_text_names([*texts, *(other or {})])
     if not model.exists():
         raise InputError(f"there is no folder {model}")
@@ -217,10 +217,10 @@ def _check_names(peers: Mapping[str, Path | str]) -> None:
     for name in peers:
         if name in (*OURS, HUMAN_TEXT):
             raise InputError(
-                f"{name} is a name that the report needs itself; give --beside another NAME=FOLDER"
+                f"{name} is a name that the report needs itself; give --peer another NAME=FOLDER"
             )
         if not _NAME.fullmatch(name):
-            raise InputError(f"{name!r} is no name for a report; give --beside NAME=FOLDER a plain one")
+            raise InputError(f"{name!r} is no name for a report; give --peer NAME=FOLDER a plain one")
 
 
 def _check_place(out: Path) -> None:

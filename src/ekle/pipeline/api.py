@@ -1,50 +1,92 @@
-"""Each stage by itself, outside a run folder: what the library offers and what the commands call.
+"""The library: each stage by itself, outside a run folder. The commands call the same functions.
 
-Everything that is written appears whole or not at all, in a folder that must be new or empty.
+Functions take objects where people have objects (a loaded tokenizer or model, a list of strings), and paths
+or hub ids otherwise; `ekle.pipeline.given` says what each kind may be. What is written appears whole or not
+at all, in a folder that must be new or empty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+from tokenizers import Tokenizer
 
 from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
-from ekle.bpe.base import load_base, save_tokenizer
+from ekle.bpe.base import save_tokenizer
 from ekle.bpe.graft import Merge, graft
 from ekle.counting import Counts
 from ekle.errors import InputError, TextError
 from ekle.files import atomic_folder
-from ekle.pipeline.lookup import find_model, held_out_of, models_of, run_report, training_texts_of
-from ekle.pipeline.run import run
+from ekle.pipeline.given import (
+    Given,
+    LoadedModel,
+    LoadedTokenizer,
+    ModelLike,
+    NamedTexts,
+    Place,
+    Text,
+    TokenizerLike,
+    folder_of,
+)
+from ekle.pipeline.lookup import (
+    find_model,
+    held_out_of,
+    models_of,
+    recorded_base_model,
+    run_report,
+    training_texts_of,
+)
+from ekle.pipeline.run import run, train_only
+from ekle.planning.plan import Plan, make_plan
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
+from ekle.recipe.recipe import load_recipe
 from ekle.recipe.release import ReleaseSettings
 from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import check_sources, documents
 
+__all__ = [
+    "compare",
+    "count_text",
+    "evaluate",
+    "export",
+    "extend_model",
+    "extend_tokenizer",
+    "learn_vocabulary",
+    "plan",
+    "run",
+    "train",
+]
+
 
 def learn_vocabulary(
-    sources: Sequence[str],
-    out: Path,
+    corpus: Text,
+    out: str | Path,
     *,
-    base: str = "qwen3",
+    base: TokenizerLike = "qwen3",
     settings: VocabularySettings | None = None,
-    corpus: CorpusSettings | None = None,
+    held_out: NamedTexts | None = None,
+    other: NamedTexts | None = None,
     counts: Sequence[Path] = (),
+    corpus_settings: CorpusSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Vocabulary:
     """Learn new tokens from text and write the vocabulary folder `out`.
 
     Args:
-        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`; none where `counts` hold it all.
+        corpus: text in the language to learn; may be empty where `counts` has it all.
         out: gets tokenizer/ (which `AutoTokenizer` loads), tokens.jsonl and report.json.
-        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        base: the tokenizer to extend.
         settings: size, profile and strategy; 20,000 portable tokens by default.
-        corpus: how the text is read and held out; its `sources` are replaced by `sources`.
+        held_out: text in the same language, on which the saving is reported; None takes the files that
+            `corpus_settings` names.
+        other: text in other languages, or code, for which the report says what changes; likewise.
         counts: files of counts to add, as `count_text` writes them.
-        reporter: hears of the progress.
+        corpus_settings: how text is read, and word lists; its `sources` are replaced by `corpus`.
+        reporter: receives progress.
 
     Raises:
         TextError, TokenizerError: text or tokenizer cannot be read.
@@ -53,33 +95,45 @@ def learn_vocabulary(
     """
     from ekle.pipeline.vocabulary import learn_from_text
 
-    reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources)})
-    return learn_from_text(
-        reading, base, settings or VocabularySettings(), Path(out), reporter or silent(), counts
-    )
+    with Given(Path(out)) as given:
+        reading = (corpus_settings or CorpusSettings()).model_copy(
+            update={"sources": given.sources(corpus, "corpus")}
+        )
+        return learn_from_text(
+            reading,
+            str(base) if isinstance(base, str | Path) else given.tokenizer(base),
+            settings or VocabularySettings(),
+            Path(out),
+            reporter or silent(),
+            counts,
+            held_out=given.named(held_out, "held-out") if held_out is not None else None,
+            other=given.named(other, "other") if other is not None else None,
+        )
 
 
 def count_text(
-    sources: Sequence[str],
-    out: Path,
+    corpus: Text,
+    out: str | Path,
     *,
-    base: str = "qwen3",
+    base: TokenizerLike = "qwen3",
     profile: Profile = "portable",
-    corpus: CorpusSettings | None = None,
+    contractions: bool = False,
+    corpus_settings: CorpusSettings | None = None,
     ray: bool = False,
     reporter: ProgressReporter | None = None,
 ) -> Counts:
     """Count text and write the counts file `out`; word lists are left to whoever learns from it.
 
     Args:
-        sources: files, folders, `hf:NAME[:CONFIG]`, or `bundled:tr`.
+        corpus: text in the language to learn.
         out: a Parquet file; one that is there is replaced.
-        base: "qwen3", a folder with tokenizer.json, or a hub id.
+        base: the tokenizer to extend.
         profile: the profile that will learn from them.
-        corpus: how the text is read; its `sources` are replaced by `sources`.
+        contractions: its `VocabularySettings.contractions`.
+        corpus_settings: how text is read; its `sources` are replaced by `corpus`.
         ray: count the files, which must be local to all workers, as tasks of Ray Data; repeated lines are
             not capped then.
-        reporter: hears of the progress.
+        reporter: receives progress.
 
     Raises:
         TextError, TokenizerError: text or tokenizer cannot be read.
@@ -88,67 +142,112 @@ def count_text(
     from ekle.corpus.count import count_sources
     from ekle.counting.on_ray import count_on_ray
 
-    check_sources(sources)
-    reading = (corpus or CorpusSettings()).model_copy(update={"sources": list(sources), "word_lists": []})
-    pre_tokenization = VocabularySettings(profile=profile).pre_tokenization
-    if ray:
-        if reading.max_bytes is not None:
-            raise InputError("corpus.max_bytes does not go with --ray, which reads every file to its end")
-        counts = count_on_ray(sources, base, pre_tokenization=pre_tokenization, text_field=reading.text_field)
-    else:
-        found = count_sources(
-            reading,
-            load_base(base),
-            reporter or silent(),
-            pre_tokenization=pre_tokenization,
-            any_language=True,
+    with Given(Path(out)) as given:
+        sources = given.sources(corpus, "corpus")
+        check_sources(sources)
+        reading = (corpus_settings or CorpusSettings()).model_copy(
+            update={"sources": sources, "word_lists": []}
         )
-        counts = found.counts
-    if not counts.words:
-        raise TextError(f"{', '.join(sources)} hold no text to count")
-    counts.save(out)
+        kind = VocabularySettings(profile=profile, contractions=contractions).pre_tokenization
+        if ray:
+            if reading.max_bytes is not None:
+                raise InputError("corpus.max_bytes does not go with --ray, which reads every file to its end")
+            if not isinstance(base, str | Path):
+                raise InputError("--ray opens the tokenizer in every worker; give a folder or a hub id")
+            counts = count_on_ray(sources, str(base), pre_tokenization=kind, text_field=reading.text_field)
+        else:
+            found = count_sources(
+                reading,
+                given.tokenizer(base),
+                reporter or silent(),
+                pre_tokenization=kind,
+                any_language=True,
+            )
+            counts = found.counts
+        if not counts.words:
+            raise TextError(f"{', '.join(sources) or 'the list'} holds no text to count")
+    counts.save(Path(out))
     return counts
 
 
-def extend_tokenizer(base: str, merges: Iterable[Merge], out: Path) -> Path:
+@overload
+def extend_tokenizer(tokenizer: TokenizerLike, merges: Iterable[Merge], out: str | Path) -> Path: ...
+@overload
+def extend_tokenizer(tokenizer: TokenizerLike, merges: Iterable[Merge], out: None = None) -> Any: ...
+def extend_tokenizer(tokenizer: TokenizerLike, merges: Iterable[Merge], out: str | Path | None = None) -> Any:
     """Add merges, and with them tokens, to a base tokenizer; no id of the base moves.
 
     Args:
-        base: "qwen3", a folder with tokenizer.json, or a hub id.
-        merges: pieces to join, in the order in which they apply.
-        out: gets tokenizer.json and what belongs to it.
+        tokenizer: the base.
+        merges: tokens to join, in the order in which they apply.
+        out: gets tokenizer.json and its companions.
+
+    Returns:
+        `out`, or without it a `PreTrainedTokenizerFast`.
 
     Raises:
-        TokenizerError: the base is not byte-level BPE, or a merge uses a piece that does not exist.
+        TokenizerError: the base is not byte-level BPE, or a merge uses a token that does not exist.
         RunFolderError: `out` holds something.
     """
-    tokenizer = load_base(base)
-    spec, config = graft(tokenizer, list(merges))
-    with atomic_folder(Path(out)) as folder:
-        save_tokenizer(folder, spec, config, tokenizer.chat_template)
-    return Path(out)
+    with Given(Path(out) if out is not None else None) as given:
+        base = given.tokenizer(tokenizer)
+        spec, config = graft(base, list(merges))
+        if out is not None:
+            with atomic_folder(Path(out)) as folder:
+                save_tokenizer(folder, spec, config, base.chat_template)
+            return Path(out)
+        from ekle.model.checkpoint.loading import load_tokenizer
+
+        folder = given.new_folder("extended-tokenizer")
+        save_tokenizer(folder, spec, config, base.chat_template)
+        return load_tokenizer(folder)
 
 
+@overload
 def extend_model(
-    vocabulary: Path,
-    base: str | Path,
-    out: Path,
+    model: ModelLike,
+    vocabulary: Place,
+    out: str | Path,
     *,
     settings: ExtensionSettings | None = None,
-    corpus: Sequence[str] = (),
-    replay: Sequence[str] = (),
+    corpus: Text = (),
+    replay: Text = (),
     reporter: ProgressReporter | None = None,
-) -> ExtendedModel:
-    """Give a model rows for the tokens of a vocabulary; everything else stays byte-equal.
+) -> ExtendedModel: ...
+@overload
+def extend_model(
+    model: ModelLike,
+    vocabulary: Place,
+    out: None = None,
+    *,
+    settings: ExtensionSettings | None = None,
+    corpus: Text = (),
+    replay: Text = (),
+    reporter: ProgressReporter | None = None,
+) -> Any: ...
+def extend_model(
+    model: ModelLike,
+    vocabulary: Place,
+    out: str | Path | None = None,
+    *,
+    settings: ExtensionSettings | None = None,
+    corpus: Text = (),
+    replay: Text = (),
+    reporter: ProgressReporter | None = None,
+) -> Any:
+    """Give a model embedding rows for the tokens of a vocabulary; everything else stays byte-equal.
 
     Args:
-        vocabulary: a folder that `learn_vocabulary` wrote.
-        base: a model folder or a hub id.
+        model: the base.
+        vocabulary: what `learn_vocabulary` wrote or returned.
         out: gets model/ (which `AutoModelForCausalLM` loads) and extension.json.
         settings: how the new rows start.
-        corpus: text in the language to learn, as `learn_vocabulary` takes it; some rules need it.
-        replay: text in other languages, likewise; `distilled` reads some of it, too.
-        reporter: hears of the progress.
+        corpus: text in the language to learn; some rules need it.
+        replay: text in other languages; `distilled` reads some of it, too.
+        reporter: receives progress.
+
+    Returns:
+        The folder as an `ExtendedModel`, or without `out` a `PreTrainedModel`, in the precision of the base.
 
     Raises:
         InputError: the rule for the new rows needs text.
@@ -160,36 +259,67 @@ def extend_model(
     from ekle.base.stage import resolve_model
     from ekle.extension.extend import extend_model as extend
 
-    check_sources([*corpus, *replay])
-    model = resolve_model(str(base))
-    text = (lambda: (document.text for document in documents(corpus))) if corpus else None
-    other = (lambda: (document.text for document in documents(replay))) if replay else None
-    return extend(
-        Path(vocabulary),
-        model,
-        Path(out),
-        settings or ExtensionSettings(),
-        reporter or silent(),
-        text,
-        str(base),
-        other,
-    )
+    with Given(Path(out) if out is not None else None) as given:
+        learn, replayed = given.sources(corpus, "corpus"), given.sources(replay, "replay")
+        check_sources([*learn, *replayed])
+        if isinstance(model, str | Path):
+            base, name = resolve_model(str(model)), str(model)
+        else:
+            base = given.model_folder(model)
+            name = str(getattr(model, "name_or_path", "") or base)
+        extended = extend(
+            folder_of(vocabulary),
+            base,
+            Path(out) if out is not None else given.new_folder("extended-model"),
+            settings or ExtensionSettings(),
+            reporter or silent(),
+            (lambda: (document.text for document in documents(learn))) if learn else None,
+            name,
+            (lambda: (document.text for document in documents(replayed))) if replayed else None,
+        )
+        if out is not None:
+            return extended
+        from ekle.model.checkpoint.loading import load_model
+        from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, open_weights
+
+        with open_weights(extended.model) as weights:
+            dtype = weights.dtype(INPUT_EMBEDDINGS)
+        return load_model(extended.model, dtype)
 
 
-def train(recipe: Recipe, folder: Path | None = None, reporter: ProgressReporter | None = None) -> Checkpoint:
-    """Run `recipe` up to and including the training; finished stages are kept. See `run`."""
-    return Checkpoint(run(recipe, folder, reporter, until="training").place("training"))
+def train(
+    recipe: Recipe | str | Path,
+    folder: str | Path | None = None,
+    reporter: ProgressReporter | None = None,
+    *,
+    redo: bool = False,
+) -> Checkpoint:
+    """Train the extended model of a run; the stages before it must be there.
+
+    `run(recipe, until="training")` makes them, too.
+
+    Args:
+        recipe: the settings, or the name or file of a recipe.
+        folder: the run; `runs/<name>` by default.
+        reporter: receives progress.
+        redo: train again from the start.
+
+    Raises:
+        RunFolderError: a stage before the training is missing, or was made from other settings or input.
+        TrainingError: it cannot start or go on.
+    """
+    return Checkpoint(train_only(recipe, folder, reporter, redo=redo).place("training"))
 
 
 def evaluate(
-    model: Path,
-    against: str | Path,
-    texts: Mapping[str, Path] | None,
-    out: Path,
+    model: Place | TokenizerLike,
+    out: str | Path,
     *,
-    other: Mapping[str, Path] | None = None,
-    peers: Mapping[str, Path | str] | None = None,
-    learned_from: Sequence[Path] = (),
+    against: Place | TokenizerLike | None = None,
+    held_out: NamedTexts | None = None,
+    other: NamedTexts | None = None,
+    peers: Mapping[str, Place | TokenizerLike] | None = None,
+    corpus: Text = (),
     settings: EvaluationSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Scorecard:
@@ -197,49 +327,51 @@ def evaluate(
 
     Args:
         model: a model, tokenizer, vocabulary or run folder; of a run, both the extended and the trained.
-        against: the base, likewise, or "qwen3" for Qwen's tokenizer.
-        texts: name to file or folder in the language that was learned; None means what the run
-            `model` held out.
         out: gets report.json and report.html.
-        other: name to file or folder in other languages, or code, whose cut should not change.
-        peers: name to further models or tokenizers, which are measured likewise.
-        learned_from: text that vocabulary or training has seen, beside what the run `model` learned from;
-            what of `texts` stands in it is counted.
+        against: the base, likewise, or "qwen3" for Qwen's tokenizer; None means what `model` was made from.
+        held_out: text in the language that was learned; None means what the run `model` held out.
+        other: text in other languages, or code, whose tokenization should not change.
+        peers: by name, other models or tokenizers, which are measured likewise.
+        corpus: text that vocabulary or training has seen, besides that of the run `model`; the report counts
+            what of `held_out` occurs in it.
         settings: limits and prompts.
-        reporter: hears of the progress.
+        reporter: receives progress.
 
     Raises:
-        InputError: a folder is absent, no text is named, or a name in `peers` is taken.
+        InputError: a folder is absent, no text is named, a name in `peers` is taken, or `model` does not say
+            what it was made from.
         TextError, TokenizerError, CheckpointError: what is there cannot be read.
         RunFolderError: `out` holds something else.
     """
     from ekle.evaluation.run import evaluate_folder
 
-    extended, trained = models_of(Path(model))
-    return evaluate_folder(
-        extended,
-        _resolved(against),
-        held_out_of(Path(model)) if texts is None else texts,
-        settings or EvaluationSettings(),
-        Path(out),
-        reporter or silent(),
-        other,
-        trained=trained,
-        peers={name: _resolved(place) for name, place in (peers or {}).items()},
-        learned_from=[*training_texts_of(Path(model)), *learned_from],
-        known=run_report(Path(model)),
-    )
+    with Given(Path(out)) as given:
+        place = Path(_place(model, given))
+        extended, trained = models_of(place)
+        return evaluate_folder(
+            extended,
+            recorded_base_model(place) if against is None else _resolved(_place(against, given)),
+            held_out_of(place) if held_out is None else given.named(held_out, "held-out"),
+            settings or EvaluationSettings(),
+            Path(out),
+            reporter or silent(),
+            given.named(other, "other"),
+            trained=trained,
+            peers={name: _resolved(_place(peer, given)) for name, peer in (peers or {}).items()},
+            learned_from=[*training_texts_of(place), *map(Path, given.sources(corpus, "corpus"))],
+            known=run_report(place),
+        )
 
 
 def compare(
-    tokenizers: Mapping[str, str | Path], texts: Mapping[str, Path], *, changes: bool = False
+    tokenizers: Mapping[str, Place | TokenizerLike], text: NamedTexts, *, changes: bool = False
 ) -> list[dict[str, Any]]:
-    """Tokenizers side by side; the first is what the others are held against.
+    """Compare tokenizers on a text; the first is the reference for the others.
 
     Args:
-        tokenizers: name to print, to "qwen3", a folder (of a run, too), a tokenizer.json or a hub id.
-        texts: name to print, to a file or folder.
-        changes: whether to list everything that each cuts differently from the first.
+        tokenizers: by the name to print, tokenizers or folders that hold one (of a run, too).
+        text: any text.
+        changes: whether to list everything that each tokenizes differently from the first.
 
     Returns:
         What `ekle.evaluation.tokenizer.compare.compare_tokenizers` returns.
@@ -249,8 +381,23 @@ def compare(
     """
     from ekle.evaluation.tokenizer.compare import compare_tokenizers
 
-    found = {name: _resolved(where) for name, where in tokenizers.items()}
-    return compare_tokenizers(found, texts, changes=changes)
+    with Given() as given:
+        found = {name: _resolved(_place(where, given)) for name, where in tokenizers.items()}
+        return compare_tokenizers(found, given.named(text, "text"), changes=changes)
+
+
+def _place(thing: Place | TokenizerLike, given: Given) -> str | Path:
+    """The folder of a thing, or its name where it is none."""
+    if isinstance(thing, str | Path):
+        return thing
+    if isinstance(thing, Tokenizer | LoadedTokenizer):
+        return given.tokenizer_folder(thing)
+    if isinstance(thing, LoadedModel):
+        raise InputError(
+            "a loaded model has no tokenizer with it; save both into one folder with save_pretrained and "
+            "name that"
+        )
+    return folder_of(thing)
 
 
 def _resolved(where: str | Path) -> str | Path:
@@ -259,8 +406,8 @@ def _resolved(where: str | Path) -> str | Path:
 
 
 def export(
-    model: Path,
-    out: Path,
+    model: Place,
+    out: str | Path,
     *,
     settings: ReleaseSettings | None = None,
     reporter: ProgressReporter | None = None,
@@ -271,7 +418,10 @@ def export(
         model: a run folder, an extended model or a release.
         out: the new folder.
         settings: precision and shard size.
-        reporter: hears of the progress.
+        reporter: receives progress.
+
+    Returns:
+        `out`.
 
     Raises:
         InputError: `model` is none of these.
@@ -280,4 +430,28 @@ def export(
     """
     from ekle.release.export import export_hf
 
-    return export_hf(Path(model), Path(out), settings or ReleaseSettings(), reporter or silent())
+    return export_hf(folder_of(model), Path(out), settings or ReleaseSettings(), reporter or silent())
+
+
+def plan(recipe: Recipe | str | Path, gpu: str | None = None, gpus: int = 1) -> Plan:
+    """What a recipe takes: memory, time and disk, by formula.
+
+    Args:
+        recipe: the settings, or the name or file of a recipe.
+        gpu: its memory ("40GB") or name ("a100-40"); None means the one of this machine, if there is one.
+        gpus: how many train together.
+
+    Raises:
+        InputError: no such GPU is known, or the shape of the base is not to be had.
+    """
+    from ekle.planning.gpus import find_gpu, gpu_of_size
+    from ekle.planning.shapes import shape_of
+
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    shape = shape_of(chosen)
+    if gpu is not None:
+        return make_plan(chosen, shape, find_gpu(gpu), gpus)
+    from ekle.model.device import first_gpu  # with torch, which no other part of a plan needs
+
+    found = first_gpu()
+    return make_plan(chosen, shape, gpu_of_size(*found) if found else None, gpus)

@@ -22,7 +22,7 @@ _BEFORE: tuple[Stage, ...] = ORDER[: ORDER.index("training")]
 
 def is_secondary_process() -> bool:
     """Whether this is another process than the main one."""
-    return _is_distributed() and os.environ.get("RANK", "0") != "0"
+    return is_distributed() and os.environ.get("RANK", "0") != "0"
 
 
 def run_as_secondary(recipe: Recipe, folder: Path) -> None:
@@ -38,7 +38,7 @@ def run_as_secondary(recipe: Recipe, folder: Path) -> None:
 def check_distributed(wanted: Sequence[Stage], missing: Sequence[Stage]) -> None:
     """Raise InputError where there are others and they could not begin to train at once."""
     before = [stage for stage in missing if stage in _BEFORE]
-    if _is_distributed() and ("training" not in wanted or before):
+    if is_distributed() and ("training" not in wanted or before):
         what = f"{', '.join(before)} must be made first" if before else "no training is asked for"
         raise InputError(
             f"several processes share the training alone, and {what}; run until {_BEFORE[-1]} without "
@@ -49,7 +49,7 @@ def check_distributed(wanted: Sequence[Stage], missing: Sequence[Stage]) -> None
 @contextmanager
 def with_other_processes(stage: Stage) -> Iterator[None]:
     """As the main process: let the others, if there are any, train along; then part from them."""
-    if stage != "training" or not _is_distributed():
+    if stage != "training" or not is_distributed():
         yield
         return
     from ekle.training.parallel import join
@@ -62,7 +62,7 @@ def with_other_processes(stage: Stage) -> Iterator[None]:
 
 def release_other_processes(stage: Stage) -> None:
     """As the main process: send the others, if there are any, home when the training turns out to be kept."""
-    if stage == "training" and _is_distributed():
+    if stage == "training" and is_distributed():
         from ekle.training.parallel import join
 
         processes = join()
@@ -70,5 +70,6 @@ def release_other_processes(stage: Stage) -> None:
         processes.leave()
 
 
-def _is_distributed() -> bool:
+def is_distributed() -> bool:
+    """Whether several processes share this run."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1

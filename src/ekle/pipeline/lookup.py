@@ -94,7 +94,7 @@ def held_out_of(run: Path) -> dict[str, Path]:
         raise InputError(f"there is no folder {run}")
     files = sorted((RunFolder(run).place("corpus") / "held-out").glob("*.jsonl"))
     if not files:
-        raise InputError(f"{run} is no run that held text out; name some to measure on with --text")
+        raise InputError(f"{run} is no run that held text out; name some to measure on with --held-out")
     return {path.stem: path for path in files}
 
 
@@ -114,3 +114,36 @@ def recorded_base(folder: Path) -> str:
                 if isinstance(base, dict) and "name" in base:
                     return str(base["name"])
     raise InputError(f"{folder} does not say what it was made from; name it with --base")
+
+
+def recorded_base_model(folder: Path) -> str | Path:
+    """What to hold `folder` against: the base model that it was made from, or the base tokenizer.
+
+    A run has its base model. An extended model names the base's hub id; that of a folder is not recorded. A
+    vocabulary has only a base tokenizer.
+
+    Raises:
+        InputError: the base is not recorded, or is no longer there.
+    """
+    for place in (folder, *folder.absolute().parents[:2]):
+        at = RunFolder(place)
+        if at.is_run() and at.manifest("base"):
+            model = BaseModel(at.place("base"), place.name).model
+            if not model.is_dir():
+                raise InputError(f"{model}, the base of {place}, is gone; name it with --against FOLDER")
+            return model
+    from ekle.base.stage import resolve_model  # with torch
+
+    for place in (folder, folder.parent):
+        if (place / "extension.json").is_file():
+            name = str(read_json(place / "extension.json").get("base_model", ""))
+            if "/" in name:
+                return resolve_model(name)
+            raise InputError(
+                f"{folder} was made from a model in a folder {name}, and does not say where that is; name it "
+                "with --against FOLDER"
+            )
+    try:
+        return recorded_base(folder)
+    except InputError as error:
+        raise InputError(str(error).replace("--base", "--against")) from error

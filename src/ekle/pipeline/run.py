@@ -7,6 +7,7 @@ from typing import Any
 
 from ekle.artifacts import ORDER, Stage, folder_name
 from ekle.errors import EkleError, InputError, RunFolderError
+from ekle.page.formatting import listed
 from ekle.pipeline import distributed
 from ekle.pipeline.manifest import Digests, flat_settings, input_files, write_begun, write_manifest
 from ekle.pipeline.preflight import preflight
@@ -15,6 +16,7 @@ from ekle.pipeline.stages import INPUTS, RESUMABLE, RUNTIME_SETTINGS, SETTINGS, 
 from ekle.pipeline.status import key_figures
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
+from ekle.recipe.recipe import load_recipe
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class _Basis:
 
 
 def run(
-    recipe: Recipe,
-    folder: Path | None = None,
+    recipe: Recipe | str | Path,
+    folder: str | Path | None = None,
     reporter: ProgressReporter | None = None,
     *,
     until: Stage = "release",
@@ -38,9 +40,9 @@ def run(
     A stage that was made from the same settings and the same input is kept.
 
     Args:
-        recipe: the settings.
-        folder: where the run lives; `runs/<name>` by default.
-        reporter: hears of the progress.
+        recipe: the settings, or the name or file of a recipe.
+        folder: of the run; `runs/<name>` by default.
+        reporter: receives progress.
         until: the last stage to make.
         redo: make this stage again, and those after it.
 
@@ -50,7 +52,8 @@ def run(
         EkleError: whatever else the stages or the checks before them refuse.
     """
     wanted = ORDER[: ORDER.index(until) + 1]
-    folder = folder or Path("runs") / recipe.name
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    folder = _folder(recipe, folder)
     if distributed.is_secondary_process():
         distributed.run_as_secondary(recipe, folder)
         return RunFolder(folder)
@@ -80,6 +83,33 @@ def run(
         for stage in wanted:
             _keep_or_make(stage, recipe, at, bases[stage], reporter)
     return at
+
+
+def train_only(
+    recipe: Recipe | str | Path,
+    folder: str | Path | None = None,
+    reporter: ProgressReporter | None = None,
+    *,
+    redo: bool = False,
+) -> RunFolder:
+    """Train in a run whose earlier stages are there; see `run` for the rest.
+
+    Raises:
+        RunFolderError: one of them is missing, and whatever else `run` refuses.
+        EkleError: as `run`.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    at = RunFolder(_folder(recipe, folder))
+    if missing := at.missing_before("training"):
+        raise RunFolderError(
+            f"{at.folder} has no {listed([folder_name(stage) for stage in missing])}, and training reads "
+            'them; ekle.run(recipe, until="extension") makes them'
+        )
+    return run(recipe, at.folder, reporter, until="training", redo="training" if redo else None)
+
+
+def _folder(recipe: Recipe, folder: str | Path | None) -> Path:
+    return Path(folder) if folder is not None else Path("runs") / recipe.name
 
 
 def _refuse_changes(at: RunFolder, bases: dict[Stage, _Basis]) -> None:

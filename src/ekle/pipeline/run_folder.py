@@ -11,7 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
-from ekle.artifacts import ORDER, Stage, folder_name
+from ekle.artifacts import (
+    ORDER,
+    Checkpoint,
+    ExtendedModel,
+    Release,
+    Scorecard,
+    Stage,
+    Vocabulary,
+    folder_name,
+)
 from ekle.errors import RunFolderError
 from ekle.files import read_json, write_json
 from ekle.pipeline.manifest import FILE, Manifest, read_begun, read_manifest
@@ -61,6 +70,35 @@ class RunFolder:
         (place / FILE).unlink(missing_ok=True)
         if place.exists():
             shutil.rmtree(place)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The new tokens."""
+        return Vocabulary(self.place("vocabulary"))
+
+    @property
+    def extended(self) -> ExtendedModel:
+        """The model with rows for them."""
+        return ExtendedModel(self.place("extension"))
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What training changed."""
+        return Checkpoint(self.place("training"))
+
+    @property
+    def scorecard(self) -> Scorecard:
+        """The measurements."""
+        return Scorecard(self.place("evaluation"))
+
+    @property
+    def release(self) -> Release:
+        """The folder that is shipped."""
+        return Release(self.place("release"))
+
+    def missing_before(self, stage: Stage) -> list[Stage]:
+        """The stages before `stage` that are not finished."""
+        return [earlier for earlier in ORDER[: ORDER.index(stage)] if not self.manifest(earlier)]
 
     def is_run(self) -> bool:
         """Whether this is a run folder at all."""

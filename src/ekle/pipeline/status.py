@@ -1,4 +1,4 @@
-"""What a run has made so far: a row a stage, with the few figures that people ask for first."""
+"""What a run has made so far: one row per stage, with the few figures that people ask for first."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ def read_status(folder: Path) -> list[StageStatus]:
 
 
 def training_status(folder: Path) -> dict[str, str]:
-    """How the training of the run in `folder` went or goes, a line a subject; empty before its first line."""
+    """How the training of the run in `folder` went or goes, by subject; empty before its first line."""
     checkpoint = Checkpoint(RunFolder(folder).place("training"))
     has_log = (checkpoint.folder / "history.jsonl").exists()
     return training_summary(checkpoint.history) if has_log else {}
@@ -90,12 +90,28 @@ def _training(checkpoint: Checkpoint) -> str:
 
 def _evaluation(figures: dict[str, Any]) -> str:
     saved = figures.get("tokens", {}).get("together", {}).get("saved", {}).get("value")
-    losses = [
+    return _joined(f"{_percent(-saved)} tokens" if saved is not None else "", _from_to(_losses(figures)))
+
+
+def _losses(figures: dict[str, Any]) -> list[float]:
+    """Bits per byte of the held-out text with each model, the base first."""
+    return [
         texts["together"]["bits_per_byte"]["value"]
         for texts in figures.get("likelihood", {}).values()
         if "together" in texts
     ]
-    return _joined(f"{_percent(-saved)} tokens" if saved is not None else "", _from_to(losses))
+
+
+def bits_per_byte(at: RunFolder) -> list[float]:
+    """Bits per byte of a run's held-out text with each model, the base first; none before its evaluation."""
+    return _losses(_read(at.place("evaluation") / "report.json")) if at.manifest("evaluation") else []
+
+
+def held_out_tokens(at: RunFolder) -> tuple[int, int] | None:
+    """Tokens of the held-out text of a run, with the base's tokenizer and with the new one."""
+    genres = at.vocabulary.report["held_out"].values()
+    before = sum(int(genre["tokens_base"]) for genre in genres)
+    return (before, sum(int(genre["tokens"]) for genre in genres)) if before else None
 
 
 def _from_to(losses: list[float]) -> str:
@@ -103,7 +119,7 @@ def _from_to(losses: list[float]) -> str:
 
 
 def _saved(genres: dict[str, dict[str, Any]]) -> str:
-    """Tokens saved on the held-out text of all genres together."""
+    """Tokens saved on the held-out text of all genres."""
     before = sum(genre["tokens_base"] for genre in genres.values())
     after = sum(genre["tokens"] for genre in genres.values())
     return f"{_percent(after / before - 1)} tokens held-out" if before else ""

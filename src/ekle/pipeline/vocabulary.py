@@ -1,10 +1,10 @@
 """`ekle vocab`: text in, vocabulary out, without a run folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import load_base
+from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.corpus.count import count_sources
 from ekle.files import atomic_folder
 from ekle.progress import ProgressReporter
@@ -16,21 +16,36 @@ from ekle.vocabulary.learn import learn_vocabulary
 
 def learn_from_text(
     corpus: CorpusSettings,
-    base: str,
+    base: str | BaseTokenizer,
     settings: VocabularySettings,
     out: Path,
     reporter: ProgressReporter,
     counted: Sequence[Path] = (),
+    *,
+    held_out: Mapping[str, Path] | None = None,
+    other: Mapping[str, Path] | None = None,
 ) -> Vocabulary:
     """Count `corpus.sources`, learn from them, and write the vocabulary folder `out`.
+
+    Args:
+        corpus: what is read, and how.
+        base: the tokenizer to extend, or its name.
+        settings: of the vocabulary.
+        out: a new folder.
+        reporter: receives progress.
+        counted: files of counts to add.
+        held_out: by name, the texts to report the saving on; None takes those of `corpus`.
+        other: by name, the texts to report changes in; None takes those of `corpus`.
 
     Raises:
         EkleError: whatever is wrong with text, tokenizer, settings or `out`; nothing is left behind.
     """
-    named = (corpus.held_out_files, corpus.other_files, settings.protect, settings.keep, settings.gold)
-    check_sources([*corpus.sources, *(file for files in named for file in files)])
+    held_out = _by_name(corpus.held_out_files) if held_out is None else held_out
+    other = _by_name(corpus.other_files) if other is None else other
+    measured = [str(file) for file in (*held_out.values(), *other.values())]
+    check_sources([*corpus.sources, *measured, *settings.protect, *settings.keep, *settings.gold])
     with atomic_folder(out) as folder:
-        tokenizer = load_base(base)
+        tokenizer = load_base(base) if isinstance(base, str) else base
         found = count_sources(
             corpus,
             tokenizer,
@@ -45,16 +60,17 @@ def learn_from_text(
             settings,
             folder,
             reporter,
-            held_out=_texts(corpus.held_out_files),
-            other=_texts(corpus.other_files),
+            held_out=_texts(held_out),
+            other=_texts(other),
             about_text=found.about,
         )
     return Vocabulary(out)
 
 
-def _texts(files: Sequence[str]) -> dict[str, list[str]]:
+def _by_name(files: Sequence[str]) -> dict[str, Path]:
+    return dict(zip(names_of(files), map(Path, files), strict=True))
+
+
+def _texts(files: Mapping[str, Path]) -> dict[str, list[str]]:
     """The documents of each file by its name."""
-    return {
-        name: [document.text for document in documents([file])]
-        for name, file in zip(names_of(files), files, strict=True)
-    }
+    return {name: [document.text for document in documents([str(file)])] for name, file in files.items()}
