@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 import runpy
 import shutil
 import tomllib
@@ -9,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+import ekle
 import ekle.recipe.recipe
 from ekle.errors import InputError, RecipeError, RenamedWarning
 from ekle.model.layers.dora import scale_of
-from ekle.recipe import RENAMED_KEYS, make_recipe
+from ekle.planning.shapes import shape_of
+from ekle.recipe import RENAMED_KEYS, Recipe, make_recipe
 from ekle.recipe.extension import DistillationSettings
 from ekle.recipe.recipe import load_recipe, recipe_file, shipped_recipes
 from ekle.recipe.section import dotted
 
 ROOT = Path(__file__).parents[1]
+DECISION_8 = "docs/decisions/0008-hybrid-rows-that-learn-fast.md"
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -26,8 +30,86 @@ def test_a_recipe_is_valid_and_named_after_its_file(name: str) -> None:
 
 
 def test_the_recipes_of_the_design_are_there() -> None:
-    names = {"quickstart", "qwen3-0.6b-turkish", "qwen3-8b-turkish", "qwen3-8b-turkish-recommended"}
+    names = {"quickstart", "qwen3-8b-turkish", "qwen3-8b-turkish-recommended"}
+    names |= {f"qwen3-{size}-turkish" for size in ("0.6b", "1.7b", "4b", "14b", "32b")}
     assert names <= set(shipped_recipes())
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "tied", "gpu", "gpus"),
+    [
+        ("qwen3-0.6b-turkish", "Qwen/Qwen3-0.6B", True, "16GB", 1),
+        ("qwen3-1.7b-turkish", "Qwen/Qwen3-1.7B", True, "16GB", 1),
+        ("qwen3-4b-turkish", "Qwen/Qwen3-4B", True, "24GB", 1),
+        ("qwen3-8b-turkish", "Qwen/Qwen3-8B", False, "40GB", 1),
+        ("qwen3-8b-turkish-recommended", "Qwen/Qwen3-8B", False, "40GB", 1),
+        ("qwen3-14b-turkish", "Qwen/Qwen3-14B", False, "80GB", 1),
+        ("qwen3-32b-turkish", "Qwen/Qwen3-32B", False, "h200", 1),
+        ("qwen3-32b-turkish", "Qwen/Qwen3-32B", False, "80GB", 2),
+    ],
+)
+def test_a_recipe_fits_the_gpu_that_it_names_as_it_stands(
+    name: str, model: str, tied: bool, gpu: str, gpus: int
+) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.base.model, shape_of(recipe).tied) == (model, tied)
+    plan = ekle.plan(recipe, gpu, gpus)
+    assert plan.fits
+    assert not plan.changes
+    said = recipe_file(name).read_text("utf-8").partition("name =")[0]
+    assert {"h200": "141 GB"}.get(gpu, gpu.replace("GB", " GB")) in said
+
+
+def test_a_recipe_that_extends_another_differs_in_what_it_says() -> None:
+    small, larger = load_recipe("qwen3-0.6b-turkish"), load_recipe("qwen3-4b-turkish")
+    assert (larger.vocabulary, larger.corpus, larger.extension) == (
+        small.vocabulary,
+        small.corpus,
+        small.extension,
+    )
+    same = small.training.model_copy(update={"activation_checkpointing": True})
+    assert larger.training == same
+
+
+def test_extends_finds_a_file_beside_it_and_merges_tables(tmp_path: Path) -> None:
+    (tmp_path / "first.toml").write_text('name = "first"\n[training]\nsteps = 5\nbatch_size = 2\n')
+    (tmp_path / "second.toml").write_text('extends = "first.toml"\nname = "second"\n[training]\nsteps = 7\n')
+    recipe = load_recipe(tmp_path / "second.toml", ["training.dora.rank=3"])
+    assert (recipe.name, recipe.training.steps, recipe.training.batch_size) == ("second", 7, 2)
+    assert recipe.training.dora.rank == 3
+    (tmp_path / "first.toml").write_text('extends = "second.toml"\n')
+    with pytest.raises(RecipeError, match="extends itself"):
+        load_recipe(tmp_path / "second.toml")
+
+
+def test_only_the_guide_fixes_what_a_decision_about_defaults_would_change() -> None:
+    """The rule for new rows and the optimiser have one owner; a recipe says them where it departs."""
+    defaults = Recipe(name="defaults")
+    for name in set(shipped_recipes()) - {"qwen3-8b-turkish"}:
+        said = dict(dotted(tomllib.loads(recipe_file(name).read_text("utf-8"))))
+        assert said.get("extension.init") != defaults.extension.init
+        assert said.get("training.optimizer") != defaults.training.optimizer
+
+
+@pytest.mark.parametrize(
+    ("page", "pattern", "key"),
+    [
+        ("docs/rows.md", r"\| `(\w+)` \(default\)", "extension.init"),
+        ("docs/rows.md", r"`(\w+)`, the guide's rule, is .* is the default", "extension.init"),
+        (
+            "docs/decisions/0008-hybrid-rows-that-learn-fast.md",
+            r"^# .*`(\w+)` is the default",
+            "extension.init",
+        ),
+        ("README.md", r"ekle, (\w+)\*\*, the default", "vocabulary.profile"),
+        ("docs/glossary.md", r"default strategy, `(\w+)`", "vocabulary.strategy"),
+        ("docs/training.md", r"`(\w+)`, the default \|", "training.parallel"),
+    ],
+)
+def test_pages_say_the_defaults_that_the_recipe_has(page: str, pattern: str, key: str) -> None:
+    found = re.findall(pattern, (ROOT / page).read_text("utf-8"))
+    assert found, f"{page} says no default of {key} any more; take the row out here"
+    assert set(found) == {dict(dotted(Recipe(name="defaults").model_dump()))[key]}
 
 
 def test_a_wheel_carries_the_recipes_of_the_checkout(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import typer
 from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError, NotAvailableError
 from ekle.page.formatting import counted, percent, signed
-from ekle.recipe.extension import Initialiser
-from ekle.recipe.vocabulary import Profile, Strategy
+from ekle.recipe.extension import ExtensionSettings, Initialiser
+from ekle.recipe.vocabulary import Profile, Strategy, VocabularySettings
 
 Format = Literal["hf", "gguf", "int8", "int4"]
+_DEFAULTS = VocabularySettings()
 
 
 def count(
@@ -66,17 +67,24 @@ def vocab(
         typer.Option(metavar="FILE|DIR|hf:NAME", help="Turkish text to learn from; may be given again."),
     ] = None,
     base: Annotated[str, typer.Option(help="qwen3, a folder with tokenizer.json, or a hub id.")] = "qwen3",
-    size: Annotated[int | None, typer.Option(help="Number of new tokens; 20,000 if not given.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help=f"Number of new tokens; {_DEFAULTS.size:,} if not given.")
+    ] = None,
     profile: Annotated[
         Profile | None,
         typer.Option(
             metavar="PROFILE",
-            help="portable (default): loads everywhere. compact: tokens may cross a space. morphological: "
-            "words are split after their root. The last two: engines that read tokenizer.json, not GGUF.",
+            help="portable: loads everywhere. compact: tokens may cross a space. morphological: "
+            "words are split after their root. The last two: engines that read tokenizer.json, not GGUF. "
+            f"{_DEFAULTS.profile} if not given.",
         ),
     ] = None,
     strategy: Annotated[
-        Strategy | None, typer.Option(metavar="STRATEGY", help="free, or the five quotas of guide.")
+        Strategy | None,
+        typer.Option(
+            metavar="STRATEGY",
+            help=f"free, or the five quotas of guide; {_DEFAULTS.strategy} if not given.",
+        ),
     ] = None,
     held_out: Annotated[
         list[str] | None,
@@ -173,7 +181,9 @@ def extend(
     init: Annotated[
         Initialiser | None,
         typer.Option(
-            metavar="METHOD", help=f"How the new embedding rows start: {', '.join(get_args(Initialiser))}."
+            metavar="METHOD",
+            help=f"How the new embedding rows start: {', '.join(get_args(Initialiser))}; "
+            f"{ExtensionSettings().init} if not given.",
         ),
     ] = None,
     corpus: Annotated[

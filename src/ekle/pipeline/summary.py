@@ -10,7 +10,7 @@ from ekle.page.formatting import SPACE
 from ekle.pipeline.run_folder import RunFolder
 from ekle.pipeline.status import bits_per_byte, held_out_tokens
 
-_EXAMPLE = "Evlerimizden okullarına gidiyorlardı."
+_EXAMPLE = "Çocuklarımız evlerimizden çıkıp gidiyorlar."
 _RECIPE = "qwen3-0.6b-turkish"
 
 
@@ -26,10 +26,8 @@ def run_summary(folder: Path) -> Iterator[str]:
         yield f"Held-out Turkish text takes {saved} fewer tokens: {before:,} before | {after:,} after."
     losses = bits_per_byte(at)
     if len(losses) > 1:
-        yield (
-            f"Its bits per byte, less is better: {losses[0]:.3f} before | {losses[-1]:.3f} after"
-            + (", but the model is a toy." if _is_toy(at) else ".")
-        )
+        toy = " (a toy model)" if _is_toy(at) else ""
+        yield f"Bits per byte, less is better: {losses[0]:.3f} before | {losses[-1]:.3f} after{toy}."
     yield from _example(at)
     yield ""
     places = {
@@ -41,11 +39,10 @@ def run_summary(folder: Path) -> Iterator[str]:
         if place.exists():
             yield f"{name:<15}{place}"
     yield ""
-    yield "Next:"
+    rest = " (open the report in a browser for all figures)" if at.manifest("release") else ""
+    yield f"Next{rest}:"
     run = shlex.quote(str(folder))
-    if at.manifest("release"):
-        yield f"  open {run}/{at.scorecard.folder.name}/report.html"
-    else:
+    if not at.manifest("release"):
         yield f"  ekle status {run}"
     yield f'  ekle try {run} "{_EXAMPLE}"'
     if _is_toy(at):

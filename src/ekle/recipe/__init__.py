@@ -1,4 +1,4 @@
-"""The typed recipe: one file a section, one owner for every default."""
+"""The typed recipe: one file per section, one owner for every default."""
 
 from ekle.recipe.recipe import RENAMED_KEYS, Recipe, make_recipe, read_recipe
 

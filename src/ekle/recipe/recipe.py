@@ -37,21 +37,45 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
-        path: a TOML file.
+        path: a TOML file. `extends = "NAME"` at its top takes what it leaves out from that recipe, which may
+            be any that `recipe_file` finds.
         overrides: `section.key=value` settings, the value in TOML notation; a value that is not
             TOML is taken as a string, so that `vocabulary.profile=compact` needs no quotes.
 
     Raises:
         InputError: there is no such file.
-        RecipeError: it is not TOML, or keys are unknown, missing or of the wrong type (all are named).
+        RecipeError: it is not TOML, keys are unknown, missing or of the wrong type (all are named), or it
+            extends itself.
     """
+    return make_recipe(_content(path), overrides, origin=str(path))
+
+
+def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a recipe, with what it leaves out taken from the one that it extends."""
+    if path.resolve() in seen:
+        raise RecipeError(f"{path} extends itself; extends must end at a recipe without it")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"there is no recipe {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
-    return make_recipe(content, overrides, origin=str(path))
+    if "extends" not in content:
+        return content
+    name = str(content.pop("extends"))
+    beside = path.parent / name
+    return _merged(
+        _content(beside if beside.is_file() else recipe_file(name), (*seen, path.resolve())), content
+    )
+
+
+def _merged(content: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Nested tables, those of `over` on top."""
+    merged = dict(content)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def make_recipe(content: dict[str, Any], overrides: Iterable[str] = (), origin: str = "the recipe") -> Recipe:
