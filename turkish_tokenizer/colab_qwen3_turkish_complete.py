@@ -1,7 +1,7 @@
 """The whole guide in one command, made for a Colab A100: vocabulary, extension, training, report, release.
 
 This is `ekle run qwen3-8b-turkish`; give another recipe, or any option of that command (`--help` lists
-them). After a lost session the same command goes on where it stopped, if `--runs` lies on a mounted drive.
+them). After a lost session the same command resumes, if `--runs` is on a mounted drive.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Stage 3 of the guide: DoRA, NEFTune and Sophia with its settings.
 
 This is `ekle train qwen3-8b-turkish`; give another recipe, or any option of that command (`--help`
-lists them). The run makes stages 1 and 2 itself where they are not made yet.
+lists them). It makes the stages before the training first where they are missing, and says which.
 """
 
 import sys

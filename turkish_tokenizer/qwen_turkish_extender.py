@@ -1,4 +1,4 @@
-"""Stage 2 of the guide: give Qwen3-8B rows for the tokens that stage 1 learned.
+"""Stage 2 of the guide: give Qwen3-8B embedding rows for the tokens that stage 1 learned.
 
 This is `ekle extend`; every option of that command works here, `--help` lists them. Without options it
 takes what `qwen3_turkish_vocab_creator.py` wrote.

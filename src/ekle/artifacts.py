@@ -107,7 +107,7 @@ class NewToken:
     count: int
     """Times the finished tokenizer produces it on the text it was learned from."""
     tokens_saved: int
-    """`count` times the base pieces it replaces less one."""
+    """`count` times the number of base tokens it replaces, less one."""
     base_pieces: list[int]
     """Ids that the base tokenizer gives for the token's text."""
     harmony: str
@@ -210,7 +210,7 @@ class Checkpoint:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The training log: one entry a logged step (`history.jsonl`); a line under way is left out."""
+        """The training log: one entry per logged step (`history.jsonl`); a line under way is left out."""
         with (self.folder / "history.jsonl").open(encoding="utf-8") as handle:
             return [json.loads(line) for line in handle if line.endswith("\n")]
 

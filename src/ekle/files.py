@@ -61,7 +61,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 def flush(folder: Path) -> None:
     """Wait until every file below `folder` is on the disk, where not even a power cut can take it.
 
-    File systems that cannot say so (some mounted drives) are taken at their word.
+    Some mounted drives cannot say that; there, the call returns at once.
     """
     for path in (*folder.rglob("*"), folder):
         handle = os.open(path, os.O_RDONLY)

@@ -39,7 +39,7 @@ Unit = Literal[
 ]
 """What a task counts, in the plural; a type, so that no line says step/s where another says steps/s."""
 
-_PLAIN_SECONDS = 10.0  # a log file gets one line a task in this time, not one a step
+_PLAIN_SECONDS = 10.0  # a log file gets one line per task in this time, not one per step
 
 
 class Task:
@@ -53,7 +53,7 @@ class Task:
         self._bar: TaskID | None = None
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
-        """Count `amount` more units as done; `note` stands at the end of the bar."""
+        """Count `amount` more units as done; `note` is shown at the end of the bar."""
         self.done += amount
         self._reporter._moved(self, note)
 
@@ -81,13 +81,13 @@ class Task:
 
 
 class ProgressReporter:
-    """Says what happens, to the user and to `events.jsonl`.
+    """Reports what happens, to the user and to `events.jsonl`.
 
     Text is printed as it is: square brackets are no markup.
 
     Args:
         console: where to print; None says nothing.
-        events: a file that gets one JSON line an event; None writes none.
+        events: a file that gets one JSON line per event; None writes none.
     """
 
     def __init__(self, console: Console | None = None, events: Path | None = None) -> None:
@@ -116,7 +116,7 @@ class ProgressReporter:
 
     @contextmanager
     def stage(self, label: str) -> Iterator[None]:
-        """A bar that moves for as long as a stage of unknown length is at work; its tasks get bars below."""
+        """A bar that moves while a stage of unknown length runs; its tasks get bars below."""
         with self._live() as progress:
             bar = progress.add_task(label, total=None, share="", rate="") if progress else None
             try:
@@ -175,7 +175,7 @@ def _moves(console: Console) -> bool:
     """Whether bars can move here: on a terminal, and in a notebook that has widgets.
 
     A command that a notebook's cell starts with `!` writes to something that calls itself a terminal and
-    knows no way back up; it gets plain lines.
+    cannot move its cursor up; it gets plain lines.
     """
     if console.is_jupyter:
         return find_spec("ipywidgets") is not None
@@ -183,7 +183,7 @@ def _moves(console: Console) -> bool:
 
 
 class _Left(TimeRemainingColumn):
-    """The time that is left, said to be that; nothing where the length is unknown."""
+    """The time that is left, with the word; nothing where the length is unknown."""
 
     def render(self, task: BarTask) -> Text:
         if task.total is None or task.time_remaining is None:
@@ -192,7 +192,7 @@ class _Left(TimeRemainingColumn):
 
 
 def _bars(console: Console) -> Progress:
-    """Bars with share, time and speed; they vanish when their task ends, the lines said stay."""
+    """Bars with share, time and speed; they vanish when their task ends, and printed lines stay."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -145,7 +145,7 @@ def test_status_shows_every_stage(
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert said[-2:] == [
         "step 5 of 30, 50 s of steps to go",
-        "last line loss 2.500, 0.900 bits per byte, 1,234 tokens a second",
+        "last line loss 2.500, 0.900 bits per byte, 1,234 tokens per second",
     ]
 
 

@@ -47,15 +47,15 @@ def test_an_overview_says_how_far_how_well_and_what_went_wrong() -> None:
     said = {subject: plain(text) for subject, text in training_summary(history).items()}
     assert said["step"] == "500 of 2,000, 3 h 0 min of steps to go"
     assert said["last line"] == (
-        "loss 2.346, 0.812 bits per byte, 12,346 tokens a second, learning rate 1.0e-04, "
+        "loss 2.346, 0.812 bits per byte, 12,346 tokens per second, learning rate 1.0e-04, "
         "62 % of updates clipped, 34.1 GB of memory"
     )
-    assert said["memory"] == "+0.12 MB a step"
+    assert said["memory"] == "+0.12 MB per step"
     assert said["held out"] == "from 0.9500 to 0.8600 bits per byte, best at step 250"
     assert said["new tokens"] == (
         "98.0 % seen, 90.0 % 10 times, 60.0 % 100 times or more; 4.0 % of the rows still near their start"
     )
-    assert said["trouble"] == "1 step skipped, went back 1 time"
+    assert said["trouble"] == "1 step skipped, 1 rollback"
 
 
 def test_an_empty_log_says_nothing() -> None:

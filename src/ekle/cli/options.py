@@ -126,5 +126,5 @@ def named(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help: one example a line (\\b keeps Typer from joining them)."""
+    """The end of a command's help: one example per line (\\b keeps Typer from joining them)."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

@@ -290,7 +290,7 @@ def _costs(protected: dict[str, Any]) -> Iterator[str]:
     """What protection costs, where that was measured."""
     if protected["contractions_put_back"]:
         yield (
-            "English contractions are cut off as in the base, because without that some of the lines to "
+            "English contractions are split off as in the base, because otherwise some of the lines to "
             "protect change before any merge"
         )
     names = {

@@ -86,7 +86,7 @@ def _against_drift(points: Sequence[dict[str, Any]]) -> Plot:
             }
         )
     drift = {
-        "title": {"text": "lines cut differently"},
+        "title": {"text": "lines tokenized differently"},
         "type": "log",
         "tickvals": list(_TICKS),
         "ticktext": [f"{100 * tick:g}{SPACE}%" for tick in _TICKS],
@@ -98,11 +98,11 @@ def _against_roots(points: Sequence[dict[str, Any]]) -> Plot:
     line = {
         "type": "scatter",
         "mode": "lines+markers+text",
-        "name": "root uncut",
+        "name": "root intact",
         "meta": "extended",
         "x": [point["root_uncut"] for point in points],
         "y": [_saved(point) for point in points],
-        # Every other point has its size beside it, the last one included: a phone has no room for all.
+        # Every other point has its size next to it, the last one included: a phone has no room for all.
         "text": [
             "" if place % 2 else f"{point['size']:,}"
             for place, point in zip(range(len(points) - 1, -1, -1), points, strict=True)
@@ -110,9 +110,9 @@ def _against_roots(points: Sequence[dict[str, Any]]) -> Plot:
         "customdata": [point["size"] for point in points],
         "textposition": "bottom right",
         "cliponaxis": False,
-        "hovertemplate": "%{customdata:,} new tokens: %{x:.1%} of roots uncut, %{y:.1%} saved<extra></extra>",
+        "hovertemplate": "%{customdata:,} new tokens: %{x:.1%} roots intact, %{y:.1%} saved<extra></extra>",
     }
-    roots = {"title": {"text": "inflected words with their root uncut"}, "tickformat": ".0%"}
+    roots = {"title": {"text": "inflected words with their root intact"}, "tickformat": ".0%"}
     return figure([line], 340, x=roots, y=_saved_axis(), showlegend=False)
 
 

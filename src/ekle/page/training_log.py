@@ -11,7 +11,7 @@ Entry = Mapping[str, Any]
 def step_summary(line: Entry) -> str:
     """A logged step: "loss 2.345, 0.812 bits per byte, 12,345 tokens/s, lr 1e-04, 62 % clipped, 34.1 GB".
 
-    What the line does not hold is left out; empty where every step since the line before was skipped.
+    What the line does not have is left out; empty where every step since the line before was skipped.
     """
     return _summary_line(line, "tokens/s", "lr", "clipped", "")
 
@@ -48,10 +48,10 @@ def training_summary(history: Sequence[Entry]) -> dict[str, str]:
         last = steps[-1]
         said["step"] = f"{last['step']:,}{_of(steps)}"
         said["last line"] = _summary_line(
-            last, "tokens a second", "learning rate", "of updates clipped", " of memory"
+            last, "tokens per second", "learning rate", "of updates clipped", " of memory"
         )
         if "memory_slope" in last:
-            said["memory"] = f"{last['memory_slope'] / 1e6:+,.2f} MB a step"
+            said["memory"] = f"{last['memory_slope'] / 1e6:+,.2f} MB per step"
     if measured:
         best = min(measured, key=lambda entry: float(entry["held_out_bits_per_byte"]))
         first, newest = (measured[at]["held_out_bits_per_byte"] for at in (0, -1))
@@ -86,4 +86,4 @@ def _trouble(history: Sequence[Entry]) -> str:
     skipped = sum("skipped" in entry for entry in history)
     back = sum("went_back_from" in entry for entry in history)
     parts = [f"{counted(skipped, 'step')} skipped"] if skipped else []
-    return ", ".join([*parts, f"went back {counted(back, 'time')}"] if back else parts)
+    return ", ".join([*parts, counted(back, "rollback")] if back else parts)

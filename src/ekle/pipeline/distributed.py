@@ -1,6 +1,6 @@
 """One run in several processes: the main one keeps the run folder, the others train along.
 
-torchrun starts every process with the same command. Only the training is shared; what comes before it is
+torchrun starts every process with the same command. Only the training is shared; what is before it is
 one process' work, and has to be there. The main process checks and claims the folder as ever, and tells the
 others when the training begins; until then they have not looked at it.
 """
@@ -48,7 +48,7 @@ def check_distributed(wanted: Sequence[Stage], missing: Sequence[Stage]) -> None
 
 @contextmanager
 def with_other_processes(stage: Stage) -> Iterator[None]:
-    """As the main process: let the others, if there are any, train along; then part from them."""
+    """As the main process: let the others, if there are any, train along; then let them end."""
     if stage != "training" or not is_distributed():
         yield
         return
@@ -61,7 +61,7 @@ def with_other_processes(stage: Stage) -> Iterator[None]:
 
 
 def release_other_processes(stage: Stage) -> None:
-    """As the main process: send the others, if there are any, home when the training turns out to be kept."""
+    """As the main process: let the others, if there are any, end when the training is kept."""
     if stage == "training" and is_distributed():
         from ekle.training.parallel import join
 

@@ -83,7 +83,7 @@ class Given:
     """Files for what a caller hands over; those of objects in memory are removed at the end.
 
     Args:
-        near: a temporary folder is made beside this path, on the same disk; None takes the system's.
+        near: a temporary folder is made next to this path, on the same disk; None takes the system's.
     """
 
     def __init__(self, near: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a folder that the user names holds: a run, a vocabulary, a model or a tokenizer."""
+"""What is in a folder that the user names: a run, a vocabulary, a model or a tokenizer."""
 
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def run_report(folder: Path) -> dict[str, Any]:
 
 
 def find_report(place: Path) -> Path:
-    """Where the evaluation lies that `place` means: a run's own, or `place` itself.
+    """The folder of the evaluation that `place` means: a run's own, or `place` itself.
 
     Raises:
         InputError: there is nothing of that name.
@@ -102,7 +102,7 @@ def recorded_base(folder: Path) -> str:
     """The base tokenizer that a vocabulary, an extended model or a run was made from.
 
     Raises:
-        InputError: there is no such folder, or nothing of that is recorded in it or beside it.
+        InputError: there is no such folder, or nothing of that is recorded in it or next to it.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
@@ -117,13 +117,13 @@ def recorded_base(folder: Path) -> str:
 
 
 def recorded_base_model(folder: Path) -> str | Path:
-    """What to hold `folder` against: the base model that it was made from, or the base tokenizer.
+    """The reference for `folder`: the base model that it was made from, or the base tokenizer.
 
     A run has its base model. An extended model names the base's hub id; that of a folder is not recorded. A
     vocabulary has only a base tokenizer.
 
     Raises:
-        InputError: the base is not recorded, or is no longer there.
+        InputError: the base is not recorded, or is gone.
     """
     for place in (folder, *folder.absolute().parents[:2]):
         at = RunFolder(place)

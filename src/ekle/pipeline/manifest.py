@@ -24,7 +24,7 @@ from ekle.text.documents import local_files
 
 FILE = "manifest.json"
 _BEGUN = "begun.json"
-# What a stage keeps to go on from after an interruption, or to be looked at while it is under way; no other
+# What a stage keeps to resume from after an interruption, or to show while it runs; no other
 # stage reads it, and it may be removed.
 _SCRATCH = ("aligned", "checkpoints", "curriculum", "parts", "tensorboard")
 _LIBRARIES = ("ekle", "torch", "transformers", "tokenizers")
@@ -33,7 +33,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Manifest:
-    """Written last, by an atomic rename: where it stands, the stage is complete."""
+    """Written last, by an atomic rename: where it exists, the stage is complete."""
 
     stage: str
     settings: dict[str, Any]
@@ -86,7 +86,7 @@ class Manifest:
 def write_manifest(
     folder: Path, stage: str, settings: dict[str, Any], inputs: dict[str, str], seconds: float
 ) -> Manifest:
-    """Digest what lies in `folder` and declare the stage complete."""
+    """Digest the files in `folder` and declare the stage complete."""
     outputs = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path)}
         for path in sorted(folder.rglob("*"))
@@ -185,7 +185,7 @@ def input_files(stage: Stage, recipe: Recipe) -> dict[str, Path]:
         named = [value for name, value in settings.items() if name.startswith(f"{key}.")]
         for source in settings.get(key, named):
             for path in local_files([source]):
-                # `bundled:tr` must not depend on where ekle is installed, nor a folder on where it lies.
+                # `bundled:tr` must not depend on where ekle is installed, nor a folder on where it is.
                 name = source if Path(source) == path else f"{source}/{path.name}"
                 files[f"{key}: {name}"] = path
     tokenizer = Path(str(settings.get("base.tokenizer", "")))

@@ -149,7 +149,7 @@ def _model_bytes(recipe: Recipe, rows: int) -> int:
         if model_rows != rows:
             raise CheckpointError(
                 f"the model {name} has {model_rows} embedding rows, the tokenizer {recipe.base.tokenizer} "
-                f"belongs to one with {rows}; give base.model and base.tokenizer that fit"
+                f"was made for {rows}; give a base.model and a base.tokenizer that fit"
             )
         weights = list(folder.glob("*.safetensors"))
         if not weights:
@@ -161,7 +161,7 @@ def _model_bytes(recipe: Recipe, rows: int) -> int:
 
 
 def _hub_bytes(name: str, revision: str | None) -> int:
-    """Size of a hub model's weights; 0 where the model lies in the cache, which needs no network."""
+    """Size of a hub model's weights; 0 where the model is in the cache, which needs no network."""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise InputError(
             f"there is no model folder {name}; give tiny, a folder, or a hub id such as Qwen/Qwen3-8B"

@@ -48,7 +48,7 @@ def run(
 
     Raises:
         RunFolderError: a stage was made from other settings or input (all of them are named), the
-            folder holds something else, or another process is at work in it.
+            folder holds something else, or another process is using it.
         EkleError: whatever else the stages or the checks before them refuse.
     """
     wanted = ORDER[: ORDER.index(until) + 1]

@@ -43,7 +43,7 @@ class RunFolder:
 
     @property
     def events(self) -> Path:
-        """Everything that was reported, one JSON line an event."""
+        """Everything that was reported, one JSON line per event."""
         return self.folder / "events.jsonl"
 
     def manifest(self, stage: Stage) -> Manifest | None:
@@ -110,7 +110,7 @@ class RunFolder:
         return not any(place.exists() and any(place.iterdir()) for place in places)
 
     def remove(self) -> None:
-        """Remove what every run writes; the folder goes too, unless something else lies in it."""
+        """Remove what every run writes; the folder is removed too, unless something else is in it."""
         for name in (_MARK, _LOCK, self.events.name):
             (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):
@@ -125,7 +125,7 @@ def lock_run_folder(folder: Path) -> Iterator[RunFolder]:
     """Hold `folder` for this process alone; a run that leaves nothing behind leaves no folder either.
 
     Raises:
-        RunFolderError: it holds something that is no run, or another process is at work in it.
+        RunFolderError: it holds something that is no run, or another process is using it.
     """
     at = RunFolder(folder)
     if folder.exists() and not folder.is_dir():
@@ -142,7 +142,7 @@ def lock_run_folder(folder: Path) -> Iterator[RunFolder]:
             if at.is_empty():
                 at.remove()
                 if parent_is_new:
-                    with suppress(OSError):  # another run may have come to lie there
+                    with suppress(OSError):  # another run may be there by now
                         folder.parent.rmdir()
 
 

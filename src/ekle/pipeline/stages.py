@@ -27,7 +27,7 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
 """The keys and sections of the recipe that a stage reads; a change to one puts the stage out of date."""
 
 RUNTIME_SETTINGS: frozenset[str] = frozenset(f"training.{name}" for name in training.RUNTIME_SETTINGS)
-"""Settings of how a stage goes about its work; a finished one stays as it is when they change."""
+"""Settings of how a stage works; a finished one is kept when they change."""
 
 INPUTS: dict[Stage, tuple[Stage, ...]] = {
     "corpus": (),
@@ -54,7 +54,7 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter:
         stage: what to make; the stages of `INPUTS[stage]` are made already.
         recipe: the settings.
         place: gives the folder of a stage.
-        reporter: hears of the progress.
+        reporter: receives progress.
     """
     folder = place(stage)
     corpus = Corpus(place("corpus"))
@@ -86,7 +86,7 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter:
             import ekle.training.stage as training_stage
 
             made = training_stage.run(recipe, training_stage.Inputs(corpus, extended), folder, reporter)
-        case "evaluation":  # measure base and result with the same rulers
+        case "evaluation":  # measure base and result with the same metrics
             import ekle.evaluation.stage as evaluation_stage
 
             inputs = evaluation_stage.Inputs(corpus, vocabulary, base, extended, checkpoint)

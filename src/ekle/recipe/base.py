@@ -6,7 +6,7 @@ from ekle.recipe.section import Section
 
 
 class TinyModelSettings(Section):
-    """The shape and the short pre-training of the stand-in for a real Qwen3 (`model = "tiny"`)."""
+    """The shape and the short pre-training of the toy that replaces a real Qwen3 (`model = "tiny"`)."""
 
     hidden_size: PositiveInt = 64
     layers: PositiveInt = 2

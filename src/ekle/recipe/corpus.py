@@ -20,7 +20,7 @@ class CorpusSettings(Section):
     held_out: float = Field(default=0.1, ge=0, lt=1)
     """Share of the documents kept for measuring, chosen by a digest of each document's text."""
     held_out_files: list[str] = []
-    """Turkish files kept for measuring as a whole; each is reported as a genre of its own."""
+    """Turkish files that are kept whole for measuring; each is reported as a genre of its own."""
     other_files: list[str] = []
     """Files in other languages, or code, on which nothing may change; each is reported by name."""
     text_field: str = "text"
@@ -29,7 +29,7 @@ class CorpusSettings(Section):
     """Stop reading the sources after this many bytes of text, and the replay text likewise."""
     repeats: NonNegativeInt = Field(default=10, le=255)
     """An identical line of five words or more is counted this many times at most (0: as often as it
-    stands): a tenth of the default of `vocabulary.min_count`, so that no line wins tokens by itself."""
+    occurs): a tenth of the default of `vocabulary.min_count`, so that no line wins tokens by itself."""
     word_lists: list[str] = ["tr"]
     """Languages whose `wordfreq` frequencies are added to the counts, for the spoken register that
     written text lacks; an empty list adds none."""

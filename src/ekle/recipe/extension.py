@@ -28,7 +28,7 @@ RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
 
 
 class SimilaritySettings(Section):
-    """Weights of the groups whose rows `similarity` and `hybrid` mix; a group without members has none."""
+    """Weights of the groups of tokens that `similarity` and `hybrid` mix; one without members has none."""
 
     base_tokens: float = Field(default=1.0, gt=0)
     """The token's own base tokens; above 0, because not every token has another group."""
@@ -61,14 +61,14 @@ class FocusSettings(Section):
     text_bytes: PositiveInt = 20_000_000
     """Bytes of text to read."""
     window: PositiveInt = 5
-    """How far apart two tokens may be to count as company."""
+    """How many tokens apart two may be to count as neighbours."""
     min_count: PositiveInt = 10
-    """Rarer tokens have no vector; a new token without one is the mean of its pieces."""
+    """Rarer tokens have no vector; a new token without one is the mean of its base tokens."""
     dimensions: PositiveInt = 128
 
 
 class DistillationSettings(Section):
-    """How `distilled` learns rows from what the base does with the pieces."""
+    """How `distilled` learns rows from what the base does with the base tokens."""
 
     start: Heuristic = "first_piece"
     """The rule that the rows start from."""
@@ -81,20 +81,20 @@ class DistillationSettings(Section):
     text_bytes: PositiveInt = 100_000_000
     """Bytes of text to look through."""
     batch_tokens: PositiveInt = 4096
-    """Tokens of a step, padding included, in the new cut."""
+    """Tokens per step, padding included, as the new tokenizer splits the text."""
     passes: PositiveInt = 1
     """How often every passage is read."""
     tokens: PositiveInt | None = None
-    """Tokens to learn from instead, in the new cut."""
+    """Tokens to learn from instead, as the new tokenizer splits the text."""
     minutes: float | None = Field(default=None, gt=0)
     """Minutes after which learning ends in any case."""
     learning_rate: float = Field(default=0.05, gt=0)
     """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
     output_weight: float = Field(default=1.0, ge=0)
-    """Weight of the cross-entropy beside the distance of hidden states, where one row serves both ends."""
+    """Weight of the cross-entropy, next to the distance of hidden states, where one row serves both ends."""
     replay_share: float = Field(default=0.2, ge=0, lt=1)
-    """Share of the tokens that come from other languages' text, if there is some. Text without new tokens
-    teaches their output rows where they do not belong; without it they spoil those languages."""
+    """Share of the tokens that come from text in other languages, if there is some. Text without new tokens
+    teaches their output rows where the tokens do not occur; without it they harm those languages."""
     save_minutes: float = Field(default=5.0, gt=0)
     """Minutes from one saved state to the next; an interrupted distillation goes on from the last."""
 
@@ -112,8 +112,8 @@ class ExtensionSettings(Section):
     """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
     gradient_tokens: NonNegativeInt = 256
-    """Every new row is shown to get a gradient after it is made, and those of so many tokens, evenly spread,
-    through the first layers of the model too; 0 leaves both out."""
+    """A check shows that every new row gets a gradient, and that so many of them, evenly spaced, get one
+    through the first layers of the model; 0 leaves both out."""
     similarity: SimilaritySettings = SimilaritySettings()
     hybrid: HybridSettings = HybridSettings()
     focus: FocusSettings = FocusSettings()

@@ -26,8 +26,8 @@ RUNTIME_SETTINGS: frozenset[str] = frozenset(
         "tracker",
     }
 )
-"""Settings of how a training goes about its work, so one that is begun or done may get others. They change
-nothing about the weights, except that a run which goes back (`guard`) goes to what it saved last."""
+"""Settings of how a training works, so one that is begun or done may get others. They change nothing about
+the weights, except that a rollback (`guard`) returns to what was saved last."""
 
 
 class DoraSettings(Section):
@@ -64,7 +64,7 @@ class SophiaSettings(Section):
     """Sophia-G (Liu et al. 2023), the second-order optimiser with a clipped update."""
 
     betas: tuple[float, float] = (0.965, 0.99)
-    """Decay a step of the average gradient, and decay an estimate of the average curvature."""
+    """Decay per step of the average gradient, and decay per estimate of the average curvature."""
     rho: float = Field(default=0.04, gt=0)
     """Weight of the curvature; a smaller one clips more of the update."""
     hessian_every: PositiveInt = 10
@@ -79,7 +79,7 @@ class AdamWSettings(Section):
     """AdamW (Loshchilov and Hutter 2019); with `optimizer = "muon"`, for magnitudes and new rows."""
 
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay a step of the averages of the gradient and of its square."""
+    """Decay per step of the averages of the gradient and of its square."""
     epsilon: float = Field(default=1e-8, gt=0)
     """Added to the root of the average square, by which the gradient is divided."""
 
@@ -88,7 +88,7 @@ class MuonSettings(Section):
     """Muon (Jordan et al. 2024) for the factors of the adapters."""
 
     momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Decay a step of the sum of gradients that an update is made of."""
+    """Decay per step of the sum of gradients that an update is made of."""
     nesterov: bool = True
     """Look one step of the momentum ahead."""
     iterations: PositiveInt = 5
@@ -107,15 +107,15 @@ class CurriculumSettings(Section):
 
 
 class AlignmentSettings(Section):
-    """Before the first step, the base teaches the extended model: the same text in the cut of each.
+    """Before the first step, the base teaches the extended model; each reads the text in its tokens.
 
-    It asks for hidden states alike at shared boundaries, and for equal likelihood of what lies between two.
+    Hidden states are made alike at shared token boundaries, and so is the likelihood of the text between.
     """
 
     steps: NonNegativeInt = 0
     """0 leaves the phase out."""
     batch_tokens: PositiveInt = 4096
-    """Tokens of a step, padding included, in the new cut."""
+    """Tokens per step, padding included, as the new tokenizer splits the text."""
     passage_characters: PositiveInt = 480
     """Longest passage of a document that is read at once."""
     learn: Learners = "rows"
@@ -125,7 +125,7 @@ class AlignmentSettings(Section):
     hidden_weight: float = Field(default=1.0, ge=0)
     """Weight of the distance of hidden states, which is a share of their own square."""
     span_weight: float = Field(default=1.0, ge=0)
-    """Weight of the difference of likelihoods, in nats a span."""
+    """Weight of the difference of likelihoods, in nats per span."""
     rows_learning_rate: float = Field(default=0.05, gt=0)
     """Length of a row's step in root mean squares of the base rows; falls to 0 towards the end."""
     adapters_learning_rate: float = Field(default=1e-4, gt=0)
@@ -133,16 +133,16 @@ class AlignmentSettings(Section):
 
 
 class GuardSettings(Section):
-    """Steps that go wrong are skipped; too many in a row, and the run goes back and on more slowly."""
+    """Steps that go wrong are skipped; after too many in a row the run rolls back and lowers its rate."""
 
     window: PositiveInt = 50
     """Good steps by whose losses the next one is judged; before there are as many, no loss is too high."""
     spike_nats: float = Field(default=0.5, gt=0)
-    """A loss is a spike if it stands more than so many nats a token above the median of the window..."""
+    """A loss is a spike if it is more than so many nats per token above the median of the window..."""
     spike_deviations: float = Field(default=8.0, gt=0)
     """... and more than so many standard deviations, as estimated from the median deviation."""
     bad_steps: PositiveInt = 5
-    """Bad steps in a row after which the run goes back to its last checkpoint."""
+    """Bad steps in a row after which the run rolls back to its last checkpoint."""
     rate_factor: float = Field(default=0.5, gt=0, le=1)
     """Factor of the learning rate after each rollback."""
     max_rollbacks: NonNegativeInt = 3
@@ -157,16 +157,16 @@ class TrainingSettings(Section):
     steps: PositiveInt = 1000
     """Steps of the optimiser, unless training stops early."""
     batch_size: PositiveInt = 8
-    """Sequences a device in one batch; what a step learns from is this times the accumulation and devices."""
+    """Sequences per device in one batch; a step learns from this times the accumulation and the devices."""
     micro_batch_size: PositiveInt | Literal["auto"] = "auto"
     """Sequences of a batch in one forward pass, at most all of it; it changes memory and time alone. "auto"
-    tries on a GPU what fits. When memory runs out, half as many go through from then on."""
+    tries on a GPU what fits. When memory runs out, it is halved from then on."""
     gradient_accumulation: PositiveInt = 4
-    """Forward passes a step: it takes batch_size x gradient_accumulation sequences a device."""
+    """Batches per step: it takes batch_size x gradient_accumulation sequences per device."""
     parallel: Parallel = "fsdp"
-    """What several processes share: `fsdp` weights and states too, `ddp` the sequences of a step alone."""
+    """What several processes share: with `fsdp` weights and states too, with `ddp` only the sequences."""
     sequence_length: PositiveInt = 2048
-    """Tokens a sequence, after packing."""
+    """Tokens per sequence, after packing."""
     optimizer: Optimizer = "sophia"
     """Turns gradients into updates; each has a section of its own."""
     learning_rate: float = Field(default=1e-4, gt=0)
@@ -176,7 +176,7 @@ class TrainingSettings(Section):
     rows_first: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps, at the start, in which only the new rows learn."""
     merge_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability with which a new token is read as its base pieces; the model then keeps both readings."""
+    """Probability with which a new token is read as its base tokens; the model then keeps both readings."""
     schedule: Schedule = "cosine"
     """How the learning rate goes on after the warm-up: down to 0 in one of two shapes, or as it is."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -206,7 +206,7 @@ class TrainingSettings(Section):
     answers_only: bool = True
     """Learn only what the assistant says in the instructions; the rest is read and not learned."""
     source_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
-    """How much of the other tokens comes from each entry of `corpus.sources`, which are then read apart;
+    """How much of the other tokens comes from each entry of `corpus.sources`, which are then read separately;
     without weights they are one text, and each has the share of its size."""
     checkpoint_minutes: float = Field(default=30.0, gt=0)
     """Longest time from one checkpoint to the next."""

@@ -9,7 +9,7 @@ from ekle.recipe.section import Section
 Profile = Literal["portable", "compact", "morphological"]
 Strategy = Literal["free", "guide"]
 PreTokenizationKind = Literal["base", "apostrophe", "joined"]
-"""How text is cut before merges: as the base does it, without its English contractions, or in longer parts
+"""How text is split before merges: as in the base, without its English contractions, or into longer parts
 that keep short words together (docs/decisions/0005)."""
 
 
@@ -30,12 +30,12 @@ class VocabularySettings(Section):
     """Number of new tokens."""
     profile: Profile = "portable"
     contractions: bool = False
-    """Of the portable and the morphological profile: whether English contractions are cut off as in the base,
-    so that Ankara'da is `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay."""
+    """Of the portable and the morphological profile: whether English contractions are split off as in the
+    base, so that Ankara'da is `Ankara|'d|a`; without, it is `Ankara|'da`, and I'm, don't, we'll stay."""
     keep_whole: NonNegativeInt = 7000
-    """Of the morphological profile: this many of the most frequent words, as spelled, are never cut."""
+    """Of the morphological profile: this many of the most frequent words, as spelled, are never split."""
     root_worth: PositiveInt = 2
-    """Of the morphological profile: an occurrence of a root in front of a cut counts as this many when merges
+    """Of the morphological profile: an occurrence of a root before a split counts as this many when merges
     are chosen, `min_count` included, so that more roots become one token."""
     strategy: Strategy = "free"
     quotas: QuotaSettings = QuotaSettings()
@@ -46,7 +46,7 @@ class VocabularySettings(Section):
     """A token may fall below `min_count`, as a step to a longer one, if that one saves this many tokens;
     a very large number allows it to none."""
     protect: list[str] = []
-    """Files in other languages, or code, whose cut the new merges should leave alone."""
+    """Files in other languages, or code, whose tokenization the new merges should leave alone."""
     protect_strict: bool = False
     """Refuse every merge that fires anywhere in the protected files; the report says what that costs."""
     measure_protection_cost: bool = False
@@ -56,7 +56,7 @@ class VocabularySettings(Section):
     languages: dict[str, Annotated[float, Field(ge=0)]] = {"en": 10.0, "de": 2.5, "fr": 0.5}
     """The same price for languages that are protected by their word lists (docs/decisions/0006)."""
     keep: list[str] = []
-    """Files of terms, one a line, that must each become a single token."""
+    """Files of terms, one per line, that must each become a single token."""
     gold: list[str] = []
     """Turkish treebanks (CoNLL-U); the report says how often roots of their inflected words stay whole."""
     any_language: bool = False
@@ -72,7 +72,7 @@ class VocabularySettings(Section):
 
     @property
     def pre_tokenization(self) -> PreTokenizationKind:
-        """The cut that the profile learns from."""
+        """The pre-tokenization that the profile learns from."""
         match self.profile:
             case "portable" | "morphological":
                 return "base" if self.contractions else "apostrophe"
