@@ -32,11 +32,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy")
 
 
+@pytest.mark.slow(seconds=20)
 def test_a_program_over_the_public_names_passes_strict_checks(cache: Path) -> None:
     done = check(HERE / "user_program.py", cache)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_wrong_argument_is_found(cache: Path, tmp_path: Path) -> None:
     program = tmp_path / "wrong.py"
     program.write_text(
