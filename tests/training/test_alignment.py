@@ -216,11 +216,11 @@ def test_a_run_killed_after_the_phase_or_in_it_ends_with_the_same_weights(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tiny_corpus, tiny_extended, tmp_path / "whole", steps=4)
-    for place, owner in (("losses", AlignmentLoss), ("learn", Passes)):
+    for place, owner in (("losses", AlignmentLoss), ("accumulate", Passes)):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(owner, place, _killed)
             train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
-        assert (tmp_path / place / "aligned").exists() == (place == "learn")
+        assert (tmp_path / place / "aligned").exists() == (place == "accumulate")
         train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
         for file in ("new_rows.safetensors", "adapter/adapter_model.safetensors"):
             assert (tmp_path / place / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

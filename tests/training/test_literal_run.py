@@ -181,9 +181,9 @@ def test_a_run_in_bfloat16_goes_the_same_way(
 ) -> None:
     inputs = Inputs(tiny_corpus, tiny_extended)
     train(inputs, tmp_path / "fp32")
-    load, parts, half = stage.load_model, stage.Parts, torch.bfloat16  # which a CPU does not take by itself
+    load, setup, half = stage.load_model, stage.RunSetup, torch.bfloat16  # no CPU takes it by itself
     monkeypatch.setattr(stage, "load_model", lambda folder, _, *rest: load(folder, half, *rest))
-    monkeypatch.setattr(stage, "Parts", lambda **given: parts(**given | {"precision": half}))
+    monkeypatch.setattr(stage, "RunSetup", lambda **given: setup(**given | {"precision": half}))
     _, clipped = train(inputs, tmp_path / "bf16")
     assert all(0 < share < 1 for share in clipped)
     start = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)
