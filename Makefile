@@ -1,11 +1,11 @@
-# make setup | run | test | test-slow | check | browser | clean    PYTHON=python3.12 make setup  picks another interpreter
+# make setup | run | test | test-slow | check | browser | report-docs | clean    PYTHON=python3.12 make setup  picks another interpreter
 PYTHON ?= python3
 BIN := .venv/bin
 # Passed to pytest, as in `make test TESTS="tests/bpe -x"`; of what it names, `test-slow` runs the slow ones.
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test test-slow check browser clean
+.PHONY: setup run test test-slow check browser report-docs clean
 
 setup: .venv/.installed
 
@@ -44,6 +44,10 @@ browser:
 		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq -o Acquire::http::Timeout=20 update && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu >/dev/null; } || \
 		echo "Chromium is not here and cannot be installed; nobody will look at the pages." >&2
+
+# What the keys of report.json mean, for people and for machines; a test holds both files to the code.
+report-docs: setup
+	@$(BIN)/python -m ekle.artifacts.evaluation_report docs
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -48,7 +48,7 @@ def complete() -> dict[str, Any]:
                 for n in (0, 10, 20)
             ],
         },
-        "training": {"extended": _log(), "base": [{"step": n, "loss": 9.0 - n} for n in range(4)]},
+        "training": {"base": [{"step": n, "loss": 9.0 - n} for n in range(4)], "extended": _log()},
         "tokens": _tokens(),
         "drift": {name: _drift() for name in ("en", "code")},
         "morphology": _morphology(),
@@ -81,9 +81,9 @@ def complete() -> dict[str, Any]:
         "generated": {name: _generated() for name in (*MODELS, "held_out")},
         "translation": {name: {way: _translated(name) for way in ("tr-en", "en-tr")} for name in MODELS},
         "tasks": {
-            "sınav": _task("tr", "accuracy"),
-            "neden": _task("tr", "accuracy", "accuracy_bytes"),
-            "squad": _task("en", "exact_match", "f1"),
+            "sınav": _task("tr", "exam", "accuracy"),
+            "neden": _task("tr", "cause", "accuracy", "accuracy_bytes"),
+            "squad": _task("en", "extraction", "exact_match", "f1"),
         },
         "inference": {
             "models": ["base", "trained"],
@@ -148,7 +148,7 @@ def _tokens() -> dict[str, Any]:
     }
     floor = {"tokens": 700, "tokens_per_word": 700 / 600, "saved": 0.56}
     part = {"documents": 20, "bytes": 5_000, "words": 600, **counts, "saved": between(0.375), "floor": floor}
-    speed = {"base": 10**6, "extended": 10**6, "ratio": between(1.0)}
+    speed = {"base": 1e6, "extended": 1e6, "ratio": between(1.0)}
     costly = [
         {"word": "Nücûmü'z", "why": "pre_tokenizer", "pieces": ["Nücûmü", "'z"]},
         {"word": "Eksobol", "why": "unknown"},
@@ -178,7 +178,14 @@ def _tokens() -> dict[str, Any]:
 
 def _drift() -> dict[str, Any]:
     example = {"before": [{"text": "a"}, {"text": "n"}], "after": [{"text": "an", "new": True}]}
-    return {"lines": 50, "changed": 1, "share": between(0.02), "tokens": -0.001, "examples": [example]}
+    return {
+        "lines": 50,
+        "changed": 1,
+        "share": between(0.02),
+        "tokens": -0.001,
+        "token_change": {"value": -0.001},
+        "examples": [example],
+    }
 
 
 def _morphology() -> dict[str, Any]:
@@ -194,8 +201,8 @@ def _morphology() -> dict[str, Any]:
             "list.tsv": {"kind": "segmented", "words": 900, "by_tokenizer": by},
         },
         "lexicon": {"words": 500, "words_without_reading": 20, "by_tokenizer": by},
-        "new_tokens": {"tokens": 20, "judged": 15, "harmony": between(0.97)},
         "held_out": {"words": 500, "different": 300, "accepted": between(0.96), "judged": 200},
+        "new_tokens": {"tokens": 20, "judged": 15, "harmony": between(0.97)},
     }
 
 
@@ -205,10 +212,7 @@ def _beside() -> dict[str, Any]:
         "vocabulary": 32_000,
         "by_text": {"haber": part, "masal": part},
         "together": part,
-        **{
-            key: {"base": 10**6, "extended": 9 * 10**5, "ratio": between(0.9)}
-            for key in ("speed", "decoding")
-        },
+        **{key: {"base": 1e6, "extended": 9e5, "ratio": between(0.9)} for key in ("speed", "decoding")},
         "drift": {"en": between(0.9), "code": between(0.5)},
     }
 
@@ -227,10 +231,10 @@ def _likelihood(place: int) -> dict[str, Any]:
     part = {
         "bits_per_byte": between(1.2 - place / 20),
         "loss_per_token": 3.0,
-        "perplexity": 20.1,
         "tokens": 1_000,
         "bytes": 5_000,
         "documents": 20,
+        "perplexity": 20.1,
         **({"change": between(-place / 20)} if place else {}),
     }
     return dict.fromkeys(("together", "haber", "masal", "en", "code"), part)
@@ -242,17 +246,25 @@ def _generated() -> dict[str, Any]:
     return {"samples": 24, "characters": 2_000, "words": words, **rest}
 
 
-def _task(language: str, *scores: str) -> dict[str, Any]:
-    own = {score: between(0.6) for score in scores}
-    apart = {f"{score}_difference": between(-0.02) for score in scores}
-    models = {name: own | (apart if name != "base" else {}) for name in MODELS}
+def _task(language: str, form: str, *scores: str) -> dict[str, Any]:
+    models = {}
+    for name in MODELS:
+        own: dict[str, Any] = {}
+        for score in scores:
+            own[score] = between(0.6)
+            if name != "base":
+                own[f"{score}_difference"] = between(-0.02)
+        models[name] = own
     models["trained"]["cut"] = 3
-    chance = {} if "f1" in scores else {"chance": 0.25}
-    about = {"language": language, "examples": 80, "shots": 5, "harness": "0.4"}
-    return {**about, "format": "exam", **chance, "models": models}
+    about = {"language": language, "format": form, "examples": 80, "shots": 5, "harness": "0.4"}
+    return {**about, "models": models} | ({} if "f1" in scores else {"chance": 0.25})
 
 
 def _translated(model: str) -> dict[str, Any]:
-    change = {} if model == "base" else {"bleu_change": between(1.0), "chrf_change": between(-2.0)}
+    scores: dict[str, Any] = {}
+    for key, value, change in (("bleu", 8.0, 1.0), ("chrf", 30.0, -2.0)):
+        scores[key] = between(value)
+        if model != "base":
+            scores[f"{key}_change"] = between(change)
     example = {"source": LETTERS, "reference": "A person's.", "text": "A machine's."}
-    return {"pairs": 100, "bleu": between(8.0), "chrf": between(30.0), **change, "examples": [example] * 3}
+    return {"pairs": 100, **scores, "examples": [example] * 3}

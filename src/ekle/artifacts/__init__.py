@@ -1,0 +1,31 @@
+"""What the stages hand on: folders with known content, and the types that read them."""
+
+from ekle.artifacts.folders import (
+    ORDER,
+    BaseModel,
+    Checkpoint,
+    Corpus,
+    ExtendedModel,
+    NewToken,
+    Release,
+    Scorecard,
+    Stage,
+    Vocabulary,
+    folder_name,
+    read_documents,
+)
+
+__all__ = [
+    "ORDER",
+    "BaseModel",
+    "Checkpoint",
+    "Corpus",
+    "ExtendedModel",
+    "NewToken",
+    "Release",
+    "Scorecard",
+    "Stage",
+    "Vocabulary",
+    "folder_name",
+    "read_documents",
+]
