@@ -27,6 +27,7 @@ from benchmarks.vocabulary import (
     learn_timed,
     read_texts,
 )
+from ekle.artifacts.evaluation_report import Figure
 from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift, time_encoding
 from ekle.counting import count_documents
@@ -152,7 +153,7 @@ def _row(texts: EvaluationSet, tokenizer: Tokenizer) -> list[str]:
     return [*cells, f"{root_uncut(tokenizer, texts.words):.1%}"]
 
 
-def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, dict[str, float]]:
+def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, Figure]:
     """Characters encoded per second, as a multiple of the first peer's, with the interval."""
     speed_sample = [
         document.text
@@ -163,9 +164,7 @@ def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, dict[str, floa
     return {name: ratio(seconds[0], own, RESAMPLES, SEED) for name, own in zip(peers, seconds, strict=True)}
 
 
-def _page(
-    rows: dict[str, list[str]], speeds: dict[str, dict[str, float]], size: int, learned: int, whole: int
-) -> str:
+def _page(rows: dict[str, list[str]], speeds: dict[str, Figure], size: int, learned: int, whole: int) -> str:
     head = [
         *("tokenizer", "vocabulary", "bytes/token", "tokens/word", "saved"),
         *(f"{name} changed" for name in OTHERS),
@@ -185,13 +184,13 @@ def _page(
     return wrap(about) + "\n".join(lines) + "\n"
 
 
-def _share(figure: dict[str, float]) -> str:
-    limits = f" ({figure['low']:.1%} to {figure['high']:.1%})" if "low" in figure else ""
-    return f"{figure['value']:.1%}{limits}"
+def _share(figure: Figure) -> str:
+    limits = "" if figure.low is None else f" ({figure.low:.1%} to {figure.high:.1%})"
+    return f"{figure.value:.1%}{limits}"
 
 
-def _times(quotient: dict[str, float]) -> str:
-    value, limits = f"{quotient['value']:.2f}x", times_span(quotient)
+def _times(quotient: Figure) -> str:
+    value, limits = f"{quotient.value:.2f}x", times_span(quotient)
     return f"{value} ({limits})" if limits else value
 
 

@@ -5,6 +5,7 @@ That the real one has this shape is what the tests see that draw the page of a m
 
 from typing import Any
 
+from ekle.artifacts.evaluation_report import EvaluationReport
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.verdict import verdict
 from ekle.recipe.evaluation import EvaluationSettings
@@ -97,8 +98,9 @@ def complete() -> dict[str, Any]:
             "break_even_characters": 285_714.0,
         },
     }
-    figures["criteria"] = criteria(figures)
-    figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]
+    figures |= {"criteria": [], "verdict": []}
+    figures["criteria"] = [row.dump() for row in criteria(EvaluationReport.model_validate(figures))]
+    figures["verdict"] = [sentence.dump() for sentence in verdict(EvaluationReport.model_validate(figures))]
     return figures
 
 

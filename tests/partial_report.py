@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ekle.artifacts.evaluation_report import EvaluationReport
+from ekle.artifacts.evaluation_report import FORMAT, EvaluationReport
 
 
 def report_of(content: dict[str, Any]) -> EvaluationReport:
     """`content` is like the content of a report.json, of which any key may be absent at any depth."""
-    return EvaluationReport.model_validate(_filled(EvaluationReport, content))
+    return EvaluationReport.model_validate(_filled(EvaluationReport, {"format": FORMAT} | content))
 
 
 def _filled(kind: Any, content: Any = None) -> Any:

@@ -9,6 +9,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from tiny import byte_level
 
+from ekle.artifacts.evaluation_report import EvaluationReport, Figure
 from ekle.bpe.base import load_tokenizer
 from ekle.bpe.segmentation import token_spans
 from ekle.errors import CheckpointError, InputError, RunFolderError, TextError
@@ -35,19 +36,19 @@ def printed(renderable):
 
 def test_a_model_folder_is_measured_against_its_base(tiny_base, tiny_extended, texts, settings, tmp_path):
     out = tmp_path / "out"
-    figures = evaluate_folder(tiny_extended.model, tiny_base, texts, settings, out, silent()).figures
+    figures = evaluate_folder(tiny_extended.model, tiny_base, texts, settings, out, silent()).report.dump()
     assert set(figures["likelihood"]) == {"base", "extended"}
     assert set(figures["tokens"]["by_text"]) == {"metin"}
     assert "drift" not in figures and "training" not in figures
     assert (out / "report.html").exists()
-    shown = printed(scorecard_table(figures))
+    shown = printed(scorecard_table(EvaluationReport.model_validate(figures)))
     assert "metin" in shown and "bits per byte" in shown and "toy model" in shown
 
 
 def test_a_base_against_itself_changes_nothing(tiny_base, texts, settings, tmp_path):
     figures = evaluate_folder(
         tiny_base, tiny_base, texts, settings, tmp_path / "out", silent(), other=texts
-    ).figures
+    ).report.dump()
     assert figures["tokens"]["together"]["saved"]["value"] == 0
     assert figures["drift"]["metin"]["changed"] == 0
     assert figures["likelihood"]["extended"]["metin"]["change"]["value"] == 0
@@ -59,7 +60,7 @@ def test_a_tokenizer_alone_gets_token_figures_alone(tiny_base, tiny_vocabulary, 
     reporter = ProgressReporter(Console(file=stream))
     figures = evaluate_folder(
         tiny_vocabulary.tokenizer, tiny_base, texts, settings, tmp_path / "out", reporter
-    ).figures
+    ).report.dump()
     assert "tokens" in figures and figures["vocabulary"]["size"] == 20
     assert not {"models", "likelihood", "generation"} & set(figures)
     assert "only tokens are measured" in stream.getvalue()
@@ -102,25 +103,26 @@ def test_compared_tokenizers_are_held_against_the_first_with_intervals(tmp_path)
     (tmp_path / "tr.txt").write_text("evler ev\nel\n" * 10, "utf-8")
     folders = {name: tmp_path / name for name in ("base", "ours")}
     first, second = compare_tokenizers(folders, {"tr": tmp_path / "tr.txt"}, changes=True)
-    assert first["texts"]["tr"]["tokens"] == 80
-    assert (
-        not {"tokens_saved", "lines_changed", "changes"} & set(first["texts"]["tr"]) and "speed" not in first
-    )
-    own = second["texts"]["tr"]
-    assert own["tokens_saved"]["value"] == pytest.approx(3 / 8)
-    assert own["tokens_saved"]["low"] < 3 / 8 < own["tokens_saved"]["high"] < 1 / 2 + 1e-9
-    assert (own["lines"], own["lines_changed"]) == (20, share(10, 20))
-    assert own["changes"][0]["count"] == 10
-    for key in ("speed", "decoding_speed"):
-        assert 0 < second[key]["low"] <= second[key]["high"]
+    assert first.texts["tr"].tokens == 80
+    assert set(first.texts["tr"].dump()) >= {"tokens", "floor"}
+    assert not {"tokens_saved", "lines_changed", "changes"} & set(first.texts["tr"].dump())
+    assert first.speed is None and first.decoding_speed is None
+    own = second.texts["tr"]
+    assert own.tokens_saved.value == pytest.approx(3 / 8)
+    assert own.tokens_saved.low < 3 / 8 < own.tokens_saved.high < 1 / 2 + 1e-9
+    assert (own.lines, own.lines_changed) == (20, share(10, 20))
+    assert own.changes[0].count == 10
+    for speed in (second.speed, second.decoding_speed):
+        assert 0 < speed.low <= speed.high
 
 
 def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary, texts):
     rows = compare_tokenizers({"base": tiny_base, "ours": tiny_vocabulary.folder}, texts)
-    assert rows[1]["texts"]["metin"]["tokens_saved"]["value"] > 0
-    cuts = [row["texts"]["metin"]["morphology"] for row in rows]
-    assert cuts[1]["f1"]["value"] > cuts[0]["f1"]["value"] > 0
-    rows[1] |= {"speed": {"value": 0.9, "low": 0.8, "high": 1.1}, "decoding_speed": {"value": 1.2}}
+    assert rows[1].texts["metin"].tokens_saved.value > 0
+    cuts = [row.texts["metin"].morphology for row in rows]
+    assert cuts[1].f1.value > cuts[0].f1.value > 0
+    speeds = {"speed": Figure(value=0.9, low=0.8, high=1.1), "decoding_speed": Figure(value=1.2)}
+    rows[1] = rows[1].model_copy(update=speeds)
     shown = printed(comparison_table(rows))
     assert "morphology of metin" in shown and "root uncut" in shown
     assert "ours" in shown and "tokens saved" in shown and "characters/s" in shown
@@ -130,7 +132,7 @@ def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary
 def test_text_in_another_language_gets_no_morphology(tiny_base, tmp_path):
     (tmp_path / "en.txt").write_text("The cats were sitting beneath those old branches yesterday.\n", "utf-8")
     (row,) = compare_tokenizers({"base": tiny_base}, {"en": tmp_path / "en.txt"})
-    assert "morphology" not in row["texts"]["en"]
+    assert row.texts["en"].morphology is None
 
 
 def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ekle.artifacts.evaluation_report import Figure
 from ekle.page.formatting import number, times, times_span
 
 
@@ -21,6 +22,6 @@ def test_a_number_keeps_the_digits_that_matter(value, shown):
 
 
 def test_a_quotient_has_its_interval_where_there_is_one():
-    assert times({"value": 1.024}) == "1.02×"
-    assert times_span({"value": 1.024}) == ""
-    assert times_span({"value": 1.024, "low": 0.987, "high": 1.05}) == "0.99 to 1.05"
+    assert times(Figure(value=1.024)) == "1.02×"
+    assert times_span(Figure(value=1.024)) == ""
+    assert times_span(Figure(value=1.024, low=0.987, high=1.05)) == "0.99 to 1.05"

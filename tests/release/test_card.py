@@ -1,7 +1,8 @@
 """The model card says what the report says, and nothing that it does not."""
 
-import json
 from typing import Any
+
+from partial_report import report_of
 
 from ekle.recipe import Recipe
 from ekle.release.card import Origin, measured, model_card
@@ -52,7 +53,7 @@ FIGURES: dict[str, Any] = {
 
 
 def test_every_figure_of_the_report_is_on_the_card() -> None:
-    text = "\n".join(measured(FIGURES)).replace("\u00a0", " ")
+    text = "\n".join(measured(report_of(FIGURES))).replace("\u00a0", " ")
     for said in (
         *("`boun`: 93.0 % (92.0 to 94.0 %), base 44.0 %", "0.0500 nats"),
         *("91.0 % (90.0 to 92.0 %)", "held-out text 95.0 %"),
@@ -80,10 +81,10 @@ def test_bits_per_byte_stand_with_their_intervals_and_what_changed() -> None:
         (figures, "| en | 1.000 (0.990 to 1.010) | 1.100 (1.090 to 1.110) | +10.0 % (9.0 to 11.0 %) |"),
         ({"likelihood": {"base": figures["likelihood"]["base"]}}, "| en | 1.000 (0.990 to 1.010) |\n"),
     ):
-        card = model_card(Recipe(name="x"), extension, found, Origin("b", "qwen3", None))
+        card = model_card(Recipe(name="x"), extension, report_of(found), Origin("b", "qwen3", None))
         assert row in card.replace("\u00a0", " ")
 
 
 def test_an_empty_report_says_nothing() -> None:
-    assert measured({}) == []
-    assert measured(json.loads('{"criteria": [{"name": "x", "why": "y"}], "overlap": {"a": {}}}')) == []
+    assert measured(report_of({})) == []
+    assert measured(report_of({"criteria": [{"name": "x", "why": "y"}], "overlap": {"a": {}}})) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from partial_report import report_of
 from safetensors.torch import load_file
 from transformers import Qwen3ForCausalLM
 
@@ -58,7 +59,7 @@ def test_a_release_loads_in_a_fresh_process_and_generates(
     extended.model.symlink_to(tiny_extended.model)
     write_json(extended.folder / "extension.json", {"first_new_id": 410, "size": 20, "rows": 430})
     scores = tmp_path / "evaluation"
-    write_json(scores / "report.json", {})
+    report_of({}).write(scores / "report.json")
     (tmp_path / "release").mkdir()
     recipe = make_recipe({"name": "t"})
     inputs = Inputs(tiny_base_model, extended, checkpoint, Scorecard(scores))

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ekle.artifacts.evaluation_report import EvaluationReport
 from ekle.errors import InputError
 from ekle.files import read_json
 
@@ -222,10 +223,13 @@ class Scorecard:
     folder: Path
 
     @property
-    def figures(self) -> dict[str, Any]:
-        """Everything that was measured; what was not measured is absent."""
-        figures: dict[str, Any] = read_json(self.folder / "report.json")
-        return figures
+    def report(self) -> EvaluationReport:
+        """Everything that was measured.
+
+        Raises:
+            InputError: the file is missing, damaged, or of another format.
+        """
+        return EvaluationReport.read(self.folder / "report.json")
 
 
 @dataclass(frozen=True)

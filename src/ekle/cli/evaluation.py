@@ -103,7 +103,7 @@ def evaluate(
         reporter=terminal_reporter(),
     )
     console = terminal()
-    console.print(scorecard_table(scorecard.figures))
+    console.print(scorecard_table(scorecard.report))
     console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
 
 
@@ -180,7 +180,7 @@ def compare(
     if changes:
         console.print(changes_table(rows))
     if json:
-        write_json(json, rows)
+        write_json(json, [row.dump() for row in rows])
         console.print(f"All figures and changes are in {json}", soft_wrap=True)
 
 
@@ -197,7 +197,7 @@ def _compare_reports(folders: dict[str, Path], json: Path | None) -> None:
     console = terminal()
     console.print(reports_table(compared))
     if json:
-        write_json(json, compared)
+        write_json(json, compared.dump())
         console.print(f"All figures are in {json}", soft_wrap=True)
 
 

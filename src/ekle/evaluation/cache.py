@@ -7,11 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from ekle.artifacts.evaluation_report import FORMAT
 from ekle.errors import InputError
-from ekle.evaluation.names import FORMAT
 from ekle.files import read_json, write_json
 
-Figures = TypeVar("Figures")
+Kept = TypeVar("Kept")
 
 
 class FigureCache:
@@ -25,18 +27,28 @@ class FigureCache:
     def __init__(self, folder: Path, stamp: str) -> None:
         self._folder, self._stamp = folder, stamp
 
-    def get(self, name: str, measure: Callable[[], Figures]) -> Figures:
-        """The figures of part `name`: from its file, or measured now and written there."""
-        if self.has(name):
-            figures: Figures = self._read(name)["figures"]
-            return figures
+    def get(self, name: str, kind: type[Kept], measure: Callable[[], Kept]) -> Kept:
+        """The part `name`, which is of the type `kind`: from its file, or measured now and written there."""
+        kept = self._kept(name, kind)
+        if kept is not None:
+            return kept
         figures = measure()
-        write_json(self._file(name), {"stamp": self._stamp, "figures": figures})
+        content = TypeAdapter(kind).dump_python(figures, exclude_none=True)
+        write_json(self._file(name), {"stamp": self._stamp, "figures": content})
         return figures
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, kind: type[Kept]) -> bool:
         """Whether part `name` is measured already."""
-        return bool(self._read(name).get("stamp") == self._stamp)
+        return self._kept(name, kind) is not None
+
+    def _kept(self, name: str, kind: type[Kept]) -> Kept | None:
+        content = self._read(name)
+        if content.get("stamp") != self._stamp:
+            return None
+        try:
+            return TypeAdapter(kind).validate_python(content.get("figures"))
+        except ValidationError:  # written when parts had another form
+            return None
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from transformers.utils import logging
 
 from ekle.artifacts import Checkpoint
+from ekle.artifacts.evaluation_report import ModelSize
 from ekle.bpe.base import load_tokenizer
 from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.model.checkpoint.loading import load_config
@@ -87,7 +88,7 @@ class EvaluatedModel:
             _ = self.loaded
             self.close()
 
-    def size(self) -> dict[str, int]:
+    def size(self) -> ModelSize:
         """How many parameters the model has, how many of them are embedding and output rows, and how many
         bytes the folder's weights take.
         """
@@ -95,11 +96,11 @@ class EvaluatedModel:
         rows = {id(item): item for part in _row_parts(model) for item in part.parameters()}
         with open_weights(self.folder) as weights:
             stored = weights.bytes()
-        return {
-            "parameters": sum(item.numel() for item in model.parameters()),
-            "row_parameters": sum(item.numel() for item in rows.values()),
-            "weight_bytes": stored,
-        }
+        return ModelSize(
+            parameters=sum(item.numel() for item in model.parameters()),
+            row_parameters=sum(item.numel() for item in rows.values()),
+            weight_bytes=stored,
+        )
 
     def close(self) -> None:
         """Let go of the model's memory."""

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import ALL_HELD_OUT, Provenance
 from ekle.errors import InputError
 from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.model.translation import choose_pairs, read_pairs
-from ekle.evaluation.names import ALL_HELD_OUT
 from ekle.evaluation.tasks.files import Task, read_tasks
 from ekle.evaluation.texts import Texts
+from ekle.evaluation.trust.provenance import EarlierStages
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.turkish.gold import read_gold
 
@@ -30,8 +30,8 @@ class EvaluationPlan:
     settings: EvaluationSettings
     stamp: str
     """What finished parts must have been measured on to be used again; see `cache.stamp_of`."""
-    provenance: dict[str, Any]
-    """An entry of report.json; see `provenance.provenance`."""
+    provenance: Provenance
+    """Where the figures come from."""
     peers: Mapping[str, Tokenizer] = field(default_factory=dict)
     """Tokenizers of others, by name."""
     tasks: Sequence[Task] = ()
@@ -40,8 +40,8 @@ class EvaluationPlan:
     """Files and folders of text that vocabulary or training has seen."""
     record: Path | None = None
     """extension.json of the extended model, whose bytes are then checked against it."""
-    known: dict[str, Any] = field(default_factory=dict)
-    """Further entries of report.json that need no measuring, such as `vocabulary`."""
+    earlier: EarlierStages = field(default_factory=EarlierStages)
+    """What earlier stages reported."""
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer]:

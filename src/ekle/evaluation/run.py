@@ -1,23 +1,31 @@
-"""Run an evaluation: measure a plan and write it down, or plan it from model folders that the user names.
-
-`report.json` has the keys that docs/report.md lists; one that was not measured is absent. A compared figure
-is an object with `value`, and `low` and `high` where its 95 % interval is known.
-"""
+"""Run an evaluation: measure a plan and write it down, or plan it from model folders that the user names."""
 
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ekle.artifacts import Scorecard
+from ekle.artifacts.evaluation_report import (
+    FORMAT,
+    HUMAN_TEXT,
+    OURS,
+    Contamination,
+    EvaluationReport,
+    MeasuredTexts,
+    Morphology,
+    Peer,
+    Preservation,
+    TextDrift,
+    TokenSavings,
+    VocabularySummary,
+)
 from ekle.bpe.base import load_tokenizer
 from ekle.bpe.segmentation import is_byte_level
 from ekle.errors import InputError, RunFolderError, TextError
 from ekle.evaluation.cache import FigureCache, stamp_of
 from ekle.evaluation.evaluated_models import EvaluatedModel, check_tokenizer_matches, is_model
 from ekle.evaluation.model.measure import measure_models
-from ekle.evaluation.names import FORMAT, HUMAN_TEXT, OURS
 from ekle.evaluation.plan import EvaluationPlan, check_text_names, evaluated_texts, read_named_files
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.page.write import write_page
@@ -29,8 +37,8 @@ from ekle.evaluation.tokenizer.peers import measure_peers
 from ekle.evaluation.tokenizer.savings import measure_savings
 from ekle.evaluation.trust.contamination import measure_contamination
 from ekle.evaluation.trust.preservation import extension_record, verify_preserved
-from ekle.evaluation.trust.provenance import provenance, vocabulary_report
-from ekle.files import read_json, write_json
+from ekle.evaluation.trust.provenance import EarlierStages, provenance, vocabulary_summary
+from ekle.files import read_json
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 
@@ -43,45 +51,80 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         SpaceError: the disk is full.
     """
     parts, settings, texts = FigureCache(folder / "parts", plan.stamp), plan.settings, plan.texts
-    figures: dict[str, Any] = {
-        "format": FORMAT,
-        "title": plan.title,
-        "ekle": version("ekle"),
-        "settings": settings.model_dump(),
-        "texts": {
-            kind: {name: describe_text(documents) for name, documents in by_name.items()}
-            for kind, by_name in (("held_out", texts.held_out), ("other", texts.other))
-        },
-        "provenance": plan.provenance,
-        **plan.known,
-    }
-    if texts.held_out:
-        figures["tokens"] = parts.get(
-            "tokens", lambda: measure_savings(plan.base, plan.extended, texts.held_out, settings)
-        )
     # Only tokens that spell raw bytes can be held against each other: others may spell one piece in two ways.
-    if texts.other and is_byte_level(plan.base) and is_byte_level(plan.extended):
-        figures["drift"] = parts.get(
-            "drift", lambda: measure_text_drift(plan.base, plan.extended, texts.other, settings)
+    alike = is_byte_level(plan.base) and is_byte_level(plan.extended)
+    tokens = (
+        parts.get(
+            "tokens",
+            TokenSavings,
+            lambda: measure_savings(plan.base, plan.extended, texts.held_out, settings),
         )
-    if texts.held_out or settings.gold:
-        figures["morphology"] = parts.get(
-            "morphology", lambda: measure_morphology(plan.tokenizers, texts.held_out, settings)
+        if texts.held_out
+        else None
+    )
+    drift = (
+        parts.get(
+            "drift",
+            dict[str, TextDrift],
+            lambda: measure_text_drift(plan.base, plan.extended, texts.other, settings),
         )
-    if plan.peers:
-        figures["beside"] = parts.get("beside", lambda: measure_peers(plan.base, plan.peers, texts, settings))
-    if plan.record is not None:
-        record, base = plan.record, plan.models[0].folder if plan.models else None
-        figures["untouched"] = parts.get("untouched", lambda: verify_preserved(record, base, reporter))
-    if plan.learned_from:
-        figures["overlap"] = parts.get(
-            "overlap", lambda: measure_contamination(evaluated_texts(plan), plan.learned_from, reporter)
+        if texts.other and alike
+        else None
+    )
+    morphology = (
+        parts.get(
+            "morphology",
+            Morphology,
+            lambda: measure_morphology(plan.tokenizers, texts.held_out, settings),
         )
-    figures |= measure_models(plan, parts, reporter)
-    figures["criteria"] = criteria(figures)
-    figures["verdict"] = [sentence._asdict() for sentence in verdict(figures)]
-    write_json(folder / "report.json", figures)
-    write_page(figures, folder / "report.html")
+        if texts.held_out or settings.gold
+        else None
+    )
+    peers = (
+        parts.get("beside", dict[str, Peer], lambda: measure_peers(plan.base, plan.peers, texts, settings))
+        if plan.peers
+        else None
+    )
+    record, base = plan.record, plan.models[0].folder if plan.models else None
+    preservation = (
+        parts.get("untouched", Preservation, lambda: verify_preserved(record, base, reporter))
+        if record is not None
+        else None
+    )
+    contamination = (
+        parts.get(
+            "overlap",
+            dict[str, Contamination],
+            lambda: measure_contamination(evaluated_texts(plan), plan.learned_from, reporter),
+        )
+        if plan.learned_from
+        else None
+    )
+    measured = EvaluationReport(
+        format=FORMAT,
+        title=plan.title,
+        ekle=version("ekle"),
+        settings=settings.model_dump(),
+        texts=MeasuredTexts(
+            held_out={name: describe_text(documents) for name, documents in texts.held_out.items()},
+            other={name: describe_text(documents) for name, documents in texts.other.items()},
+        ),
+        provenance=plan.provenance,
+        **vars(plan.earlier),
+        tokens=tokens,
+        drift=drift,
+        morphology=morphology,
+        beside=peers,
+        untouched=preservation,
+        overlap=contamination,
+        **vars(measure_models(plan, parts, reporter)),
+        criteria=[],
+        verdict=[],
+    )
+    judged = measured.model_copy(update={"criteria": criteria(measured)})
+    report = judged.model_copy(update={"verdict": verdict(judged)})
+    report.write(folder / "report.json")
+    write_page(report, folder / "report.html")
     return Scorecard(folder)
 
 
@@ -100,7 +143,7 @@ def evaluate_folder(
     trained: Path | None = None,
     peers: Mapping[str, Path | str] | None = None,
     learned_from: Sequence[Path] = (),
-    known: Mapping[str, Any] | None = None,
+    earlier: EarlierStages | None = None,
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
@@ -118,8 +161,8 @@ def evaluate_folder(
         trained: the model folder that training made of `model`.
         beside: by name, further models or tokenizers, measured with the same rulers.
         learned_from: text that vocabulary or training has seen; what of the texts stands in it is counted.
-        known: further entries of report.json, such as `vocabulary` and `training`; the vocabulary's report
-            where it lies beside `model` needs not be given.
+        earlier: what earlier stages reported; the vocabulary's report where it lies beside `model` needs not
+            be given.
 
     Raises:
         InputError: no text is named, a folder is absent, or a name is taken or no name.
@@ -168,7 +211,7 @@ def evaluate_folder(
         stamp=stamp_of(
             {
                 "settings": settings.model_dump(),
-                "provenance": origin,
+                "provenance": origin.dump(),
                 "places": _where(places),
                 "texts": _where(texts),
                 "other": _where(other or {}),
@@ -186,7 +229,10 @@ def evaluate_folder(
         tasks=tasks,
         learned_from=list(learned_from),
         record=record,
-        known=_vocabulary(model) | dict(known or {}),
+        earlier=EarlierStages(
+            earlier.vocabulary if earlier and earlier.vocabulary else _vocabulary(model),
+            earlier.training if earlier else None,
+        ),
     )
     out.mkdir(parents=True, exist_ok=True)
     return run_evaluation(plan, out, reporter)
@@ -232,11 +278,11 @@ def _check_place(out: Path) -> None:
         raise RunFolderError(f"{out} holds something else; give another --out")
 
 
-def _vocabulary(model: Path) -> dict[str, Any]:
+def _vocabulary(model: Path) -> VocabularySummary | None:
     """The vocabulary stage's report, where `model` is a vocabulary folder or its tokenizer."""
     for path in (model / "report.json", model.parent / "report.json"):
         if path.is_file():
             report = read_json(path)
             if isinstance(report, dict) and "growth" in report:
-                return {"vocabulary": vocabulary_report(report)}
-    return {}
+                return vocabulary_summary(report)
+    return None

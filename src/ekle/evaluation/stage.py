@@ -12,7 +12,7 @@ from ekle.evaluation.run import run_evaluation
 from ekle.evaluation.tasks.files import read_tasks
 from ekle.evaluation.texts import corpus_texts
 from ekle.evaluation.trust.preservation import extension_record
-from ekle.evaluation.trust.provenance import provenance, training_logs, vocabulary_report
+from ekle.evaluation.trust.provenance import EarlierStages, provenance, training_logs, vocabulary_summary
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 
@@ -59,7 +59,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         texts=texts,
         settings=recipe.evaluation,
         stamp=stamp_of(
-            {"settings": recipe.evaluation.model_dump(), "provenance": origin},
+            {"settings": recipe.evaluation.model_dump(), "provenance": origin.dump()},
             [
                 inputs.corpus.folder,
                 inputs.base.model,
@@ -74,9 +74,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         tasks=read_tasks(recipe.evaluation),
         learned_from=inputs.corpus.learned_from(recipe.training.instruction_share),
         record=record,
-        known={
-            "vocabulary": vocabulary_report(inputs.vocabulary.report),
-            "training": training_logs(inputs.base, inputs.checkpoint),
-        },
+        earlier=EarlierStages(
+            vocabulary_summary(inputs.vocabulary.report), training_logs(inputs.base, inputs.checkpoint)
+        ),
     )
     return run_evaluation(plan, folder, reporter)

@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ekle.artifacts import Corpus, read_documents
-from ekle.evaluation.names import other_name
+from ekle.artifacts.evaluation_report import TextSize, other_name
 from ekle.text.documents import documents as read_source
 
 
@@ -20,7 +19,7 @@ class Texts:
 
     @property
     def all(self) -> dict[str, list[str]]:
-        """Both kinds, each by a name of its own; see `names.other_name`."""
+        """Both kinds, each by a name of its own; see `other_name`."""
         return self.held_out | {other_name(name, self.held_out): text for name, text in self.other.items()}
 
 
@@ -41,16 +40,14 @@ def file_texts(held_out: Mapping[str, Path], other: Mapping[str, Path]) -> Texts
     )
 
 
-def describe_text(documents: Sequence[str]) -> dict[str, Any]:
-    """How many `documents` and UTF-8 `bytes` a text has, and the `sha256` of the documents, each ended by a
-    byte that no UTF-8 text holds.
-    """
+def describe_text(documents: Sequence[str]) -> TextSize:
+    """How large a text is, and which it is."""
     total, size = hashlib.sha256(), 0
     for text in documents:
         encoded = text.encode()
         size += len(encoded)
         total.update(encoded + b"\xff")
-    return {"documents": len(documents), "bytes": size, "sha256": total.hexdigest()}
+    return TextSize(documents=len(documents), bytes=size, sha256=total.hexdigest())
 
 
 def sample_documents(documents: Sequence[str], size: int, seed: int) -> list[str]:

@@ -1,7 +1,25 @@
 """Figures as people read them; the same in the terminal, on the page and in the verdict."""
 
+from typing import Protocol
+
 LANGUAGES = {"tr": "Turkish", "en": "English"}
 SPACE = "\u00a0"  # a figure and its unit stay on one line
+
+
+class Interval(Protocol):
+    """A figure with its limits; None where they are not known."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower limit."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper limit."""
 
 
 def percent(share: float, digits: int | None = None) -> str:
@@ -24,22 +42,22 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}{SPACE}points".replace("-", "−")
 
 
-def span(figure: dict[str, float]) -> str:
+def span(figure: Interval) -> str:
     """The interval of a share or change as "33.8 to 34.2 %"; empty where there is none."""
-    if "low" not in figure:
+    if figure.low is None or figure.high is None:
         return ""
-    low, high = percent(figure["low"]), percent(figure["high"])
+    low, high = percent(figure.low), percent(figure.high)
     return f"{low.removesuffix(f'{SPACE}%')} to {high}"
 
 
-def times(figure: dict[str, float]) -> str:
+def times(figure: Interval) -> str:
     """The value of a quotient as "1.02×"."""
-    return f"{figure['value']:.2f}×"
+    return f"{figure.value:.2f}×"
 
 
-def times_span(figure: dict[str, float]) -> str:
+def times_span(figure: Interval) -> str:
     """The interval of a quotient as "0.99 to 1.05"; empty where there is none."""
-    return f"{figure['low']:.2f} to {figure['high']:.2f}" if "low" in figure else ""
+    return "" if figure.low is None else f"{figure.low:.2f} to {figure.high:.2f}"
 
 
 def number(value: float) -> str:

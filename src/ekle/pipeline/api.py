@@ -7,7 +7,7 @@ at all, in a folder that must be new or empty.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tokenizers import Tokenizer
 
@@ -33,7 +33,7 @@ from ekle.pipeline.lookup import (
     held_out_of,
     models_of,
     recorded_base_model,
-    run_report,
+    reported_by,
     training_texts_of,
 )
 from ekle.pipeline.run import run, train_only
@@ -47,6 +47,9 @@ from ekle.recipe.recipe import load_recipe
 from ekle.recipe.release import ReleaseSettings
 from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import check_sources, documents
+
+if TYPE_CHECKING:
+    from ekle.evaluation.tokenizer.compare import ComparedTokenizer
 
 __all__ = [
     "compare",
@@ -359,13 +362,13 @@ def evaluate(
             trained=trained,
             peers={name: _resolved(_place(peer, given)) for name, peer in (peers or {}).items()},
             learned_from=[*training_texts_of(place), *map(Path, given.sources(corpus, "corpus"))],
-            known=run_report(place),
+            earlier=reported_by(place),
         )
 
 
 def compare(
     tokenizers: Mapping[str, Place | TokenizerLike], text: NamedTexts, *, changes: bool = False
-) -> list[dict[str, Any]]:
+) -> "list[ComparedTokenizer]":
     """Compare tokenizers on a text; the first is the reference for the others.
 
     Args:
@@ -374,7 +377,7 @@ def compare(
         changes: whether to list everything that each tokenizes differently from the first.
 
     Returns:
-        What `ekle.evaluation.tokenizer.compare.compare_tokenizers` returns.
+        A row a tokenizer, in their order.
 
     Raises:
         TextError, TokenizerError: a text or a tokenizer cannot be read.

@@ -1,12 +1,15 @@
 """What is in a folder that the user names: a run, a vocabulary, a model or a tokenizer."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, Vocabulary
 from ekle.errors import InputError
 from ekle.files import read_json
 from ekle.pipeline.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ekle.evaluation.trust.provenance import EarlierStages
 
 
 def find_model(folder: Path) -> Path:
@@ -54,22 +57,24 @@ def training_texts_of(folder: Path) -> list[Path]:
     return Corpus(at.place("corpus")).learned_from(share)
 
 
-def run_report(folder: Path) -> dict[str, Any]:
-    """What a run says of itself, as entries of an evaluation's report: `vocabulary`, and where `models_of`
-    finds a trained model `training`; nothing where `folder` is no run.
+def reported_by(folder: Path) -> "EarlierStages":
+    """What the stages of a run reported: the vocabulary, and where `models_of` finds a trained model the
+    trainings; nothing where `folder` is no run.
     """
-    at = RunFolder(folder)
-    from ekle.evaluation.trust.provenance import training_logs, vocabulary_report  # with torch
+    from ekle.evaluation.trust.provenance import (  # with torch
+        EarlierStages,
+        training_logs,
+        vocabulary_summary,
+    )
 
-    known: dict[str, Any] = {}
-    if not at.is_run():
-        return known
-    if at.manifest("vocabulary"):
-        known["vocabulary"] = vocabulary_report(Vocabulary(at.place("vocabulary")).report)
-    if at.manifest("training") and at.manifest("base") and models_of(folder)[1] is not None:
+    at = RunFolder(folder)
+    vocabulary, training = None, None
+    if at.is_run() and at.manifest("vocabulary"):
+        vocabulary = vocabulary_summary(Vocabulary(at.place("vocabulary")).report)
+    if at.is_run() and at.manifest("training") and at.manifest("base") and models_of(folder)[1] is not None:
         base = BaseModel(at.place("base"), folder.name)
-        known["training"] = training_logs(base, Checkpoint(at.place("training")))
-    return known
+        training = training_logs(base, Checkpoint(at.place("training")))
+    return EarlierStages(vocabulary, training)
 
 
 def find_report(place: Path) -> Path:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-from ekle.artifacts import ORDER, Checkpoint, Stage
-from ekle.errors import RunFolderError
+from ekle.artifacts import ORDER, Checkpoint, Scorecard, Stage
+from ekle.artifacts.evaluation_report import ALL_HELD_OUT, EvaluationReport
+from ekle.errors import InputError, RunFolderError
 from ekle.files import read_json
 from ekle.page.formatting import size
 from ekle.page.training_log import training_summary
@@ -71,7 +72,7 @@ def key_figures(stage: Stage, at: RunFolder) -> str:
         case "training":
             return _training(Checkpoint(place))
         case "evaluation":
-            return _evaluation(_read(place / "report.json"))
+            return _evaluation(Scorecard(place))
         case "release":
             manifest = at.manifest(stage)
             return size(manifest.bytes) if manifest else ""
@@ -88,23 +89,30 @@ def _training(checkpoint: Checkpoint) -> str:
     return _joined(f"{steps:,} steps", _from_to(measured))
 
 
-def _evaluation(figures: dict[str, Any]) -> str:
-    saved = figures.get("tokens", {}).get("together", {}).get("saved", {}).get("value")
-    return _joined(f"{_percent(-saved)} tokens" if saved is not None else "", _from_to(_losses(figures)))
+def _evaluation(scorecard: Scorecard) -> str:
+    if not (scorecard.folder / "report.json").exists():
+        return ""
+    try:
+        report = scorecard.report
+    except InputError:  # the other stages are to be shown all the same
+        return "a report that this ekle does not read"
+    saved = f"{_percent(-report.tokens.together.saved.value)} tokens" if report.tokens else ""
+    return _joined(saved, _from_to(_losses(report)))
 
 
-def _losses(figures: dict[str, Any]) -> list[float]:
+def _losses(report: EvaluationReport) -> list[float]:
     """Bits per byte of the held-out text with each model, the base first."""
     return [
-        texts["together"]["bits_per_byte"]["value"]
-        for texts in figures.get("likelihood", {}).values()
-        if "together" in texts
+        texts[ALL_HELD_OUT].bits_per_byte.value
+        for texts in (report.likelihood or {}).values()
+        if ALL_HELD_OUT in texts
     ]
 
 
 def bits_per_byte(at: RunFolder) -> list[float]:
     """Bits per byte of a run's held-out text with each model, the base first; none before its evaluation."""
-    return _losses(_read(at.place("evaluation") / "report.json")) if at.manifest("evaluation") else []
+    made = at.manifest("evaluation") and (at.scorecard.folder / "report.json").is_file()
+    return _losses(at.scorecard.report) if made else []
 
 
 def held_out_tokens(at: RunFolder) -> tuple[int, int] | None:

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ekle.artifacts.evaluation_report import (
+    ALL_HELD_OUT,
+    HUMAN_TEXT,
+    OURS,
+    BoundaryShares,
+    EvaluationReport,
+    Figure,
+    Score,
+    TaskScores,
+)
+from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.files import read_json
 from ekle.page.formatting import LANGUAGES, SPACE, amount, percent, points, signed, span
 from ekle.recipe import Recipe
@@ -39,15 +50,13 @@ def origin_of(name: str, model: Path) -> Origin:
     return Origin(name, read_json(model / "config.json")["model_type"], known)
 
 
-def model_card(
-    recipe: Recipe, extension: Mapping[str, Any], figures: Mapping[str, Any], origin: Origin
-) -> str:
+def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationReport, origin: Origin) -> str:
     """README.md of a released model; a figure that was not measured is left out.
 
     Args:
         recipe: how it was made.
         extension: content of extension.json.
-        figures: content of the scorecard's report.json.
+        report: what was measured.
         origin: the base model.
     """
     first, rows = extension["first_new_id"], extension["rows"]
@@ -59,8 +68,8 @@ def model_card(
     ]
     if origin.name == "tiny":
         parts.append("The model is a toy that shows the procedure; only its tokenizer is of use.")
-    parts += [table for table in (_tokens(figures), _bits_per_byte(figures)) if table]
-    parts += measured(figures)
+    parts += [table for table in (_tokens(report), _bits_per_byte(report)) if table]
+    parts += measured(report)
     training = recipe.training
     parts.append(
         f"Training: at most {training.steps:,} steps, DoRA rank {training.dora.rank}, NEFTune alpha "
@@ -78,130 +87,133 @@ def _front_matter(origin: Origin) -> str:
     return "\n".join([*lines, "library_name: transformers", tags, "---"])
 
 
-def _tokens(figures: Mapping[str, Any]) -> str:
-    by_text = figures.get("tokens", {}).get("by_text", {})
-    if not by_text:
+def _tokens(report: EvaluationReport) -> str:
+    if not (report.tokens and report.tokens.by_text):
         return ""
     table = ["| held-out text | tokens before | tokens now | saved |", "|---|---:|---:|---:|"]
     table += [
-        f"| {name} | {row['base']['tokens']:,} | {row['extended']['tokens']:,} "
-        f"| {_with(percent(row['saved']['value']), span(row['saved']))} |"
-        for name, row in sorted(by_text.items())
+        f"| {name} | {row.base.tokens:,} | {row.extended.tokens:,} | {_figure(row.saved)} |"
+        for name, row in sorted(report.tokens.by_text.items())
     ]
     return "\n".join(table)
 
 
-def _bits_per_byte(figures: Mapping[str, Any]) -> str:
+def _bits_per_byte(report: EvaluationReport) -> str:
     """A column for each model that was measured, a row for each text that all of them read."""
-    measured = figures.get("likelihood", {})
-    models = [model for model in ("base", "extended", "trained") if measured.get(model)]
+    measured = report.likelihood or {}
+    models = [model for model in OURS if measured.get(model)]
     if not models:
         return ""
     last = models[-1] if len(models) > 1 else None
     texts = [name for name in measured[models[0]] if all(name in measured[model] for model in models)]
     titles = ["bits per byte (lower is better)", *models, *([f"{last} against base"] if last else [])]
     table = [f"| {' | '.join(titles)} |", "|---|" + "---:|" * (len(titles) - 1)]
-    for name in sorted(texts, key=lambda text: (text != "together", text)):
-        cells = [_bits(measured[model][name]["bits_per_byte"]) for model in models]
+    for name in sorted(texts, key=lambda text: (text != ALL_HELD_OUT, text)):
+        cells = [_bits(measured[model][name].bits_per_byte) for model in models]
         if last:
-            change = measured[last][name]["change"]
-            cells.append(_with(signed(change["value"]), span(change)))
-        table.append(f"| {'held-out text together' if name == 'together' else name} | {' | '.join(cells)} |")
+            change = measured[last][name].change
+            cells.append(_with(signed(change.value), span(change)) if change else "")
+        title = "held-out text together" if name == ALL_HELD_OUT else name
+        table.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(table)
 
 
-def _bits(figure: dict[str, float]) -> str:
-    limits = f"{figure['low']:.3f} to {figure['high']:.3f}" if "low" in figure else ""
-    return _with(f"{figure['value']:.3f}", limits)
+def _bits(figure: Figure) -> str:
+    limits = "" if figure.low is None else f"{figure.low:.3f} to {figure.high:.3f}"
+    return _with(f"{figure.value:.3f}", limits)
 
 
 def _with(value: str, limits: str) -> str:
     return f"{value} ({limits})" if limits else value
 
 
-Figures = Mapping[str, Any]
-
-
-def measured(figures: Figures) -> list[str]:
+def measured(report: EvaluationReport) -> list[str]:
     """The paragraphs and tables in Markdown that the report supports; none where it is empty."""
     lines = [
         line
         for part in (_morphology, _drift, _forgetting, _generated, _translation, _inference, _overlap)
-        for line in part(figures)
+        for line in part(report)
     ]
     parts = ["\n".join(f"- {line}" for line in lines)] if lines else []
-    return [*parts, *_tasks(figures), *_criteria(figures)]
+    return [*parts, *_tasks(report), *_criteria(report)]
 
 
-def _morphology(figures: Figures) -> Iterator[str]:
-    found = figures.get("morphology", {})
-    by = {f"`{name}`": part for name, part in found.get("gold", {}).items()}
-    for name, part in (by or {"what a lexicon reads": found.get("lexicon", {})}).items():
-        own = part.get("by_tokenizer", {}).get("extended", {})
-        before = part.get("by_tokenizer", {}).get("base", {})
-        for key, text in (
-            ("root_uncut", "inflected words whose root is not cut"),
-            ("no_wrong_cut", "words without a cut that is no morpheme boundary"),
+def _morphology(report: EvaluationReport) -> Iterator[str]:
+    """By gold where there is some, by the lexicon otherwise."""
+    if report.morphology is None:
+        return
+    lexicon = report.morphology.lexicon
+    by = {f"`{name}`": part.by_tokenizer for name, part in (report.morphology.gold or {}).items()}
+    by = by or {"what a lexicon reads": (lexicon.by_tokenizer if lexicon else None) or {}}
+    for name, tokenizers in by.items():
+        own, before = (tokenizers.get(key, BoundaryShares()) for key in ("extended", "base"))
+        for now, then, text in (
+            (own.root_uncut, before.root_uncut, "inflected words whose root is not cut"),
+            (own.no_wrong_cut, before.no_wrong_cut, "words without a cut that is no morpheme boundary"),
         ):
-            if key in own and key in before:
-                yield f"{text}, by {name}: {_figure(own[key])}, base {percent(before[key]['value'])}"
+            if now and then:
+                yield f"{text}, by {name}: {_figure(now)}, base {percent(then.value)}"
 
 
-def _drift(figures: Figures) -> Iterator[str]:
-    for name, part in figures.get("drift", {}).items():
-        yield f"lines of {name} that are cut differently: {_figure(part['share'])} of {part['lines']:,}"
+def _drift(report: EvaluationReport) -> Iterator[str]:
+    for name, part in (report.drift or {}).items():
+        yield f"lines of {name} that are cut differently: {_figure(part.share)} of {part.lines:,}"
 
 
-def _forgetting(figures: Figures) -> Iterator[str]:
-    for name, part in figures.get("divergence", {}).get("trained", {}).items():
+def _forgetting(report: EvaluationReport) -> Iterator[str]:
+    for name, part in (report.divergence or {}).get("trained", {}).items():
         yield (
-            f"divergence from the base on {name}, where no new token occurs: {part['kl']['value']:.4f} nats "
-            f"a token; {percent(part['new_mass']['value'])} of the probability goes to new tokens"
+            f"divergence from the base on {name}, where no new token occurs: {part.kl.value:.4f} nats "
+            f"a token; {percent(part.new_mass.value)} of the probability goes to new tokens"
         )
 
 
-def _generated(figures: Figures) -> Iterator[str]:
-    found = figures.get("generated", {})
-    for key, text in (("accepted", "that an analyser accepts"), ("harmony", "that obey vowel harmony")):
-        own, people = (found.get(name, {}).get("words", {}).get(key) for name in ("trained", "held_out"))
-        if own and people:
-            yield f"words it writes {text}: {_figure(own)}; words of held-out text {percent(people['value'])}"
+def _generated(report: EvaluationReport) -> Iterator[str]:
+    generated = report.generated or {}
+    if "trained" not in generated or HUMAN_TEXT not in generated:
+        return
+    own, people = generated["trained"].words, generated[HUMAN_TEXT].words
+    for now, human, text in (
+        (own.accepted, people.accepted, "that an analyser accepts"),
+        (own.harmony, people.harmony, "that obey vowel harmony"),
+    ):
+        if now and human:
+            yield f"words it writes {text}: {_figure(now)}; words of held-out text {percent(human.value)}"
 
 
-def _translation(figures: Figures) -> Iterator[str]:
-    found = figures.get("translation", {})
-    for direction, part in found.get("trained", {}).items():
-        before = found.get("base", {}).get(direction)
+def _translation(report: EvaluationReport) -> Iterator[str]:
+    translation = report.translation or {}
+    for direction, own in translation.get("trained", {}).items():
+        before = translation.get("base", {}).get(direction)
         if before:
-            scores = [
-                f"{name} {part[key]['value']:.1f} (base {before[key]['value']:.1f}"
-                + (f"; {_points(part[f'{key}_change'], 0.01)}" if f"{key}_change" in part else "")
-                + ")"
-                for key, name in (("bleu", "BLEU"), ("chrf", "chrF"))
-            ]
-            yield f"translation {direction}, {part['pairs']:,} sentences: {', '.join(scores)}"
+            bleu = _score("BLEU", own.bleu, before.bleu, own.bleu_change)
+            chrf = _score("chrF", own.chrf, before.chrf, own.chrf_change)
+            yield f"translation {direction}, {own.pairs:,} sentences: {bleu}, {chrf}"
 
 
-def _inference(figures: Figures) -> Iterator[str]:
-    found = figures.get("inference", {})
-    if "generation" in found:
-        gain = found["generation"]["gain"]
-        yield f"characters a second when writing the same text, against the base: {signed(gain['value'])}" + (
-            f" ({span(gain)})" if span(gain) else ""
-        )
-    if "kv_cache" in found:
-        cache, weights = found["kv_cache"]["saved"]["value"], found["weights"]["change"]
-        yield f"memory for keys and values of the same text: {signed(-cache)}; weights: {signed(weights)}"
-    if "break_even_characters" in found:
-        even = amount(found["break_even_characters"])
+def _score(name: str, own: Figure, before: Figure, change: Figure | None) -> str:
+    """A score from 0 to 100, the base's, and the difference."""
+    difference = f"; {_points(change, 0.01)}" if change else ""
+    return f"{name} {own.value:.1f} (base {before.value:.1f}{difference})"
+
+
+def _inference(report: EvaluationReport) -> Iterator[str]:
+    found = report.inference
+    if found is None:
+        return
+    if found.generation:
+        gain = _with(signed(found.generation.gain.value), span(found.generation.gain))
+        yield f"characters a second when writing the same text, against the base: {gain}"
+    cache, weights = signed(-found.kv_cache.saved.value), signed(found.weights.change)
+    yield f"memory for keys and values of the same text: {cache}; weights: {weights}"
+    if found.break_even_characters is not None:
+        even = amount(found.break_even_characters)
         yield f"less memory in all than the base from {even} characters in the cache"
 
 
-def _overlap(figures: Figures) -> Iterator[str]:
+def _overlap(report: EvaluationReport) -> Iterator[str]:
     found = {
-        name: part["overlapping"]["value"]
-        for name, part in figures.get("overlap", {}).items()
-        if "overlapping" in part
+        name: part.overlapping.value for name, part in (report.overlap or {}).items() if part.overlapping
     }
     if found:
         worst = max(found, key=lambda name: found[name])
@@ -211,7 +223,7 @@ def _overlap(figures: Figures) -> Iterator[str]:
         )
 
 
-_SCORES = {
+_SCORES: dict[Score, str] = {
     "accuracy": "accuracy",
     "accuracy_bytes": "accuracy a byte",
     "exact_match": "exact match",
@@ -219,25 +231,25 @@ _SCORES = {
 }
 
 
-def _tasks(figures: Figures) -> Iterator[str]:
+def _tasks(report: EvaluationReport) -> Iterator[str]:
     """A row a task and score: what guessing gives, the base, the trained model, and their difference."""
     table = [
         "| task | questions | guessing | base | trained | difference |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for name, part in figures.get("tasks", {}).items():
-        before, own = (part["models"].get(model, {}) for model in ("base", "trained"))
-        for key, title in _SCORES.items():
-            if key not in own or key not in before:
+    for name, part in (report.tasks or {}).items():
+        before, own = (part.models.get(model, TaskScores()) for model in ("base", "trained"))
+        for score, title in _SCORES.items():
+            then, now, change = before.score(score), own.score(score), own.difference(score)
+            if then is None or now is None:
                 continue
-            guessed = percent(part["chance"]) if "chance" in part and key.startswith("accuracy") else ""
-            change = own.get(f"{key}_difference")
+            guessable = part.chance is not None and score.startswith("accuracy")
             cells = [
-                f"{name} ({LANGUAGES[part['language']]}), {title}",
-                f"{part['examples']:,}",
-                guessed,
-                _figure(before[key]),
-                _figure(own[key]),
+                f"{name} ({LANGUAGES[part.language]}), {title}",
+                f"{part.examples:,}",
+                percent(part.chance or 0.0) if guessable else "",
+                _figure(then),
+                _figure(now),
                 _points(change) if change else "",
             ]
             table.append(f"| {' | '.join(cells)} |")
@@ -245,29 +257,25 @@ def _tasks(figures: Figures) -> Iterator[str]:
         yield "\n".join(table)
 
 
-def _criteria(figures: Figures) -> Iterator[str]:
-    rows = [row for row in figures.get("criteria", []) if "met" in row]
-    if not rows:
-        return
-    table = ["| criterion of the guide | asked | measured as | value | met |", "|---|---|---|---:|---|"]
-    for row in rows:
-        value = row["value"]["value"]
-        number = f"{value:.2f}" if row["unit"] == "number" else percent(value)
-        unsure = "" if row.get("certain", True) else ", unsure"
-        table.append(
-            f"| {row['name']} | {row['target']} | {row['definition']} | {number} | "
-            f"{'yes' if row['met'] else 'no'}{unsure} |"
-        )
-    yield "\n".join(table)
+def _criteria(report: EvaluationReport) -> Iterator[str]:
+    """Of the guide's criteria those that were measured."""
+    rows = [row for row in criteria_table(report) if row.met is not None]
+    if rows:
+        table = ["| criterion of the guide | asked | measured as | value | met |", "|---|---|---|---:|---|"]
+        for row in rows:
+            cells = (row.name, row.asked, row.definition, row.measured, row.answer("yes", "no", ", unsure"))
+            table.append(f"| {' | '.join(cells)} |")
+        yield "\n".join(table)
 
 
-def _figure(figure: Mapping[str, float]) -> str:
-    limits = span(dict(figure))
-    return percent(figure["value"]) + (f" ({limits})" if limits else "")
+def _figure(figure: Figure) -> str:
+    """A share with its interval."""
+    return _with(percent(figure.value), span(figure))
 
 
-def _points(change: Mapping[str, float], unit: float = 1.0) -> str:
+def _points(change: Figure, unit: float = 1.0) -> str:
     """A difference in points with its interval; `unit` is what makes it a share of 1."""
-    value, *limits = (points(unit * change[key]) for key in ("value", "low", "high") if key in change)
-    bare = [limit.removesuffix(f"{SPACE}points") for limit in limits]
-    return value + (f" ({' to '.join(bare)})" if bare else "")
+    value, *limits = (
+        points(unit * part) for part in (change.value, change.low, change.high) if part is not None
+    )
+    return _with(value, " to ".join(limit.removesuffix(f"{SPACE}points") for limit in limits))

@@ -36,5 +36,5 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     about = read_json(inputs.extended.folder / "extension.json")
     origin = origin_of(inputs.base.name, inputs.base.model)
     with atomic_file(release.model / "README.md") as path:
-        path.write_text(model_card(recipe, about, inputs.scorecard.figures, origin), encoding="utf-8")
+        path.write_text(model_card(recipe, about, inputs.scorecard.report, origin), encoding="utf-8")
     return release

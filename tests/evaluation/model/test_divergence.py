@@ -58,7 +58,7 @@ def test_the_sums_are_those_of_the_plain_logits(tiny_base: Path, tiny_extended: 
     reference = collect_base_states(base, tokenizer, TEXTS, SETTINGS)
     found = measure_divergence(reference, model, own, SETTINGS, silent())
     for document, kl, mass in zip(
-        reference.documents["english"], found["english"]["kl"], found["english"]["new_mass"], strict=True
+        reference.documents["english"], found["english"].kl, found["english"].new_mass, strict=True
     ):
         ids = torch.tensor([document.ids])
         with torch.no_grad():
@@ -77,10 +77,10 @@ def test_an_extension_before_training_moves_mass_and_nothing_else(
     found = measure_divergence(reference, *loaded(tiny_extended.model), SETTINGS, silent())  # type: ignore[misc]
     figures = compare_divergence({"extended": found}, SETTINGS)["extended"]
     for text in figures.values():
-        assert text["kl"]["value"] == pytest.approx(0, abs=1e-6) and text["same_choice"]["value"] == 1
-        assert 0 < text["new_mass"]["value"] < 1
-    assert figures["both"]["left_out"] == 1  # the Turkish line holds new tokens
-    assert figures["both"]["documents"] == 2
+        assert text.kl.value == pytest.approx(0, abs=1e-6) and text.same_choice.value == 1
+        assert 0 < text.new_mass.value < 1
+    assert figures["both"].left_out == 1  # the Turkish line holds new tokens
+    assert figures["both"].documents == 2
 
 
 def test_text_that_is_cut_differently_throughout_is_absent(

@@ -8,9 +8,10 @@ import torch
 from tiny import START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ekle.artifacts.evaluation_report import Figure
 from ekle.errors import DeviceMemoryError
 from ekle.evaluation.model import generation
-from ekle.evaluation.model.generated_text import language_of, measure_generated, repeated_ngrams
+from ekle.evaluation.model.generated_text import Sample, language_of, measure_generated, repeated_ngrams
 from ekle.evaluation.model.generation import choose_prompts, generate_greedy, generate_sampled
 from ekle.evaluation.trust.intervals import share
 from ekle.progress import silent
@@ -37,11 +38,11 @@ def starting(tiny_base: Path) -> Any:
     return with_start(tiny_base)
 
 
-def sample(text: str, prompt: str = "Sabah", ended: bool = True) -> dict[str, Any]:
-    return {"prompt": prompt, "text": text, "tokens": 1, "ended": ended}
+def sample(text: str, prompt: str = "Sabah", ended: bool = True) -> Sample:
+    return Sample(prompt, text, 1, ended)
 
 
-def draws(tiny: tuple[Any, Any], settings: EvaluationSettings = SETTINGS) -> list[dict[str, Any]]:
+def draws(tiny: tuple[Any, Any], settings: EvaluationSettings = SETTINGS) -> list[Sample]:
     return generate_sampled(*tiny, choose_prompts(TEXTS, settings), settings, silent())
 
 
@@ -52,11 +53,11 @@ def test_the_same_seed_draws_the_same_and_leaves_chance_elsewhere_alone(tiny: tu
     first = draws(tiny)
     assert torch.rand(1) == expected
     assert first == draws(tiny)
-    assert len({one["text"] for one in first}) > 2
+    assert len({one.text for one in first}) > 2
     other = generate_sampled(
-        *tiny, [one["prompt"] for one in first], SETTINGS.model_copy(update={"seed": 9}), silent()
+        *tiny, [one.prompt for one in first], SETTINGS.model_copy(update={"seed": 9}), silent()
     )
-    assert [one["text"] for one in other] != [one["text"] for one in first]
+    assert [one.text for one in other] != [one.text for one in first]
 
 
 def test_prompts_are_those_named_and_then_beginnings_of_each_text_in_turn() -> None:
@@ -124,7 +125,7 @@ def test_prompts_begin_with_what_the_tokenizer_puts_before_a_text(
     generate_sampled(model, tokenizer, SETTINGS.prompts, SETTINGS, silent())
     own = [tiny[1](prompt)["input_ids"] for prompt in SETTINGS.prompts]
     assert read == [[START, *ids] if starts else ids for ids in own] * 2
-    assert greedy[0]["tokens"] <= SETTINGS.new_tokens
+    assert greedy[0].tokens <= SETTINGS.new_tokens
 
 
 def test_repeated_runs_of_words_are_counted_by_hand() -> None:
@@ -151,35 +152,33 @@ def test_figures_match_a_case_counted_by_hand() -> None:
     people = ["Evler evde kitaplar kitapta gelir gider durur kalır"]
     found = measure_generated(samples, people, SETTINGS)
     own = found["trained"]
-    assert (own["samples"], own["characters"]) == (2, 50)
-    assert own["words"]["words"] == 6  # kitaplerden alone of the second sample
-    assert own["words"]["accepted"]["value"] == pytest.approx(5 / 6)
-    assert own["words"]["harmony"]["value"] == pytest.approx(5 / 6)
-    assert own["repeated"]["value"] == 1 / 2
-    assert own["turkish"] == share(0, 1)  # the second has 18 letters, too few to tell
-    assert found["held_out"]["samples"] == 2  # eight words in pieces of four, the mean of 5 and 3
-    assert found["held_out"]["words"]["accepted"]["value"] == 1
+    assert (own.samples, own.characters) == (2, 50)
+    assert own.words.words == 6  # kitaplerden alone of the second sample
+    assert own.words.accepted.value == pytest.approx(5 / 6)
+    assert own.words.harmony.value == pytest.approx(5 / 6)
+    assert own.repeated.value == 1 / 2
+    assert own.turkish == share(0, 1)  # the second has 18 letters, too few to tell
+    assert found["held_out"].samples == 2  # eight words in pieces of four, the mean of 5 and 3
+    assert found["held_out"].words.accepted.value == 1
 
 
 def test_pieces_of_one_document_are_drawn_together() -> None:
     good, bad = "evler evde kitaplar kitapta", "zzk zzz kkz zkz"
     samples = {"trained": [sample(f" {good}")]}
     one = measure_generated(samples, [" ".join([good, bad] * 12)], SETTINGS)["held_out"]
-    assert one["samples"] == 24 and one["words"]["accepted"] == {"value": 0.5}  # of one document: no interval
+    assert one.samples == 24 and one.words.accepted == Figure(value=0.5)  # of one document: no interval
     many = measure_generated(samples, [good, bad] * 12, SETTINGS)["held_out"]
-    assert many["words"]["accepted"]["low"] < 0.5 < many["words"]["accepted"]["high"]
+    assert many.words.accepted.low < 0.5 < many.words.accepted.high
 
 
 def test_samples_in_turkish_are_counted_with_limits_that_leave_doubt() -> None:
     said = ["Yarın sabah erkenden yola çıkıp akşam eve döneceğiz."] * 11 + ["Evet."]
-    turkish = measure_generated({"trained": [sample(one) for one in said]}, [], SETTINGS)["trained"][
-        "turkish"
-    ]
-    assert turkish == share(11, 11) and turkish["low"] < 0.8
+    turkish = measure_generated({"trained": [sample(one) for one in said]}, [], SETTINGS)["trained"].turkish
+    assert turkish == share(11, 11) and turkish.low < 0.8
 
 
 def test_what_was_not_said_is_absent() -> None:
     found = measure_generated({"trained": [sample("")]}, [], SETTINGS)
     assert set(found) == {"trained"}
-    assert set(found["trained"]) == {"samples", "characters", "words"}
-    assert "accepted" not in found["trained"]["words"]
+    assert set(found["trained"].dump()) == {"samples", "characters", "words"}
+    assert found["trained"].words.accepted is None

@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
+from ekle.artifacts.evaluation_report import (
+    HUMAN_TEXT,
+    CacheBytes,
+    Figure,
+    GeneratedText,
+    ModelSize,
+    WeightBytes,
+    WordShares,
+)
 from ekle.evaluation.model import measure as measuring
+from ekle.evaluation.model.generated_text import Sample
 from ekle.evaluation.model.measure import measure_models
-from ekle.evaluation.names import HUMAN_TEXT
+from ekle.evaluation.model.speed import Memory
 from ekle.evaluation.texts import Texts
 from ekle.model.scoring.bits_per_byte import Likelihood
 from ekle.progress import silent
@@ -25,50 +35,53 @@ class Known:
     def __init__(self, written: dict[str, list[tuple[str, str]]]) -> None:
         self.written = written
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, _: Any) -> bool:
         return name != "judged"
 
-    def get(self, name: str, measure: Callable[[], Any]) -> Any:
+    def get(self, name: str, _: Any, measure: Callable[[], Any]) -> Any:
         kind, _, model = name.partition("-")
         match kind:
             case "judged":
                 return measure()
             case "samples":
-                return [{"prompt": prompt, "text": text} for prompt, text in self.written[model]]
+                return [Sample(prompt, text, 1, True) for prompt, text in self.written[model]]
             case "size":
-                return {"weight_bytes": 1}
+                return ModelSize(parameters=1, row_parameters=1, weight_bytes=1)
         return {}
 
 
 @pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Figure]]:
     """By writer, what the base makes of what it has written: prompts, and what follows each."""
-    for name in ("compare_losses", "compare_divergence", "measure_memory"):
+    for name in ("compare_losses", "compare_divergence"):
         monkeypatch.setattr(measuring, name, lambda *_: {})
+    cache, weights = CacheBytes(base=1, saved=Figure(value=0)), WeightBytes(base=1, change=0)
+    monkeypatch.setattr(measuring, "measure_memory", lambda *_: Memory(cache, weights, None))
+    nothing = GeneratedText(samples=0, characters=0, words=WordShares(words=0, different=0, judged=0))
     monkeypatch.setattr(
-        measuring, "measure_generated", lambda written, *_: {name: {} for name in [*written, HUMAN_TEXT]}
+        measuring, "measure_generated", lambda written, *_: dict.fromkeys([*written, HUMAN_TEXT], nothing)
     )
 
-    def ask(written: dict[str, list[tuple[str, str]]], held_out: dict[str, list[str]]) -> dict[str, Any]:
-        subjects = [SimpleNamespace(name=name, folder=None, loaded=(None, None)) for name in written]
-        for subject in subjects:
-            subject.size, subject.close = dict, lambda: None
+    def ask(written: dict[str, list[tuple[str, str]]], held_out: dict[str, list[str]]) -> dict[str, Figure]:
+        models = [SimpleNamespace(name=name, folder=None, loaded=(None, None)) for name in written]
+        for model in models:
+            model.size, model.close = dict, lambda: None
         plan: Any = SimpleNamespace(
             settings=SETTINGS,
             texts=Texts(held_out, {}),
-            subjects=subjects,
+            models=models,
             tasks=[],
             base=None,
             extended=None,
         )
-        found = measure_models(plan, Known(written), silent())["generated"]  # type: ignore[arg-type]
-        return {name: figures["bits_per_byte"] for name, figures in found.items() if figures}
+        found = measure_models(plan, Known(written), silent()).generated or {}  # type: ignore[arg-type]
+        return {name: own.bits_per_byte for name, own in found.items() if own.bits_per_byte}
 
     return ask
 
 
 def test_bits_are_summed_over_texts_and_divided_by_their_bytes(
-    judge: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    judge: Callable[..., dict[str, Figure]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure(model: Any, tokenizer: Any, texts: list[str], **_: Any) -> list[Likelihood]:
         return [Likelihood(NATS[text] * math.log(2), 1, len(text.encode()), 1) for text in texts]
@@ -77,13 +90,13 @@ def test_bits_are_summed_over_texts_and_divided_by_their_bytes(
     # The base is mute, the extended model was not asked, and people write one word as the others do.
     written = {"base": [("", "")], "extended": [], "trained": [("Deniz", " durgun"), ("Evler", " ve")]}
     assert judge(written, {"prose": ["abcd"]}) == {
-        "trained": {"value": pytest.approx((24 + 8) / (12 + 8))},
-        "held_out": {"value": pytest.approx(6 / 4)},
+        "trained": Figure(value=(24 + 8) / (12 + 8)),
+        "held_out": Figure(value=6 / 4),
     }
 
 
 def test_people_are_read_in_as_many_beginnings_of_the_same_length(
-    judge: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    judge: Callable[..., dict[str, Figure]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[list[str]] = []
 

@@ -15,7 +15,7 @@ from ekle.errors import DeviceMemoryError
 from ekle.evaluation import evaluated_models
 from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.model import speed
-from ekle.evaluation.model.speed import cache_bytes, measure_memory, measure_speeds
+from ekle.evaluation.model.speed import Speeds, cache_bytes, measure_memory, measure_speeds
 from ekle.model.checkpoint.loading import load_config
 from ekle.progress import silent
 from ekle.recipe.evaluation import EvaluationSettings
@@ -35,15 +35,15 @@ def test_memory_matches_a_case_counted_by_hand(tiny_base: Path, tiny_extended: E
     tokens = [sum(len(one.encode(text)) for text in TURKISH) for one in tokenizers]
     characters = sum(map(len, TURKISH))
     found = measure_memory(folders, tokenizers, TEXTS, {"base": 1_000, "trained": 1_300}, SETTINGS)
-    cache = found["kv_cache"]
-    assert cache["base"] == pytest.approx(1_000 * 128 * tokens[0] / characters)
-    assert cache["saved"]["value"] == pytest.approx(1 - tokens[1] / tokens[0])
-    assert cache["saved"]["low"] <= cache["saved"]["value"] <= cache["saved"]["high"]
-    assert found["weights"] == {"base": 1_000, "trained": 1_300, "change": pytest.approx(0.3)}
+    cache = found.kv_cache
+    assert cache.base == pytest.approx(1_000 * 128 * tokens[0] / characters)
+    assert cache.saved.value == pytest.approx(1 - tokens[1] / tokens[0])
+    assert cache.saved.low <= cache.saved.value <= cache.saved.high
+    assert found.weights.dump() == {"base": 1_000, "trained": 1_300, "change": pytest.approx(0.3)}
     a_character = 128 * (tokens[0] - tokens[1]) / characters
-    assert found["break_even_characters"] == pytest.approx(300 / a_character)
+    assert found.break_even_characters == pytest.approx(300 / a_character)
     never = measure_memory(folders, tokenizers[::-1], TEXTS, {"base": 1, "trained": 2}, SETTINGS)
-    assert "break_even_characters" not in never
+    assert never.break_even_characters is None
 
 
 def test_speeds_are_characters_of_the_same_text(
@@ -59,11 +59,10 @@ def test_speeds_are_characters_of_the_same_text(
     monkeypatch.setattr(speed, "encode", spy)
     models = [EvaluatedModel("base", tiny_base), EvaluatedModel("trained", tiny_extended.model)]
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
-    assert (found["passages"], found["characters"], found["interleaved"]) == (12, 180, True)
-    for key in ("prefill", "generation"):
-        speeds = found[key]
-        assert speeds["gain"]["value"] == pytest.approx(speeds["trained"] / speeds["base"] - 1)
-        assert speeds["gain"]["low"] <= speeds["gain"]["high"]
+    assert (found.passages, found.characters, found.interleaved) == (12, 180, True)
+    for speeds in (found.prefill, found.generation):
+        assert speeds.gain.value == pytest.approx(speeds.trained / speeds.base - 1)
+        assert speeds.gain.low <= speeds.gain.high
     by_size = {size: [text for own, text in read if own == size] for size in {own for own, _ in read}}
     first, second = by_size.values()
     assert first == second and len(first) == 13  # one untimed, twelve timed
@@ -82,7 +81,7 @@ def test_models_that_do_not_fit_together_are_timed_one_after_the_other(
     monkeypatch.setattr(Path, "read_text", full)
     models = [EvaluatedModel("base", tiny_base), EvaluatedModel("extended", tiny_base)]
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
-    assert found["interleaved"] is False and found["generation"]["base"] > 0
+    assert found.interleaved is False and found.generation.base > 0
 
 
 def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
@@ -99,7 +98,7 @@ def test_models_that_fit_but_cannot_read_together_are_timed_one_after_the_other(
     monkeypatch.setattr(Qwen3Model, "forward", full)
     fits = 1
     found = measure_speeds(models, TEXTS, SETTINGS, silent())
-    assert found["interleaved"] is False and set(found["prefill"]) == {"base", "extended", "gain"}
+    assert found.interleaved is False and set(found.prefill.dump()) == {"base", "extended", "gain"}
     fits = 0
     with pytest.raises(DeviceMemoryError, match=r"evaluation\.speed_characters"):
         measure_speeds(models, TEXTS, SETTINGS, silent())
@@ -130,7 +129,7 @@ def test_a_gpu_that_holds_one_of_two_models_lets_go_of_both(
     for fits, closed in ((1, 2), (2, 0)):  # both are let go, and each after its own turn
         both = [Heavy("base"), Heavy("extended")]
         found = measure_speeds(both, TEXTS, SETTINGS, silent())  # type: ignore[arg-type]
-        assert found["interleaved"] is (fits == 2)
+        assert found.interleaved is (fits == 2)
         assert [one.closed for one in both] == [closed, closed]
 
 
@@ -146,9 +145,8 @@ def test_a_model_that_does_not_fit_is_one_clear_line(
 
 
 def test_text_shorter_than_a_passage_is_timed_not_at_all(tiny_base: Path) -> None:
-    assert (
-        measure_speeds([EvaluatedModel("base", tiny_base)] * 2, {"a": ["Deniz."]}, SETTINGS, silent()) == {}
-    )
+    models = [EvaluatedModel("base", tiny_base)] * 2
+    assert measure_speeds(models, {"a": ["Deniz."]}, SETTINGS, silent()) == Speeds()
 
 
 def test_the_text_goes_through_the_cache_as_generation_does(
@@ -178,4 +176,4 @@ def test_the_text_goes_through_the_cache_as_generation_does(
 
 def test_the_weights_are_what_lies_in_the_folder(tiny_base: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_base, tmp_path / "copy")
-    assert EvaluatedModel("base", copy).size()["weight_bytes"] == (copy / "model.safetensors").stat().st_size
+    assert EvaluatedModel("base", copy).size().weight_bytes == (copy / "model.safetensors").stat().st_size

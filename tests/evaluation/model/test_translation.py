@@ -115,15 +115,15 @@ def test_scores_are_those_of_sacrebleu() -> None:
     worse = [text.replace("drinks", "eats") if number % 2 else text for number, text in enumerate(english)]
     found = score_translations({"base": {"tr-en": worse}, "trained": {"tr-en": english}}, PAIRS, SETTINGS)
     base, trained = found["base"]["tr-en"], found["trained"]["tr-en"]
-    assert base["bleu"]["value"] == pytest.approx(sacrebleu.corpus_bleu(worse, [english]).score)
-    assert base["chrf"]["value"] == pytest.approx(sacrebleu.corpus_chrf(worse, [english]).score)
-    assert base["bleu"]["low"] < base["bleu"]["value"] < base["bleu"]["high"]
-    assert trained["bleu"]["value"] == pytest.approx(100)
-    assert trained["bleu_change"]["value"] == pytest.approx(100 - base["bleu"]["value"])
-    assert trained["bleu_change"]["low"] > 0 and "bleu_change" not in base
-    assert base["examples"][0] == {"source": PAIRS[0][0], "reference": english[0], "text": worse[0]}
+    assert base.bleu.value == pytest.approx(sacrebleu.corpus_bleu(worse, [english]).score)
+    assert base.chrf.value == pytest.approx(sacrebleu.corpus_chrf(worse, [english]).score)
+    assert base.bleu.low < base.bleu.value < base.bleu.high
+    assert trained.bleu.value == pytest.approx(100)
+    assert trained.bleu_change.value == pytest.approx(100 - base.bleu.value)
+    assert trained.bleu_change.low > 0 and base.bleu_change is None
+    assert base.examples[0].dump() == {"source": PAIRS[0][0], "reference": english[0], "text": worse[0]}
 
 
 def test_few_pairs_give_no_interval() -> None:
     found = score_translations({"base": {"en-tr": ["Kedi."]}}, PAIRS[:1], SETTINGS)
-    assert set(found["base"]["en-tr"]["bleu"]) == {"value"}
+    assert found["base"]["en-tr"].bleu.low is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ekle.artifacts.evaluation_report import Figure, TokenHarmony, WordShares
 from ekle.evaluation.model.turkish_words import (
     judge_word,
     lexicon_segmentations,
@@ -38,23 +39,23 @@ def test_words_are_letters_and_foreign_letters_make_none() -> None:
 def test_shares_match_a_case_counted_by_hand() -> None:
     texts = [["evler", "kitaplerden", "zzk"], [], ["evlerde"]]
     found = measure_words(texts, 20, 0)
-    assert (found["words"], found["different"], found["judged"]) == (4, 4, 3)
-    assert found["accepted"] == {"value": 2 / 4}  # too few texts for an interval
-    assert found["harmony"] == {"value": pytest.approx(2 / 3)}
+    assert (found.words, found.different, found.judged) == (4, 4, 3)
+    assert found.accepted == Figure(value=2 / 4)  # too few texts for an interval
+    assert found.harmony.value == pytest.approx(2 / 3) and found.harmony.low is None
     many = measure_words([["evler"], ["zzk"]] * 10, 50, 0)
-    assert many["accepted"]["low"] < 0.5 < many["accepted"]["high"]
+    assert many.accepted.low < 0.5 < many.accepted.high
 
 
 def test_a_share_of_nothing_is_absent() -> None:
-    assert measure_words([[]], 20, 0) == {"words": 0, "different": 0, "judged": 0}
-    assert measure_harmony(["123", " the quick"]) == {"tokens": 0, "judged": 0}
+    assert measure_words([[]], 20, 0) == WordShares(words=0, different=0, judged=0)
+    assert measure_harmony(["123", " the quick"]) == TokenHarmony(tokens=0, judged=0)
 
 
 def test_tokens_are_words_behind_a_space_and_chains_of_suffixes_elsewhere() -> None:
     found = measure_harmony([" evler", "larından", "larınden", " kitaplerden", "lar", "xyz", " gelec"])
-    assert found["tokens"] == 6  # x is no Turkish letter
-    assert found["judged"] == 4  # one vowel, and the beginning of a word, say nothing
-    assert found["harmony"]["value"] == 2 / 4
+    assert found.tokens == 6  # x is no Turkish letter
+    assert found.judged == 4  # one vowel, and the beginning of a word, say nothing
+    assert found.harmony.value == 2 / 4
 
 
 def test_boundaries_come_from_every_reading() -> None:

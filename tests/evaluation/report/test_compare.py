@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from full_report import between, complete
+from partial_report import report_of
 from rich.console import Console
 
 from ekle.cli import main
@@ -15,12 +16,17 @@ from ekle.evaluation.report.compare import compare_reports, read_report
 from ekle.evaluation.report.terminal import reports_table
 
 
+def compared_reports(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The comparison as JSON content."""
+    return compare_reports({name: report_of(content) for name, content in reports.items()}).dump()
+
+
 def test_figures_that_both_have_stand_beside_each_other() -> None:
     first, second = complete(), complete()
     bits = ["likelihood", "trained", "together", "bits_per_byte"]
     second["likelihood"]["trained"] = {"together": {"bits_per_byte": between(1.075)}}
     second["drift"]["en"] = {"share": {"value": 0.5}}
-    compared = compare_reports({"old": first, "new": second})
+    compared = compared_reports({"old": first, "new": second})
     rows = {tuple(row["figure"]): row for row in compared["figures"]}
     old = first["likelihood"]["trained"]["together"]["bits_per_byte"]
     # 1.10 and 1.075, both with 0.01 to each side.
@@ -47,7 +53,7 @@ def test_what_was_not_measured_alike_is_named() -> None:
         "device": "a GPU",
         "dtype": "bfloat16",
     }
-    different = compare_reports({"old": first, "new": second})["different"]
+    different = compared_reports({"old": first, "new": second})["different"]
     assert different == {
         "texts": ["masal", "code", "list"],
         "settings": ["context"],
@@ -59,14 +65,14 @@ def test_what_was_not_measured_alike_is_named() -> None:
 def test_texts_of_one_size_are_told_apart_and_an_earlier_report_says_nothing_of_that() -> None:
     first, second, earlier = complete(), complete(), complete()
     second["texts"]["held_out"]["masal"]["sha256"] = "00"
-    assert compare_reports({"old": first, "new": second})["different"]["texts"] == ["masal"]
+    assert compared_reports({"old": first, "new": second})["different"]["texts"] == ["masal"]
     del earlier["texts"]["held_out"]["masal"]["sha256"], earlier["provenance"]
-    different = compare_reports({"old": first, "new": earlier})["different"]
+    different = compared_reports({"old": first, "new": earlier})["different"]
     assert not any(different.values())
 
 
 def test_every_number_is_compared_in_its_unit() -> None:
-    compared = compare_reports({name: complete() for name in ("old", "new")})
+    compared = compared_reports({name: complete() for name in ("old", "new")})
     rows = {tuple(row["figure"]): row for row in compared["figures"]}
     for path, unit, value in (
         ("tokens together base bytes_per_token", "number", 3.125),
@@ -96,7 +102,7 @@ def test_every_number_is_compared_in_its_unit() -> None:
 def test_three_reports_are_held_against_the_first() -> None:
     reports = {name: complete() for name in ("a", "b", "c")}
     reports["c"]["tokens"]["together"]["saved"] = between(0.5)
-    rows = {tuple(row["figure"]): row for row in compare_reports(reports)["figures"]}
+    rows = {tuple(row["figure"]): row for row in compared_reports(reports)["figures"]}
     assert rows["tokens", "together", "saved"]["apart"] == {"b": False, "c": True}
 
 
@@ -106,7 +112,7 @@ def test_a_table_says_what_is_apart_and_what_is_not_alike() -> None:
     second["settings"]["context"] = 7
     second["inference"]["generation"]["trained"] = 1_234.5
     stream = io.StringIO()
-    table = reports_table(compare_reports({"old": first, "new": second}))
+    table = reports_table(compare_reports({"old": report_of(first), "new": report_of(second)}))
     Console(file=stream, width=200, color_system=None).print(table)
     shown = " ".join(stream.getvalue().replace("\u00a0", " ").split())
     assert "together saved 37.5 % (36.5 to 38.5 %) 50.0 % (49.0 to 51.0 %) yes" in shown

@@ -11,8 +11,9 @@ import pytest
 from browser import chromium
 from full_report import LETTERS, complete
 from markupsafe import escape
+from partial_report import report_of
 
-from ekle.evaluation.names import OURS
+from ekle.artifacts.evaluation_report import OURS
 from ekle.evaluation.report.page.plots import plots
 from ekle.evaluation.report.page.tables import colours
 from ekle.evaluation.report.page.write import render, write_page
@@ -26,12 +27,12 @@ READ = Path(__file__).parent / "golden" / "report.html"
 @functools.cache
 def whole_page():
     """The page of a complete report; drawing one takes a while."""
-    return render(complete())
+    return render(report_of(complete()))
 
 
 @pytest.fixture
-def figures(evaluated):
-    return evaluated.figures
+def report(evaluated):
+    return evaluated.report
 
 
 def without_scripts(page):
@@ -44,11 +45,11 @@ def plain(page):
 
 
 @pytest.mark.slow(seconds=10)
-def test_the_page_opens_in_a_browser_on_a_desk_and_a_phone_by_day_and_by_night(figures, tmp_path):
+def test_the_page_opens_in_a_browser_on_a_desk_and_a_phone_by_day_and_by_night(report, tmp_path):
     """Once with what was measured and once with every figure there can be."""
     papers = set()
     with chromium(tmp_path) as browser:
-        for content, letters in ((figures, "Ağaçların altında"), (complete(), LETTERS)):
+        for content, letters in ((report, "Ağaçların altında"), (report_of(complete()), LETTERS)):
             page = tmp_path / "page.html"
             write_page(content, page)
             drawn = plots(content)
@@ -128,7 +129,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
         *("forgetting", "translation", "generation", "inference", "method"),
     ]
     assert page.count("<h2>") == 14
-    assert set(plots(complete())) == set(re.findall(r'id="plot-([a-z-]+)"', page))
+    assert set(plots(report_of(complete()))) == set(re.findall(r'id="plot-([a-z-]+)"', page))
     text = plain(page)
     for shown in (
         "rival", "32,000", "0.90× 0.89 to 0.91", "1.00× (0.99 to 1.01)", "90.0 % en", "bank.conllu",
@@ -148,15 +149,16 @@ def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents
         "training": "training", "tasks": "tasks", "translation": "translation", "inference": "inference",
     }  # fmt: skip
     for key, section in keys.items():
-        page = render({name: part for name, part in complete().items() if name != key})
+        page = render(report_of({name: part for name, part in complete().items() if name != key}))
         assert f'<section id="{section}">' not in page and f'href="#{section}"' not in page, key
         assert page.count("<section id=") == page.count('<a href="#') == 13, key
-    page = render({name: part for name, part in complete().items() if name not in ("drift", "likelihood")})
+    content = {name: part for name, part in complete().items() if name not in ("drift", "likelihood")}
+    page = render(report_of(content))
     assert '<section id="forgetting">' not in page and page.count("<section id=") == 12
 
 
 def test_what_other_text_costs_is_shown_where_drift_cannot_be_measured():
-    page = render({name: part for name, part in complete().items() if name != "drift"})
+    page = render(report_of({name: part for name, part in complete().items() if name != "drift"}))
     assert 'id="plot-forgetting"' in page and "<th>cut differently</th>" not in page
 
 
@@ -165,14 +167,14 @@ def test_without_held_out_text_no_plot_is_left_without_a_place():
     figures = complete()
     del figures["tokens"]
     figures["texts"]["held_out"] = {}
-    places = re.findall(r'id="plot-([a-z-]+)"', render(figures))
-    assert set(plots(figures)) == set(places) and "forgetting" in places
+    places = re.findall(r'id="plot-([a-z-]+)"', render(report_of(figures)))
+    assert set(plots(report_of(figures))) == set(places) and "forgetting" in places
     assert "growth" not in places and not [name for name in places if name.startswith("trade-")]
 
 
 def test_each_criterion_says_what_was_measured_or_why_it_was_not():
     figures = complete()
-    page = plain(render(figures))
+    page = plain(render(report_of(figures)))
     assert len(figures["criteria"]) > 10
     for row in figures["criteria"]:
         assert plain(f"{row['name']} {row['definition']} {row['target']}") in page
@@ -182,19 +184,19 @@ def test_each_criterion_says_what_was_measured_or_why_it_was_not():
     assert re.search(r"Tokens saved .{0,120} 37\.5 % 36\.5 to 38\.5 % not met", page)
     assert re.search(r"Tokenization improvement .{0,140} 60\.0 % 57\.5 to 62\.6 % met", page)
     unsure = [row | {"certain": False} if "met" in row else row for row in figures["criteria"]]
-    assert "met, not certain" in plain(render(figures | {"criteria": unsure}))
+    assert "met, not certain" in plain(render(report_of(figures | {"criteria": unsure})))
 
 
 def test_figures_of_a_lexicon_that_was_learned_with_say_so_beside_the_figure():
     figures = complete()
     assert "learned with the same lexicon, so figures" not in plain(whole_page())
     figures["vocabulary"]["profile"] = "morphological"
-    page = render(figures)
+    page = render(report_of(figures))
     told = page.index("learned with the same lexicon, so figures")
     assert "<details" not in page[page.index("Inflected words inside whose root") : told]
     assert "--gold" not in page[told : told + 150], "gold is there"
     del figures["morphology"]["gold"]
-    text = plain(render(figures))
+    text = plain(render(report_of(figures)))
     assert "marked with --gold." in text
     assert "by the lexicon, with which the extended one was learned" in text
 
@@ -214,11 +216,11 @@ def test_the_worst_words_say_why():
 
 def test_a_model_keeps_its_colour_wherever_it_is_shown():
     figures = complete()
-    found = colours(figures)
+    found = colours(report_of(figures))
     assert {name: found[name] for name in OURS} == {name: name for name in OURS}
     assert found["another"] != found["rival"]
-    dots = {trace["name"]: trace["meta"] for trace in plots(figures)["likelihood"]["data"]}
-    low, high = plots(figures)["likelihood"]["layout"]["xaxis"]["range"]
+    dots = {trace["name"]: trace["meta"] for trace in plots(report_of(figures))["likelihood"]["data"]}
+    low, high = plots(report_of(figures))["likelihood"]["layout"]["xaxis"]["range"]
     assert 0.9 < low < 1.04 and 1.21 < high < 1.3  # 1.05 to 1.2, with 0.01 to each side
     assert dots == {name: found[name] for name in dots} and "rival" in dots
     page = whole_page()
@@ -227,7 +229,7 @@ def test_a_model_keeps_its_colour_wherever_it_is_shown():
 
 def test_what_nobody_looked_at_is_said_to_be_unseen():
     figures = {key: part for key, part in complete().items() if key not in ("overlap", "untouched")}
-    text = plain(render(figures))
+    text = plain(render(report_of(figures)))
     assert "nobody has looked" in text and "tensors and the first" not in text
 
 
@@ -242,14 +244,14 @@ def test_nothing_on_the_page_comes_from_elsewhere():
     assert "@import" not in page.split("</style>")[0]
 
 
-def test_every_part_of_the_report_is_on_the_page(figures):
-    page = without_scripts(render(figures))
+def test_every_part_of_the_report_is_on_the_page(report):
+    page = without_scripts(render(report))
     assert re.findall(r'<section id="(.*?)">', page) == [
         *("criteria", "trust", "tokens", "words", "morphology", "likelihood", "training", "forgetting"),
         *("generation", "inference", "method"),
     ]
-    for sentence in figures["verdict"]:
-        assert escape(sentence["text"]) in page
+    for sentence in report.verdict:
+        assert escape(sentence.text) in page
     assert 0 < page.index("fewer tokens") < page.index("<h2>")
     assert "do not compare across vocabularies" in page
 
@@ -260,7 +262,7 @@ def test_text_of_others_cannot_become_markup():
     hostile["generation"]["base"][0]["text"] = "</p><img src=x onerror=alert(1)>"
     hostile["tokens"]["by_text"]["</script><b>"] = hostile["tokens"]["by_text"]["haber"]
     hostile["beside"]["another"]["by_text"]["</script><b>"] = hostile["beside"]["another"]["together"]
-    page = render(hostile)
+    page = render(report_of(hostile))
     assert "<script>alert" not in page and "<img src=x" not in page and "</script><b>" not in page
 
 
@@ -269,19 +271,19 @@ def test_intervals_have_a_column_only_where_they_are_known():
     figures = complete()
     assert heading in whole_page()
     figures["tokens"]["together"]["saved"] = {"value": 0.4}  # genres are the same object
-    assert heading not in render(figures)
+    assert heading not in render(report_of(figures))
 
 
 def test_trades_of_the_vocabulary_are_curves_where_there_are_figures():
-    drawn = plots(complete())
+    drawn = plots(report_of(complete()))
     assert "trade-size" in drawn and "trade-drift" in drawn and "trade-root" not in drawn
 
 
 def test_parts_without_figures_leave_no_trace():
     bare = {key: complete()[key] for key in ("format", "title", "ekle", "settings", "texts", "verdict")}
-    page = without_scripts(render(bare))
+    page = without_scripts(render(report_of(bare)))
     assert "<figure>" not in page and "What it cost" not in page and "NaN" not in page
-    assert plots(bare) == {}
+    assert plots(report_of(bare)) == {}
 
 
 def test_a_tokenizer_alone_has_a_page_too(tiny_base, tiny_vocabulary, settings, tmp_path):
@@ -296,7 +298,7 @@ def test_a_tokenizer_alone_has_a_page_too(tiny_base, tiny_vocabulary, settings, 
 
 def test_plots_name_their_colours_instead_of_having_them():
     allowed = {"base", "extended", "trained", "ink", *(f"line-{n}" for n in range(1, 7))}
-    for plot in plots(complete()).values():
+    for plot in plots(report_of(complete())).values():
         assert all(trace["meta"] in allowed for trace in plot["data"])
         assert "#" not in json.dumps(plot)
         assert plot["layout"]["xaxis"]["fixedrange"] and plot["layout"]["yaxis"]["fixedrange"]

@@ -5,6 +5,9 @@ How they say it is for a reader to judge: their wording is in the page that `tes
 
 import re
 
+from partial_report import report_of
+
+from ekle.artifacts.evaluation_report import Figure, Sentence
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.terminal import verdict_lines
 from ekle.evaluation.report.verdict import abilities, verdict
@@ -41,16 +44,22 @@ def figures(saved=0.34, change=None, base_parameters=4_000_000_000):
 
 
 def kinds(found):
-    return [sentence.kind for sentence in verdict(found)]
+    return [sentence.kind for sentence in verdict(report_of(found))]
+
+
+def knowledge(found):
+    """The criterion of what the base knew."""
+    (row,) = (row for row in criteria(report_of(found)) if row.key == "knowledge")
+    return row
 
 
 def said(found):
-    return " ".join(sentence.text for sentence in verdict(found)).replace("\u00a0", " ")
+    return " ".join(sentence.text for sentence in verdict(report_of(found))).replace("\u00a0", " ")
 
 
 def told(found, kind):
     """The figures in all sentences of a kind."""
-    texts = (sentence.text for sentence in verdict(found) if sentence.kind == kind)
+    texts = (sentence.text for sentence in verdict(report_of(found)) if sentence.kind == kind)
     return {number for text in texts for number in re.findall(r"\d(?:[\d,.]*\d)?", text)}
 
 
@@ -80,7 +89,7 @@ def test_a_change_within_the_interval_is_no_change():
 def test_a_change_on_a_handful_of_documents_is_told_without_certainty():
     found = figures(change={"value": -0.169})
     assert "16.9" in told(found, "plain") and "too little text" in said(found)
-    assert "good" not in [item.kind for item in verdict(found) if "bits" in item.text]
+    assert "good" not in [item.kind for item in verdict(report_of(found)) if "bits" in item.text]
 
 
 def test_forgetting_is_bad_news():
@@ -94,8 +103,8 @@ def test_other_text_that_shares_its_name_with_held_out_text_is_told_and_judged_b
     lost, won = ({"value": one, "low": one - 0.01, "high": one + 0.01} for one in (0.3, -0.1))
     found["likelihood"]["trained"] |= {"wiki": {"change": won}, "other: wiki": {"change": lost}}
     assert told(found, "bad") == {"30.0"} and "wiki 30.0 %" in said(found)
-    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
-    assert row["value"] == lost and not row["met"]
+    row = knowledge(found)
+    assert row.value.dump() == lost and not row.met
 
 
 def test_changed_lines_are_named_and_none_is_said_to_be_none():
@@ -186,26 +195,26 @@ def task(language, change, spread=0.01):
 def test_tasks_that_are_lost_are_bad_news_and_knowledge_is_not_preserved():
     found = figures(change={"value": -0.1, "low": -0.15, "high": -0.05})
     found["likelihood"]["trained"]["en"]["change"] = {"value": 0.001, "low": 0.0, "high": 0.002}
-    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
-    assert row["met"] and "would say more" in row["note"]
+    row = knowledge(found)
+    assert row.met and "would say more" in row.note
     found["tasks"] = {"arc": task("en", -0.2), "copa": task("en", -0.02, 0.1), "xcopa": task("tr", 0.1)}
-    by_kind = {sentence.kind: sentence.text for sentence in abilities(found)}
+    by_kind = {sentence.kind: sentence.text for sentence in abilities(report_of(found))}
     named = {"bad": "arc (English) −20.0", "good": "xcopa (Turkish) +10.0", "plain": "copa (English) −2.0"}
     assert by_kind.keys() == named.keys()
     for kind, task_and_score in named.items():
         assert by_kind[kind].split(": ")[1].startswith(task_and_score)
-    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
-    assert not row["met"] and row["certain"] and "arc −20.0" in row["note"] and "copa" not in row["note"]
+    row = knowledge(found)
+    assert not row.met and row.certain and "arc −20.0" in row.note and "copa" not in row.note
     del found["tasks"]["arc"]
-    (row,) = (row for row in criteria(found) if row["key"] == "knowledge")
-    assert row["met"] and "in no English task clearly worse" in row["note"]
+    row = knowledge(found)
+    assert row.met and "in no English task clearly worse" in row.note
 
 
 def test_translation_is_judged_by_its_paired_difference():
     lost, untold = ({"value": -5.0, "low": -5.0 - wide, "high": -5.0 + wide} for wide in (1, 9))
     found = {"translation": {"base": {}, "trained": {"tr-en": {"chrf_change": lost}}}}
     found["translation"]["trained"]["en-tr"] = {"chrf_change": untold}
-    worse, same = abilities(found)
+    worse, same = abilities(report_of(found))
     assert worse.kind == "bad" and "by chrF: Turkish to English −5.0" in worse.text
     assert same.kind == "plain" and "English to Turkish" in same.text
 
@@ -217,7 +226,7 @@ def test_text_that_misses_the_targets_is_told_with_its_doubt():
 
     for low, high, kind in ((0.7, 0.85, "bad"), (0.7, 0.95, "plain")):
         found = generated(low, high)
-        (sentence,) = abilities(found | {"criteria": criteria(found)})
+        (sentence,) = abilities(report_of(found | {"criteria": criteria(report_of(found))}))
         assert sentence.kind == kind and "accepts 80.0\u00a0% of its words (asked: > 90 %)" in sentence.text
         assert "harmony" not in sentence.text
 
@@ -239,14 +248,14 @@ def test_figures_are_worded_for_people():
     plain = [text.replace("\u00a0", " ") for text in map(percent, (0.3402, 0.0044, 0.00001, 0, -0.021))]
     assert plain == ["34.0 %", "0.44 %", "<0.01 %", "0 %", "−2.1 %"]
     assert signed(0.02).startswith("+") and not signed(-0.02).startswith("+")
-    assert span({"value": 0.5, "low": 0.4, "high": 0.6}).replace("\u00a0", " ") == "40.0 to 60.0 %"
-    assert span({"value": 0.5}) == ""
+    assert span(Figure(value=0.5, low=0.4, high=0.6)).replace("\u00a0", " ") == "40.0 to 60.0 %"
+    assert span(Figure(value=0.5)) == ""
     assert (amount(1234), amount(2_500_000)) == ("1,234", "2.5\u00a0million")
     assert (size(999), size(5_100_000)) == ("999\u00a0bytes", "5.1\u00a0MB")
     assert (listed(["a"]), listed(["a", "b", "c"])) == ("a", "a, b and c")
 
 
 def test_good_and_bad_news_have_a_sign_in_a_terminal_without_colours():
-    told = [{"kind": kind, "text": "x"} for kind in ("headline", "good", "bad", "plain", "note")]
-    lines = [str(line) for line in verdict_lines({"verdict": told}).renderables]
+    told = [Sentence(kind=kind, text="x") for kind in ("headline", "good", "bad", "plain", "note")]
+    lines = [str(line) for line in verdict_lines(told).renderables]
     assert lines == ["x", "+ x", "− x", "· x", "x"]

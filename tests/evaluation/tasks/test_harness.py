@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from partial_report import report_of
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ekle.artifacts.evaluation_report import Figure
 from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.evaluation.report.terminal import scorecard_table
 from ekle.evaluation.run import evaluate_folder
 from ekle.evaluation.tasks.files import Example, Task
-from ekle.evaluation.tasks.scores import compare_tasks
+from ekle.evaluation.tasks.scores import AnswerScores, compare_tasks
 from ekle.progress import silent
 from ekle.recipe.evaluation import EvaluationSettings
 
@@ -68,7 +70,7 @@ def test_accuracies_are_those_worked_by_hand(loaded: tuple[Any, Any]) -> None:
         rates = [value / len(choice.encode()) for value, choice in zip(values, CHOICES, strict=True)]
         plain.append(float(values.index(max(values)) == one.gold))
         by_bytes.append(float(rates.index(max(rates)) == one.gold))
-    assert (scores["accuracy"], scores["accuracy_bytes"]) == (plain, by_bytes)
+    assert scores.by_score == {"accuracy": plain, "accuracy_bytes": by_bytes}
     assert plain != by_bytes  # or the case would not tell the two apart
 
 
@@ -123,13 +125,13 @@ def test_an_answer_is_written_greedily_and_the_models_own_settings_come_back(loa
     first = ask(model, tokenizer, task, SETTINGS, silent())
     assert first == ask(model, tokenizer, task, SETTINGS, silent())
     assert model.generation_config is own
-    assert set(first) == {"exact_match", "f1", "cut"} and len(first["f1"]) == 3
+    assert set(first.by_score) == {"exact_match", "f1"} and len(first.by_score["f1"]) == 3
 
 
 def test_prompts_without_room_are_counted(loaded: tuple[Any, Any]) -> None:
     long = Example("Soru: " + "ne oldu? " * 200 + "\nCevap:", ("a", "b"), 0)
     task = Task("uzun", "tr", "science", (), (long,))
-    assert ask(*loaded, task, SETTINGS, silent())["cut"] == 2  # both choices
+    assert ask(*loaded, task, SETTINGS, silent()).truncated == 2  # both choices
 
 
 def test_a_broken_model_is_refused(loaded: tuple[Any, Any], _bases: dict[bool, Path]) -> None:
@@ -144,21 +146,21 @@ def test_figures_are_held_against_the_first_model() -> None:
     right = [1.0] * 9 + [0.0] * 3
     half = [1.0, 0.0] * 6
     scores = {
-        "base": {"accuracy": half, "accuracy_bytes": half, "cut": 0},
-        "trained": {"accuracy": right, "accuracy_bytes": half, "cut": 4},
+        "base": AnswerScores({"accuracy": half, "accuracy_bytes": half}, 0),
+        "trained": AnswerScores({"accuracy": right, "accuracy_bytes": half}, 4),
     }
     figures = compare_tasks([SCIENCE], {"buz": scores}, SETTINGS)["buz"]
-    assert figures["chance"] == pytest.approx(1 / 3)
-    assert (figures["examples"], figures["shots"], figures["language"]) == (12, 1, "tr")
-    base, trained = figures["models"]["base"], figures["models"]["trained"]
-    assert base["accuracy"]["value"] == 0.5 and trained["accuracy"]["value"] == 0.75
-    assert base["accuracy"]["low"] < 0.5 < base["accuracy"]["high"]
-    assert "accuracy_difference" not in base and "cut" not in base and trained["cut"] == 4
-    assert trained["accuracy_difference"]["value"] == pytest.approx(0.25)
-    assert trained["accuracy_bytes_difference"] == {"value": 0}
+    assert figures.chance == pytest.approx(1 / 3)
+    assert (figures.examples, figures.shots, figures.language) == (12, 1, "tr")
+    base, trained = figures.models["base"], figures.models["trained"]
+    assert base.accuracy.value == 0.5 and trained.accuracy.value == 0.75
+    assert base.accuracy.low < 0.5 < base.accuracy.high
+    assert base.accuracy_difference is None and base.cut is None and trained.cut == 4
+    assert trained.accuracy_difference.value == pytest.approx(0.25)
+    assert trained.accuracy_bytes_difference == Figure(value=0)
     lettered = Task("sınav", "tr", "exam", (), ASKED)
-    found = compare_tasks([lettered], {"sınav": scores}, SETTINGS)["sınav"]["models"]["trained"]
-    assert "accuracy_bytes" not in found and "accuracy_bytes_difference" not in found
+    found = compare_tasks([lettered], {"sınav": scores}, SETTINGS)["sınav"].models["trained"]
+    assert found.accuracy_bytes is None and found.accuracy_bytes_difference is None
 
 
 def test_an_evaluation_reports_tasks_and_keeps_what_is_finished(
@@ -182,12 +184,12 @@ def test_an_evaluation_reports_tasks_and_keeps_what_is_finished(
     def measured() -> dict[str, Any]:
         return evaluate_folder(
             tiny_extended.model, tiny_base, {}, asking, out, silent(), other={"metin": text}
-        ).figures["tasks"]
+        ).report.dump()["tasks"]
 
     first = measured()
     assert set(first["buz"]["models"]) == {"base", "extended"}
     stream = io.StringIO()
-    Console(file=stream, width=160).print(scorecard_table({"tasks": first, "verdict": []}))
+    Console(file=stream, width=160).print(scorecard_table(report_of({"tasks": first})))
     assert "extended less base" in stream.getvalue() and "accuracy_bytes" in stream.getvalue()
     assert "accuracy_difference" in first["buz"]["models"]["extended"]
     (out / "parts" / "task-buz=extended.json").unlink()

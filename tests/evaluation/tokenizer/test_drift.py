@@ -30,5 +30,5 @@ def test_a_cut_in_another_spelling_is_not_called_changed(
         tmp_path / "out",
         silent(),
         {"english": tmp_path / "en.txt"},
-    ).figures
+    ).report.dump()
     assert ("drift" in figures) is spells_bytes

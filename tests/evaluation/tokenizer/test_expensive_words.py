@@ -12,7 +12,9 @@ TOKENIZER = byte_level("Ġ e", "Ġe v", "l e", "le r")
 
 def said(text):
     after = list(TOKENIZER.encode(f" {text}").tokens)
-    return explain(TOKENIZER, ChangedWord(text, 2, after, after))
+    found = explain(TOKENIZER, ChangedWord(text, 2, after, after)).dump()
+    assert [found.pop(key) for key in ("word", "count", "before", "after")] == [text, 2, after, after]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -38,4 +40,4 @@ def test_what_the_pre_tokenizer_cuts_comes_first():
 def test_a_tokenizer_without_pre_tokenizer_cuts_nothing_before():
     whole = byte_level("Ġ e", "Ġe v")
     whole.pre_tokenizer = None
-    assert explain(whole, ChangedWord("Blorgazk", 2, ["a", "b"], ["a", "b"])) == {"why": "unknown"}
+    assert explain(whole, ChangedWord("Blorgazk", 2, ["a", "b"], ["a", "b"])).why == "unknown"

@@ -6,6 +6,7 @@ import pytest
 from tiny import byte_level
 from tokenizers import Tokenizer, models
 
+from ekle.artifacts.evaluation_report import Figure, Morphology, TokenHarmony
 from ekle.errors import TextError
 from ekle.evaluation.tokenizer.morphology import measure_morphology
 from ekle.recipe.evaluation import EvaluationSettings
@@ -26,24 +27,24 @@ def gold(tmp_path: Path) -> EvaluationSettings:
 
 
 def test_each_file_of_gold_gets_what_it_can_say(gold: EvaluationSettings) -> None:
-    found = measure_morphology({"base": BASE, "extended": GROWN}, TEXT, gold)["gold"]
-    assert {name: (part["kind"], part["words"]) for name, part in found.items()} == {
+    found = measure_morphology({"base": BASE, "extended": GROWN}, TEXT, gold).gold
+    assert {name: (part.kind, part.words) for name, part in found.items()} == {
         "words.tsv": ("segmented", 2),
         "bank.conllu": ("rooted", 1),
         "text.gold": ("rooted", 1),
     }
-    assert set(found["bank.conllu"]["by_tokenizer"]["base"]) == {"root_uncut"}
-    assert set(found["text.gold"]["by_tokenizer"]["extended"]) == {"root_uncut", "root_uncut_difference"}
-    by = found["words.tsv"]["by_tokenizer"]
-    assert by["extended"]["root_uncut_difference"] == {"value": 0}  # too few words for an interval
-    assert "root_uncut_difference" not in by["base"]
-    own = found["words.tsv"]["by_tokenizer"]["extended"]
+    assert set(found["bank.conllu"].by_tokenizer["base"].dump()) == {"root_uncut"}
+    assert set(found["text.gold"].by_tokenizer["extended"].dump()) == {"root_uncut", "root_uncut_difference"}
+    by = found["words.tsv"].by_tokenizer
+    assert by["extended"].root_uncut_difference == Figure(value=0)  # too few words for an interval
+    assert by["base"].root_uncut_difference is None
+    own = by["extended"]
     # evler: ' ev' 'ler'; evde: ' ev' 'd' 'e', whose second cut is wrong.
-    assert own["no_wrong_cut"]["value"] == 1 / 2
-    assert own["precision"]["value"] == pytest.approx(2 / 3)
-    assert own["recall"]["value"] == 1
-    assert own["f1"]["value"] == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
-    kinds = {kind: share["value"] for kind, share in own["tokens"].items()}
+    assert own.no_wrong_cut.value == 1 / 2
+    assert own.precision.value == pytest.approx(2 / 3)
+    assert own.recall.value == 1
+    assert own.f1.value == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
+    kinds = {kind: share.value for kind, share in own.tokens}
     assert kinds == pytest.approx({"whole": 0, "morphemes": 3 / 5, "chains": 0, "neither": 2 / 5})
 
 
@@ -54,27 +55,27 @@ def test_whole_roots_are_compared_word_by_word(tmp_path: Path) -> None:
     settings = EvaluationSettings(gold=[str(tmp_path / "words.tsv")], resamples=200)
     before = byte_level("e v", "Ġ ev")
     after = byte_level("e v", "Ġ ev", "a t", "Ġ at")
-    found = measure_morphology({"base": before, "extended": after}, {}, settings)["gold"]["words.tsv"]
-    base, extended = (found["by_tokenizer"][name] for name in ("base", "extended"))
-    assert base["root_uncut"]["value"] == pytest.approx(40 / 49)
-    change = extended["root_uncut_difference"]
-    assert change["value"] == pytest.approx(9 / 49) and 0 < change["low"] < change["high"] < 0.35
+    found = measure_morphology({"base": before, "extended": after}, {}, settings).gold["words.tsv"]
+    base, extended = (found.by_tokenizer[name] for name in ("base", "extended"))
+    assert base.root_uncut.value == pytest.approx(40 / 49)
+    change = extended.root_uncut_difference
+    assert change.value == pytest.approx(9 / 49) and 0 < change.low < change.high < 0.35
 
 
 def test_words_without_a_reading_are_counted_and_left_out(gold: EvaluationSettings) -> None:
     found = measure_morphology({"base": BASE, "extended": GROWN}, TEXT, gold)
-    assert (found["lexicon"]["words"], found["lexicon"]["words_without_reading"]) == (2, 1)
-    assert set(found["lexicon"]["by_tokenizer"]) == {"base", "extended"}
-    assert found["held_out"]["accepted"]["value"] == pytest.approx(2 / 3)
-    assert found["new_tokens"] == {"tokens": 3, "judged": 0}  # ' ev', 'le', 'ler'
+    assert (found.lexicon.words, found.lexicon.words_without_reading) == (2, 1)
+    assert set(found.lexicon.by_tokenizer) == {"base", "extended"}
+    assert found.held_out.accepted.value == pytest.approx(2 / 3)
+    assert found.new_tokens == TokenHarmony(tokens=3, judged=0)  # ' ev', 'le', 'ler'
 
 
 def test_what_cannot_be_measured_is_absent() -> None:
     other = Tokenizer(models.WordLevel({"ev": 0, "?": 1}, unk_token="?"))
     found = measure_morphology({"base": BASE, "extended": BASE, "words": other}, TEXT, EvaluationSettings())
-    assert "gold" not in found and "new_tokens" not in found
-    assert "words" not in found["lexicon"]["by_tokenizer"]
-    assert measure_morphology({"base": BASE, "extended": BASE}, {}, EvaluationSettings()) == {}
+    assert found.gold is None and found.new_tokens is None
+    assert "words" not in found.lexicon.by_tokenizer
+    assert measure_morphology({"base": BASE, "extended": BASE}, {}, EvaluationSettings()) == Morphology()
 
 
 def test_a_file_that_is_no_gold_is_named(tmp_path: Path) -> None:
@@ -91,5 +92,5 @@ def test_gold_gives_what_is_known_of_the_base(shared_data: Path, base: object) -
     settings = EvaluationSettings(
         gold=[str(shared_data / "morphology" / "tr_boun-ud-dev.conllu")], resamples=50
     )
-    (found,) = measure_morphology({"base": qwen, "extended": qwen}, {}, settings)["gold"].values()
-    assert found["by_tokenizer"]["base"]["root_uncut"]["value"] == pytest.approx(0.444, abs=5e-4)
+    (found,) = measure_morphology({"base": qwen, "extended": qwen}, {}, settings).gold.values()
+    assert found.by_tokenizer["base"].root_uncut.value == pytest.approx(0.444, abs=5e-4)

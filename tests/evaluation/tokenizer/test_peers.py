@@ -8,6 +8,7 @@ import pytest
 from tiny import ENGLISH, byte_level
 
 from ekle.artifacts import ExtendedModel, Vocabulary
+from ekle.artifacts.evaluation_report import Figure
 from ekle.bpe.base import load_tokenizer
 from ekle.cli import main
 from ekle.errors import CheckpointError, InputError, TextError
@@ -35,12 +36,12 @@ def test_a_tokenizer_beside_has_the_figures_it_would_have_as_ours(
         base, {"ours": ours, "base again": base}, Texts({"a": SENTENCES}, {"en": ENGLISH}), settings
     )
     again, own = found["base again"], found["ours"]
-    assert again["together"]["saved"] == {"value": 0.0}
-    assert again["drift"]["en"]["value"] == 0
+    assert again.together.saved == Figure(value=0.0)
+    assert again.drift["en"].value == 0
     tokens = [sum(len(one.encode(text)) for text in SENTENCES) for one in (base, ours)]
-    assert own["together"]["saved"]["value"] == pytest.approx(1 - tokens[1] / tokens[0])
-    assert own["by_text"]["a"] == own["together"]
-    assert all(0 < own[key]["ratio"]["low"] <= own[key]["ratio"]["high"] for key in ("speed", "decoding"))
+    assert own.together.saved.value == pytest.approx(1 - tokens[1] / tokens[0])
+    assert own.by_text["a"] == own.together
+    assert all(0 < speed.ratio.low <= speed.ratio.high for speed in (own.speed, own.decoding))
 
 
 def test_without_text_in_a_language_its_figures_are_absent(
@@ -48,9 +49,9 @@ def test_without_text_in_a_language_its_figures_are_absent(
 ) -> None:
     base = load_tokenizer(tiny_base)
     (found,) = measure_peers(base, {"x": byte_level()}, Texts({}, {"en": ENGLISH}), settings).values()
-    assert set(found) == {"vocabulary", "drift"}
+    assert set(found.dump()) == {"vocabulary", "drift"}
     (found,) = measure_peers(base, {"x": byte_level()}, Texts({"a": SENTENCES}, {}), settings).values()
-    assert "drift" not in found
+    assert found.drift is None
 
 
 def test_models_beside_are_measured_as_ours_and_tokenizers_as_tokenizers(
@@ -70,7 +71,7 @@ def test_models_beside_are_measured_as_ours_and_tokenizers_as_tokenizers(
         silent(),
         trained=tiny_extended.model,
         peers={"twin": tiny_extended.model, "words": tiny_vocabulary.tokenizer},
-    ).figures
+    ).report.dump()
     assert set(figures["beside"]) == {"twin", "words"}
     assert list(figures["likelihood"]) == ["base", "extended", "trained", "twin"]
     assert figures["likelihood"]["twin"] == figures["likelihood"]["extended"]
@@ -123,7 +124,7 @@ def test_models_translate_what_the_user_gives(
     (tmp_path / "pairs.tsv").write_text("".join(pairs), "utf-8")
     more = {"parallel": [str(tmp_path / "pairs.tsv")], "prompts": [], "samples": 0, "shots": 1}
     asked = settings.model_copy(update={**more, "batch_size": 16, "speed_passages": 0})
-    figures = evaluate_folder(tiny_base, tiny_base, texts, asked, tmp_path / "out", silent()).figures
+    figures = evaluate_folder(tiny_base, tiny_base, texts, asked, tmp_path / "out", silent()).report.dump()
     base, extended = figures["translation"]["base"]["tr-en"], figures["translation"]["extended"]["tr-en"]
     assert base["pairs"] == 10 and base["bleu"] == extended["bleu"]
     assert extended["chrf_change"] == {"value": 0.0}

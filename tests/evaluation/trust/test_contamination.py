@@ -8,6 +8,7 @@ import pytest
 from tiny import byte_level
 
 from ekle.artifacts import Corpus
+from ekle.artifacts.evaluation_report import Contamination, Provenance
 from ekle.errors import TextError
 from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.plan import EvaluationPlan, evaluated_texts
@@ -17,6 +18,7 @@ from ekle.evaluation.trust.contamination import measure_contamination, ngram_has
 from ekle.progress import silent
 from ekle.recipe.evaluation import EvaluationSettings
 
+PROVENANCE = Provenance(measured={}, files={}, device="", dtype="", versions={})
 WORDS = "bir iki üç dört beş altı yedi sekiz dokuz on onbir oniki"
 
 
@@ -38,19 +40,19 @@ def test_shares_match_a_case_counted_by_hand(tmp_path: Path) -> None:
     }
     found = measure_contamination(texts, learned(tmp_path, "bambaşka bir şey", f"Giriş. {WORDS}!"), silent())
     wiki = found["wiki"]
-    assert (wiki["documents"], wiki["too_short"]) == (3, 1)
-    assert wiki["overlapping"]["value"] == pytest.approx(2 / 3)
-    assert wiki["mostly"]["value"] == pytest.approx(2 / 3)
-    assert wiki["runs"] == pytest.approx(6 / 9)
-    assert found["short"] == {"documents": 0, "too_short": 1}
+    assert (wiki.documents, wiki.too_short) == (3, 1)
+    assert wiki.overlapping.value == pytest.approx(2 / 3)
+    assert wiki.mostly.value == pytest.approx(2 / 3)
+    assert wiki.runs == pytest.approx(6 / 9)
+    assert found["short"] == Contamination(documents=0, too_short=1)
 
 
 def test_case_and_marks_do_not_hide_a_copy_and_a_line_between_is_no_run(tmp_path: Path) -> None:
     words = WORDS.split()
     halves = learned(tmp_path, " ".join(words[:6]), " ".join(words[6:]))
-    assert measure_contamination({"a": [WORDS]}, halves, silent())["a"]["overlapping"]["value"] == 0
+    assert measure_contamination({"a": [WORDS]}, halves, silent())["a"].overlapping.value == 0
     shouted = learned(tmp_path, "BİR, İKİ; ÜÇ: DÖRT... BEŞ ALTI (YEDİ) SEKİZ")
-    assert measure_contamination({"a": [WORDS]}, shouted, silent())["a"]["runs"] == 1 / 5
+    assert measure_contamination({"a": [WORDS]}, shouted, silent())["a"].runs == 1 / 5
 
 
 def test_instructions_are_read_message_by_message_and_beside_text(tmp_path: Path) -> None:
@@ -62,12 +64,12 @@ def test_instructions_are_read_message_by_message_and_beside_text(tmp_path: Path
     ]
     file = tmp_path / "instructions.jsonl"
     file.write_text("".join(json.dumps(chat) + "\n" for chat in chats), "utf-8")
-    assert measure_contamination({"a": [WORDS]}, [file], silent())["a"]["overlapping"]["value"] == 0
+    assert measure_contamination({"a": [WORDS]}, [file], silent())["a"].overlapping.value == 0
     chats[1]["messages"][1]["content"] = f"Cevap: {WORDS}"  # type: ignore[index]
     file.write_text("".join(json.dumps(chat) + "\n" for chat in chats), "utf-8")
     learned(tmp_path, "bambaşka bir şey")
     assert (
-        measure_contamination({"a": [WORDS]}, [tmp_path], silent())["a"]["runs"] == 1
+        measure_contamination({"a": [WORDS]}, [tmp_path], silent())["a"].runs == 1
     )  # a folder of both kinds
     file.write_text(json.dumps(chats[0]) + '\n{"text": "a"}\n', "utf-8")
     with pytest.raises(TextError, match="line 2 has no messages"):
@@ -90,7 +92,7 @@ def test_questions_and_sentences_to_translate_are_looked_for_too(tmp_path: Path)
     tokenizer = byte_level()
     base = EvaluatedModel("base", tmp_path)
     texts = Texts({"wiki": ["a"]}, {"wiki": ["b"]})
-    plan = EvaluationPlan("x", tokenizer, tokenizer, [base], texts, settings, "", {}, tasks=[task])
+    plan = EvaluationPlan("x", tokenizer, tokenizer, [base], texts, settings, "", PROVENANCE, tasks=[task])
     found = evaluated_texts(plan)
     assert (found["wiki"], found["other: wiki"], found["task: arc"]) == (["a"], ["b"], ["kim?"])
     assert len(found["translation: Turkish"]) == len(found["translation: English"]) == 2

@@ -44,7 +44,7 @@ def test_an_extended_model_is_its_base_byte_for_byte(
 ) -> None:
     out = tmp_path / "out"
     settings = EvaluationSettings(context=32, prompts=[], samples=0, resamples=20)
-    figures = evaluate_folder(made.model, tiny_base, texts, settings, out, silent()).figures
+    figures = evaluate_folder(made.model, tiny_base, texts, settings, out, silent()).report.dump()
     tensors = len(load_file(tiny_base / "model.safetensors"))
     assert figures["untouched"] == {"tensors": tensors, "rows": 410, "changed": [], "base_changed": []}
     assert any("byte for byte" in sentence["text"] for sentence in figures["verdict"])
@@ -57,15 +57,15 @@ def test_one_bit_that_differs_is_found(tied: bool, tiny_base: Path, made: Extend
     change(made.model, "model.layers.1.mlp.up_proj.weight", 77)
     change(made.model, "model.embed_tokens.weight", 410 * 32 - 1)
     found = verify_preserved(record, tiny_base, silent())
-    assert found["changed"] == ["model.embed_tokens.weight", "model.layers.1.mlp.up_proj.weight"]
-    assert found["base_changed"] == []
+    assert found.changed == ["model.embed_tokens.weight", "model.layers.1.mlp.up_proj.weight"]
+    assert found.base_changed == []
 
 
 def test_new_rows_may_change(tiny_base: Path, made: ExtendedModel) -> None:
     change(made.model, "model.embed_tokens.weight", 410 * 32)
     record = extension_record(made.model)
     assert record is not None
-    assert verify_preserved(record, tiny_base, silent())["changed"] == []
+    assert verify_preserved(record, tiny_base, silent()).changed == []
 
 
 def test_another_base_is_named_as_such(
@@ -75,7 +75,7 @@ def test_another_base_is_named_as_such(
     shutil.copytree(tiny_base, other)
     change(other, "model.norm.weight")
     settings = EvaluationSettings(context=32, prompts=[], samples=0, resamples=20)
-    figures = evaluate_folder(made.model, other, texts, settings, tmp_path / "out", silent()).figures
+    figures = evaluate_folder(made.model, other, texts, settings, tmp_path / "out", silent()).report.dump()
     assert figures["untouched"]["base_changed"] == ["model.norm.weight"]
     assert any("not the one" in sentence["text"] for sentence in figures["verdict"])
 
@@ -89,14 +89,14 @@ def test_beside_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
     change(made.model, "model.norm.weight")
     settings = EvaluationSettings(context=32, prompts=[], resamples=20)
     scores = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "out", silent())
-    found = scores.figures["untouched"]
-    assert found["changed"] == ["model.norm.weight"] and "base_changed" not in found
-    assert any("no longer is what was written" in sentence["text"] for sentence in scores.figures["verdict"])
+    found = scores.report.untouched
+    assert found.changed == ["model.norm.weight"] and found.base_changed is None
+    assert any("no longer is what was written" in sentence.text for sentence in scores.report.verdict)
     page = (scores.folder / "report.html").read_text("utf-8")
     assert "differ from the record of the extension: model.norm.weight" in page
     change(made.model, "model.norm.weight")
     again = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "again", silent())
-    assert again.figures["untouched"]["changed"] == []
+    assert again.report.untouched.changed == []
     assert "hold the bytes that the base had" in (again.folder / "report.html").read_text("utf-8")
 
 

@@ -32,5 +32,5 @@ def test_a_hub_id_is_a_name_and_a_folder_that_is_gone_has_one(tmp_path: Path) ->
 
 def test_the_digest_of_a_text_knows_where_documents_end() -> None:
     first, second = describe_text(["ab", "c"]), describe_text(["a", "bc"])
-    assert (first["documents"], first["bytes"]) == (second["documents"], second["bytes"])
-    assert first["sha256"] != second["sha256"]
+    assert (first.documents, first.bytes) == (second.documents, second.bytes)
+    assert first.sha256 != second.sha256

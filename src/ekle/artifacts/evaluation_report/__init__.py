@@ -21,6 +21,7 @@ from ekle.artifacts.evaluation_report.figures import (
 from ekle.artifacts.evaluation_report.model import (
     SCORES,
     CacheBytes,
+    Direction,
     GeneratedText,
     GreedySample,
     Inference,
@@ -86,6 +87,7 @@ __all__ = [
     "CacheBytes",
     "Contamination",
     "Criterion",
+    "Direction",
     "EvaluationReport",
     "ExampleSentence",
     "ExpensiveWord",

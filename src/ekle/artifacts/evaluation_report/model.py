@@ -84,6 +84,9 @@ class GeneratedText(Part):
     """Bits per UTF-8 byte that the base needs to read them, prompts included."""
 
 
+Direction = Literal["tr-en", "en-tr"]
+
+
 class TranslationExample(Part):
     """A sentence that was translated."""
 

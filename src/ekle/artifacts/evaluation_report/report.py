@@ -7,6 +7,7 @@ from pydantic import ConfigDict, JsonValue, RootModel, ValidationError
 
 from ekle.artifacts.evaluation_report.figures import Figure, Part, other_name
 from ekle.artifacts.evaluation_report.model import (
+    Direction,
     GeneratedText,
     GreedySample,
     Inference,
@@ -240,7 +241,7 @@ class EvaluationReport(Part):
     """By model: greedy continuations of `evaluation.prompts`."""
     generated: dict[str, GeneratedText] | None = None
     """By model, and as `held_out` of people: figures of sampled text."""
-    translation: dict[str, dict[Literal["tr-en", "en-tr"], Translation]] | None = None
+    translation: dict[str, dict[Direction, Translation]] | None = None
     """By model, by direction: how well it translates."""
     tasks: dict[str, TaskResult] | None = None
     """By task: questions with right answers."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ekle.artifacts.evaluation_report import TextDivergence
 from ekle.errors import CheckpointError
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import clustered, ratio
@@ -31,9 +32,24 @@ from ekle.recipe.evaluation import EvaluationSettings
 
 _BLOCK = 16_384  # rows that are widened to float32 together: 268 MB at a width of 4,096
 
-Divergences = dict[str, dict[str, Any]]
-"""By text: `kl`, `new_mass`, `same` and `places`, sums with one entry a document, and `left_out`, the
-documents that the two tokenizers cut differently."""
+
+@dataclass(frozen=True)
+class DivergenceSums:
+    """Sums over the positions of a text, one entry per document."""
+
+    kl: list[float]
+    """Nats."""
+    new_mass: list[float]
+    """Probability of new rows."""
+    same: list[float]
+    """Positions at which both find the same base token most probable."""
+    positions: list[int]
+    left_out: int
+    """Documents that the two tokenizers split differently."""
+
+
+Divergences = dict[str, DivergenceSums]
+"""By text."""
 
 
 @dataclass(frozen=True)
@@ -100,43 +116,39 @@ def measure_divergence(
                 _sums(one.states.to(head.device), base_head, own.to(head.device), head)
                 for one, own in zip(alike, states, strict=True)
             ]
-            columns = dict(zip(("kl", "new_mass", "same"), zip(*sums, strict=True), strict=False))
-            if not all(map(np.isfinite, columns.get("kl", ()))):
+            columns = zip(*sums, strict=True) if sums else ((), (), ())
+            kl, new_mass, same = (list(column) for column in columns)
+            if not all(map(np.isfinite, kl)):
                 raise CheckpointError(
                     "the model's predictions are no numbers; its weights hold NaN or infinity"
                 )
-            found[name] = {
-                **{key: list(column) for key, column in columns.items()},
-                "places": [len(one.ids) for one in alike],
-                "left_out": len(documents) - len(alike),
-            }
+            positions = [len(one.ids) for one in alike]
+            found[name] = DivergenceSums(kl, new_mass, same, positions, len(documents) - len(alike))
             task.advance(1, name)
     return found
 
 
-def compare_divergence(found: Mapping[str, Divergences], settings: EvaluationSettings) -> dict[str, Any]:
-    """By model, by text: `kl` in nats a token, `new_mass` (share of the probability), `same_choice` (places
-    at which both find the same base token likeliest), each with its interval over documents; `tokens`,
-    `documents`, and `left_out`, the documents cut differently. A text that is cut differently throughout is
-    absent."""
-    figures: dict[str, Any] = {}
-    for model, by_text in found.items():
-        figures[model] = {}
-        for name, sums in by_text.items():
-            if not sums["places"]:
-                continue
-            figures[model][name] = {
-                key: measure(sums[column], sums["places"], settings.resamples, settings.seed)
-                for key, column, measure in (
-                    ("kl", "kl", ratio),
-                    ("new_mass", "new_mass", ratio),
-                    ("same_choice", "same", clustered),
-                )
-            } | {
-                "tokens": sum(sums["places"]),
-                "documents": len(sums["places"]),
-                "left_out": sums["left_out"],
-            }
+def compare_divergence(
+    found: Mapping[str, Divergences], settings: EvaluationSettings
+) -> dict[str, dict[str, TextDivergence]]:
+    """The figures by model, by text, with intervals over documents; a text that is split differently
+    throughout is absent."""
+    resamples, seed = settings.resamples, settings.seed
+    figures = {
+        model: {
+            name: TextDivergence(
+                kl=ratio(sums.kl, sums.positions, resamples, seed),
+                new_mass=ratio(sums.new_mass, sums.positions, resamples, seed),
+                same_choice=clustered(sums.same, sums.positions, resamples, seed),
+                tokens=sum(sums.positions),
+                documents=len(sums.positions),
+                left_out=sums.left_out,
+            )
+            for name, sums in by_text.items()
+            if sums.positions
+        }
+        for model, by_text in found.items()
+    }
     return {model: by_text for model, by_text in figures.items() if by_text}
 
 

@@ -1,13 +1,14 @@
 """Whether generated text is Turkish, in words and as a whole, beside the same figures for held-out text."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ekle.artifacts.evaluation_report import HUMAN_TEXT, GeneratedText
 from ekle.evaluation.model.turkish_words import measure_words, words_of
-from ekle.evaluation.names import HUMAN_TEXT
 from ekle.evaluation.trust.intervals import clustered, share
 from ekle.recipe.evaluation import EvaluationSettings
 
@@ -15,9 +16,21 @@ _NGRAM = 4
 _LEAST_LETTERS = 20  # shorter text has no language that could be told
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A sampled continuation."""
+
+    prompt: str
+    text: str
+    """The continuation alone."""
+    tokens: int
+    ended: bool
+    """Whether it came to its own end before `evaluation.sample_tokens`."""
+
+
 def measure_generated(
-    samples: Mapping[str, Sequence[Mapping[str, Any]]], held_out: Sequence[str], settings: EvaluationSettings
-) -> dict[str, Any]:
+    samples: Mapping[str, Sequence[Sample]], held_out: Sequence[str], settings: EvaluationSettings
+) -> dict[str, GeneratedText]:
     """Figures of the text that each model generated, and of held-out text in pieces of the same length.
 
     Args:
@@ -27,15 +40,13 @@ def measure_generated(
         settings: for the intervals.
 
     Returns:
-        By model, and as `held_out`: `samples`, `characters`, `words` (see `turkish_words.measure_words`);
-        `repeated`, the share of runs of four words that stand in the same sample before; `turkish`, the
-        share of samples of 20 letters or more whose language is Turkish. A share of nothing is absent.
+        By model, and of people as `held_out`.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, GeneratedText] = {}
     for name, drawn in samples.items():
-        own = [[sample["text"]] for sample in drawn]
+        own = [[sample.text] for sample in drawn]
         figures[name] = _figures(own, [words_of(_whole_words(sample)) for sample in drawn], settings)
-    length = max(mean_words(sample["text"] for drawn in samples.values() for sample in drawn), _NGRAM)
+    length = max(mean_words(sample.text for drawn in samples.values() for sample in drawn), _NGRAM)
     excerpts = [
         [" ".join(words[at : at + length]) for at in range(0, max(len(words) - length + 1, 1), length)]
         for words in map(str.split, held_out)
@@ -69,31 +80,33 @@ def language_of(text: str) -> str | None:
 
 def _figures(
     texts: Sequence[Sequence[str]], words: Sequence[Sequence[str]], settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> GeneratedText:
     """Figures of pieces of text by document, and of the words of each document; a document is drawn whole."""
     excerpts = [excerpt for own in texts for excerpt in own]
-    figures: dict[str, Any] = {
-        "samples": len(excerpts),
-        "characters": sum(map(len, excerpts)),
-        "words": measure_words(words, settings.resamples, settings.seed),
-    }
     runs = np.array([np.sum([repeated_ngrams(excerpt) for excerpt in own], axis=0) for own in texts])
-    if runs.size and runs[:, 1].sum():
-        figures["repeated"] = clustered(runs[:, 0], runs[:, 1], settings.resamples, settings.seed)
+    repeated = (
+        clustered(runs[:, 0], runs[:, 1], settings.resamples, settings.seed)
+        if runs.size and runs[:, 1].sum()
+        else None
+    )
     languages = [language for language in map(language_of, excerpts) if language is not None]
-    if languages:
-        figures["turkish"] = share(languages.count("tr"), len(languages))
-    return figures
+    return GeneratedText(
+        samples=len(excerpts),
+        characters=sum(map(len, excerpts)),
+        words=measure_words(words, settings.resamples, settings.seed),
+        repeated=repeated,
+        turkish=share(languages.count("tr"), len(languages)) if languages else None,
+    )
 
 
-def _whole_words(sample: Mapping[str, Any]) -> str:
+def _whole_words(sample: Sample) -> str:
     """A continuation without the end of the prompt's last word, and without a last word that was cut off."""
-    text, prompt = sample["text"], sample["prompt"]
+    text, prompt = sample.text, sample.prompt
     if text[:1].isalpha() and prompt[-1:].isalpha():
         text = text[len(_beginning(text)) :]
-    if not sample["ended"]:
+    if not sample.ended:
         text = text[: len(text) - len(_beginning(text[::-1]))]
-    return str(text)
+    return text
 
 
 def _beginning(text: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from ekle.artifacts.evaluation_report import GreedySample
 from ekle.bpe.measure import split_lines
+from ekle.evaluation.model.generated_text import Sample
 from ekle.evaluation.texts import sample_documents
 from ekle.model.encoding import bos_ids, encode, prefix_token_id
 from ekle.model.scoring.batches import in_batches
@@ -21,11 +23,8 @@ _WORDS = 5  # of a line, which make a prompt
 
 def generate_greedy(
     model: Any, tokenizer: Any, settings: EvaluationSettings, reporter: ProgressReporter
-) -> list[dict[str, Any]]:
+) -> list[GreedySample]:
     """Continue each prompt greedily, so that the same model always says the same.
-
-    Returns:
-        A prompt's `prompt`, `text` (the continuation alone), `tokens` and `characters`.
 
     Raises:
         DeviceMemoryError: the device has no memory for one of them.
@@ -39,7 +38,7 @@ def generate_greedy(
         pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else end,
     )
 
-    def work(prompts: Sequence[str]) -> list[dict[str, Any]]:
+    def work(prompts: Sequence[str]) -> list[GreedySample]:
         (prompt,) = prompts  # alone, so that nothing beside it moves a rounding
         ids = torch.tensor([_ids(tokenizer, prompt)], device=model.device)
         with torch.inference_mode():
@@ -48,7 +47,7 @@ def generate_greedy(
             )
         spoken = output[0, ids.shape[1] :].tolist()
         text = tokenizer.decode(spoken, skip_special_tokens=True)
-        return [{"prompt": prompt, "text": text, "tokens": len(spoken), "characters": len(text)}]
+        return [GreedySample(prompt=prompt, text=text, tokens=len(spoken), characters=len(text))]
 
     samples = []
     with reporter.task("samples", total=len(settings.prompts), unit="prompts") as task:
@@ -79,19 +78,15 @@ def generate_sampled(
     prompts: Sequence[str],
     settings: EvaluationSettings,
     reporter: ProgressReporter,
-) -> list[dict[str, Any]]:
+) -> list[Sample]:
     """Continue each of `prompts` once by chance, from a seed that moves no other draw.
-
-    Returns:
-        A sample's `prompt`, `text` (the continuation alone), `tokens`, and `ended`: whether it came to its
-        own end before `evaluation.sample_tokens`.
 
     Raises:
         DeviceMemoryError: the device has no memory for one of them.
     """
     stop_ids = {tokenizer.eos_token_id, prefix_token_id(tokenizer)}
 
-    def work(batch: Sequence[str]) -> list[dict[str, Any]]:
+    def work(batch: Sequence[str]) -> list[Sample]:
         drawn = sample_continuations(
             model,
             [_ids(tokenizer, prompt) for prompt in batch],
@@ -101,12 +96,12 @@ def generate_sampled(
             stop_ids=stop_ids,
         )
         return [
-            {
-                "prompt": prompt,
-                "text": tokenizer.decode(spoken, skip_special_tokens=True),
-                "tokens": len(spoken),
-                "ended": spoken[-1] in stop_ids,
-            }
+            Sample(
+                prompt=prompt,
+                text=tokenizer.decode(spoken, skip_special_tokens=True),
+                tokens=len(spoken),
+                ended=spoken[-1] in stop_ids,
+            )
             for prompt, spoken in zip(batch, drawn, strict=True)
         ]
 

@@ -1,19 +1,30 @@
 """Bits per byte of one model on each text, and of the models against each other."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ekle.evaluation.names import ALL_HELD_OUT
+from ekle.artifacts.evaluation_report import ALL_HELD_OUT, TextLikelihood
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import change, ratio
 from ekle.model.scoring.bits_per_byte import Likelihood, measure_documents, total
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 
-Losses = dict[str, dict[str, list[Any]]]
-"""By text: `nats`, `tokens` and `bytes`, one entry a document."""
+
+@dataclass(frozen=True)
+class TextLosses:
+    """What a model needs for a text, one entry per document."""
+
+    nats: list[float]
+    tokens: list[int]
+    bytes: list[int]
+
+
+Losses = dict[str, TextLosses]
+"""By text."""
 
 
 def measure_losses(
@@ -38,18 +49,16 @@ def measure_losses(
                 context=settings.context,
                 batch_size=settings.batch_size,
             )
-            losses[name] = {
-                "nats": [part.nats for part in parts],
-                "tokens": [part.tokens for part in parts],
-                "bytes": [part.bytes for part in parts],
-            }
+            losses[name] = TextLosses(
+                [part.nats for part in parts], [part.tokens for part in parts], [part.bytes for part in parts]
+            )
             task.advance(1, name)
     return losses
 
 
 def compare_losses(
     losses: Mapping[str, Losses], held_out: list[str], settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> dict[str, dict[str, TextLikelihood]]:
     """Bits per byte of each model on each text, and the change from the first model.
 
     Args:
@@ -58,40 +67,38 @@ def compare_losses(
         settings: for the intervals.
 
     Returns:
-        By model, by text: `bits_per_byte`; `change` from the first model, paired by document;
-        `loss_per_token` and `perplexity`, which do not compare across tokenizers; `tokens`, `bytes`,
-        `documents`.
+        By model, by text.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, dict[str, TextLikelihood]] = {}
     first: Losses | None = None
     for model, by_text in losses.items():
-        parts = {ALL_HELD_OUT: _together(by_text, held_out), **by_text} if held_out else by_text
+        parts = {ALL_HELD_OUT: _pooled(by_text, held_out), **by_text} if held_out else by_text
         first = first or parts
         figures[model] = {}
         for name, part in parts.items():
             whole = total(
                 Likelihood(*entry, documents=1)
-                for entry in zip(part["nats"], part["tokens"], part["bytes"], strict=True)
+                for entry in zip(part.nats, part.tokens, part.bytes, strict=True)
             )
-            figures[model][name] = {
-                "bits_per_byte": ratio(
-                    part["nats"], part["bytes"], settings.resamples, settings.seed, scale=1 / np.log(2)
-                ),
-                "loss_per_token": whole.loss_per_token,
-                "tokens": whole.tokens,
-                "bytes": whole.bytes,
-                "documents": whole.documents,
-            }
-            if np.isfinite(whole.perplexity):
-                figures[model][name]["perplexity"] = whole.perplexity
-            if parts is not first:
-                figures[model][name]["change"] = change(
-                    part["nats"], first[name]["nats"], settings.resamples, settings.seed
-                )
+            bits = ratio(part.nats, part.bytes, settings.resamples, settings.seed, scale=1 / np.log(2))
+            figures[model][name] = TextLikelihood(
+                bits_per_byte=bits,
+                loss_per_token=whole.loss_per_token,
+                tokens=whole.tokens,
+                bytes=whole.bytes,
+                documents=whole.documents,
+                perplexity=whole.perplexity if np.isfinite(whole.perplexity) else None,
+                change=None
+                if parts is first
+                else change(part.nats, first[name].nats, settings.resamples, settings.seed),
+            )
     return figures
 
 
-def _together(losses: Losses, names: list[str]) -> dict[str, list[Any]]:
-    return {
-        key: [entry for name in names for entry in losses[name][key]] for key in ("nats", "tokens", "bytes")
-    }
+def _pooled(losses: Losses, names: list[str]) -> TextLosses:
+    parts = [losses[name] for name in names]
+    return TextLosses(
+        [nats for part in parts for nats in part.nats],
+        [tokens for part in parts for tokens in part.tokens],
+        [size for part in parts for size in part.bytes],
+    )

@@ -3,10 +3,24 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
-from typing import Any
 
+from ekle.artifacts.evaluation_report import (
+    HUMAN_TEXT,
+    Direction,
+    Figure,
+    GeneratedText,
+    GreedySample,
+    Inference,
+    ModelSize,
+    TaskResult,
+    TextDivergence,
+    TextLikelihood,
+    Translation,
+    furthest_model,
+)
 from ekle.evaluation.cache import FigureCache
 from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.model.divergence import (
@@ -16,33 +30,45 @@ from ekle.evaluation.model.divergence import (
     compare_divergence,
     measure_divergence,
 )
-from ekle.evaluation.model.generated_text import mean_words, measure_generated
+from ekle.evaluation.model.generated_text import Sample, mean_words, measure_generated
 from ekle.evaluation.model.generation import choose_prompts, generate_greedy, generate_sampled
 from ekle.evaluation.model.likelihood import Losses, compare_losses, measure_losses
-from ekle.evaluation.model.speed import measure_memory, measure_speeds
-from ekle.evaluation.model.translation import choose_pairs, read_pairs, score_translations, translate
-from ekle.evaluation.names import HUMAN_TEXT, furthest_model
+from ekle.evaluation.model.speed import Speeds, measure_memory, measure_speeds
+from ekle.evaluation.model.translation import (
+    Translations,
+    choose_pairs,
+    read_pairs,
+    score_translations,
+    translate,
+)
 from ekle.evaluation.plan import EvaluationPlan
 from ekle.evaluation.tasks.files import Task
-from ekle.evaluation.tasks.scores import compare_tasks
+from ekle.evaluation.tasks.scores import AnswerScores, compare_tasks
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import ratio
 from ekle.model.scoring.bits_per_byte import measure_documents
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 
-Samples = list[dict[str, Any]]
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """The keys of the report that need a model; None where nothing was measured."""
+
+    models: dict[str, ModelSize] | None = None
+    likelihood: dict[str, dict[str, TextLikelihood]] | None = None
+    divergence: dict[str, dict[str, TextDivergence]] | None = None
+    generation: dict[str, list[GreedySample]] | None = None
+    generated: dict[str, GeneratedText] | None = None
+    translation: dict[str, dict[Direction, Translation]] | None = None
+    tasks: dict[str, TaskResult] | None = None
+    inference: Inference | None = None
 
 
-def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressReporter) -> dict[str, Any]:
-    """Everything that needs a model; one is in memory at a time, but for the comparison of speed.
-
-    Returns:
-        `models`, `likelihood`, `divergence`, `generation`, `generated`, `translation`, by model,
-        `tasks`, by task, and `inference`; what was not measured is absent.
-    """
+def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressReporter) -> ModelFigures:
+    """Everything that needs a model; one is in memory at a time, but for the comparison of speed."""
     if not plan.models:
-        return {}
+        return ModelFigures()
     measured = _Measured(plan, parts, reporter)
     for evaluated in plan.models:
         reporter.say(f"Measuring the {evaluated.name} model")
@@ -50,17 +76,23 @@ def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressR
         evaluated.close()
     figures = measured.compared()
     base, last = plan.models[0], _last(plan.models)
-    if measured.samples:
+    if figures.generated:
         judged = parts.get(
-            "judged", lambda: _bits_per_byte_of_generated(base, measured.written(), plan.settings, reporter)
+            "judged",
+            dict[str, Figure],
+            lambda: _bits_per_byte_of_generated(base, measured.written(), plan.settings, reporter),
         )
-        for name, bits in judged.items():
-            figures["generated"][name]["bits_per_byte"] = bits
+        generated = {
+            name: own.model_copy(update={"bits_per_byte": judged.get(name)})
+            for name, own in figures.generated.items()
+        }
+        figures = replace(figures, generated=generated)
     if plan.texts.held_out and last is not base:
-        figures["inference"] = _inference(plan, base, last, figures["models"], parts, reporter)
+        inference = _inference(plan, base, last, measured.sizes, parts, reporter)
+        figures = replace(figures, inference=inference)
     for evaluated in plan.models:
         evaluated.close()
-    return {key: found for key, found in figures.items() if found}
+    return figures
 
 
 class _Measured:
@@ -75,66 +107,77 @@ class _Measured:
             else ([], [])
         )
         self._prompts = choose_prompts(plan.texts.held_out, plan.settings)
-        self.sizes: dict[str, dict[str, int]] = {}
+        self.sizes: dict[str, ModelSize] = {}
         self.losses: dict[str, Losses] = {}
         self.divergences: dict[str, Divergences] = {}
-        self.greedy: dict[str, Samples] = {}
-        self.samples: dict[str, Samples] = {}
-        self.translations: dict[str, dict[str, list[str]]] = {}
-        self.tasks: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self.greedy: dict[str, list[GreedySample]] = {}
+        self.samples: dict[str, list[Sample]] = {}
+        self.translations: dict[str, Translations] = {}
+        self.tasks: dict[str, dict[str, AnswerScores]] = defaultdict(dict)
 
     def one(self, evaluated: EvaluatedModel) -> None:
         """Measure one model, which is loaded only if a part is missing."""
         name, settings, reporter = evaluated.name, self._plan.settings, self._reporter
         texts, get = self._plan.texts, self._parts.get
         base, *others = self._plan.models
-        self.sizes[name] = get(f"size-{name}", evaluated.size)
+        self.sizes[name] = get(f"size-{name}", ModelSize, evaluated.size)
         if texts.all:
             self.losses[name] = get(
                 f"likelihood-{name}",
+                Losses,
                 lambda: measure_losses(*evaluated.loaded, texts.all, settings, reporter),
             )
         if texts.other and evaluated is not base:
-            self.divergences[name] = get(f"divergence-{name}", lambda: self._divergence(evaluated))
-        elif texts.other and any(not self._parts.has(f"divergence-{one.name}") for one in others):
+            self.divergences[name] = get(
+                f"divergence-{name}", Divergences, lambda: self._divergence(evaluated)
+            )
+        elif texts.other and any(
+            not self._parts.has(f"divergence-{one.name}", Divergences) for one in others
+        ):
             self._reference = collect_base_states(*evaluated.loaded, texts.other, settings)
         if settings.prompts:
             self.greedy[name] = get(
-                f"generation-{name}", lambda: generate_greedy(*evaluated.loaded, settings, reporter)
+                f"generation-{name}",
+                list[GreedySample],
+                lambda: generate_greedy(*evaluated.loaded, settings, reporter),
             )
         if self._prompts:
             self.samples[name] = get(
                 f"samples-{name}",
+                list[Sample],
                 lambda: generate_sampled(*evaluated.loaded, self._prompts, settings, reporter),
             )
         if self._pairs:
             self.translations[name] = get(
                 f"translation-{name}",
+                Translations,
                 lambda: translate(*evaluated.loaded, self._shown, self._pairs, settings, reporter),
             )
         for task in self._plan.tasks:
             # Names of both may hold "-", and neither "=".
-            self.tasks[task.name][name] = get(f"task-{task.name}={name}", partial(self._ask, evaluated, task))
+            self.tasks[task.name][name] = get(
+                f"task-{task.name}={name}", AnswerScores, partial(self._ask, evaluated, task)
+            )
 
-    def compared(self) -> dict[str, Any]:
+    def compared(self) -> ModelFigures:
         """The figures by model, held against the base's."""
         plan, settings = self._plan, self._plan.settings
-        return {
-            "models": self.sizes,
-            "likelihood": compare_losses(self.losses, list(plan.texts.held_out), settings),
-            "divergence": compare_divergence(self.divergences, settings),
-            "generation": self.greedy,
-            "generated": measure_generated(self.samples, self._people(), settings) if self.samples else {},
-            "translation": score_translations(self.translations, self._pairs, settings),
-            "tasks": compare_tasks(plan.tasks, self.tasks, settings),
-        }
+        generated = measure_generated(self.samples, self._people(), settings) if self.samples else None
+        return ModelFigures(
+            models=self.sizes,
+            likelihood=compare_losses(self.losses, list(plan.texts.held_out), settings) or None,
+            divergence=compare_divergence(self.divergences, settings) or None,
+            generation=self.greedy or None,
+            generated=generated,
+            translation=score_translations(self.translations, self._pairs, settings) or None,
+            tasks=compare_tasks(plan.tasks, self.tasks, settings) or None,
+        )
 
     def written(self) -> dict[str, list[str]]:
         """What each model has written, prompts included, and as much by people: the beginnings of other
         documents, as many and as long."""
         texts = {
-            name: [sample["prompt"] + sample["text"] for sample in drawn]
-            for name, drawn in self.samples.items()
+            name: [sample.prompt + sample.text for sample in drawn] for name, drawn in self.samples.items()
         }
         length = mean_words(text for own in texts.values() for text in own)
         people = [words[:length] for text in self._people() if len(words := text.split()) >= length]
@@ -149,7 +192,7 @@ class _Measured:
         )
         return [text for turn in zip_longest(*drawn) for text in turn if text is not None]
 
-    def _ask(self, evaluated: EvaluatedModel, task: Task) -> dict[str, Any]:
+    def _ask(self, evaluated: EvaluatedModel, task: Task) -> AnswerScores:
         # The harness is an extra, and takes seconds to import.
         from ekle.evaluation.tasks.harness import ask
 
@@ -171,7 +214,7 @@ def _bits_per_byte_of_generated(
     written: Mapping[str, Sequence[str]],
     settings: EvaluationSettings,
     reporter: ProgressReporter,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Figure]:
     """By writer, the bits per byte that the base needs to read the texts; absent where there are none."""
     found = {}
     reporter.say("Reading what was generated with the base model")
@@ -190,19 +233,20 @@ def _inference(
     plan: EvaluationPlan,
     base: EvaluatedModel,
     last: EvaluatedModel,
-    sizes: Mapping[str, Mapping[str, int]],
+    sizes: Mapping[str, ModelSize],
     parts: FigureCache,
     reporter: ProgressReporter,
-) -> dict[str, Any]:
+) -> Inference:
     settings, texts = plan.settings, plan.texts.held_out
-    found: dict[str, Any] = {"models": [base.name, last.name]}
+    speeds = Speeds()
     if settings.speed_passages:
         reporter.say(f"Timing the base and the {last.name} model")
-        found |= parts.get("speeds", lambda: measure_speeds([base, last], texts, settings, reporter))
-    return found | measure_memory(
+        speeds = parts.get("speeds", Speeds, lambda: measure_speeds([base, last], texts, settings, reporter))
+    memory = measure_memory(
         {base.name: base.folder, last.name: last.folder},
         [plan.base, plan.extended],
         texts,
-        {one.name: sizes[one.name]["weight_bytes"] for one in (base, last)},
+        {one.name: sizes[one.name].weight_bytes for one in (base, last)},
         settings,
     )
+    return Inference(models=[base.name, last.name], **vars(speeds), **vars(memory))

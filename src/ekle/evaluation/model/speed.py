@@ -8,6 +8,7 @@ what a token costs, not on what a model would rather have said.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import CacheBytes, ModelSpeeds, WeightBytes
 from ekle.bpe.measure import count_tokens
 from ekle.errors import DeviceMemoryError
 from ekle.evaluation.evaluated_models import EvaluatedModel
@@ -33,21 +35,39 @@ Seconds = NDArray[np.float64]
 """The best time of each passage, shape (passages,)."""
 
 
+@dataclass(frozen=True)
+class Speeds:
+    """The keys of `Inference` that are timed; None where nothing was."""
+
+    passages: int | None = None
+    characters: int | None = None
+    interleaved: bool | None = None
+    prefill: ModelSpeeds | None = None
+    generation: ModelSpeeds | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The keys of `Inference` that are computed."""
+
+    kv_cache: CacheBytes
+    weights: WeightBytes
+    break_even_characters: float | None
+
+
 def measure_speeds(
     models: Sequence[EvaluatedModel],
     texts: Mapping[str, Sequence[str]],
     settings: EvaluationSettings,
     reporter: ProgressReporter,
-) -> dict[str, Any]:
+) -> Speeds:
     """Time two models on the same passages of `evaluation.speed_characters` characters.
 
     They take turns, passage by passage, and the best of `evaluation.speed_rounds` counts for each, so that a
     busy machine slows both alike. Where memory does not hold both, one goes after the other.
 
     Returns:
-        `passages`, `characters`, `interleaved`; `prefill` and `generation`: characters a second by model, and
-        `gain`, the relative change from the first to the second with its interval over passages. Empty where
-        the text is shorter than a passage.
+        Nothing but None where the text is shorter than a passage.
 
     Raises:
         DeviceMemoryError: the device has no memory for one model and a passage.
@@ -63,22 +83,20 @@ def measure_speeds(
     passages = [together[at : at + step] for at in range(0, len(together) - step + 1, step)]
     passages = passages[: settings.speed_passages]
     if not passages:
-        return {}
+        return Speeds()
     interleaved, best = _take_turns(models, passages, settings, reporter)
     first, second = (best[evaluated.name] for evaluated in models)
-    characters = np.full(len(passages), step)
-    return {
-        "passages": len(passages),
-        "characters": int(characters.sum()),
-        "interleaved": interleaved,
-        **{
-            key: {
-                **{name: float(characters.sum() / own[place].sum()) for name, own in best.items()},
+    characters = step * len(passages)
+    prefill, generation = (
+        ModelSpeeds.model_validate(
+            {
+                **{name: float(characters / own[place].sum()) for name, own in best.items()},
                 "gain": ratio(first[place], second[place], settings.resamples, settings.seed, less=1.0),
             }
-            for place, key in enumerate(("prefill", "generation"))
-        },
-    }
+        )
+        for place in (0, 1)
+    )
+    return Speeds(len(passages), characters, interleaved, prefill, generation)
 
 
 def measure_memory(
@@ -87,7 +105,7 @@ def measure_memory(
     texts: Mapping[str, Sequence[str]],
     weights: Mapping[str, int],
     settings: EvaluationSettings,
-) -> dict[str, Any]:
+) -> Memory:
     """What two models hold in memory for the same text.
 
     Args:
@@ -98,10 +116,8 @@ def measure_memory(
         settings: for the interval.
 
     Returns:
-        `kv_cache`: bytes of keys and values in bf16 for 1,000 characters by model, from the configuration and
-        the tokens of the text, and `saved`; `weights`: bytes by model and `change`; and where the cache
-        shrinks while the weights grow, `break_even_characters`: from how much text in the cache, over all
-        requests that are served at once, the second model needs less memory in all.
+        Keys and values by the configuration and the tokens of the text. There is a point from which the
+        second model needs less memory in all where the cache shrinks while the weights grow.
     """
     documents = [text for part in texts.values() for text in part]
     characters = sum(map(len, documents))
@@ -112,17 +128,15 @@ def measure_memory(
         name: float(size * count.sum() / characters)
         for name, size, count in zip(folders, sizes, counts, strict=True)
     }
-    figures: dict[str, Any] = {
-        "kv_cache": {
-            **{name: 1_000 * value for name, value in cache.items()},
-            "saved": saved(sizes[1] * counts[1], sizes[0] * counts[0], settings.resamples, settings.seed),
-        },
-        "weights": {**weights, "change": weights[second] / weights[first] - 1},
-    }
+    spared = saved(sizes[1] * counts[1], sizes[0] * counts[0], settings.resamples, settings.seed)
     grown, shrunk = weights[second] - weights[first], cache[first] - cache[second]
-    if grown > 0 and shrunk > 0:
-        figures["break_even_characters"] = grown / shrunk
-    return figures
+    return Memory(
+        CacheBytes.model_validate(
+            {**{name: 1_000 * value for name, value in cache.items()}, "saved": spared}
+        ),
+        WeightBytes.model_validate({**weights, "change": weights[second] / weights[first] - 1}),
+        grown / shrunk if grown > 0 and shrunk > 0 else None,
+    )
 
 
 def cache_bytes(config: Any) -> int:
@@ -208,7 +222,7 @@ def _next(model: Any, ids: torch.Tensor, cache: Any) -> Any:
 def _load_together(models: Sequence[EvaluatedModel]) -> bool:
     """Load all of `subjects`, if memory holds them; if not, let go of them."""
     if not torch.cuda.is_available():
-        wanted = sum(evaluated.size()["parameters"] * _FLOAT_BYTES for evaluated in models[:1])
+        wanted = sum(evaluated.size().parameters * _FLOAT_BYTES for evaluated in models[:1])
         return wanted * len(models) < _available()
     try:
         for evaluated in models:

@@ -7,13 +7,14 @@ score is that of the line it writes next, up to the end of the line. BLEU (Papin
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from sacrebleu.metrics import BLEU, CHRF
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from ekle.artifacts.evaluation_report import Direction, Figure, Translation, TranslationExample
 from ekle.errors import TextError
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.trust.intervals import percentile_interval
@@ -25,8 +26,10 @@ from ekle.recipe.evaluation import EvaluationSettings
 Pair = tuple[str, str]
 """Turkish and English."""
 
-Direction = Literal["tr-en", "en-tr"]
 DIRECTIONS: tuple[Direction, ...] = ("tr-en", "en-tr")
+
+Translations = dict[Direction, list[str]]
+"""What a model made of the sentences, by direction."""
 
 _NAMES = {"tr": "Turkish", "en": "English"}
 _LONGEST_SHOT, _LONGEST = 200, 500  # characters of a sentence that is shown, and of one that is translated
@@ -80,7 +83,7 @@ def translate(
     pairs: Sequence[Pair],
     settings: EvaluationSettings,
     reporter: ProgressReporter,
-) -> dict[str, list[str]]:
+) -> Translations:
     """What a model makes of `pairs`, by direction, taking its likeliest token each time.
 
     Raises:
@@ -109,7 +112,7 @@ def translate(
         texts = tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
         return [text.lstrip(" ").split("\n", 1)[0].strip() for text in texts]
 
-    found: dict[str, list[str]] = {}
+    found: Translations = {}
     with reporter.task("translation", 2 * len(pairs), "lines") as task:
         for direction in DIRECTIONS:
             prompts = [prompt_of(direction, shown, pair) for pair in pairs]
@@ -130,35 +133,37 @@ def prompt_of(direction: Direction, shown: Sequence[Pair], pair: Pair) -> str:
 
 
 def score_translations(
-    found: Mapping[str, Mapping[str, Sequence[str]]], pairs: Sequence[Pair], settings: EvaluationSettings
-) -> dict[str, Any]:
-    """By model, by direction: `bleu` and `chrf` (0 to 100) with intervals, and for all but the first model
-    `bleu_change` and `chrf_change`, the difference in points from the first, drawn over the same sentences;
-    `pairs`; and `examples`, three of them: `source`, `reference`, `text`.
-    """
-    figures: dict[str, Any] = {}
+    found: Mapping[str, Translations], pairs: Sequence[Pair], settings: EvaluationSettings
+) -> dict[str, dict[Direction, Translation]]:
+    """By model, by direction; all but the first model are held against it, over the same sentences."""
+    figures: dict[str, dict[Direction, Translation]] = {}
     draws = np.random.default_rng(settings.seed).integers(len(pairs), size=(settings.resamples, len(pairs)))
-    first: dict[tuple[str, str], list[float]] = {}
+    first: dict[Direction, tuple[list[float], list[float]]] = {}
     for model, by_direction in found.items():
         figures[model] = {}
         for direction, texts in by_direction.items():
             turkish, english = zip(*pairs, strict=True)
             sources, references = (turkish, english) if direction == "tr-en" else (english, turkish)
-            own: dict[str, Any] = {"pairs": len(pairs)}
-            for key, metric in (("bleu", BLEU()), ("chrf", CHRF())):
-                values = _scores(metric, texts, references, draws)
-                own[key] = _figure(values)
-                before = first.setdefault((direction, key), values)
-                if before is not values:
-                    own[f"{key}_change"] = _figure(
-                        [now - then for now, then in zip(values, before, strict=True)]
-                    )
-            own["examples"] = [
-                {"source": source, "reference": reference, "text": text}
-                for source, reference, text in zip(sources[:3], references[:3], texts[:3], strict=True)
-            ]
-            figures[model][direction] = own
+            bleu = _scores(BLEU(), texts, references, draws)
+            chrf = _scores(CHRF(), texts, references, draws)
+            before = first.setdefault(direction, (bleu, chrf))
+            changed = before[0] is not bleu
+            figures[model][direction] = Translation(
+                pairs=len(pairs),
+                bleu=_figure(bleu),
+                bleu_change=_change(bleu, before[0]) if changed else None,
+                chrf=_figure(chrf),
+                chrf_change=_change(chrf, before[1]) if changed else None,
+                examples=[
+                    TranslationExample(source=source, reference=reference, text=text)
+                    for source, reference, text in zip(sources[:3], references[:3], texts[:3], strict=True)
+                ],
+            )
     return figures
+
+
+def _change(now: Sequence[float], before: Sequence[float]) -> Figure:
+    return _figure([own - then for own, then in zip(now, before, strict=True)])
 
 
 def signatures() -> dict[str, str]:
@@ -181,9 +186,9 @@ def _scores(metric: Any, texts: Sequence[str], references: Sequence[str], draws:
     return score + [float(metric._compute_score_from_stats([int(n) for n in one]).score) for one in sums]
 
 
-def _figure(values: Sequence[float]) -> dict[str, float]:
+def _figure(values: Sequence[float]) -> Figure:
     if len(values) == 1:
-        return {"value": values[0]}
+        return Figure(value=values[0])
     return percentile_interval(values[0], values[1:])
 
 

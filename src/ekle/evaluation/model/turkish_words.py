@@ -10,8 +10,8 @@ such as a bare root or a foreign name, says nothing about harmony and counts for
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
+from ekle.artifacts.evaluation_report import TokenHarmony, WordShares
 from ekle.evaluation.trust.intervals import clustered, share
 from ekle.turkish import casing
 from ekle.turkish.alphabet import HIGH, VOWELS, is_turkish_word, vowels
@@ -72,45 +72,39 @@ def _agreeing(letters: str, before: str = "") -> str:
     return "".join(changed)
 
 
-def measure_words(texts: Sequence[Sequence[str]], resamples: int, seed: int) -> dict[str, Any]:
+def measure_words(texts: Sequence[Sequence[str]], resamples: int, seed: int) -> WordShares:
     """How many words are accepted and how many obey harmony.
 
     Args:
         texts: the words of each text, `words_of` or a part of it; intervals are drawn over texts.
         resamples, seed: of the intervals.
-
-    Returns:
-        `words`, `different`, and where there are any `accepted`; `judged`, and where there are any `harmony`.
     """
     found = [[judge_word(word) for word in words] for words in texts]
     accepted = [sum(known for known, _ in text) for text in found]
     sizes = [len(text) for text in found]
     judged = [sum(verdict != "none" for _, verdict in text) for text in found]
     obeying = [sum(verdict in ("harmonic", "exception") for _, verdict in text) for text in found]
-    return {
-        "words": sum(sizes),
-        "different": len({casing.lower(word) for words in texts for word in words}),
-        **({"accepted": clustered(accepted, sizes, resamples, seed)} if sum(sizes) else {}),
-        "judged": sum(judged),
-        **({"harmony": clustered(obeying, judged, resamples, seed)} if sum(judged) else {}),
-    }
+    return WordShares(
+        words=sum(sizes),
+        different=len({casing.lower(word) for words in texts for word in words}),
+        accepted=clustered(accepted, sizes, resamples, seed) if sum(sizes) else None,
+        judged=sum(judged),
+        harmony=clustered(obeying, judged, resamples, seed) if sum(judged) else None,
+    )
 
 
-def measure_harmony(tokens: Collection[str]) -> dict[str, Any]:
+def measure_harmony(tokens: Collection[str]) -> TokenHarmony:
     """How many tokens obey harmony, by the letters of each token's text.
 
     A token with a space before it is judged as a word. Any other obeys when it is a chain of suffixes, and
     breaks harmony when it becomes one as soon as its vowels agree.
-
-    Returns:
-        `tokens`, those of Turkish letters; `judged`; where there are any, `harmony` with Wilson's interval.
     """
     bodies = [(text.startswith(" "), casing.lower(text.removeprefix(" "))) for text in tokens]
     verdicts = [_token(begins, body) for begins, body in bodies if is_turkish_word(body)]
     judged = [verdict for verdict in verdicts if verdict != "none"]
     obeying = sum(verdict != "violation" for verdict in judged)
-    figures: dict[str, Any] = {"tokens": len(verdicts), "judged": len(judged)}
-    return figures | ({"harmony": share(obeying, len(judged))} if judged else {})
+    harmony = share(obeying, len(judged)) if judged else None
+    return TokenHarmony(tokens=len(verdicts), judged=len(judged), harmony=harmony)
 
 
 def lexicon_segmentations(words: Iterable[str]) -> Mapping[str, SegmentedWord]:

@@ -6,14 +6,8 @@ their difference, which would need the documents: of two that are not apart noth
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
 
-from ekle.errors import InputError
-from ekle.evaluation.names import FORMAT
-from ekle.files import read_json
-
-Figures = Mapping[str, Any]
-Unit = Literal["share", "number", "quotient", "amount"]
+from ekle.artifacts.evaluation_report import EvaluationReport, Figure, Part, TextSize, Unit, unit_of
 
 _SECTIONS = (
     "models",
@@ -32,141 +26,153 @@ _SECTIONS = (
 )
 """Keys of report.json whose figures are compared, with those of `criteria`."""
 
-_NUMBERS = frozenset(
-    {
-        "bits_per_byte",
-        "bleu",
-        "bleu_change",
-        "bytes_per_token",
-        "chrf",
-        "chrf_change",
-        "kl",
-        "loss_per_token",
-        "perplexity",
-        "tokens_per_word",
-    }
-)
-"""Figures that are numbers of a few digits."""
-
-_RATES = frozenset({"speed", "decoding", "prefill", "generation", "kv_cache"})
-"""Below these keys stand characters a second, or bytes, by model; and shares and quotients of them."""
+_Path = tuple[str, ...]
 
 
-def read_report(path: Path) -> Figures:
-    """The figures in `path`: a report.json or a folder with one.
+class ComparedValue(Part):
+    """A figure of one report."""
+
+    value: int | float
+    """In the unit of the row."""
+    low: float | None = None
+    """The lower limit; absent where there is no interval."""
+    high: float | None = None
+    """The upper limit, likewise."""
+    met: bool | None = None
+    """Of a criterion: whether the value is enough."""
+
+
+class ComparedFigure(Part):
+    """A figure that the first report shares with another."""
+
+    figure: list[str]
+    """The keys that lead to it in report.json."""
+    unit: Unit
+    """How people read it."""
+    values: dict[str, ComparedValue]
+    """By report; one that did not measure it is absent."""
+    apart: dict[str, bool]
+    """By report: whether its interval and the first's do not overlap; absent where one is not known."""
+
+
+class Differences(Part):
+    """What was not the same in all reports; each is empty where all are the same."""
+
+    texts: list[str]
+    """Texts, and files of gold, pairs and tasks, by their names."""
+    settings: list[str]
+    """Keys of the settings."""
+    base: list[str]
+    """What the bases are called."""
+    device: list[str]
+    """Devices, with the precision."""
+
+
+class ReportComparison(Part):
+    """Evaluations that were made before, figure by figure."""
+
+    figures: list[ComparedFigure]
+    """A row a figure."""
+    different: Differences
+    """What makes the reports hard to compare."""
+
+
+def read_report(place: Path) -> EvaluationReport:
+    """The report that `place` is, or that the folder `place` holds.
 
     Raises:
-        InputError: there is none, it is no evaluation's, or it is of a later format.
+        InputError: as `EvaluationReport.read`.
     """
-    file = path / "report.json" if path.is_dir() else path
-    figures = read_json(file)
-    if not isinstance(figures, dict) or not {"format", "texts", "settings"} <= set(figures):
-        raise InputError(
-            f"{file} is no report of ekle evaluate; to compare tokenizers name a text with --text"
-        )
-    if figures["format"] != FORMAT:
-        raise InputError(
-            f"{file} has format {figures['format']} and this ekle reads {FORMAT}; evaluate again"
-        )
-    return figures
+    return EvaluationReport.read(place / "report.json" if place.is_dir() else place)
 
 
-def compare_reports(reports: Mapping[str, Figures]) -> dict[str, Any]:
-    """The figures that the first of `reports` shares with another, and what makes them hard to compare.
-
-    Returns:
-        `figures`: a row each with `figure` (its keys in report.json), `unit` (share, number, quotient, or
-        amount, which is a count, bytes or a rate), `values` by report (an object with `value` and, where
-        known, `low` and `high`, and for criteria `met`; absent where not measured), and `apart`, by report,
-        whether it lies apart from the first's, absent where an interval is not known. `different`, each a
-        list that is empty where all are the same: names of `texts` and of files of gold, pairs and tasks;
-        keys of `settings`; `base`, what the bases are called; `device`, with the precision.
-    """
+def compare_reports(reports: Mapping[str, EvaluationReport]) -> ReportComparison:
+    """The figures that the first of `reports` shares with another, and what makes them hard to compare."""
     found = {name: dict(_figures(report)) for name, report in reports.items()}
     first, *others = found
     rows = []
     for path, (unit, figure) in found[first].items():
         values = {name: own[path][1] for name, own in found.items() if path in own}
         if len(values) > 1:
-            non_overlapping = {
+            apart = {
                 name: _do_not_overlap(figure, values[name])
                 for name in others
-                if name in values and "low" in figure and "low" in values[name]
+                if name in values and figure.low is not None and values[name].low is not None
             }
-            rows.append({"figure": list(path), "unit": unit, "values": values, "apart": non_overlapping})
-    return {"figures": rows, "different": _different(list(reports.values()))}
+            rows.append(ComparedFigure(figure=list(path), unit=unit, values=values, apart=apart))
+    return ReportComparison(figures=rows, different=_different(list(reports.values())))
 
 
-def _figures(report: Figures) -> Iterator[tuple[tuple[str, ...], tuple[Unit, dict[str, Any]]]]:
-    """Every figure, with the keys that lead to it; a number by itself becomes an object with a value."""
+def _figures(report: EvaluationReport) -> Iterator[tuple[_Path, tuple[Unit, ComparedValue]]]:
+    """Every figure, with the keys that lead to it."""
     for section in _SECTIONS:
-        yield from _below((section,), report.get(section, {}))
-    for row in report.get("criteria", []):
-        if "value" in row:
-            yield ("criteria", row["key"]), (row["unit"], {**row["value"], "met": row["met"]})
+        yield from _below((section,), getattr(report, section), "share")
+    for row in report.criteria:
+        if row.value is not None:
+            yield ("criteria", row.key), (row.unit, ComparedValue(**row.value.dump(), met=row.met))
 
 
-def _below(path: tuple[str, ...], part: Any) -> Iterator[tuple[tuple[str, ...], tuple[Unit, dict[str, Any]]]]:
-    if _is_number(part):
-        yield path, (_unit(path, part), {"value": part})
-    elif isinstance(part, dict) and _is_number(part.get("value")):
-        yield path, (_unit(path), part)
-    elif isinstance(part, dict):
-        for key, inner in part.items():
-            yield from _below((*path, key), inner)
+def _below(path: _Path, part: object, unit: Unit) -> Iterator[tuple[_Path, tuple[Unit, ComparedValue]]]:
+    """The figures of a part; `unit` is that of the key that leads to it."""
+    match part:
+        case Figure():
+            yield path, (unit, ComparedValue(**part.dump()))
+        case Part():
+            for key, field in type(part).model_fields.items():
+                inner = getattr(part, key)
+                yield from _below((*path, key), inner, unit_of(field, inner))
+        case dict():
+            for key, inner in part.items():
+                yield from _below((*path, key), inner, unit)
+        case bool():
+            return  # yes or no is no figure
+        case int() | float():
+            yield path, (unit, ComparedValue(value=part))
 
 
-def _is_number(part: Any) -> bool:
-    return isinstance(part, (int, float)) and not isinstance(part, bool)
+def _do_not_overlap(one: ComparedValue, other: ComparedValue) -> bool:
+    assert one.low is not None and one.high is not None and other.low is not None and other.high is not None
+    return one.high < other.low or other.high < one.low
 
 
-def _unit(path: tuple[str, ...], bare: float | None = None) -> Unit:
-    """The unit of a figure, which where it has no interval is `bare`."""
-    *_, parent, key = path
-    if key == "ratio":
-        return "quotient"
-    if key in _NUMBERS:
-        return "number"
-    rate = parent in _RATES or key == "break_even_characters"
-    return "amount" if isinstance(bare, int) or (bare is not None and rate) else "share"
-
-
-def _do_not_overlap(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return one["high"] < other["low"] or other["high"] < one["low"]
-
-
-def _different(reports: list[Figures]) -> dict[str, list[str]]:
+def _different(reports: list[EvaluationReport]) -> Differences:
     """What is not the same everywhere, as far as reports say; earlier ones lack `provenance`."""
     texts = [
-        {(kind, name): part for kind, by_name in report["texts"].items() for name, part in by_name.items()}
+        {
+            (kind, name): size
+            for kind, by_name in (("held_out", report.texts.held_out), ("other", report.texts.other))
+            for name, size in by_name.items()
+        }
         for report in reports
     ]
     names = dict.fromkeys(key for part in texts for key in part)
-    keys = dict.fromkeys(key for report in reports for key in report["settings"])
-    origins = [report["provenance"] for report in reports if "provenance" in report]
-    files = [origin["files"] for origin in origins]
+    keys = dict.fromkeys(key for report in reports for key in report.settings)
+    origins = [report.provenance for report in reports if report.provenance]
+    files = [origin.files for origin in origins]
     named = dict.fromkeys(name for part in files for name in part)
-    bases = [origin["measured"]["base"] for origin in origins]
-    devices = dict.fromkeys(f"{origin['device']} in {origin['dtype']}" for origin in origins)
-    return {
-        "texts": [
+    bases = [origin.measured["base"] for origin in origins]
+    devices = dict.fromkeys(f"{origin.device} in {origin.dtype}" for origin in origins)
+    return Differences(
+        texts=[
             *(key[1] for key in names if not all(_alike(part.get(key), texts[0].get(key)) for part in texts)),
             *(name for name in named if len({part.get(name) for part in files}) > 1),
         ],
-        "settings": [
+        settings=[
             key
             for key in keys
-            if any(report["settings"].get(key) != reports[0]["settings"].get(key) for report in reports)
+            if any(report.settings.get(key) != reports[0].settings.get(key) for report in reports)
         ],
-        "base": list(dict.fromkeys(base["place"] for base in bases))
+        base=list(dict.fromkeys(base.place for base in bases))
         if any(base != bases[0] for base in bases)
         else [],
-        "device": list(devices) if len(devices) > 1 else [],
-    }
+        device=list(devices) if len(devices) > 1 else [],
+    )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _alike(one: TextSize | None, other: TextSize | None) -> bool:
     """Whether two descriptions of a text agree; a digest that one of them lacks is passed over."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(one[key] == other[key] for key in one.keys() & other.keys())
-    return bool(one == other)
+    if one is None or other is None:
+        return one is other
+    known = one.sha256 is not None and other.sha256 is not None
+    alike = (one.documents, one.bytes) == (other.documents, other.bytes)
+    return alike and (not known or one.sha256 == other.sha256)

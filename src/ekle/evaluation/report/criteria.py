@@ -5,64 +5,25 @@ same side. What was not measured has no value and is neither met nor missed; `wh
 """
 
 import statistics
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Literal
 
-from ekle.evaluation.names import ALL_HELD_OUT, furthest_model, other_names
-from ekle.evaluation.report.verdict import kind_of_change
-from ekle.evaluation.tasks.scores import main_difference
-from ekle.evaluation.trust.provenance import Log, curve
+from ekle.artifacts.evaluation_report import (
+    HUMAN_TEXT,
+    Criterion,
+    EvaluationReport,
+    Figure,
+    furthest_model,
+)
+from ekle.evaluation.report.verdict import changes_on_other_text, kind_of_change
+from ekle.evaluation.trust.provenance import curve
 from ekle.page.formatting import amount, counted, listed, percent, points
+
+Group = Literal["technical", "quality", "performance"]
 
 _IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "training_time"})
 """Keys of the rows whose value is a number in the unit of the definition; all others are shares."""
 
-
-class Criterion(NamedTuple):
-    """One line of the table."""
-
-    key: str
-    group: str
-    """technical, quality or performance."""
-    name: str
-    target: str
-    """As the guide states it."""
-    definition: str
-    """What is measured for it here."""
-    value: Any = None
-    """A number, or an object with `value` and, where known, `low` and `high`."""
-    above: float | None = None
-    """The value must be greater than this."""
-    below: float | None = None
-    """The value must be smaller than this."""
-    also: bool = True
-    """What else must hold."""
-    note: str = ""
-    why: str = ""
-
-
-def row_of(one: Criterion) -> dict[str, Any]:
-    """The row; see `criteria.criteria` for its keys."""
-    row: dict[str, Any] = {key: getattr(one, key) for key in ("key", "group", "name", "target", "definition")}
-    row["unit"] = "number" if one.key in _IN_UNITS else "share"
-    if one.value is None:
-        row["why"] = one.why
-    else:
-        value = one.value if isinstance(one.value, dict) else {"value": float(one.value)}
-        sides = {
-            key: one.also and _passes(value[key], one) for key in ("value", "low", "high") if key in value
-        }
-        row |= {"value": value, "met": sides["value"]}
-        if "low" in sides:
-            row["certain"] = sides["low"] == sides["high"]
-    return row | ({"note": one.note} if one.note else {})
-
-
-def _passes(value: float, one: Criterion) -> bool:
-    return (one.above is None or value > one.above) and (one.below is None or value < one.below)
-
-
-Figures = Mapping[str, Any]
 
 _SAVED = (0.5, 0.7)
 _STEPS, _HOURS = 2_000, 12
@@ -71,43 +32,90 @@ _EVALUATIONS = 5  # fewer on the way do not show whether a curve is flat
 _SPREAD = 100.0
 
 
-def criteria(figures: Figures) -> list[dict[str, Any]]:
-    """The table, from the content of report.json.
+def criteria(report: EvaluationReport) -> list[Criterion]:
+    """The table; of the report everything is read but the criteria and the verdict."""
+    return [row for part in (_tokens, _training, language, knowledge, _inference) for row in part(report)]
 
-    Returns:
-        Rows with `key`, `group`, `name`, `target`, `definition`, `unit` (share or number); where it was
-        measured `value`, `met` and, where there is an interval, `certain`; otherwise `why`; perhaps a `note`.
+
+def _judged(
+    key: str,
+    group: Group,
+    name: str,
+    target: str,
+    definition: str,
+    value: Figure | float | None = None,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    also: bool = True,
+    note: str = "",
+    why: str = "",
+) -> Criterion:
+    """A row of the table.
+
+    Args:
+        key, group, name, target, definition: as in `Criterion`.
+        value: what was measured; None where nothing was.
+        above: the value must be greater than this.
+        below: the value must be smaller than this.
+        also: what else must hold.
+        note: what should be known beside it.
+        why: what is lacking where nothing was measured.
     """
-    return [
-        row_of(one) for part in (_tokens, _training, language, knowledge, _inference) for one in part(figures)
-    ]
+
+    def passes(one: float) -> bool:
+        return also and (above is None or one > above) and (below is None or one < below)
+
+    row = Criterion(
+        key=key,
+        group=group,
+        name=name,
+        target=target,
+        definition=definition,
+        unit="number" if key in _IN_UNITS else "share",
+        note=note or None,
+    )
+    if value is None:
+        return row.model_copy(update={"why": why})
+    figure = value if isinstance(value, Figure) else Figure(value=value)
+    certain = None
+    if figure.low is not None and figure.high is not None:
+        certain = passes(figure.low) == passes(figure.high)
+    return row.model_copy(update={"value": figure, "met": passes(figure.value), "certain": certain})
 
 
-def _tokens(figures: Figures) -> Iterator[Criterion]:
-    whole = figures.get("tokens", {}).get(ALL_HELD_OUT)
+def _tokens(report: EvaluationReport) -> Iterator[Criterion]:
+    whole = report.tokens.together if report.tokens else None
     why = "" if whole else "no held-out text in the language to learn was named"
-    saved = whole["saved"] if whole else None
-    yield Criterion(
+    yield _judged(
         "tokenization",
         "technical",
         "Tokenization improvement",
         "> 40 %",
         "bytes a token, all held-out text together: how much more than with the base's tokenizer",
-        {key: 1 / (1 - part) - 1 for key, part in saved.items()} if saved else None,
+        _longer(whole.saved) if whole else None,
         above=0.4,
         why=why,
     )
-    yield Criterion(
+    yield _judged(
         "fewer_tokens",
         "technical",
         "Tokens saved",
         "50 to 70 %",
         "tokens less than with the base's tokenizer, all held-out text together",
-        saved,
+        whole.saved if whole else None,
         above=_SAVED[0],
         why=why,
-        note=_reachable(whole["floor"]["saved"]) if whole else "",
+        note=_reachable(whole.floor.saved) if whole else "",
     )
+
+
+def _longer(saved: Figure) -> Figure:
+    """How much more text a token takes where `saved` is the share of the tokens that are saved."""
+    value, low, high = (
+        None if part is None else 1 / (1 - part) - 1 for part in (saved.value, saved.low, saved.high)
+    )
+    return Figure.model_validate({"value": value, "low": low, "high": high})
 
 
 def _reachable(floor: float) -> str:
@@ -121,12 +129,12 @@ def _reachable(floor: float) -> str:
     )
 
 
-def _training(figures: Figures) -> Iterator[Criterion]:
-    log: Log = figures.get("training", {}).get("extended", [])
+def _training(report: EvaluationReport) -> Iterator[Criterion]:
+    log = (report.training.extended if report.training else None) or []
     why = "" if log else "no training log; the model was not trained here, or its run is not at hand"
     _, losses = curve(log, "loss_per_token")
     for key, limit in (("final_loss", 1.5), ("final_loss_stretch", 1.2)):
-        yield Criterion(
+        yield _judged(
             key,
             "technical",
             "Final loss" if key == "final_loss" else "Final loss (stretch)",
@@ -141,7 +149,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
     steps, bits = curve(log, "held_out_bits_per_byte")
     known = len(steps) >= _EVALUATIONS
     early = [at for at, step in enumerate(steps) if known and step <= 0.8 * steps[-1]]
-    yield Criterion(
+    yield _judged(
         "convergence",
         "technical",
         "Convergence",
@@ -157,7 +165,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
     _, norms = curve(log, "grad_norm")
     skipped = sum("skipped" in entry for entry in log)
     middle = statistics.median(norms) if norms else 0.0
-    yield Criterion(
+    yield _judged(
         "gradients",
         "technical",
         "No exploding or vanishing gradient",
@@ -171,7 +179,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         note=f"{counted(skipped, 'step')} skipped" if skipped else "",
     )
     _, seconds = curve(log, "seconds")
-    yield Criterion(
+    yield _judged(
         "training_time",
         "performance",
         "Training time",
@@ -181,7 +189,7 @@ def _training(figures: Figures) -> Iterator[Criterion]:
         below=_HOURS,
         why=why or "the training log holds no time",
     )
-    yield Criterion(
+    yield _judged(
         "unattended",
         "performance",
         "Stable without manual intervention",
@@ -191,32 +199,31 @@ def _training(figures: Figures) -> Iterator[Criterion]:
     )
 
 
-def _inference(figures: Figures) -> Iterator[Criterion]:
-    found = figures.get("inference", {})
-    yield Criterion(
+def _inference(report: EvaluationReport) -> Iterator[Criterion]:
+    found = report.inference
+    yield _judged(
         "inference",
         "performance",
         "Faster inference",
         "> 20 %",
         "characters a second when held-out text is generated token by token, against the base on the same",
-        found.get("generation", {}).get("gain"),
+        found.generation.gain if found and found.generation else None,
         above=0.2,
         why="two models, and held-out text of one passage, are needed (evaluation.speed_passages)",
     )
-    cache, weights = found.get("kv_cache"), found.get("weights")
-    even = found.get("break_even_characters")
-    yield Criterion(
+    even = found.break_even_characters if found else None
+    yield _judged(
         "memory",
         "performance",
         "Memory",
         "> 15 % better",
         "bytes of keys and values in the cache for the same held-out text, less than with the base",
-        cache["saved"] if cache else None,
+        found.kv_cache.saved if found else None,
         above=0.15,
         why="two models and held-out text are needed",
-        note=f"the weights grow by {percent(weights['change'])}"
+        note=f"the weights grow by {percent(found.weights.change)}"
         + (f"; less memory in all from {amount(even)} characters in the cache" if even else "")
-        if weights
+        if found
         else "",
     )
 
@@ -225,79 +232,74 @@ _LOST = 0.01  # relative change of bits per byte
 _REPEATED = 0.05
 
 
-def language(figures: Figures) -> Iterator[Criterion]:
+def language(report: EvaluationReport) -> Iterator[Criterion]:
     """Of the Turkish that the last model generates."""
-    generated = figures.get("generated", {})
+    generated = report.generated or {}
     last = furthest_model(generated)
-    own = generated[last] if last else {}
-    human = generated.get("held_out", {})
+    own, human = generated[last] if last else None, generated.get(HUMAN_TEXT)
     why = "" if last else "no text was generated (evaluation.prompts, evaluation.samples)"
-    for key, name, measured, limit, definition in (
+    for key, name, figure, people, limit, definition in (
         (
-            "accepted",
-            "Morphological accuracy",
             "morphology",
+            "Morphological accuracy",
+            own.words.accepted if own else None,
+            human.words.accepted if human else None,
             0.9,
             "words that the model generates and the analyser accepts",
         ),
         (
             "harmony",
             "Vowel harmony",
-            "harmony",
+            own.words.harmony if own else None,
+            human.words.harmony if human else None,
             0.95,
             "of these words, and those that vowels in harmony would make one, the share that obeys harmony",
         ),
     ):
-        people = human.get("words", {}).get(key)
-        yield Criterion(
-            measured,
+        yield _judged(
+            key,
             "quality",
             name,
             f"> {limit:.0%}".replace("%", " %"),
             definition,
-            own.get("words", {}).get(key),
+            figure,
             above=limit,
             why=why or "the model generated no such word",
-            note=f"text that people wrote: {percent(people['value'])}" if people else "",
+            note=f"text that people wrote: {percent(people.value)}" if people else "",
         )
-    both = "repeated" in own and "repeated" in human
-    spare = own["repeated"]["value"] - human["repeated"]["value"] if both else None
-    yield Criterion(
+    repeated, by_people = own.repeated if own else None, human.repeated if human else None
+    spare = repeated.value - by_people.value if repeated and by_people else None
+    yield _judged(
         "coherence",
         "quality",
         "Coherent generation",
         "coherent",
         "samples that are told to be Turkish, more than 95 %; and of their runs of four words at most "
         f"{100 * _REPEATED:g} points more repeated than in text that people wrote",
-        own.get("turkish") if spare is not None else None,
+        own.turkish if own and spare is not None else None,
         above=0.95,
         also=spare is not None and spare <= _REPEATED,
         why=why or "the samples are too short to tell",
-        note=f"{percent(own['repeated']['value'])} of the runs are repeated, in text that people wrote "
-        f"{percent(human['repeated']['value'])}; signs of coherence, not coherence itself"
-        if spare is not None
+        note=f"{percent(repeated.value)} of the runs are repeated, in text that people wrote "
+        f"{percent(by_people.value)}; signs of coherence, not coherence itself"
+        if repeated and by_people
         else "",
     )
 
 
-def knowledge(figures: Figures) -> Iterator[Criterion]:
+def knowledge(report: EvaluationReport) -> Iterator[Criterion]:
     """Of what the base knew: other text, and tasks in English where some were asked."""
-    likelihood = figures.get("likelihood", {})
+    likelihood = report.likelihood or {}
     last = furthest_model(likelihood)
-    own = likelihood[last] if last else {}
-    changes = {
-        name: own[key]["change"] for name, key in other_names(figures).items() if "change" in own.get(key, {})
-    }
-    worst = max(changes, key=lambda name: changes[name]["value"], default=None)
+    changes = changes_on_other_text(report, last)
+    worst = max(changes, key=lambda name: changes[name].value, default=None)
     asked = {
         name: change
-        for name, part in figures.get("tasks", {}).items()
-        if part["language"] == "en" and (change := main_difference(part, last)) is not None
+        for name, part in (report.tasks or {}).items()
+        if part.language == "en" and (change := part.main_difference(last)) is not None
     }
     lost = [
-        f"{name} {points(change['value'])}"
-        for name, change in asked.items()
-        if kind_of_change(change) == "bad"
+        f"{name} {points(change.value)}" for name, change in asked.items() if kind_of_change(change) == "bad"
     ]
     if asked:
         told = (
@@ -305,7 +307,7 @@ def knowledge(figures: Figures) -> Iterator[Criterion]:
         )
     else:
         told = "tasks in English would say more than likelihood"
-    yield Criterion(
+    yield _judged(
         "knowledge",
         "quality",
         "Knowledge of the base preserved",

@@ -1,18 +1,28 @@
 """The same figures for the terminal: tables, the verdict, and a cut in colour."""
 
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ekle.artifacts.evaluation_report import (
+    ALL_HELD_OUT,
+    SCORES,
+    BoundaryShares,
+    EvaluationReport,
+    Sentence,
+    TaskResult,
+    Unit,
+    furthest_model,
+)
+from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.bpe.segmentation import TokenSpan
-from ekle.evaluation.names import furthest_model
-from ekle.evaluation.tasks.scores import METRICS
-from ekle.page.formatting import amount, counted, number, percent, signed, span, times, times_span
+from ekle.evaluation.report.compare import ComparedFigure, ComparedValue, ReportComparison
+from ekle.evaluation.tokenizer.compare import ComparedTokenizer
+from ekle.page.formatting import Interval, amount, counted, number, percent, signed, span, times, times_span
 
 # Far enough apart to stay apart where a terminal has sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
@@ -54,232 +64,237 @@ def highlighted_tokens(spans: Sequence[TokenSpan], new: Collection[int] = ()) ->
     return line
 
 
-def comparison_table(rows: Sequence[dict[str, Any]]) -> Group:
+def comparison_table(rows: Sequence[ComparedTokenizer]) -> Group:
     """One table a text from what `compare_tokenizers` returns, one more where it is Turkish, and one for the
     speed."""
     tables: list[Table] = []
-    for title in rows[0]["texts"]:
+    for title, first in rows[0].texts.items():
         table = _table(
             title, "tokens", "bytes/token", "tokens/word", "tokens saved", "lines changed", "floor saves"
         )
         for row in rows:
-            figures = row["texts"][title]
+            own = row.texts[title]
             table.add_row(
-                row["name"],
-                f"{figures['tokens']:,}",
-                f"{figures['bytes_per_token']:.2f}",
-                f"{figures['tokens_per_word']:.2f}",
-                *(_share(figures.get(key)) for key in ("tokens_saved", "lines_changed")),
-                percent(1 - figures["floor"] / rows[0]["texts"][title]["tokens"]),
+                row.name,
+                f"{own.tokens:,}",
+                f"{own.bytes_per_token:.2f}",
+                f"{own.tokens_per_word:.2f}",
+                _share(own.tokens_saved),
+                _share(own.lines_changed),
+                percent(1 - own.floor / first.tokens),
             )
         tables.append(table)
-        if any("morphology" in row["texts"][title] for row in rows):
+        if any(row.texts[title].morphology for row in rows):
             tables.append(_morphology_table(title, rows))
-    against = f"against {rows[0]['name']}"
+    against = f"against {rows[0].name}"
     speeds = _table("speed", "vocabulary", "encodes characters/s", against, "decodes characters/s", against)
     for row in rows:
         speeds.add_row(
-            row["name"],
-            f"{row['tokens']:,}",
-            amount(row["characters_per_second"]),
-            _quotient(row.get("speed")),
-            amount(row["decoded_characters_per_second"]),
-            _quotient(row.get("decoding_speed")),
+            row.name,
+            f"{row.tokens:,}",
+            amount(row.characters_per_second),
+            _quotient(row.speed),
+            amount(row.decoded_characters_per_second),
+            _quotient(row.decoding_speed),
         )
     return _spaced([*tables, speeds])
 
 
-def _morphology_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+def _morphology_table(title: str, rows: Sequence[ComparedTokenizer]) -> Table:
     """Cuts in the words of a text, as a lexicon reads them."""
-    keys = {"root_uncut": "root uncut", "no_wrong_cut": "no wrong cut", "f1": "cuts, F1"}
-    table = _table(f"morphology of {title}", *keys.values())
+    table = _table(f"morphology of {title}", "root uncut", "no wrong cut", "cuts, F1")
     for row in rows:
-        own = row["texts"][title].get("morphology", {})
-        table.add_row(row["name"], *(_share(own.get(key)) for key in keys))
+        own = row.texts[title].morphology or BoundaryShares()
+        table.add_row(row.name, *map(_share, (own.root_uncut, own.no_wrong_cut, own.f1)))
     return table
 
 
-def reports_table(compared: dict[str, Any]) -> Group:
+def reports_table(compared: ReportComparison) -> Group:
     """A table a section of what `reports.compare_reports` returns, and what was not measured alike; counts
     that are the same in all are left out, because most of them are of the text."""
     tables: list[RenderableType] = []
-    sections: dict[str, list[dict[str, Any]]] = {}
-    told = [row for row in compared["figures"] if not _same_count(row)]
+    sections: dict[str, list[ComparedFigure]] = {}
+    told = [row for row in compared.figures if not _same_count(row)]
     for row in told:
-        sections.setdefault(row["figure"][0], []).append(row)
-    names = list(dict.fromkeys(name for row in compared["figures"] for name in row["values"]))
+        sections.setdefault(row.figure[0], []).append(row)
+    names = list(dict.fromkeys(name for row in compared.figures for name in row.values))
     for section, rows in sections.items():
         table = _table(section, *names, "apart")
-        groups = [list(group) for _, group in groupby(rows, key=lambda row: row["figure"][1])]
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row.figure[1])]
         for place, group in enumerate(groups):
             if place and len(rows) > len(groups):
                 table.add_row()
             for row in group:
-                show = _SHOWN[row["unit"]]
-                apart = ", ".join("yes" if one else "no" for one in row["apart"].values())
-                cells = [_met(row["values"].get(name), show) for name in names]
-                table.add_row(" ".join(row["figure"][1:]), *cells, apart)
+                show = _SHOWN[row.unit]
+                apart = ", ".join("yes" if one else "no" for one in row.apart.values())
+                cells = [_met(row.values.get(name), show) for name in names]
+                table.add_row(" ".join(row.figure[1:]), *cells, apart)
         tables.append(table)
-    left = len(compared["figures"]) - len(told)
+    left = len(compared.figures) - len(told)
     if left:
         same = f"{counted(left, 'count')} the same in all reports; --json FILE writes them, too"
         tables.append(Text(same, style="dim"))
-    for kind, members in compared["different"].items():
+    for kind, members in compared.different:
         if members:
             tables.append(Text(f"Not the same in all reports: the {kind} {', '.join(members)}", style="red"))
     return _spaced(tables)
 
 
-def _same_count(row: dict[str, Any]) -> bool:
-    values = [figure["value"] for figure in row["values"].values()]
-    return row["unit"] == "amount" and len(set(values)) == 1
+def _same_count(row: ComparedFigure) -> bool:
+    values = [figure.value for figure in row.values.values()]
+    return row.unit == "amount" and len(set(values)) == 1
 
 
-def changes_table(rows: Sequence[dict[str, Any]]) -> Group:
+def changes_table(rows: Sequence[ComparedTokenizer]) -> Group:
     """For each tokenizer but the first, and each text, what it cuts differently, the most frequent first."""
     parts: list[RenderableType] = []
     for row in rows[1:]:
-        for title, figures in row["texts"].items():
-            heading = f"{row['name']} on {title}"
-            if "changes" not in figures:
+        for title, own in row.texts.items():
+            heading = f"{row.name} on {title}"
+            if own.changes is None or own.lines_changed is None:
                 parts.append(Text(f"{heading}: no list, because the two spell their tokens differently"))
                 continue
-            changes = figures["changes"]
-            lines = f"{percent(figures['lines_changed']['value'])} of {figures['lines']:,} lines change"
+            changes = own.changes
+            lines = f"{percent(own.lines_changed.value)} of {own.lines:,} lines change"
             if not changes:
                 parts.append(Text(f"{heading}: {lines}"))
                 continue
             table = _table(heading, "times")
-            for name in (rows[0]["name"], row["name"], "new tokens"):
+            for name in (rows[0].name, row.name, "new tokens"):
                 table.add_column(name)
             for change in changes[:_CHANGES]:
-                cells = ("|".join(map(visible, change[key])) for key in ("before", "after"))
-                new = ", ".join(map(visible, change["new"]))
-                table.add_row(visible(change["text"]), f"{change['count']:,}", *map(Text, (*cells, new)))
+                cells = ("|".join(map(visible, texts)) for texts in (change.before, change.after))
+                new = ", ".join(map(visible, change.new))
+                table.add_row(visible(change.text), f"{change.count:,}", *map(Text, (*cells, new)))
             left = len(changes) - _CHANGES
             more = f"; {left:,} more in the file that --json FILE writes" if left > 0 else ""
             parts += [table, Text(f"{lines}, {counted(len(changes), 'different word')}{more}", style="dim")]
     return _spaced(parts)
 
 
-def verdict_lines(figures: dict[str, Any]) -> Group:
-    """The verdict of a scorecard, a line a sentence; good and bad news have a sign and a colour."""
+def verdict_lines(sentences: Sequence[Sentence]) -> Group:
+    """A verdict, a line a sentence; good and bad news have a sign and a colour."""
     return Group(
         *(
-            Text(f"{_LEADS[item['kind']]}{item['text']}", style=_STYLES[item["kind"]])
-            for item in figures["verdict"]
+            Text(f"{_LEADS[sentence.kind]}{sentence.text}", style=_STYLES[sentence.kind])
+            for sentence in sentences
         )
     )
 
 
-def scorecard_table(figures: dict[str, Any]) -> Group:
-    """A scorecard's verdict and main tables; tables without figures are left out."""
+def scorecard_table(report: EvaluationReport) -> Group:
+    """The verdict and the main tables of a report; tables without figures are left out."""
     parts: list[Table] = []
-    if "tokens" in figures:
+    if report.tokens:
         table = _table("tokens a word", "base", "extended", "saved", "floor saves")
-        for name, part in [
-            *figures["tokens"]["by_text"].items(),
-            ("together", figures["tokens"]["together"]),
-        ]:
-            words = [f"{part[key]['tokens_per_word']:.2f}" for key in ("base", "extended")]
-            table.add_row(name, *words, percent(part["saved"]["value"]), percent(part["floor"]["saved"]))
+        for name, text in [*report.tokens.by_text.items(), (ALL_HELD_OUT, report.tokens.together)]:
+            words = [f"{counts.tokens_per_word:.2f}" for counts in (text.base, text.extended)]
+            table.add_row(name, *words, percent(text.saved.value), percent(text.floor.saved))
         parts.append(table)
-    if figures.get("likelihood"):
-        models = figures["likelihood"]
+    if report.likelihood:
+        models = report.likelihood
         last = furthest_model(models) or "base"
         table = _table("bits per byte", *models, f"{last} against base")
-        for name, part in models[last].items():
-            values = [f"{own[name]['bits_per_byte']['value']:.3f}" for own in models.values()]
-            table.add_row(name, *values, signed(part["change"]["value"]) if "change" in part else "")
+        for name, likelihood in models[last].items():
+            values = [f"{own[name].bits_per_byte.value:.3f}" for own in models.values()]
+            table.add_row(name, *values, signed(likelihood.change.value) if likelihood.change else "")
         parts.append(table)
-    if "tasks" in figures:
-        parts.append(_tasks(figures["tasks"]))
-    if "drift" in figures:
+    if report.tasks:
+        parts.append(_tasks(report.tasks))
+    if report.drift is not None:
         table = _table("cut differently", "lines", "changed", "share")
-        for name, part in figures["drift"].items():
-            table.add_row(name, f"{part['lines']:,}", f"{part['changed']:,}", percent(part["share"]["value"]))
+        for name, drift in report.drift.items():
+            table.add_row(name, f"{drift.lines:,}", f"{drift.changed:,}", percent(drift.share.value))
         parts.append(table)
-    parts += [table for table in (_peers(figures), _criteria(figures)) if table is not None]
-    return _spaced([verdict_lines(figures), *parts])
+    parts += [table for table in (_peers(report), _criteria(report)) if table is not None]
+    return _spaced([verdict_lines(report.verdict), *parts])
 
 
-def _tasks(tasks: dict[str, Any]) -> Table:
+def _tasks(tasks: Mapping[str, TaskResult]) -> Table:
     """A line for each score of each task: what guessing gives, each model, and our last one less the base."""
-    models = list(next(iter(tasks.values()))["models"])
+    models = list(next(iter(tasks.values())).models)
     last = furthest_model(models) or models[0]
     table = _table("tasks", "score", "questions", "chance", *models, f"{last} less base", "interval")
     for name, part in tasks.items():
-        for score in METRICS:
-            if score not in part["models"][last]:
+        for score in SCORES:
+            figures = [own.score(score) for own in part.models.values()]
+            if part.models[last].score(score) is None:
                 continue
-            values = [percent(own[score]["value"]) for own in part["models"].values()]
-            apart = part["models"][last].get(f"{score}_difference", {})
-            cells = [signed(apart["value"]) if apart else "", span(apart)]
-            guessed = percent(part["chance"]) if "chance" in part else ""
-            table.add_row(name, score, f"{part['examples']:,}", guessed, *values, *cells)
+            difference = part.models[last].difference(score)
+            table.add_row(
+                name,
+                score,
+                f"{part.examples:,}",
+                percent(part.chance) if part.chance is not None else "",
+                *(percent(figure.value) if figure else "" for figure in figures),
+                signed(difference.value) if difference else "",
+                span(difference) if difference else "",
+            )
     return table
 
 
-def _peers(figures: dict[str, Any]) -> Table | None:
+def _peers(report: EvaluationReport) -> Table | None:
     """Other tokenizers, on the held-out text together, with ours at the top."""
-    others = {name: part for name, part in figures.get("beside", {}).items() if "together" in part}
-    if not others:
+    others = {name: part.together for name, part in (report.beside or {}).items() if part.together}
+    if not others or report.tokens is None:
         return None
-    ours = figures["tokens"]["together"]
+    ours = report.tokens.together
     table = _table("beside", "bytes/token", "tokens/word", "tokens saved")
-    rows = {"extended": {**ours["extended"], "saved": ours["saved"]}}
-    for name, part in (rows | {name: part["together"] for name, part in others.items()}).items():
-        averages = [f"{part[key]:.2f}" for key in ("bytes_per_token", "tokens_per_word")]
-        table.add_row(name, *averages, percent(part["saved"]["value"]))
+    rows = [("extended", ours.extended, ours.saved)]
+    rows += [(name, part, part.saved) for name, part in others.items()]
+    for name, counts, saved in rows:
+        averages = (counts.bytes_per_token, counts.tokens_per_word)
+        table.add_row(name, *(f"{average:.2f}" for average in averages), percent(saved.value))
     return table
 
 
-def _criteria(figures: dict[str, Any]) -> Table | None:
+def _criteria(report: EvaluationReport) -> Table | None:
     """The guide's criteria: what it asks for, what was measured, and whether that is enough."""
-    if not figures.get("criteria"):
+    if not report.criteria:
         return None
     table = _table("criterion of the guide", "asked", "measured", "met")
     table.add_column("", style="dim")
-    for row in figures["criteria"]:
-        if "met" not in row:
-            table.add_row(row["name"], row["target"], "", "", row["why"])
-            continue
-        value = row["value"]["value"]
-        number = f"{value:.2f}" if row["unit"] == "number" else percent(value)
-        said = ("yes" if row["met"] else "no") + ("" if row.get("certain", True) else ", unsure")
-        met = Text(said, style="green" if row["met"] else "red")
-        table.add_row(row["name"], row["target"], number, met, row.get("note", ""))
+    for row in criteria_table(report):
+        colour = "" if row.met is None else "green" if row.met else "red"
+        answer = Text(row.answer("yes", "no", ", unsure"), style=colour)
+        table.add_row(row.name, row.asked, row.measured, answer, row.remark)
     return table
 
 
-def _share(figure: dict[str, float] | None) -> str:
-    return "" if figure is None else _with(percent(figure["value"]), span(figure))
+def _share(figure: Interval | None) -> str:
+    return "" if figure is None else _with(percent(figure.value), span(figure))
 
 
-def _number(figure: dict[str, float] | None) -> str:
+def _number(figure: Interval | None) -> str:
     if figure is None:
         return ""
-    limits = f"{number(figure['low'])} to {number(figure['high'])}" if "low" in figure else ""
-    return _with(number(figure["value"]), limits)
+    if figure.low is None or figure.high is None:
+        return number(figure.value)
+    return f"{number(figure.value)} ({number(figure.low)} to {number(figure.high)})"
 
 
-def _quotient(figure: dict[str, float] | None) -> str:
+def _quotient(figure: Interval | None) -> str:
     return "" if figure is None else _with(times(figure), times_span(figure))
 
 
-def _amount(figure: dict[str, float] | None) -> str:
-    return "" if figure is None else f"{figure['value']:,.0f}"
+def _amount(figure: Interval | None) -> str:
+    return "" if figure is None else f"{figure.value:,.0f}"
 
 
-_SHOWN = {"share": _share, "number": _number, "quotient": _quotient, "amount": _amount}
-"""How a figure of each unit of `reports` is written."""
+_SHOWN: dict[Unit, Callable[[Interval | None], str]] = {
+    "share": _share,
+    "number": _number,
+    "quotient": _quotient,
+    "amount": _amount,
+}
+"""How a figure of each unit is written."""
 
 
-def _met(figure: dict[str, Any] | None, show: Callable[[dict[str, float] | None], str]) -> str:
+def _met(figure: ComparedValue | None, show: Callable[[Interval | None], str]) -> str:
     """A figure, and of a criterion whether it is met."""
-    if figure is None or "met" not in figure:
+    if figure is None or figure.met is None:
         return show(figure)
-    return f"{show(figure)}, {'met' if figure['met'] else 'not met'}"
+    return f"{show(figure)}, {'met' if figure.met else 'not met'}"
 
 
 def _with(value: str, limits: str) -> str:

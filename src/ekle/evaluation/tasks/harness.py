@@ -27,22 +27,27 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
+from ekle.artifacts.evaluation_report import Score
 from ekle.errors import CheckpointError, DeviceMemoryError
 from ekle.evaluation.tasks.files import Example, Task
-from ekle.evaluation.tasks.scores import score_answer
+from ekle.evaluation.tasks.scores import AnswerScores, score_answer
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 
 _ANSWER_TOKENS = 64  # of a written answer; an answer of XQuAD is a few words
 
-Scores = dict[str, Any]
-"""Lists with an entry an example, 0 to 1: `accuracy` and `accuracy_bytes`, or `exact_match` and `f1`; and
-`cut`, how many requests lost their beginning."""
+# The harness's names of the scores, in the order of the report.
+_SCORES: dict[str, Score] = {
+    "acc": "accuracy",
+    "acc_bytes": "accuracy_bytes",
+    "exact_match": "exact_match",
+    "f1": "f1",
+}
 
 
 def ask(
     model: Any, tokenizer: Any, task: Task, settings: EvaluationSettings, reporter: ProgressReporter
-) -> Scores:
+) -> AnswerScores:
     """What a model scores in `task`.
 
     Args:
@@ -66,7 +71,7 @@ def ask(
             torch.cuda.empty_cache()
 
 
-def _ask(model: Any, tokenizer: Any, task: Task, size: int, reporter: ProgressReporter) -> Scores:
+def _ask(model: Any, tokenizer: Any, task: Task, size: int, reporter: ProgressReporter) -> AnswerScores:
     requests = sum(max(len(one.choices), 1) for one in task.asked)
     with reporter.task(f"task {task.name}", requests, "answers") as bar, _quiet(), _greedy(model):
         asked = HarnessModel(model, tokenizer, size)
@@ -75,13 +80,12 @@ def _ask(model: Any, tokenizer: Any, task: Task, size: int, reporter: ProgressRe
             lm=asked, task_dict={task.name: _HarnessTask(config=_configuration(task))}, bootstrap_iters=0
         )
     samples = found["samples"][task.name]
-    names = {"acc": "accuracy", "acc_bytes": "accuracy_bytes", "exact_match": "exact_match", "f1": "f1"}
-    scores: Scores = {
+    by_score = {
         ours: [float(sample[theirs]) for sample in samples]
-        for theirs, ours in names.items()
+        for theirs, ours in _SCORES.items()
         if theirs in samples[0]
     }
-    return scores | {"cut": asked.truncated}
+    return AnswerScores(by_score, asked.truncated)
 
 
 class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types

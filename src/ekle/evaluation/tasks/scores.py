@@ -6,10 +6,11 @@ Exact match and F1 of words are those of SQuAD (Rajpurkar et al. 2016).
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from statistics import fmean
-from typing import Any
 
+from ekle.artifacts.evaluation_report import Figure, Score, TaskResult, TaskScores
 from ekle.evaluation.tasks.files import Language, Task
 from ekle.evaluation.trust.intervals import ratio, share
 from ekle.recipe.evaluation import EvaluationSettings
@@ -46,80 +47,62 @@ def _words(text: str, language: Language) -> list[str]:
     return [word for word in bare.split() if language != "en" or word not in _ARTICLES]
 
 
-METRICS = ("accuracy", "accuracy_bytes", "exact_match", "f1")
+@dataclass(frozen=True)
+class AnswerScores:
+    """What a model scores in a task, question by question."""
 
-_MAIN = ("accuracy_bytes", "accuracy", "f1", "exact_match")
-
-
-def main_score(task: Mapping[str, Any]) -> str:
-    """The score that a task of report.json is judged by: a byte where choices have lengths, F1 where answers
-    are written."""
-    own = next(iter(task["models"].values()))
-    return next(score for score in _MAIN if score in own)
-
-
-def main_difference(task: Mapping[str, Any], model: str | None) -> dict[str, float] | None:
-    """How much higher `model` scores than the first model; None for the first, or where it was not asked."""
-    found: dict[str, float] | None = task["models"].get(model, {}).get(f"{main_score(task)}_difference")
-    return found
+    by_score: dict[Score, list[float]]
+    """`accuracy` and `accuracy_bytes`, or `exact_match` and `f1`, each from 0 to 1."""
+    truncated: int
+    """Requests that lost their beginning, because the context is too short."""
 
 
 def compare_tasks(
-    tasks: Sequence[Task], scores: Mapping[str, Mapping[str, Mapping[str, Any]]], settings: EvaluationSettings
-) -> dict[str, Any]:
+    tasks: Sequence[Task],
+    scores: Mapping[str, Mapping[str, AnswerScores]],
+    settings: EvaluationSettings,
+) -> dict[str, TaskResult]:
     """The figures of each task, by its name.
 
     Args:
         tasks: what was asked.
         scores: by task, by model, what `harness.ask` returns; others are held against the first.
         settings: for the intervals.
-
-    Returns:
-        By task: `language`, `format`, `examples`, `shots`, `harness` (its version); where answers are chosen
-        `chance`, the accuracy of guessing; and `models`, by model:
-        `accuracy`: the likeliest choice is the right one;
-        `accuracy_bytes`: likewise with ln p divided by the bytes of the choice, so that long choices have no
-        disadvantage, in whatever vocabulary; absent where choices are letters;
-        `exact_match`, `f1`: of written answers, see `answers.score_answer`;
-        each with `NAME_difference`, own less the first model's, drawn over the same examples; absent for the
-        first model; and `cut`, requests whose beginning the model had no room for, absent where none was cut.
-        Intervals of shares are Wilson's, the others the bootstrap over examples.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, TaskResult] = {}
     for task in tasks:
-        models: dict[str, Any] = {}
-        first: Mapping[str, Any] | None = None
+        models: dict[str, TaskScores] = {}
+        first: AnswerScores | None = None
         for model, own in scores[task.name].items():
+            models[model] = _figures(task, own, first, settings)
             first = first or own
-            models[model] = _figures(task, own, None if own is first else first, settings)
-        figures[task.name] = {
-            "language": task.language,
-            "format": task.format,
-            "examples": len(task.asked),
-            "shots": len(task.shown),
-            "harness": version("lm_eval"),
-            "models": models,
-        }
-        if task.format != "extraction":
-            figures[task.name]["chance"] = fmean(1 / len(one.choices) for one in task.asked)
+        chosen = task.format != "extraction"
+        figures[task.name] = TaskResult(
+            language=task.language,
+            format=task.format,
+            examples=len(task.asked),
+            shots=len(task.shown),
+            harness=version("lm_eval"),
+            models=models,
+            chance=fmean(1 / len(one.choices) for one in task.asked) if chosen else None,
+        )
     return figures
 
 
 def _figures(
-    task: Task, own: Mapping[str, Any], first: Mapping[str, Any] | None, settings: EvaluationSettings
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in METRICS:
-        if name not in own or (name == "accuracy_bytes" and task.lettered):
+    task: Task, own: AnswerScores, first: AnswerScores | None, settings: EvaluationSettings
+) -> TaskScores:
+    found: dict[str, Figure] = {}
+    for name, values in own.by_score.items():
+        if name == "accuracy_bytes" and task.lettered:
             continue
-        values = own[name]
         whole = name != "f1"
         found[name] = share(round(sum(values)), len(values)) if whole else _mean(values, settings)
         if first is not None:
-            differences = [now - before for now, before in zip(values, first[name], strict=True)]
+            differences = [now - before for now, before in zip(values, first.by_score[name], strict=True)]
             found[f"{name}_difference"] = _mean(differences, settings)
-    return found | ({"cut": own["cut"]} if own["cut"] else {})
+    return TaskScores.model_validate({**found, "cut": own.truncated or None})
 
 
-def _mean(values: Sequence[float], settings: EvaluationSettings) -> dict[str, float]:
+def _mean(values: Sequence[float], settings: EvaluationSettings) -> Figure:
     return ratio(values, [1] * len(values), settings.resamples, settings.seed)

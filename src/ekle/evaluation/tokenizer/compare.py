@@ -1,14 +1,14 @@
 """`ekle compare`: tokenizers side by side on text files. Needs no model and no tensor library."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import BoundaryShares, Figure, Part, TokenAverages
 from ekle.bpe.base import load_tokenizer
 from ekle.bpe.measure import (
+    Timing,
     TokenCounts,
     count_pre_tokens,
     count_tokens,
@@ -17,9 +17,10 @@ from ekle.bpe.measure import (
     time_decoding,
     time_encoding,
 )
-from ekle.bpe.segmentation import added_tokens, is_byte_level, list_changes
+from ekle.bpe.segmentation import SegmentationChange, added_tokens, is_byte_level, list_changes
 from ekle.evaluation.texts import file_texts
 from ekle.evaluation.tokenizer.morphology import measure_text
+from ekle.evaluation.tokenizer.savings import averages
 from ekle.evaluation.trust.intervals import ratio, saved, share
 from ekle.recipe.evaluation import EvaluationSettings
 
@@ -27,25 +28,51 @@ _SPEED_CHARACTERS = 400_000
 _SETTINGS = EvaluationSettings()  # of the intervals: compare has no recipe
 
 
+class ComparedText(TokenAverages):
+    """A tokenizer on one text; the first tokenizer is held against none."""
+
+    floor: int
+    """Pre-tokens of the text: no vocabulary needs fewer tokens while that pre-tokenizer stands."""
+    tokens_saved: Figure | None = None
+    """The share of the first tokenizer's tokens that this one does without."""
+    lines: int | None = None
+    """Lines of the text; like the next two, absent where the two spell their tokens differently."""
+    lines_changed: Figure | None = None
+    """The share of the lines that are split differently."""
+    changes: list[SegmentationChange] | None = None
+    """All of what is split differently, where it was asked for."""
+    morphology: BoundaryShares | None = None
+    """Token boundaries against a lexicon, where the text is Turkish."""
+
+
+class ComparedTokenizer(Part):
+    """A tokenizer beside others."""
+
+    name: str
+    """What the user calls it."""
+    tokens: int
+    """Tokens of its vocabulary."""
+    texts: dict[str, ComparedText]
+    """By text."""
+    characters_per_second: float
+    """Of encoding."""
+    speed: Figure | None = None
+    """The same divided by the first tokenizer's."""
+    decoded_characters_per_second: float
+    """Of decoding."""
+    decoding_speed: Figure | None = None
+    """The same divided by the first tokenizer's."""
+
+
 def compare_tokenizers(
     tokenizers: Mapping[str, Path | str], texts: Mapping[str, Path], *, changes: bool = False
-) -> list[dict[str, Any]]:
+) -> list[ComparedTokenizer]:
     """Measure each tokenizer on each text file; the first one is what the others are held against.
 
     Args:
         tokenizers: by the name to print: a folder, a tokenizer.json, "qwen3" or a hub id.
         texts: by the name to print: a file or folder.
-        changes: whether to list what each cuts differently from the first.
-
-    Returns:
-        One entry a tokenizer: `name`, `tokens` (vocabulary size), `texts` (by name: tokens,
-        bytes_per_token, tokens_per_word, floor, lines, tokens_saved, lines_changed, changes, and where the
-        text is Turkish `morphology`, its cuts against a lexicon; see `morphology.shares_of`) and
-        `characters_per_second`, `speed` (against the first), for decoding
-        `decoded_characters_per_second`, `decoding_speed`. `tokens_saved`, `lines_changed` and both speeds
-        against the first are objects with `value` and their interval. `lines_changed` and `changes` (a
-        `Change` each, all of them) are absent where the two spell their tokens differently; the first has no
-        figures against itself.
+        changes: whether to list what each splits differently from the first.
 
     Raises:
         TextError: a text cannot be read, or holds no words.
@@ -56,61 +83,81 @@ def compare_tokenizers(
     first, *others = opened.values()
     before = {title: count_tokens(first, documents) for title, documents in read.items()}
     morphology = {title: measure_text(opened, documents, _SETTINGS) for title, documents in read.items()}
-    rows: list[dict[str, Any]] = []
+    compared: dict[str, dict[str, ComparedText]] = {}
     for name, tokenizer in opened.items():
         alike = tokenizer is not first and is_byte_level(first) and is_byte_level(tokenizer)
         added = added_tokens(first, tokenizer) if alike and changes else None
-        figures = {}
-        for title, documents in read.items():
-            if tokenizer is first:
-                figures[title] = _counted(first, documents, before[title])
-                continue
-            counts = count_tokens(tokenizer, documents)
-            figures[title] = _counted(tokenizer, documents, counts) | {
-                "tokens_saved": saved(
-                    counts.tokens, before[title].tokens, _SETTINGS.resamples, _SETTINGS.seed
-                ),
-                **(_changed(first, tokenizer, documents, added) if alike else {}),
-            }
-        for title, part in morphology.items():
-            if name in part.get("by_tokenizer", {}):
-                figures[title]["morphology"] = part["by_tokenizer"][name]
-        rows.append({"name": name, "tokens": tokenizer.get_vocab_size(), "texts": figures})
+        compared[name] = {
+            title: _on_text(
+                first,
+                tokenizer,
+                documents,
+                before[title],
+                alike=alike,
+                added=added,
+                morphology=morphology[title].get(name),
+            )
+            for title, documents in read.items()
+        }
     some, every = _some(read), [first, *others]
-    for rate, against, timed in (
-        ("characters_per_second", "speed", time_encoding(every, some)),
-        ("decoded_characters_per_second", "decoding_speed", time_decoding(every, some)),
-    ):
-        for place, row in enumerate(rows):
-            row[rate] = timed.rates[place]
-            if place:
-                row[against] = ratio(
-                    timed.seconds[0], timed.seconds[place], _SETTINGS.resamples, _SETTINGS.seed
-                )
-    return rows
+    encoding, decoding = time_encoding(every, some), time_decoding(every, some)
+    return [
+        ComparedTokenizer(
+            name=name,
+            tokens=tokenizer.get_vocab_size(),
+            texts=compared[name],
+            characters_per_second=encoding.rates[place],
+            speed=_against_first(encoding, place),
+            decoded_characters_per_second=decoding.rates[place],
+            decoding_speed=_against_first(decoding, place),
+        )
+        for place, (name, tokenizer) in enumerate(opened.items())
+    ]
 
 
-def _counted(tokenizer: Tokenizer, documents: Sequence[str], counts: TokenCounts) -> dict[str, Any]:
-    return {
-        "tokens": int(counts.tokens.sum()),
-        "bytes_per_token": counts.bytes_per_token,
-        "tokens_per_word": counts.tokens_per_word,
-        "floor": int(count_pre_tokens(tokenizer, documents).sum()),
-    }
+def _against_first(timed: Timing, place: int) -> Figure | None:
+    if not place:
+        return None
+    return ratio(timed.seconds[0], timed.seconds[place], _SETTINGS.resamples, _SETTINGS.seed)
 
 
-def _changed(
-    first: Tokenizer, tokenizer: Tokenizer, documents: Sequence[str], added: frozenset[bytes] | None
-) -> dict[str, Any]:
-    """The lines that are cut differently, and where `added` are the new tokens, what is in them."""
-    lines = split_lines(documents)
-    drift = measure_drift(first, tokenizer, lines)
-    figures: dict[str, Any] = {"lines": drift.lines, "lines_changed": share(len(drift.changed), drift.lines)}
-    if added is not None:
-        changed = [lines[place] for place in drift.changed]
-        listed = list_changes(first, tokenizer, changed, added)
-        figures["changes"] = [asdict(change) for change in listed]
-    return figures
+def _on_text(
+    first: Tokenizer,
+    tokenizer: Tokenizer,
+    documents: Sequence[str],
+    before: TokenCounts,
+    *,
+    alike: bool,
+    added: frozenset[bytes] | None,
+    morphology: BoundaryShares | None,
+) -> ComparedText:
+    """A tokenizer on one text.
+
+    Args:
+        first: the tokenizer that it is held against.
+        tokenizer: it; may be the first itself.
+        documents: the text.
+        before: what the first makes of it.
+        alike: whether the two spell their tokens alike, so that lines can be compared.
+        added: the new tokens, where changes are to be listed.
+        morphology: its boundaries against the lexicon, where the text is Turkish.
+    """
+    counts = before if tokenizer is first else count_tokens(tokenizer, documents)
+    lines = split_lines(documents) if alike else []
+    drift = measure_drift(first, tokenizer, lines) if alike else None
+    return ComparedText(
+        **averages(counts).dump(),
+        floor=int(count_pre_tokens(tokenizer, documents).sum()),
+        tokens_saved=None
+        if tokenizer is first
+        else saved(counts.tokens, before.tokens, _SETTINGS.resamples, _SETTINGS.seed),
+        lines=drift.lines if drift else None,
+        lines_changed=share(len(drift.changed), drift.lines) if drift else None,
+        changes=list_changes(first, tokenizer, [lines[place] for place in drift.changed], added)
+        if drift and added is not None
+        else None,
+        morphology=morphology,
+    )
 
 
 def _some(texts: Mapping[str, Sequence[str]]) -> list[str]:

@@ -4,11 +4,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import (
+    BoundaryShares,
+    Figure,
+    GoldMorphology,
+    LexiconMorphology,
+    Morphology,
+    TokenKinds,
+)
 from ekle.bpe.measure import new_token_ids
 from ekle.bpe.segmentation import is_byte_level
 from ekle.evaluation.model.turkish_words import (
@@ -18,95 +26,82 @@ from ekle.evaluation.model.turkish_words import (
     words_of,
 )
 from ekle.evaluation.texts import sample_documents
-from ekle.evaluation.tokenizer.segmentation import BoundaryCounts, count_boundaries, roots_uncut
+from ekle.evaluation.tokenizer.segmentation import BoundaryCounts, Counts, count_boundaries, roots_uncut
 from ekle.evaluation.trust.intervals import clustered, ratio
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.turkish.gold import RootedWord, SegmentedWord, read_gold
 
-_SHARES = {
-    "root_uncut": ("root_intact", "inflected"),
-    "no_wrong_cut": ("without_wrong", "words"),
-    "precision": ("correct", "predicted"),
-    "recall": ("correct", "expected"),
-}
-"""By figure: the columns of `Cuts` that it is the quotient of."""
-
 _BYTES = 50_000  # of each text, whose words are read with the lexicon; some thousand words
 _TOKENS = 2_000  # new tokens that are judged; the vocabulary's own report judges all of them
-
-_KINDS = ("whole", "morphemes", "chains")
 
 
 def measure_morphology(
     tokenizers: Mapping[str, Tokenizer], texts: Mapping[str, Sequence[str]], settings: EvaluationSettings
-) -> dict[str, Any]:
-    """Cuts of each tokenizer against morphemes; `tokenizers` starts with the base and the extended one.
+) -> Morphology:
+    """Token boundaries of each tokenizer against morphemes.
 
-    Returns:
-        `gold` by file: `kind` (segmented or rooted), `words` and `by_tokenizer`: `root_uncut`, and for
-        segmented words `no_wrong_cut`, `precision`, `recall`, `f1` and `tokens` (the shares `whole`,
-        `morphemes`, `chains` and `neither`). `lexicon`: the same over the running words of the held-out
-        text that have a reading, and `words_without_reading`. All tokenizers but the first have
-        `root_uncut_difference`, how much higher the share is than the first's, drawn over the same words.
-        `new_tokens`: see `turkish_words.measure_harmony`; a draw of them. `held_out`: see
-        `turkish_words.measure_words`.
-        Tokenizers that do not spell bytes are left out; a share of nothing is absent.
+    Tokenizers that do not spell bytes are left out.
+
+    Args:
+        tokenizers: by name; the first is the base, the second the extended one.
+        texts: held-out documents by name.
+        settings: names the files of gold segmentations, and says how much text is read.
     """
     spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
-    figures: dict[str, Any] = {}
-    if settings.gold:
-        figures["gold"] = {
-            Path(file).name: _gold(spelled, read_gold(Path(file)), settings) for file in settings.gold
-        }
     words = [words for text in texts.values() for words in _words(text, settings)]
-    if any(words):
-        figures["lexicon"] = _lexicon(spelled, words, settings)
-        figures["held_out"] = measure_words(words, settings.resamples, settings.seed)
     base, extended = list(tokenizers.values())[:2]
     new = sorted(new_token_ids(base, extended))
-    if new:
-        new = Random(settings.seed).sample(new, min(len(new), _TOKENS))
-        figures["new_tokens"] = measure_harmony([extended.decode([number]) for number in new])
-    return figures
+    new = Random(settings.seed).sample(new, min(len(new), _TOKENS))
+    gold = {Path(file).name: _gold(spelled, read_gold(Path(file)), settings) for file in settings.gold}
+    return Morphology(
+        gold=gold or None,
+        lexicon=_lexicon(spelled, words, settings) if any(words) else None,
+        held_out=measure_words(words, settings.resamples, settings.seed) if any(words) else None,
+        new_tokens=measure_harmony([extended.decode([number]) for number in new]) if new else None,
+    )
 
 
 def _gold(
     tokenizers: Mapping[str, Tokenizer],
     words: Sequence[SegmentedWord] | Sequence[RootedWord],
     settings: EvaluationSettings,
-) -> dict[str, Any]:
+) -> GoldMorphology:
     rooted = [word for word in words if isinstance(word, RootedWord)]
     segmented = [word for word in words if isinstance(word, SegmentedWord)]
     if segmented:
         counts = {name: count_boundaries(tokenizer, segmented) for name, tokenizer in tokenizers.items()}
-        return {"kind": "segmented", "words": len(words), "by_tokenizer": _compared(counts, settings)}
-    by_tokenizer: dict[str, Any] = {}
-    first: Any = None
+        compared = _compared(counts, settings)
+        return GoldMorphology(kind="segmented", words=len(words), by_tokenizer=compared)
+    by_tokenizer: dict[str, BoundaryShares] = {}
+    first: NDArray[np.int64] | None = None
+    every = np.ones(len(rooted))
     for name, tokenizer in tokenizers.items():
-        root_intact = roots_uncut(tokenizer, rooted).astype(np.int64)
-        every = np.ones(len(root_intact))
-        by_tokenizer[name] = {"root_uncut": clustered(root_intact, every, settings.resamples, settings.seed)}
-        if first is None:
-            first = root_intact
-        else:
-            difference = ratio(root_intact - first, every, settings.resamples, settings.seed)
-            by_tokenizer[name]["root_uncut_difference"] = difference
-    return {"kind": "rooted", "words": len(words), "by_tokenizer": by_tokenizer}
+        intact = roots_uncut(tokenizer, rooted).astype(np.int64)
+        first = intact if first is None else first
+        by_tokenizer[name] = BoundaryShares(
+            root_uncut=clustered(intact, every, settings.resamples, settings.seed),
+            root_uncut_difference=None
+            if intact is first
+            else ratio(intact - first, every, settings.resamples, settings.seed),
+        )
+    return GoldMorphology(kind="rooted", words=len(words), by_tokenizer=by_tokenizer)
 
 
 def measure_text(
     tokenizers: Mapping[str, Tokenizer], documents: Sequence[str], settings: EvaluationSettings
-) -> dict[str, Any]:
-    """Cuts of each tokenizer in one text against the lexicon's readings, as `measure_morphology` has them.
+) -> dict[str, BoundaryShares]:
+    """Token boundaries of each tokenizer in one text against the lexicon's readings.
 
     Returns:
-        `words`, `words_without_reading` and `by_tokenizer`; nothing where fewer than half of the words have a
-        reading, because such a text is not Turkish.
+        By tokenizer, the first held against none; empty where fewer than half of the words have a reading,
+        because such a text is not Turkish.
     """
     words = _words(documents, settings)
     spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
-    figures = _lexicon(spelled, words, settings) if any(words) and spelled else {}
-    return figures if figures.get("words", 0) > figures.get("words_without_reading", 0) else {}
+    if not (any(words) and spelled):
+        return {}
+    found = _lexicon(spelled, words, settings)
+    return (found.by_tokenizer or {}) if found.words > found.words_without_reading else {}
 
 
 def _words(documents: Sequence[str], settings: EvaluationSettings) -> list[list[str]]:
@@ -117,53 +112,62 @@ def _words(documents: Sequence[str], settings: EvaluationSettings) -> list[list[
 
 def _lexicon(
     tokenizers: Mapping[str, Tokenizer], documents: Sequence[Sequence[str]], settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> LexiconMorphology:
     """Against every reading that the lexicon has; intervals over documents."""
     running = Counter(word for words in documents for word in words)
     read = lexicon_segmentations(running)
     place = {word: number for number, word in enumerate(read)}
     groups = [[place[word] for word in words if word in place] for words in documents]
     known = sum(map(len, groups))
-    figures: dict[str, Any] = {"words": known, "words_without_reading": running.total() - known}
-    if known:
-        counts = {
-            name: count_boundaries(tokenizer, list(read.values())).grouped(groups)
-            for name, tokenizer in tokenizers.items()
-        }
-        figures["by_tokenizer"] = _compared(counts, settings)
-    return figures
+    counts = {
+        name: count_boundaries(tokenizer, list(read.values())).grouped(groups)
+        for name, tokenizer in (tokenizers if known else {}).items()
+    }
+    return LexiconMorphology(
+        words=known,
+        words_without_reading=running.total() - known,
+        by_tokenizer=_compared(counts, settings) if known else None,
+    )
 
 
-def _compared(counts: Mapping[str, BoundaryCounts], settings: EvaluationSettings) -> dict[str, Any]:
+def _compared(
+    counts: Mapping[str, BoundaryCounts], settings: EvaluationSettings
+) -> dict[str, BoundaryShares]:
     """The figures by tokenizer; whole roots are held against the first's, word by word."""
-    figures: dict[str, Any] = {}
+    figures: dict[str, BoundaryShares] = {}
     first: BoundaryCounts | None = None
     for name, own in counts.items():
         figures[name] = shares_of(own, settings)
         if first is None:
             first = own
         elif own.inflected.sum():
-            figures[name]["root_uncut_difference"] = ratio(
+            difference = ratio(
                 own.root_intact - first.root_intact, own.inflected, settings.resamples, settings.seed
             )
+            figures[name] = figures[name].model_copy(update={"root_uncut_difference": difference})
     return figures
 
 
-def shares_of(counts: BoundaryCounts, settings: EvaluationSettings) -> dict[str, Any]:
-    """The figures over words or groups of words, each with its interval."""
-    columns = counts._asdict()
+def shares_of(counts: BoundaryCounts, settings: EvaluationSettings) -> BoundaryShares:
+    """The figures over words or groups of words, each with its interval; a share of nothing is None."""
 
-    def quotient(above: Any, below: Any) -> dict[str, float]:
-        return clustered(above, below, settings.resamples, settings.seed)
+    def quotient(above: Counts, below: Counts) -> Figure | None:
+        return clustered(above, below, settings.resamples, settings.seed) if below.sum() else None
 
-    figures: dict[str, Any] = {
-        name: quotient(columns[above], columns[below])
-        for name, (above, below) in _SHARES.items()
-        if columns[below].sum()
-    }
-    if counts.predicted.sum() + counts.expected.sum():
-        figures["f1"] = quotient(2 * counts.correct, counts.predicted + counts.expected)
-    neither = counts.tokens - sum(columns[kind] for kind in _KINDS)
-    kinds = {**{kind: columns[kind] for kind in _KINDS}, "neither": neither}
-    figures["tokens"] = {kind: quotient(column, counts.tokens) for kind, column in kinds.items()}
-    return figures
+    def kind(column: Counts) -> Figure:
+        return clustered(column, counts.tokens, settings.resamples, settings.seed)
+
+    neither = counts.tokens - (counts.whole + counts.morphemes + counts.chains)
+    return BoundaryShares(
+        root_uncut=quotient(counts.root_intact, counts.inflected),
+        no_wrong_cut=quotient(counts.without_wrong, counts.words),
+        precision=quotient(counts.correct, counts.predicted),
+        recall=quotient(counts.correct, counts.expected),
+        f1=quotient(2 * counts.correct, counts.predicted + counts.expected),
+        tokens=TokenKinds(
+            whole=kind(counts.whole),
+            morphemes=kind(counts.morphemes),
+            chains=kind(counts.chains),
+            neither=kind(neither),
+        ),
+    )

@@ -1,10 +1,11 @@
 """Tokenizers that are measured beside the extended one, against the same base on the same text."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import Figure, Peer, PeerSavings, TokenizerSpeed
 from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift, split_lines
 from ekle.bpe.segmentation import is_byte_level
 from ekle.evaluation.texts import Texts
@@ -15,24 +16,29 @@ from ekle.recipe.evaluation import EvaluationSettings
 
 def measure_peers(
     base: Tokenizer, others: Mapping[str, Tokenizer], texts: Texts, settings: EvaluationSettings
-) -> dict[str, Any]:
-    """Token figures of each of `others`, held against the base.
+) -> dict[str, Peer]:
+    """Token figures of each of `others`, held against the base, by name.
 
-    Returns:
-        By name: `vocabulary` (its tokens); where there is held-out text `by_text` and `together` (`tokens`,
-        `bytes_per_token`, `tokens_per_word`, `saved`), `speed` and `decoding` as `savings.tokenizer_speeds`
-        gives them; where there is other text `drift`, the share of the lines that change, absent where the
-        two spell their tokens differently.
+    Without held-out text there are no savings and no speed. Without other text there is no drift, nor where
+    the two tokenizers spell their tokens differently.
     """
     before = {name: count_tokens(base, documents) for name, documents in texts.held_out.items()}
-    figures: dict[str, Any] = {}
+    figures: dict[str, Peer] = {}
     for name, tokenizer in others.items():
-        figures[name] = {"vocabulary": tokenizer.get_vocab_size()}
-        if before:
-            figures[name] |= _savings(base, tokenizer, before, texts, settings)
-        if texts.other and is_byte_level(base) and is_byte_level(tokenizer):
-            figures[name]["drift"] = _drift(base, tokenizer, texts, settings)
+        savings = _savings(base, tokenizer, before, texts, settings) if before else {}
+        alike = is_byte_level(base) and is_byte_level(tokenizer)
+        drift = _drift(base, tokenizer, texts, settings) if texts.other and alike else None
+        figures[name] = Peer(vocabulary=tokenizer.get_vocab_size(), **savings, drift=drift)
     return figures
+
+
+class _Savings(TypedDict, total=False):
+    """The figures of a `Peer` that need held-out text."""
+
+    by_text: dict[str, PeerSavings]
+    together: PeerSavings
+    speed: TokenizerSpeed
+    decoding: TokenizerSpeed
 
 
 def _savings(
@@ -41,23 +47,26 @@ def _savings(
     before: Mapping[str, TokenCounts],
     texts: Texts,
     settings: EvaluationSettings,
-) -> dict[str, Any]:
+) -> _Savings:
     after = {name: count_tokens(tokenizer, documents) for name, documents in texts.held_out.items()}
 
-    def against(old: TokenCounts, new: TokenCounts) -> dict[str, Any]:
-        return {**averages(new), "saved": saved(new.tokens, old.tokens, settings.resamples, settings.seed)}
+    def against(old: TokenCounts, new: TokenCounts) -> PeerSavings:
+        share = saved(new.tokens, old.tokens, settings.resamples, settings.seed)
+        return PeerSavings(**averages(new).dump(), saved=share)
 
     everything = [document for documents in texts.held_out.values() for document in documents]
+    encoding, decoding = tokenizer_speeds(base, tokenizer, everything, settings)
     return {
         "by_text": {name: against(before[name], after[name]) for name in before},
         "together": against(pooled(list(before.values())), pooled(list(after.values()))),
-        **tokenizer_speeds(base, tokenizer, everything, settings),
+        "speed": encoding,
+        "decoding": decoding,
     }
 
 
 def _drift(
     base: Tokenizer, tokenizer: Tokenizer, texts: Texts, settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> dict[str, Figure]:
     shares = {}
     for name, documents in texts.other.items():
         drift = measure_drift(base, tokenizer, split_lines(documents)[: settings.drift_lines])

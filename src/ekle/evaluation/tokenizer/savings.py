@@ -3,11 +3,22 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from ekle.artifacts.evaluation_report import (
+    ExampleSentence,
+    Floor,
+    NewTokenUse,
+    ShownToken,
+    ShownWords,
+    TextSavings,
+    TokenAverages,
+    TokenizerSpeed,
+    TokenSavings,
+    WordExample,
+)
 from ekle.bpe.measure import (
     TokenCounts,
     count_pre_tokens,
@@ -18,7 +29,7 @@ from ekle.bpe.measure import (
     time_decoding,
     time_encoding,
 )
-from ekle.bpe.segmentation import changed_words, count_words, token_spans
+from ekle.bpe.segmentation import ChangedWord, Order, changed_words, count_words, token_spans
 from ekle.evaluation.texts import sample_documents
 from ekle.evaluation.tokenizer.expensive_words import explain
 from ekle.evaluation.trust.intervals import ratio, saved
@@ -32,15 +43,13 @@ _SENTENCE_LENGTH = range(50, 160)  # characters: long enough to show something, 
 
 def measure_savings(
     base: Tokenizer, extended: Tokenizer, texts: dict[str, list[str]], settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> TokenSavings:
     """Token figures of both tokenizers on the text of each genre and on all of it together.
 
-    Returns:
-        `by_text` and `together` (documents, bytes, words, `base`, `extended`, `saved`, `floor`),
-        `new_tokens` (how many there are, how many the pipeline reaches, how many occur, and the share of
-        the text's tokens that are new), `speed` of encoding and `decoding` in characters a second, `words`
-        (`common`, `gained`, and `costly` with what `expensive_words.explain` says) and `sentences` (one a
-        genre).
+    Args:
+        base, extended: the two tokenizers.
+        texts: held-out documents by genre.
+        settings: for the intervals, and the seed of what is sampled.
     """
     counts = {name: (count_tokens(base, text), count_tokens(extended, text)) for name, text in texts.items()}
     floors = {name: int(count_pre_tokens(base, text).sum()) for name, text in texts.items()}
@@ -48,92 +57,90 @@ def measure_savings(
     new = new_token_ids(base, extended)
     use, reach = measure_use(extended, everything, new), measure_reachability(extended, new)
     words = count_words(everything)
-    return {
-        "by_text": {
+    encoding, decoding = tokenizer_speeds(base, extended, everything, settings)
+
+    def changed(order: Order) -> list[ChangedWord]:
+        return changed_words(base, extended, words, _WORDS, order)
+
+    return TokenSavings(
+        by_text={
             name: _compared(old, grown, floors[name], settings) for name, (old, grown) in counts.items()
         },
-        "together": _compared(
+        together=_compared(
             pooled([old for old, _ in counts.values()]),
             pooled([grown for _, grown in counts.values()]),
             sum(floors.values()),
             settings,
         ),
-        "new_tokens": {
-            "available": use.available,
-            "reached_by_own_text": reach.by_own_text,
-            "reached": reach.in_a_word,
-            "used": use.used,
-            "share_of_tokens": use.new / use.tokens,
-        },
-        **tokenizer_speeds(base, extended, everything, settings),
-        "words": {
-            order: [asdict(word) for word in changed_words(base, extended, words, _WORDS, order)]
-            for order in ("common", "gained")
-        }
-        | {
-            "costly": [
-                asdict(word) | explain(extended, word)
-                for word in changed_words(base, extended, words, _WORDS, "costly")
-            ]
-        },
-        "sentences": [
+        new_tokens=NewTokenUse(
+            available=use.available,
+            reached_by_own_text=reach.by_own_text,
+            reached=reach.in_a_word,
+            used=use.used,
+            share_of_tokens=use.new / use.tokens,
+        ),
+        speed=encoding,
+        decoding=decoding,
+        words=ShownWords(
+            common=[WordExample(**asdict(word)) for word in changed("common")],
+            gained=[WordExample(**asdict(word)) for word in changed("gained")],
+            costly=[explain(extended, word) for word in changed("costly")],
+        ),
+        sentences=[
             shown
             for name, text in texts.items()
             if (shown := _typical_sentence(name, text, base, extended, counts[name], new, settings.seed))
         ],
-    }
+    )
 
 
-def display_tokens(tokenizer: Tokenizer, text: str, new: frozenset[int]) -> list[dict[str, Any]]:
-    """The pieces of `text` for display: `text`, and `new` where the token is a new one."""
+def display_tokens(tokenizer: Tokenizer, text: str, new: frozenset[int]) -> list[ShownToken]:
+    """The tokens of `text` for display; those in `new` are marked."""
     return [
-        {"text": span.text, "new": True} if span.id in new else {"text": span.text}
+        ShownToken(text=span.text, new=True if span.id in new else None)
         for span in token_spans(tokenizer, text)
     ]
 
 
 def tokenizer_speeds(
     base: Tokenizer, extended: Tokenizer, documents: Sequence[str], settings: EvaluationSettings
-) -> dict[str, dict[str, Any]]:
-    """`speed` of encoding and `decoding` of both in characters a second, and the `ratio` to the base's with
-    its interval over parts of the text."""
+) -> tuple[TokenizerSpeed, TokenizerSpeed]:
+    """The speeds of encoding and of decoding of both, with the ratio to the base's and its interval over
+    parts of the text."""
     sample = sample_documents(documents, _SPEED_BYTES, settings.seed)
-    figures: dict[str, dict[str, Any]] = {}
-    for key, measure in (("speed", time_encoding), ("decoding", time_decoding)):
+    found = []
+    for measure in (time_encoding, time_decoding):
         timed = measure([base, extended], sample)
         first, second = timed.rates
         quotient = ratio(timed.seconds[0], timed.seconds[1], settings.resamples, settings.seed)
-        figures[key] = {"base": first, "extended": second, "ratio": quotient}
-    return figures
+        found.append(TokenizerSpeed(base=first, extended=second, ratio=quotient))
+    encoding, decoding = found
+    return encoding, decoding
 
 
 def _compared(
     base: TokenCounts, extended: TokenCounts, floor: int, settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> TextSavings:
     """The figures of both on the same documents; the floor is what no vocabulary can beat."""
-    tokens = int(base.tokens.sum())
-    return {
-        "documents": len(base.tokens),
-        "bytes": int(base.bytes.sum()),
-        "words": int(base.words.sum()),
-        "base": averages(base),
-        "extended": averages(extended),
-        "saved": saved(extended.tokens, base.tokens, settings.resamples, settings.seed),
-        "floor": {
-            "tokens": floor,
-            "tokens_per_word": floor / int(base.words.sum()),
-            "saved": 1 - floor / tokens,
-        },
-    }
+    tokens, words = int(base.tokens.sum()), int(base.words.sum())
+    return TextSavings(
+        documents=len(base.tokens),
+        bytes=int(base.bytes.sum()),
+        words=words,
+        base=averages(base),
+        extended=averages(extended),
+        saved=saved(extended.tokens, base.tokens, settings.resamples, settings.seed),
+        floor=Floor(tokens=floor, tokens_per_word=floor / words, saved=1 - floor / tokens),
+    )
 
 
-def averages(counts: TokenCounts) -> dict[str, Any]:
-    """`tokens`, `bytes_per_token` and `tokens_per_word`."""
-    return {
-        "tokens": int(counts.tokens.sum()),
-        "bytes_per_token": counts.bytes_per_token,
-        "tokens_per_word": counts.tokens_per_word,
-    }
+def averages(counts: TokenCounts) -> TokenAverages:
+    """The tokens of a text, bytes per token and tokens per word."""
+    return TokenAverages(
+        tokens=int(counts.tokens.sum()),
+        bytes_per_token=counts.bytes_per_token,
+        tokens_per_word=counts.tokens_per_word,
+    )
 
 
 def pooled(parts: Sequence[TokenCounts]) -> TokenCounts:
@@ -153,7 +160,7 @@ def _typical_sentence(
     counts: tuple[TokenCounts, TokenCounts],
     new: frozenset[int],
     seed: int,
-) -> dict[str, Any] | None:
+) -> ExampleSentence | None:
     """The sentence that saves what the whole genre saves, as nearly as one does: no show-piece."""
     sentences = [
         sentence
@@ -166,8 +173,8 @@ def _typical_sentence(
     before, after = count_tokens(base, sentences).tokens, count_tokens(extended, sentences).tokens
     wanted = counts[1].saved(counts[0])
     best = int(np.argmin(np.abs(1 - after / before - wanted)))
-    return {
-        "text": name,
-        "before": display_tokens(base, sentences[best], new),
-        "after": display_tokens(extended, sentences[best], new),
-    }
+    return ExampleSentence(
+        text=name,
+        before=display_tokens(base, sentences[best], new),
+        after=display_tokens(extended, sentences[best], new),
+    )

@@ -9,11 +9,11 @@ message is a text.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ekle.artifacts.evaluation_report import Contamination
 from ekle.bpe.encode import batches
 from ekle.errors import TextError
 from ekle.evaluation.trust.intervals import share
@@ -33,7 +33,7 @@ Hashes = NDArray[np.uint64]
 
 def measure_contamination(
     texts: Mapping[str, Sequence[str]], learned: Sequence[Path], reporter: ProgressReporter
-) -> dict[str, Any]:
+) -> dict[str, Contamination]:
     """How many documents of each text share a run of eight words with what was learned.
 
     Args:
@@ -42,10 +42,7 @@ def measure_contamination(
         reporter: hears of the progress.
 
     Returns:
-        By text: `documents` of eight words or more; `overlapping`, the share of them with such a run, and
-        `mostly`, the share of which half of the runs or more are such, with Wilson's interval; `runs`, the
-        share of all runs; `too_short`, documents of fewer words, which are in no share. Shares of nothing are
-        absent.
+        By text.
 
     Raises:
         TextError: a file of learned text cannot be read, or is neither.
@@ -103,11 +100,15 @@ def ngram_hashes(texts: Sequence[str]) -> list[Hashes]:
     ]
 
 
-def _figures(hits: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
+def _figures(hits: Sequence[NDArray[np.bool_]]) -> Contamination:
     judged = [hit for hit in hits if len(hit)]
-    figures: dict[str, Any] = {"documents": len(judged), "too_short": len(hits) - len(judged)}
-    if judged:
-        figures["overlapping"] = share(sum(bool(hit.any()) for hit in judged), len(judged))
-        figures["mostly"] = share(sum(bool(hit.mean() >= 0.5) for hit in judged), len(judged))
-        figures["runs"] = float(np.concatenate(judged).mean())
-    return figures
+    documents, too_short = len(judged), len(hits) - len(judged)
+    if not judged:
+        return Contamination(documents=documents, too_short=too_short)
+    return Contamination(
+        documents=documents,
+        too_short=too_short,
+        overlapping=share(sum(bool(hit.any()) for hit in judged), documents),
+        mostly=share(sum(bool(hit.mean() >= 0.5) for hit in judged), documents),
+        runs=float(np.concatenate(judged).mean()),
+    )

@@ -7,11 +7,11 @@ middle 95 % of the drawn ratios.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ekle.artifacts.evaluation_report import Figure
 
 LEVEL = 0.95
 _LEAST_DOCUMENTS = 10  # fewer say nothing about the spread between documents
@@ -28,7 +28,7 @@ def ratio(
     *,
     scale: float = 1.0,
     less: float = 0.0,
-) -> dict[str, float]:
+) -> Figure:
     """`scale` x sum(numerators) / sum(denominators) - `less`, with its interval.
 
     More than 1,000 documents are first dealt into 1,000 groups at random; resampling the groups
@@ -48,7 +48,7 @@ def ratio(
     above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
     value = float(scale * above.sum() / below.sum() - less)
     if len(above) < _LEAST_DOCUMENTS:
-        return {"value": value}
+        return Figure(value=value)
     random = np.random.default_rng(seed)
     if len(above) > _GROUPS:
         group = random.permutation(len(above)) % _GROUPS
@@ -60,25 +60,25 @@ def ratio(
     return percentile_interval(value, ratios)
 
 
-def percentile_interval(value: float, draws: ArrayLike) -> dict[str, float]:
+def percentile_interval(value: float, draws: ArrayLike) -> Figure:
     """`value` with the interval of its `draws`; without one where they are all alike."""
     low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     if math.isclose(low, high, rel_tol=0.0, abs_tol=_ROUNDING):
-        return {"value": value}
-    return {"value": value, "low": float(low), "high": float(high)}
+        return Figure(value=value)
+    return Figure(value=value, low=float(low), high=float(high))
 
 
-def saved(after: ArrayLike, before: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
+def saved(after: ArrayLike, before: ArrayLike, resamples: int, seed: int) -> Figure:
     """The share of `before` that `after` does without, with its interval."""
     return ratio(after, before, resamples, seed, scale=-1.0, less=-1.0)
 
 
-def change(after: ArrayLike, before: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
+def change(after: ArrayLike, before: ArrayLike, resamples: int, seed: int) -> Figure:
     """The relative change from `before` to `after` (0.02 is 2 % more), with its interval."""
     return ratio(after, before, resamples, seed, less=1.0)
 
 
-def share(hits: int, size: int) -> dict[str, float]:
+def share(hits: int, size: int) -> Figure:
     """The share of `size` items that are hits, with the interval of Wilson (1927).
 
     The bootstrap would claim certainty where nothing was hit: a draw of zeros is always zero.
@@ -86,10 +86,10 @@ def share(hits: int, size: int) -> dict[str, float]:
     middle = (hits + _NORMAL**2 / 2) / (size + _NORMAL**2)
     half = _NORMAL / (size + _NORMAL**2) * math.sqrt(hits * (size - hits) / size + _NORMAL**2 / 4)
     low = max(middle - half, 0.0) if hits else 0.0  # rounding must not put a limit beside what is certain
-    return {"value": hits / size, "low": low, "high": min(middle + half, 1.0) if hits < size else 1.0}
+    return Figure(value=hits / size, low=low, high=min(middle + half, 1.0) if hits < size else 1.0)
 
 
-def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> dict[str, float]:
+def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> Figure:
     """The share of items that are hits, the items of a document drawn together.
 
     Where all items are hits, or none is, the bootstrap would claim certainty; then the limits are Wilson's
@@ -100,12 +100,7 @@ def clustered(hits: ArrayLike, sizes: ArrayLike, resamples: int, seed: int) -> d
         resamples, seed: of the draw.
     """
     figure = ratio(hits, sizes, resamples, seed)
-    if len(np.asarray(sizes)) >= _LEAST_DOCUMENTS and figure["value"] in (0.0, 1.0):
+    if len(np.asarray(sizes)) >= _LEAST_DOCUMENTS and figure.value in (0.0, 1.0):
         documents = int(np.count_nonzero(np.asarray(sizes)))
-        return share(documents if figure["value"] else 0, documents)
+        return share(documents if figure.value else 0, documents)
     return figure
-
-
-def is_significant(figure: Mapping[str, Any]) -> bool:
-    """Whether a change is told apart from none: its interval is known and leaves 0 out."""
-    return "low" in figure and (figure["low"] > 0 or figure["high"] < 0)

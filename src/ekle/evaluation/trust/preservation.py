@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ekle.artifacts import ExtendedModel
+from ekle.artifacts.evaluation_report import Preservation
 from ekle.evaluation.evaluated_models import is_model
 from ekle.files import read_json
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, open_weights
@@ -21,7 +21,7 @@ def extension_record(model: Path) -> Path | None:
     return record if "digests" in read_json(record) else None
 
 
-def verify_preserved(record: Path, base: Path | None, reporter: ProgressReporter) -> dict[str, Any]:
+def verify_preserved(record: Path, base: Path | None, reporter: ProgressReporter) -> Preservation:
     """Read all weights again and hold them against the digests that were taken when the model was extended.
 
     Args:
@@ -29,29 +29,33 @@ def verify_preserved(record: Path, base: Path | None, reporter: ProgressReporter
         base: the base as it is now; None where only a tokenizer is there.
         reporter: shows the progress.
 
-    Returns:
-        `tensors` and `rows` that should be the base's; `changed`, the tensors of the model that differ from
-        the record; and `base_changed`, those of `base` where one is given, which then is not what the model
-        was made from.
-
     Raises:
         CheckpointError: a model folder is damaged.
     """
     about = read_json(record)
     digests, rows = about["digests"], int(about["first_new_id"])
-    found: dict[str, Any] = {"tensors": len(digests), "rows": rows}
-    folders = {"changed": ExtendedModel(record.parent).model}
-    folders |= {"base_changed": base} if base is not None else {}
-    for key, folder in folders.items():
-        with open_weights(folder) as weights:
-            names = set(digests) if key == "base_changed" else {*digests, *weights.names()}
-            with reporter.task(f"reading {folder.name} again", len(names), "tensors") as task:
-                found[key] = []
-                for name in sorted(names):
-                    if not _same(weights, name, digests, rows):
-                        found[key].append(name)
-                    task.advance()
-    return found
+    model = ExtendedModel(record.parent).model
+    return Preservation(
+        tensors=len(digests),
+        rows=rows,
+        changed=_changed(model, digests, rows, reporter, new_too=True),
+        base_changed=None if base is None else _changed(base, digests, rows, reporter, new_too=False),
+    )
+
+
+def _changed(
+    folder: Path, digests: Mapping[str, str], rows: int, reporter: ProgressReporter, *, new_too: bool
+) -> list[str]:
+    """The tensors of `folder` that differ from `digests`; with `new_too` also those that it does not know."""
+    changed = []
+    with open_weights(folder) as weights:
+        names = {*digests, *weights.names()} if new_too else set(digests)
+        with reporter.task(f"reading {folder.name} again", len(names), "tensors") as task:
+            for name in sorted(names):
+                if not _same(weights, name, digests, rows):
+                    changed.append(name)
+                task.advance()
+    return changed
 
 
 def _same(weights: Weights, name: str, digests: Mapping[str, str], rows: int) -> bool:

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.artifacts import BaseModel, Checkpoint
+from ekle.artifacts.evaluation_report import (
+    LogEntry,
+    Provenance,
+    Source,
+    TrainingLogs,
+    VocabularySummary,
+)
 from ekle.evaluation.model.translation import signatures
 from ekle.files import digest, read_json
 from ekle.model.device import device_name, inference_device
@@ -24,35 +32,32 @@ _PARTS = re.compile(r"model|tokenizer|snapshots|\d-[a-z]+")
 
 def provenance(
     places: Mapping[str, Path | str], tokenizers: Mapping[str, Tokenizer], settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> Provenance:
     """What two evaluations must share for their figures to be held against each other.
 
     Args:
         places: by name, the folder or hub id of everything that is measured.
         tokenizers: those of `places` whose tokens are measured.
         settings: names the files of gold, pairs and tasks.
-
-    Returns:
-        `measured`, by name: `place`, the name of a folder or a hub id, and `tokenizer`, its SHA-256; `files`,
-        the SHA-256 of each that the settings name; `device`, `dtype`; `versions` of libraries; where
-        translations are scored `sacrebleu`, its signatures.
     """
     device, dtype = inference_device()
-    return {
-        "measured": {
-            name: {"place": place_name(place)}
-            | ({"tokenizer": _digest(tokenizers[name])} if name in tokenizers else {})
+    return Provenance(
+        measured={
+            name: Source(
+                place=place_name(place),
+                tokenizer=_digest(tokenizers[name]) if name in tokenizers else None,
+            )
             for name, place in places.items()
         },
-        "files": {
+        files={
             name: digest(Path(file))
             for name, file in zip(names_of(settings.files), settings.files, strict=True)
         },
-        "device": device_name(device),
-        "dtype": str(dtype).removeprefix("torch."),
-        "versions": {library: version(library) for library in _LIBRARIES},
-        **({"sacrebleu": signatures()} if settings.parallel else {}),
-    }
+        device=device_name(device),
+        dtype=str(dtype).removeprefix("torch."),
+        versions={library: version(library) for library in _LIBRARIES},
+        sacrebleu=signatures() if settings.parallel else None,
+    )
 
 
 def place_name(place: Path | str) -> str:
@@ -74,29 +79,35 @@ def _digest(tokenizer: Tokenizer) -> str:
 _LISTS = ("other", "protected", "rarely_used")
 """What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
 
-Log = list[dict[str, Any]]
+
+@dataclass(frozen=True)
+class EarlierStages:
+    """What earlier stages reported; None where that is not known."""
+
+    vocabulary: VocabularySummary | None = None
+    training: TrainingLogs | None = None
 
 
-def vocabulary_report(report: Mapping[str, Any]) -> dict[str, Any]:
+def vocabulary_summary(report: Mapping[str, Any]) -> VocabularySummary:
     """The report of a vocabulary without its long lists."""
-    return {key: value for key, value in report.items() if key not in _LISTS}
+    return VocabularySummary({key: value for key, value in report.items() if key not in _LISTS})
 
 
-def training_logs(base: BaseModel, checkpoint: Checkpoint) -> dict[str, Log]:
-    """`base`: the pre-training of a model that was built here; `extended`: the training after extension.
+def training_logs(base: BaseModel, checkpoint: Checkpoint) -> TrainingLogs:
+    """The logs of both trainings.
 
     A log that does not exist, because the base came from elsewhere, is absent.
     """
-    logs = {"base": _base_log(base.folder), "extended": checkpoint.history}
-    return {name: log for name, log in logs.items() if log}
+    pre_training: list[LogEntry] = read_json(base.folder / "base.json").get("curve", [])
+    return TrainingLogs(base=pre_training or None, extended=checkpoint.history or None)
 
 
-def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
+def curve(log: Sequence[LogEntry], key: str) -> tuple[list[float], list[float]]:
     """Steps and values of the entries that hold `key`."""
-    points = [(entry["step"], entry[key]) for entry in log if key in entry and "step" in entry]
+    points = [
+        (step, value)
+        for entry in log
+        if isinstance(step := entry.get("step"), int | float)
+        and isinstance(value := entry.get(key), int | float)
+    ]
     return [step for step, _ in points], [value for _, value in points]
-
-
-def _base_log(folder: Path) -> Log:
-    log: Log = read_json(folder / "base.json").get("curve", [])
-    return log

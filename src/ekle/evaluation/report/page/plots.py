@@ -3,36 +3,41 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ekle.evaluation.names import ALL_HELD_OUT, other_names
-from ekle.evaluation.report.page.tables import colours, cuts_by, peers, sections, task_groups
-from ekle.evaluation.tasks.scores import main_score
-from ekle.evaluation.trust.provenance import Log, curve
+from ekle.artifacts.evaluation_report import (
+    ALL_HELD_OUT,
+    EvaluationReport,
+    Figure,
+    LogEntry,
+    TrainingLogs,
+)
+from ekle.evaluation.report.page.tables import colours, peers, sections, source_of, task_groups
+from ekle.evaluation.trust.provenance import curve
 from ekle.page.plots import Plot, figure, trade_plots
 
 _ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and legend around all of them
 
 
-def plots(figures: dict[str, Any]) -> dict[str, Plot]:
-    """Every plot that `figures` (the content of report.json) has data for, by the name of its place.
+def plots(report: EvaluationReport) -> dict[str, Plot]:
+    """Every plot that the report has data for, by the name of its place.
 
     A section that the page leaves out has no place for its plots, so they are left out, too.
     """
-    held_out = list(figures["texts"].get("held_out", {}))
+    held_out = list(report.texts.held_out)
     held_out += [ALL_HELD_OUT] if len(held_out) > 1 else []
     drawn: dict[str, dict[str, Plot | None]] = {
         "tokens": {
-            "words": words(figures),
-            "growth": growth(figures),
-            **trade_plots(figures.get("vocabulary", {}).get("trades", [])),
+            "words": words(report),
+            "growth": growth(report),
+            **trade_plots(report.vocabulary.trades if report.vocabulary else []),
         },
-        "peers": {"peers": savings(figures)},
-        "morphology": {"kinds": kinds(figures)},
-        "likelihood": {"likelihood": likelihood(figures, held_out)},
-        "tasks": {"tasks": tasks(figures)},
-        "training": training(figures),
-        "forgetting": {"forgetting": likelihood(figures, list(other_names(figures).values()))},
+        "peers": {"peers": savings(report)},
+        "morphology": {"kinds": kinds(report)},
+        "likelihood": {"likelihood": likelihood(report, held_out)},
+        "tasks": {"tasks": tasks(report)},
+        "training": training(report),
+        "forgetting": {"forgetting": likelihood(report, list(report.texts.other_names.values()))},
     }
-    there = {name for name, _ in sections(figures)}
+    there = {name for name, _ in sections(report)}
     return {
         name: plot
         for section, members in drawn.items()
@@ -42,15 +47,19 @@ def plots(figures: dict[str, Any]) -> dict[str, Plot]:
     }
 
 
-def words(figures: dict[str, Any]) -> Plot | None:
+def words(report: EvaluationReport) -> Plot | None:
     """Tokens a word by genre: base and extended as bars, the floor as a line across them."""
-    if "tokens" not in figures:
+    if report.tokens is None:
         return None
-    genres = figures["tokens"]["by_text"]
+    genres = report.tokens.by_text
     names = list(genres)
     if len(names) > 1:
-        genres = genres | {ALL_HELD_OUT: figures["tokens"]["together"]}
+        genres = genres | {ALL_HELD_OUT: report.tokens.together}
         names.append(ALL_HELD_OUT)
+    by_tokenizer = {
+        "base": [genres[name].base.tokens_per_word for name in names],
+        "extended": [genres[name].extended.tokens_per_word for name in names],
+    }
     bars = [
         {
             "type": "bar",
@@ -58,22 +67,22 @@ def words(figures: dict[str, Any]) -> Plot | None:
             "name": key,
             "meta": key,
             "y": names,
-            "x": [genres[name][key]["tokens_per_word"] for name in names],
-            "text": [f"{genres[name][key]['tokens_per_word']:.2f}" for name in names],
+            "x": values,
+            "text": [f"{value:.2f}" for value in values],
             "textposition": "outside",
             "cliponaxis": False,
             "hovertemplate": "%{y}: %{x:.3f} tokens a word<extra>" + key + "</extra>",
         }
-        for key in ("base", "extended")
+        for key, values in by_tokenizer.items()
     ]
-    longest = max(genres[name][key]["tokens_per_word"] for name in names for key in ("base", "extended"))
+    longest = max(value for values in by_tokenizer.values() for value in values)
     floor = {
         "type": "scatter",
         "mode": "markers",
         "name": "floor",
         "meta": "ink",
         "y": names,
-        "x": [genres[name]["floor"]["tokens_per_word"] for name in names],
+        "x": [genres[name].floor.tokens_per_word for name in names],
         "marker": {"symbol": "line-ns-open", "size": 26, "line": {"width": 2}},
         "hovertemplate": "%{y}: %{x:.3f} at one token a pre-token<extra>floor</extra>",
     }
@@ -87,9 +96,9 @@ def words(figures: dict[str, Any]) -> Plot | None:
     )
 
 
-def growth(figures: dict[str, Any]) -> Plot | None:
+def growth(report: EvaluationReport) -> Plot | None:
     """What the vocabulary saves as it grows, on the text that the vocabulary stage names."""
-    points = figures.get("vocabulary", {}).get("growth", [])
+    points = report.vocabulary.growth if report.vocabulary else []
     if len(points) < 2:
         return None
     sizes = [point["size"] for point in points]
@@ -120,31 +129,38 @@ def growth(figures: dict[str, Any]) -> Plot | None:
     )
 
 
-def likelihood(figures: dict[str, Any], names: Sequence[str]) -> Plot | None:
+def likelihood(report: EvaluationReport, names: Sequence[str]) -> Plot | None:
     """Bits per byte of each model on each of the texts `names`: a dot, and a line for the interval."""
-    models = figures.get("likelihood", {})
+    models = report.likelihood or {}
     names = [name for name in names if name in models.get("base", {})]
     if not names:
         return None
-    values = {model: [by_text[name]["bits_per_byte"] for name in names] for model, by_text in models.items()}
-    dots = _dots(figures, names, values, "%{x:.3f} bits per byte")
+    values = {model: [by_text[name].bits_per_byte for name in names] for model, by_text in models.items()}
+    dots = _dots(report, names, values, "%{x:.3f} bits per byte")
     # Said outright: dots that keep out of each other's way would otherwise have an axis from 0.
-    low = min(value.get("low", value["value"]) for found in values.values() for value in found)
-    high = max(value.get("high", value["value"]) for found in values.values() for value in found)
+    low = min(_limit(value.low, value) for found in values.values() for value in found)
+    high = max(_limit(value.high, value) for found in values.values() for value in found)
     edge = 0.06 * (high - low or high)
     axis = {"title": {"text": "bits per byte, less is better"}, "range": [low - edge, high + edge]}
     return _by_name(dots, names, axis)
 
 
-def tasks(figures: dict[str, Any]) -> Plot | None:
+def tasks(report: EvaluationReport) -> Plot | None:
     """The score of each model on each task, and what guessing gives."""
-    asked = {name: part for _, members in task_groups(figures) for name, part in members}
+    asked = {name: part for _, members in task_groups(report) for name, part in members}
     if not asked:
         return None
-    models = next(iter(asked.values()))["models"]
-    values = {model: [part["models"][model][main_score(part)] for part in asked.values()] for model in models}
-    dots = _dots(figures, list(asked), values, "%{x:.1%}")
-    chances = {name: part["chance"] for name, part in asked.items() if "chance" in part}
+    models = next(iter(asked.values())).models
+    values = {
+        model: [
+            score
+            for part in asked.values()
+            if (score := part.models[model].score(part.main_score)) is not None
+        ]
+        for model in models
+    }
+    dots = _dots(report, list(asked), values, "%{x:.1%}")
+    chances = {name: part.chance for name, part in asked.items() if part.chance is not None}
     guessing = {
         "type": "scatter",
         "mode": "markers",
@@ -160,24 +176,25 @@ def tasks(figures: dict[str, Any]) -> Plot | None:
     return _by_name([*dots, guessing] if chances else dots, list(asked), axis)
 
 
-def savings(figures: dict[str, Any]) -> Plot | None:
+def savings(report: EvaluationReport) -> Plot | None:
     """Tokens saved by each tokenizer, the best on top."""
-    own = colours(figures)
-    shown = sorted((row for row in peers(figures) if row["saved"]), key=lambda row: -row["saved"]["value"])
+    own = colours(report)
+    shown = [(row.name, row.saved) for row in peers(report) if row.saved]
+    shown.sort(key=lambda row: -row[1].value)
     if not shown:
         return None
     bars = [
         {
             "type": "bar",
             "orientation": "h",
-            "name": row["name"],
-            "meta": own[row["name"]],
-            "y": [row["name"]],
-            "x": [row["saved"]["value"]],
-            "error_x": _error([row["saved"]]),
+            "name": name,
+            "meta": own[name],
+            "y": [name],
+            "x": [saved.value],
+            "error_x": _error([saved]),
             "hovertemplate": "%{y}: %{x:.1%} fewer tokens<extra></extra>",
         }
-        for row in shown
+        for name, saved in shown
     ]
     return figure(
         bars,
@@ -190,11 +207,9 @@ def savings(figures: dict[str, Any]) -> Plot | None:
     )
 
 
-def kinds(figures: dict[str, Any]) -> Plot | None:
+def kinds(report: EvaluationReport) -> Plot | None:
     """Of the tokens of words, how many are whole words, morphemes, chains of them, or neither."""
-    tokenizers = {
-        name: own["tokens"] for name, own in cuts_by(figures, "tokens")[1].items() if "tokens" in own
-    }
+    tokenizers = {name: own.tokens for name, own in source_of(report, "tokens")[1].items() if own.tokens}
     if not tokenizers:
         return None
     names = list(tokenizers)
@@ -205,7 +220,7 @@ def kinds(figures: dict[str, Any]) -> Plot | None:
             "name": title,
             "meta": own,
             "y": names,
-            "x": [tokenizers[name][key]["value"] for name in names],
+            "x": [getattr(tokenizers[name], key).value for name in names],
             "hovertemplate": "%{y}: %{x:.1%} " + title + "<extra></extra>",
         }
         for key, title, own in _KINDS
@@ -230,10 +245,10 @@ _KINDS = (
 
 
 def _dots(
-    figures: dict[str, Any], names: Sequence[str], values: dict[str, list[dict[str, float]]], shown: str
+    report: EvaluationReport, names: Sequence[str], values: dict[str, list[Figure]], shown: str
 ) -> list[dict[str, Any]]:
     """A dot a model and name, with its interval; `shown` words the figure under the pointer."""
-    own = colours(figures)
+    own = colours(report)
     return [
         {
             "type": "scatter",
@@ -242,7 +257,7 @@ def _dots(
             "name": model,
             "meta": own[model],
             "y": list(names),
-            "x": [value["value"] for value in found],
+            "x": [value.value for value in found],
             "error_x": _error(found),
             "marker": {"size": 10},
             "hovertemplate": "%{y}: " + shown + "<extra>" + model + "</extra>",
@@ -264,31 +279,36 @@ def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]
     )
 
 
-def _error(values: Sequence[dict[str, float]]) -> dict[str, Any]:
+def _limit(limit: float | None, figure: Figure) -> float:
+    """A limit of a figure, which is the figure itself where the interval is not known."""
+    return figure.value if limit is None else limit
+
+
+def _error(values: Sequence[Figure]) -> dict[str, Any]:
     """Intervals as error bars; of no length where they are not known."""
     return {
         "type": "data",
         "symmetric": False,
-        "array": [value.get("high", value["value"]) - value["value"] for value in values],
-        "arrayminus": [value["value"] - value.get("low", value["value"]) for value in values],
+        "array": [_limit(value.high, value) - value.value for value in values],
+        "arrayminus": [value.value - _limit(value.low, value) for value in values],
         "thickness": 1.5,
         "width": 0,
     }
 
 
-def training(figures: dict[str, Any]) -> dict[str, Plot | None]:
+def training(report: EvaluationReport) -> dict[str, Plot | None]:
     """Bits per byte, loss a token, and what else a trainer looks at; None for what no log holds."""
-    logs = figures.get("training", {})
+    logs = report.training or TrainingLogs()
     bits = [
-        _curve(logs, "extended", "bits_per_byte", "text trained on", "extended"),
-        _curve(logs, "extended", "held_out_bits_per_byte", "held-out text", "trained"),
+        _curve(logs.extended, "bits_per_byte", "text trained on", "extended"),
+        _curve(logs.extended, "held_out_bits_per_byte", "held-out text", "trained"),
     ]
     losses = [
-        _curve(logs, "base", "loss", "the base, before extension", "base"),
-        _curve(logs, "extended", "loss_per_token", "after extension", "trained"),
+        _curve(logs.base, "loss", "the base, before extension", "base"),
+        _curve(logs.extended, "loss_per_token", "after extension", "trained"),
     ]
-    shares = [_curve(logs, "extended", key, name, colour) for key, name, colour in _SHARES]
-    gradient = [_curve(logs, "extended", "grad_norm", "norm of the gradient", "trained")]
+    shares = [_curve(logs.extended, key, name, colour) for key, name, colour in _SHARES]
+    gradient = [_curve(logs.extended, "grad_norm", "norm of the gradient", "trained")]
     return {
         "training-bits": _curves(bits, "bits per byte"),
         "training-loss": _curves(losses, "loss a token"),
@@ -315,9 +335,9 @@ _SHARES = (
 """Key of the log, name and colour of a line whose values are shares."""
 
 
-def _curve(logs: dict[str, Log], log: str, key: str, name: str, colour: str) -> dict[str, Any] | None:
+def _curve(log: list[LogEntry] | None, key: str, name: str, colour: str) -> dict[str, Any] | None:
     """One line over the steps; None where the log holds fewer than two points."""
-    steps, values = curve(logs.get(log, []), key)
+    steps, values = curve(log or [], key)
     if len(steps) < 2:
         return None
     return {

@@ -1,9 +1,9 @@
 """The evaluation's page from its figures."""
 
 from pathlib import Path
-from typing import Any
 
-from ekle.evaluation.names import other_names
+from ekle.artifacts.evaluation_report import EvaluationReport, TrainingLogs
+from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.evaluation.report.page import tables
 from ekle.evaluation.report.page.plots import plots
 from ekle.evaluation.report.verdict import is_toy
@@ -14,33 +14,35 @@ from ekle.page.training_log import training_summary
 _TEMPLATE = Path(__file__).parent / "template.html"
 
 
-def write_page(figures: dict[str, Any], path: Path) -> None:
-    """Write the page over `figures` (the content of report.json) to `path`, whole or not at all.
+def write_page(report: EvaluationReport, path: Path) -> None:
+    """Write the page over `report` to `path`, whole or not at all.
 
     Raises:
         SpaceError: the disk is full.
     """
-    write_html(path, render(figures))
+    write_html(path, render(report))
 
 
-def render(figures: dict[str, Any]) -> str:
+def render(report: EvaluationReport) -> str:
     """The page as HTML; its scripts and styles are inside, so it needs no network."""
+    training = report.training or TrainingLogs()
     return fill(
         _TEMPLATE,
-        plots(figures),
-        figures=figures,
-        toy=is_toy(figures),
-        sections=tables.sections(figures),
-        peers=tables.peers(figures),
-        roots_by=tables.cuts_by(figures, "root_uncut")[0],
-        other_names=other_names(figures),
-        cuts_by=tables.cuts_by(figures, "no_wrong_cut")[0],
-        roots_whole=tables.roots_whole(figures),
-        kinds_by=tables.cuts_by(figures, "tokens")[0],
-        most_overlapping=tables.most_overlapping(figures),
-        asked_of_models=tables.asked_of_models(figures),
-        task_groups=tables.task_groups(figures),
-        instruments=training_summary(figures.get("training", {}).get("extended", [])),
-        colours=tables.colours(figures),
+        plots(report),
+        report=report,
+        toy=is_toy(report),
+        sections=tables.sections(report),
+        criteria=criteria_table(report),
+        peers=tables.peers(report),
+        other_names=report.texts.other_names,
+        roots_by=tables.source_of(report, "root_uncut")[0],
+        cuts_by=tables.source_of(report, "no_wrong_cut")[0],
+        kinds_by=tables.source_of(report, "tokens")[0],
+        roots_whole=tables.roots_whole(report),
+        most_overlapping=tables.most_overlapping(report),
+        asked_of_models=tables.asked_of_models(report),
+        task_groups=tables.task_groups(report),
+        instruments=training_summary(training.extended or []),
+        colours=tables.colours(report),
         why=tables.why,
     )
