@@ -169,7 +169,7 @@ def test_tokenizers_of_every_kind_are_compared(
     loaded = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
     kinds = {"base": loaded, "vocabulary": tiny_vocabulary, "model": tiny_extended, "path": tiny_base}
     rows = ekle.compare(kinds, {"turkish": TURKISH})
-    tokens = [row["texts"]["turkish"]["tokens"] for row in rows]
+    tokens = [row.texts["turkish"].tokens for row in rows]
     assert tokens[0] == tokens[3] > tokens[1] == tokens[2]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ekle.artifacts import Checkpoint, ExtendedModel, Release, Scorecard, Vocabulary
+    from ekle.artifacts.evaluation_report import EvaluationReport
     from ekle.bpe.graft import Merge
     from ekle.counting import Counts
     from ekle.errors import EkleError, RenamedWarning
@@ -71,6 +72,7 @@ __all__ = [
     "DistillationSettings",
     "DoraSettings",
     "EkleError",
+    "EvaluationReport",
     "EvaluationSettings",
     "ExtendedModel",
     "ExtensionSettings",
@@ -111,6 +113,7 @@ __all__ = [
 
 _NAMES = {
     "ekle.artifacts": ("Checkpoint", "ExtendedModel", "Release", "Scorecard", "Vocabulary"),
+    "ekle.artifacts.evaluation_report": ("EvaluationReport",),
     "ekle.bpe.graft": ("Merge",),
     "ekle.counting": ("Counts",),
     "ekle.errors": ("EkleError", "RenamedWarning"),

@@ -35,9 +35,12 @@ fits: bool = plan.fits
 at: ekle.RunFolder = ekle.run(other, "runs/mine", ekle.ProgressReporter(), until="extension")
 checkpoint: ekle.Checkpoint = ekle.train(other, at.folder)
 scorecard: ekle.Scorecard = ekle.evaluate(at, "evaluation", settings=ekle.EvaluationSettings(samples=0))
+report: ekle.EvaluationReport = scorecard.report
+saved: float | None = report.tokens.together.saved.value if report.tokens else None
 rows = ekle.compare(
     {"qwen3": "qwen3", "mine": vocabulary, "loaded": tokenizer}, text={"news": Path("news.txt")}
 )
+tokens: list[int] = [row.texts["news"].tokens for row in rows]
 written: Path = ekle.export(extended, "model", settings=ekle.ReleaseSettings(dtype="bf16"))
 
 try:
