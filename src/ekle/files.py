@@ -1,4 +1,4 @@
-"""Writing files and folders so that they appear whole or not at all."""
+"""Files and folders: written whole or not at all, read, digested and named."""
 
 import errno
 import hashlib
@@ -7,6 +7,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,15 @@ def digest(path: Path) -> str:
         return total.hexdigest()
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@cache
+def read_table(package: str, name: str) -> tuple[dict[str, str], ...]:
+    """The rows of `data/<name>.tsv` in the package `package`, as column name to value.
+
+    The columns are separated by tabs, `#` starts a comment line, and the first other line names the columns.
+    """
+    text = (resources.files(package) / "data" / f"{name}.tsv").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    columns = lines[0].split("\t")
+    return tuple(dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:])

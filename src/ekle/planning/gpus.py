@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from ekle.errors import InputError
+from ekle.files import read_table
 from ekle.page.formatting import SPACE
-from ekle.planning.tables import rows
 
 _UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
 _REFERENCE_GPU = "a100-40"  # the GPU of the guide; its speed is taken where only a size is given
@@ -63,5 +63,5 @@ def known_gpus() -> list[Gpu]:
             float(row["fp32"]) * 1e12,
             row["bf16"] == "yes",
         )
-        for row in rows("gpus")
+        for row in read_table("ekle.planning", "gpus")
     ]

@@ -9,8 +9,7 @@ from huggingface_hub import hf_hub_download
 
 from ekle.bpe.base import load_base
 from ekle.errors import CheckpointError, InputError
-from ekle.files import read_json
-from ekle.planning.tables import rows
+from ekle.files import read_json, read_table
 from ekle.recipe import Recipe
 from ekle.recipe.base import TinyModelSettings
 
@@ -163,7 +162,7 @@ def _rows_of(recipe: Recipe) -> int:
 
 
 def _known() -> Iterator[tuple[str, ModelShape]]:
-    for row in rows("shapes"):
+    for row in read_table("ekle.planning", "shapes"):
         sizes = {key: int(value) for key, value in row.items() if key not in ("models", "tied")}
         for model in row["models"].split():
             yield _OWNER + model, ModelShape(tied=row["tied"] == "yes", **sizes)

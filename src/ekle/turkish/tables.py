@@ -1,34 +1,31 @@
-"""Reads the tables in `data/`: tab-separated, `#` for comments, the first other line names the columns."""
+"""The tables of Turkish in `data/`: suffixes, exceptions of vowel harmony, terms, closed classes of words."""
 
 import hashlib
 from functools import cache
 from importlib import resources
 
+from ekle import files
 
-@cache
+_PACKAGE = "ekle.turkish"
+
+
 def read_table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of `data/<name>.tsv`, as column name to value."""
-    lines = [line for line in _text(name).splitlines() if line and not line.startswith("#")]
-    columns = lines[0].split("\t")
-    return tuple(dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:])
+    return files.read_table(_PACKAGE, name)
 
 
 @cache
 def digest(*names: str) -> str:
     """SHA-256 over the tables `names`, in hex: what an analysis made with them depends on."""
+    folder = resources.files(_PACKAGE) / "data"
     total = hashlib.sha256()
     for name in names:
-        total.update(_text(name).encode())
+        total.update((folder / f"{name}.tsv").read_text(encoding="utf-8").encode())
     return total.hexdigest()
 
 
-def _text(name: str) -> str:
-    folder = resources.files("ekle.turkish") / "data"
-    return (folder / f"{name}.tsv").read_text(encoding="utf-8")
-
-
 def joined_words() -> tuple[list[str], list[str]]:
-    """The words that join inside a sentence, and those that join when they open the next one."""
+    """The words that join the word before them: inside a sentence, and as the first word of the next one."""
     table = read_table("joined_words")
     return (
         [row["word"] for row in table if row["place"] == "inside"],
