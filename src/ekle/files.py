@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -126,3 +126,28 @@ def read_table(package: str, name: str) -> tuple[dict[str, str], ...]:
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     columns = lines[0].split("\t")
     return tuple(dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:])
+
+
+def stem(path: Path) -> str:
+    """The name of a file without its ending, `.zst` not counted: "wiki" for wiki.jsonl.zst.
+
+    Only files have endings: the name of a folder or a hub id such as Qwen/Qwen3-0.6B is left as it is.
+    """
+    if not path.is_file():
+        return path.name or str(path)
+    return path.name.removesuffix(".zst").rsplit(".", 1)[0] or path.name
+
+
+def short_names(paths: Sequence[str | Path], taken: Collection[str] = ()) -> list[str]:
+    """A name for each of `paths`, to report it by.
+
+    It is the `stem`, with a number from 2 on where an earlier path or `taken` has that name already.
+    """
+    names: list[str] = []
+    for path in paths:
+        number, name = 1, (first := stem(Path(path)))
+        while name in names or name in taken:
+            number += 1
+            name = f"{first}-{number}"
+        names.append(name)
+    return names

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from ekle.errors import TextError
-from ekle.text.documents import documents, names_of
+from ekle.text.documents import documents
 
 
 def texts(*sources: object, **options: object) -> list[str]:
@@ -117,9 +117,3 @@ def test_a_hub_row_without_text_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"text": "ev"}, {"text": None}]))
     with pytest.raises(TextError, match=r"hf:owner/news, row 1 has no text in 'text' but None"):
         list(documents(["hf:owner/news"]))
-
-
-def test_files_of_one_name_are_told_apart() -> None:
-    files = ["a/en.txt", "b/en.txt", "c/wiki.jsonl.zst"]
-    assert names_of(files) == ["en", "en-2", "wiki"]
-    assert names_of(files, taken=["en", "wiki"]) == ["en-2", "en-3", "wiki-2"]

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ekle.cli.options import Out, Set, named, settings, terminal, terminal_reporter
+from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError
+from ekle.files import short_names
 
 
 def evaluate(
@@ -95,8 +96,8 @@ def evaluate(
         folder,
         out,
         against=against,
-        held_out=named(held_out) if held_out else None,
-        other=named(other or []),
+        held_out=_named(held_out) if held_out else None,
+        other=_named(other or []),
         peers=_peers(peer or []),
         corpus=SourceNames(corpus or ()),
         settings=recipe.evaluation,
@@ -105,6 +106,11 @@ def evaluate(
     console = terminal()
     console.print(scorecard_table(scorecard.report))
     console.print(f"The report is {out / 'report.html'}", soft_wrap=True)
+
+
+def _named(paths: list[Path]) -> dict[str, Path]:
+    """Each path under a short name."""
+    return dict(zip(short_names(paths), paths, strict=True))
 
 
 def _tasks(option: str, given: list[str] | None) -> dict[str, str] | None:
@@ -128,7 +134,7 @@ def _peers(given: list[str]) -> dict[str, Path | str]:
     for item in given:
         name, sign, place = item.partition("=")
         if not sign or Path(item).exists():
-            ((name, _),) = named([Path(item)]).items()
+            (name,) = short_names([item])
             place = item
         if name in pairs:
             raise InputError(f"two are called {name}; give --peer another NAME=FOLDER")
@@ -167,14 +173,14 @@ def compare(
     from ekle.files import write_json
     from ekle.pipeline.api import compare as measure
 
-    folders = named([Path(name) for name in tokenizers])
+    folders = _named([Path(name) for name in tokenizers])
     if not text:
         if changes:
             raise InputError("changes are found in a text; name one with --text FILE")
         _compare_reports(folders, json)
         return
     everything = changes or json is not None
-    rows = measure(dict(zip(folders, tokenizers, strict=True)), named(text), changes=everything)
+    rows = measure(dict(zip(folders, tokenizers, strict=True)), _named(text), changes=everything)
     console = terminal()
     console.print(comparison_table(rows))
     if changes:

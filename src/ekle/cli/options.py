@@ -115,16 +115,6 @@ def terminal_reporter() -> ProgressReporter:
     return ProgressReporter(terminal())
 
 
-def named(paths: Sequence[Path]) -> dict[str, Path]:
-    """Each path under its name without the ending of a text file, or in full where two would share it."""
-    short = [path.name.removesuffix(".zst") for path in paths]
-    short = [name.removesuffix(".txt").removesuffix(".jsonl").removesuffix(".parquet") for name in short]
-    return {
-        name if name and short.count(name) == 1 else str(path): path
-        for name, path in zip(short, paths, strict=True)
-    }
-
-
 def examples(*lines: str) -> str:
     """The end of a command's help: one example per line (\\b keeps Typer from joining them)."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

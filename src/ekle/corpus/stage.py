@@ -6,7 +6,7 @@ Sources are read once and written as they come, so none of them is ever in memor
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,11 +16,11 @@ from ekle.bpe.base import load_base
 from ekle.corpus.count import count_sources
 from ekle.corpus.instructions import conversations
 from ekle.errors import TextError
-from ekle.files import write_json
+from ekle.files import short_names, write_json
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
-from ekle.text.documents import Document, documents, names_of
+from ekle.text.documents import Document, documents
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
             f"no text to train on in {', '.join(settings.sources)}: every document is held out; "
             "give more, or a smaller corpus.held_out"
         )
-    for name, source in zip(names_of(settings.held_out_files, genres), settings.held_out_files, strict=True):
-        _write_all(folder / "held-out" / f"{name}.jsonl", documents([source]))
+    _write_named(settings.held_out_files, folder / "held-out", genres)
     replayed = {path.stem for path in (folder / "other").iterdir()}
-    for name, source in zip(names_of(settings.other_files, replayed), settings.other_files, strict=True):
-        _write_all(folder / "other" / f"{name}.jsonl", documents([source]))
+    _write_named(settings.other_files, folder / "other", replayed)
     counts.save(folder / "counts.parquet")
     summary = {
         **figures,
@@ -147,7 +145,9 @@ def _write_line(handle: IO[bytes], value: dict[str, Any]) -> None:
     handle.write(json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n")
 
 
-def _write_all(path: Path, found: Iterable[Document]) -> None:
-    with path.open("wb") as handle:
-        for document in found:
-            _write(handle, document)
+def _write_named(sources: Sequence[str], folder: Path, taken: Collection[str]) -> None:
+    """Write the documents of each source to its own file in `folder`, under a name that is not `taken`."""
+    for name, source in zip(short_names(sources, taken), sources, strict=True):
+        with (folder / f"{name}.jsonl").open("wb") as handle:
+            for document in documents([source]):
+                _write(handle, document)

@@ -19,13 +19,13 @@ from ekle.errors import (
     TokenizerError,
     TrainingError,
 )
-from ekle.files import read_json
+from ekle.files import read_json, short_names
 from ekle.planning.gpus import gpu_of_size
 from ekle.planning.plan import memory_shortage, plan_as_configured
 from ekle.planning.shapes import shape_of
 from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
-from ekle.text.documents import local_files, names_of
+from ekle.text.documents import local_files
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
 
@@ -120,7 +120,7 @@ def _measured_texts(corpus: CorpusSettings) -> list[str]:
     """Names of the local files of which something may be held out."""
     sources = [*corpus.sources, *corpus.replay] if corpus.held_out else []
     files = local_files([*sources, *corpus.held_out_files, *corpus.other_files])
-    return names_of(list(map(str, files)))
+    return short_names(files)
 
 
 def _check_hub_text(source: str) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.corpus.count import count_sources
-from ekle.files import atomic_folder
+from ekle.files import atomic_folder, short_names
 from ekle.progress import ProgressReporter
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import VocabularySettings
-from ekle.text.documents import check_sources, documents, names_of
+from ekle.text.documents import check_sources, documents
 from ekle.vocabulary.learn import learn_vocabulary
 
 
@@ -68,7 +68,7 @@ def learn_from_text(
 
 
 def _by_name(files: Sequence[str]) -> dict[str, Path]:
-    return dict(zip(names_of(files), map(Path, files), strict=True))
+    return dict(zip(short_names(files), map(Path, files), strict=True))
 
 
 def _texts(files: Mapping[str, Path]) -> dict[str, list[str]]:

@@ -5,13 +5,14 @@ one row each. A folder is read recursively in the order of its file names. `hf:N
 the train split of a data set from the hub. `bundled:tr` and `bundled:en` are ekle's own text.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ekle.errors import TextError
+from ekle.files import stem
 from ekle.text.formats import (
     JSON_LINES,
     PARQUET,
@@ -73,25 +74,6 @@ def clean(text: str) -> str:
     return text
 
 
-def names_of(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
-    """A name for each of `files`, to report it by: that of the file without its ending, with a number where
-    another or one of `taken` has it already."""
-    names: list[str] = []
-    for file in files:
-        stem = _stem(Path(file))
-        number, name = 1, stem
-        while name in names or name in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        names.append(name)
-    return names
-
-
-def _stem(path: Path) -> str:
-    """The name of a text file without what says how it is written."""
-    return path.name.removesuffix(".zst").rsplit(".", 1)[0]
-
-
 def check_sources(sources: Sequence[str]) -> None:
     """Raise TextError for the first source that cannot be there, without reading any."""
     for source in sources:
@@ -121,7 +103,7 @@ def records(source: str) -> Iterator[tuple[Any, str, str]]:
             found = json_rows(path)
         else:
             raise TextError(f"{path} has no fields; give {', '.join((*JSON_LINES, PARQUET))} or hf:NAME")
-        yield from ((row, where, _stem(path)) for row, where in found)
+        yield from ((row, where, stem(path)) for row, where in found)
 
 
 def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
@@ -131,7 +113,7 @@ def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
             yield _field(row, text_field, where), _hub_name(source)
         return
     for path in _files(source):
-        name = _stem(path)
+        name = stem(path)
         for text in _texts(path, text_field):
             yield text, name
 

@@ -20,10 +20,9 @@ from ekle.artifacts.evaluation_report import (
     VocabularySummary,
 )
 from ekle.evaluation.model.translation import signatures
-from ekle.files import digest, read_json
+from ekle.files import digest, read_json, short_names
 from ekle.model.device import device_name, inference_device
 from ekle.recipe.evaluation import EvaluationSettings
-from ekle.text.documents import names_of
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 _PARTS = re.compile(r"model|tokenizer|snapshots|\d-[a-z]+")
@@ -51,7 +50,7 @@ def provenance(
         },
         files={
             name: digest(Path(file))
-            for name, file in zip(names_of(settings.files), settings.files, strict=True)
+            for name, file in zip(short_names(settings.files), settings.files, strict=True)
         },
         device=device_name(device),
         dtype=str(dtype).removeprefix("torch."),
