@@ -44,7 +44,7 @@ def complete() -> dict[str, Any]:
             "size": 20,
             "text": {"bytes": 9_000},
             "growth": [{"size": n, "tokens": 100 - n} for n in (0, 10, 20)],
-            "trades": [
+            "size_trade_offs": [
                 {"size": n, "learning_text": 0.01 * n, "lines_changed": {"en": 0.001 * n}}
                 for n in (0, 10, 20)
             ],

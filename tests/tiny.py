@@ -203,7 +203,7 @@ def write_vocabulary(folder: Path, base: Path) -> Vocabulary:
                 morphemes=[text.strip()],
                 count=produced[number],
                 tokens_saved=produced[number] * (len(pieces) - 1),
-                base_pieces=pieces,
+                base_tokens=pieces,
                 harmony="none",
                 foreign_hits=0,
             )
@@ -236,7 +236,7 @@ def write_extended(folder: Path, base: Path, vocabulary: Vocabulary) -> Extended
     tensors = load_file(base / "model.safetensors")
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         if name in tensors:
-            new = [tensors[name][token.base_pieces].mean(dim=0) for token in vocabulary.tokens()]
+            new = [tensors[name][token.base_tokens].mean(dim=0) for token in vocabulary.tokens()]
             tensors[name] = torch.cat([tensors[name], torch.stack(new)])
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((base / "config.json").read_text("utf-8"))

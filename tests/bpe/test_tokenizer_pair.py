@@ -23,7 +23,7 @@ def tokenizer_pair(tiny_base: Path, tiny_vocabulary: Vocabulary) -> TokenizerPai
 def test_a_new_token_lies_between_two_pairs_and_holds_its_base_pieces(
     tokenizer_pair: TokenizerPair, tiny_vocabulary: Vocabulary
 ) -> None:
-    base_tokens = {token.id: token.base_pieces for token in tiny_vocabulary.tokens()}
+    base_tokens = {token.id: token.base_tokens for token in tiny_vocabulary.tokens()}
     met = 0
     for aligned in tokenizer_pair.encode(TURKISH):
         start = 0

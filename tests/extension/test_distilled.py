@@ -195,7 +195,7 @@ def test_a_rule_named_for_the_output_has_the_last_word_there(
     extended = distil(tiny_vocabulary, tiny_base, tmp_path / "out", output="subword")
     before = load_file(tiny_base / "model.safetensors")[OUTPUT_EMBEDDINGS]
     for new, row in zip(tiny_vocabulary.tokens(), rows(extended, OUTPUT_EMBEDDINGS), strict=True):
-        assert torch.allclose(row, before[new.base_pieces].mean(dim=0), atol=1e-6)
+        assert torch.allclose(row, before[new.base_tokens].mean(dim=0), atol=1e-6)
 
 
 def test_a_text_without_new_tokens_is_refused(
@@ -247,7 +247,7 @@ def test_the_losses_are_those_of_the_plain_way(
         since = next(at for at, number in enumerate(ids) if number >= 410)
         at, left = 0, 0
         for place, number in enumerate(ids):
-            pieces = next((t.base_pieces for t in tiny_vocabulary.tokens() if t.id == number), [number])
+            pieces = next((t.base_tokens for t in tiny_vocabulary.tokens() if t.id == number), [number])
             if place:
                 scores = told[2][0][at] @ head.T
                 losses.append(-torch.log_softmax(scores, dim=-1)[number])

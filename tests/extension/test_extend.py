@@ -51,7 +51,7 @@ def test_a_new_row_is_the_mean_of_the_rows_of_its_base_tokens(
     after = load_file(extended.model / "model.safetensors")
     for name in set(before) & {"model.embed_tokens.weight", "lm_head.weight"}:
         for token in tiny_vocabulary.tokens():
-            want = sum(before[name][piece] for piece in token.base_pieces) / len(token.base_pieces)
+            want = sum(before[name][piece] for piece in token.base_tokens) / len(token.base_tokens)
             assert torch.allclose(after[name][token.id], want, atol=1e-6)
 
 

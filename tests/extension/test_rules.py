@@ -47,7 +47,7 @@ def token(number: int, text: str, base_tokens: list[int], *morphemes: tuple[str,
         morphemes=[surface for surface, _ in morphemes],
         count=100 - number,
         tokens_saved=0,
-        base_pieces=base_tokens,
+        base_tokens=base_tokens,
         harmony="none",
         foreign_hits=0,
         labels=[label for _, label in morphemes],
@@ -202,4 +202,4 @@ def test_output_rows_can_have_a_rule_of_their_own(
     before = load_file(tiny_base / "model.safetensors")["lm_head.weight"]
     after = load_file(extended.model / "model.safetensors")["lm_head.weight"]
     for new in tiny_vocabulary.tokens():
-        assert torch.equal(after[new.id], before[new.base_pieces[0]])
+        assert torch.equal(after[new.id], before[new.base_tokens[0]])

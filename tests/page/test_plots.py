@@ -1,4 +1,4 @@
-"""The trades as curves."""
+"""The trade-offs of a vocabulary's size as curves."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_a_text_of_other_sources_is_not_needed() -> None:
 
 
 def test_roots_are_drawn_where_they_are_known_and_the_last_size_is_named() -> None:
-    rooted = [{**point, "root_uncut": 0.5 + 0.01 * point["size"]} for point in POINTS]
+    rooted = [{**point, "root_intact": 0.5 + 0.01 * point["size"]} for point in POINTS]
     (line,) = trade_plots(rooted)["trade-root"]["data"]
     assert line["x"] == [0.5, 0.55, 0.6]
     assert line["text"] == ["0", "", "10"]

@@ -56,7 +56,7 @@ def test_the_saving_reported_is_the_saving_measured(vocabulary: Vocabulary) -> N
 
 def test_evidence_adds_up(vocabulary: Vocabulary) -> None:
     for token in vocabulary.tokens():
-        assert token.tokens_saved == token.count * (len(token.base_pieces) - 1)
+        assert token.tokens_saved == token.count * (len(token.base_tokens) - 1)
         assert token.category in ("word", "suffix", "root", "complex", "pattern")
         token.text.encode("utf-8").decode("utf-8")
 
@@ -77,7 +77,7 @@ def test_quotas_are_kept_and_what_they_leave_is_reported(
     report = learn_vocabulary(counts, base, settings, tmp_path, silent()).report
     assert report["size"] == 160
     got = {name: row["tokens"] for name, row in report["categories"].items()}
-    assert report["quota_places_left_to_others"] == {}
+    assert report["unfilled_quotas"] == {}
     assert got == {"word": 90, "suffix": 50, "pattern": 20}
 
 
@@ -88,7 +88,7 @@ def test_a_quota_that_the_text_cannot_fill_goes_to_others_and_is_named(
     settings = SMALL.model_copy(update={"size": 200, "strategy": "guide", "quotas": quotas})
     report = learn_vocabulary(counts, base, settings, tmp_path, silent()).report
     assert report["size"] == 200
-    left = report["quota_places_left_to_others"]["complex"]
+    left = report["unfilled_quotas"]["complex"]
     assert left > 0
     assert report["categories"].get("complex", {"tokens": 0})["tokens"] >= 200 - left
 
@@ -135,7 +135,7 @@ def test_tokens_are_one_json_object_a_line(vocabulary: Vocabulary) -> None:
         "morphemes",
         "count",
         "tokens_saved",
-        "base_pieces",
+        "base_tokens",
         "harmony",
         "foreign_hits",
         "labels",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tiny import ENGLISH, TURKISH
 
+from ekle.artifacts import Vocabulary
 from ekle.bpe.base import load_base
 from ekle.counting import count_documents
 from ekle.progress import silent
@@ -68,7 +69,7 @@ def test_changes_are_shown_piece_by_piece(report: dict[str, Any]) -> None:
 def test_text_of_others_cannot_become_markup(report: dict[str, Any]) -> None:
     hostile = copy.deepcopy(report)
     hostile["other"]["</script><b>"] = hostile["other"].pop("mixed")
-    for point in hostile["trades"]:
+    for point in hostile["size_trade_offs"]:
         point["lines_changed"]["</script><b>"] = point["lines_changed"].pop("mixed")
     hostile["other"]["</script><b>"]["changes"]["listed"][0]["after"] = ["<img src=x>"]
     page = render(hostile)
@@ -76,14 +77,30 @@ def test_text_of_others_cannot_become_markup(report: dict[str, Any]) -> None:
 
 
 def test_a_vocabulary_that_was_measured_on_nothing_has_a_page_too(report: dict[str, Any]) -> None:
-    bare = {**report, "held_out": {}, "other": {}, "trades": report["trades"][:1]}
+    bare = {**report, "held_out": {}, "other": {}, "size_trade_offs": report["size_trade_offs"][:1]}
     bare["protected"] = {
         "texts": {},
         "lists": {},
         "strict": False,
-        "contractions_put_back": False,
+        "contractions_restored": False,
         "costs": {},
     }
     page = without_scripts(render(bare))
     assert "the text that it was learned from" in page
     assert "What changes elsewhere" not in page and "<figure>" not in page
+
+
+def test_a_vocabulary_of_ekle_0_1_is_read_and_said_to_be_one(
+    folder: Path, report: dict[str, Any], tmp_path: Path
+) -> None:
+    old = copy.deepcopy(report)
+    old["trades"] = old.pop("size_trade_offs")
+    old["quota_places_left_to_others"] = old.pop("unfilled_quotas")
+    old["protected"]["contractions_put_back"] = old["protected"].pop("contractions_restored")
+    (tmp_path / "report.json").write_text(json.dumps(old), "utf-8")
+    lines = (folder / "tokens.jsonl").read_text("utf-8").replace('"base_tokens"', '"base_pieces"')
+    (tmp_path / "tokens.jsonl").write_text(lines, "utf-8")
+    said: list[str] = []
+    assert Vocabulary(tmp_path).report == report
+    assert Vocabulary(tmp_path).tokens(said.append) == Vocabulary(folder).tokens(said.append)
+    assert len(said) == 1 and "ekle 0.1" in said[0]

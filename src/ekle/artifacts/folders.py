@@ -11,7 +11,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -109,7 +109,7 @@ class NewToken:
     """Times the finished tokenizer produces it on the text it was learned from."""
     tokens_saved: int
     """`count` times the number of base tokens it replaces, less one."""
-    base_pieces: list[int]
+    base_tokens: list[int]
     """Ids that the base tokenizer gives for the token's text."""
     harmony: str
     """Verdict on vowel harmony: harmonic, exception, violation or none (fewer than two vowels)."""
@@ -137,8 +137,7 @@ class Vocabulary:
     @property
     def report(self) -> dict[str, Any]:
         """What was learned, from what, and what it saves (`report.json`)."""
-        report: dict[str, Any] = read_json(self.folder / "report.json")
-        return report
+        return _with_new_keys(read_json(self.folder / "report.json"))
 
     @property
     def first_new_id(self) -> int:
@@ -150,15 +149,35 @@ class Vocabulary:
         """Number of new tokens."""
         return int(self.report["size"])
 
-    def tokens(self) -> list[NewToken]:
-        """The new tokens in the order of their ids."""
+    def tokens(self, say: Callable[[str], None] = lambda line: None) -> list[NewToken]:
+        """The new tokens in the order of their ids; `say` is told where ekle 0.1 wrote them."""
         path = self.folder / "tokens.jsonl"
         if not path.exists():
             raise InputError(
                 f"{self.folder} holds no vocabulary (tokens.jsonl is missing); make one with ekle vocab"
             )
         with path.open(encoding="utf-8") as handle:
-            return [NewToken(**json.loads(line)) for line in handle]
+            found = [json.loads(line) for line in handle]
+        if found and "base_pieces" in found[0]:  # to be read until ekle 0.3
+            say(f"{path} is of ekle 0.1: its base_pieces are read as base_tokens")
+            for fields in found:
+                fields["base_tokens"] = fields.pop("base_pieces")
+        return [NewToken(**fields) for fields in found]
+
+
+def _with_new_keys(report: dict[str, Any]) -> dict[str, Any]:
+    """A vocabulary's report with the keys of today; those of ekle 0.1 are to be read until 0.3."""
+    renamed = [
+        (report, "trades", "size_trade_offs"),
+        (report, "quota_places_left_to_others", "unfilled_quotas"),
+        (report.get("protected", {}), "contractions_put_back", "contractions_restored"),
+        *((form, "was", "origin") for form in report.get("keep", {}).get("forms", [])),
+        *((point, "root_uncut", "root_intact") for point in report.get("trades", [])),
+    ]
+    for part, old, new in renamed:
+        if old in part:
+            part[new] = part.pop(old)
+    return report
 
 
 @dataclass(frozen=True)

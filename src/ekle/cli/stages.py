@@ -255,11 +255,11 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
             + ("roots, which count more than once, and " if report["profile"] == "morphological" else "")
             + "steps to longer ones (a larger vocabulary.step_gain allows fewer of these)"
         )
-    for name, places in report["quota_places_left_to_others"].items():
+    for name, places in report["unfilled_quotas"].items():
         yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
     forms = report["keep"]["forms"]
     for form in forms:
-        if form["was"] == "base":
+        if form["origin"] == "base":
             yield f"Kept: {form['text']!r} is a token of the base"
         else:
             tokens = counted(form["tokens_before"], "token")
@@ -275,10 +275,10 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
             f"{genre:<24}{signed(-figures['saved'])} tokens, {figures['bytes_per_token_base']:.2f} -> "
             f"{figures['bytes_per_token']:.2f} bytes per token"
         )
-    if "root_uncut" in (last := report["trades"][-1]):
-        first = report["trades"][0]
-        without = percent(first["root_uncut"])
-        yield f"{'roots left whole':<24}{percent(last['root_uncut'])}, {without} without the new tokens"
+    if "root_intact" in (last := report["size_trade_offs"][-1]):
+        first = report["size_trade_offs"][0]
+        without = percent(first["root_intact"])
+        yield f"{'roots left intact':<24}{percent(last['root_intact'])}, {without} without the new tokens"
     for name, figures in {**report["other"], **report["protected"]["texts"]}.items():
         share = percent(figures["lines_changed"])
         yield f"{name:<24}{share} of {figures['lines']:,} lines change{_most(figures)}"
@@ -288,7 +288,7 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
 
 def _costs(protected: dict[str, Any]) -> Iterator[str]:
     """What protection costs, where that was measured."""
-    if protected["contractions_put_back"]:
+    if protected["contractions_restored"]:
         yield (
             "English contractions are split off as in the base, because otherwise some of the lines to "
             "protect change before any merge"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from ekle.artifacts import Scorecard
+from ekle.artifacts import Scorecard, Vocabulary
 from ekle.artifacts.evaluation_report import (
     FORMAT,
     HUMAN_TEXT,
@@ -284,5 +284,5 @@ def _vocabulary(model: Path) -> VocabularySummary | None:
         if path.is_file():
             report = read_json(path)
             if isinstance(report, dict) and "growth" in report:
-                return vocabulary_summary(report)
+                return vocabulary_summary(Vocabulary(path.parent).report)
     return None

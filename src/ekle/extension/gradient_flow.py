@@ -98,13 +98,13 @@ def _sequences(tokens: Sequence[NewToken], longest: int) -> Iterator[list[int]]:
     ids: list[int] = []
     last: list[int] = []
     for token in tokens:
-        if ids and len(ids) + 1 + len(token.base_pieces) > longest + 1:
+        if ids and len(ids) + 1 + len(token.base_tokens) > longest + 1:
             yield [*ids, *last]
             ids = []
         if not ids:
-            ids = list(token.base_pieces)
+            ids = list(token.base_tokens)
         ids.append(token.id)
-        last = token.base_pieces
+        last = token.base_tokens
     yield [*ids, *last]
 
 

@@ -74,7 +74,7 @@ class InitialisationContext:
     @cached_property
     def base_token_ids(self) -> list[list[int]]:
         """Ids of the base tokens of each new token."""
-        return [token.base_pieces for token in self.tokens]
+        return [token.base_tokens for token in self.tokens]
 
     @cached_property
     def base_token_sizes(self) -> dict[int, int]:

@@ -29,17 +29,17 @@ def figure(
 
 
 def trade_plots(points: Sequence[dict[str, Any]]) -> dict[str, Plot]:
-    """The trades of a vocabulary as curves, each where there are figures for it.
+    """What fewer tokens would save and change, as curves, each where there are figures for it.
 
     Args:
-        points: `trades` of the vocabulary's report.json: a point a size.
+        points: `size_trade_offs` of the vocabulary's report.json: one point per size.
     """
     if len(points) < 2:
         return {}
     drawn = {"trade-size": _against_size(points)}
     if any(share for point in points for share in point.get("lines_changed", {}).values()):
         drawn["trade-drift"] = _against_drift(points)
-    if "root_uncut" in points[0]:
+    if "root_intact" in points[0]:
         drawn["trade-root"] = _against_roots(points)
     return drawn
 
@@ -100,7 +100,7 @@ def _against_roots(points: Sequence[dict[str, Any]]) -> Plot:
         "mode": "lines+markers+text",
         "name": "root intact",
         "meta": "extended",
-        "x": [point["root_uncut"] for point in points],
+        "x": [point["root_intact"] for point in points],
         "y": [_saved(point) for point in points],
         # Every other point has its size next to it, the last one included: a phone has no room for all.
         "text": [

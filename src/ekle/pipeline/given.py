@@ -21,7 +21,6 @@ from ekle.artifacts import ExtendedModel, Release, Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.errors import InputError, TextError, TokenizerError
 from ekle.pipeline.run_folder import RunFolder
-from ekle.text.documents import names_of
 
 
 @runtime_checkable
@@ -130,7 +129,7 @@ class Given:
             return {}
         if not isinstance(texts, Mapping):
             found = self.sources(texts, name)
-            return dict(zip(names_of(found), map(Path, found), strict=True))
+            return dict(zip(short_names(found), map(Path, found), strict=True))
         files: dict[str, Path] = {}
         for key, text in texts.items():
             found = self.sources(text, key)

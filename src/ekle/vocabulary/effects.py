@@ -126,7 +126,7 @@ def changed_forms(learned: LearnedVocabulary, forms: pl.DataFrame, *, in_pre_tok
     }
 
 
-_POINTS = 8  # sizes at which the trades are measured, besides none
+_POINTS = 8  # sizes above 0 at which trade-offs are measured
 
 
 def measure_effects(
@@ -139,7 +139,7 @@ def measure_effects(
     words_in_pre_tokens: bool,
 ) -> dict[str, Any]:
     """What the vocabulary does, for report.json: `held_out`, `other`, `protected` (`texts` and `lists`) and
-    `trades`."""
+    `size_trade_offs`."""
     saved, id_counts = held_out_savings(learned, held_out)
     others = {name: text_drift(learned, texts) for name, texts in other.items()}
     files = {file: text_drift(learned, protected_lines(file)) for file in protected.files}
@@ -154,7 +154,7 @@ def measure_effects(
                 for name, forms in protected.lists.items()
             },
         },
-        "trades": size_trade_offs(
+        "size_trade_offs": size_trade_offs(
             learned, saved, id_counts, {name: drift for name, drift in drifts.items() if drift}, rooted
         ),
     }
@@ -178,7 +178,7 @@ def size_trade_offs(
 
     Returns:
         A point a size: `size`, `learning_text` (share of its tokens saved), and where there is text or words
-        to measure on, `held_out` (the same), `lines_changed` (shares by name) and `root_uncut`.
+        to measure on, `held_out` (the same), `lines_changed` (shares by name) and `root_intact`.
     """
     merges = learned.kept.learned
     every = learned.choice.learned.merges  # more than `merges` where terms are kept
@@ -202,7 +202,7 @@ def size_trade_offs(
                 for name, drift in drifts.items()
             }
         if rooted:
-            point["root_uncut"] = roots.uncut(size)
+            point["root_intact"] = roots.intact(size)
         points.append(point)
     return points
 
@@ -221,7 +221,7 @@ class _Roots:
         self._ids = [encoding.ids for encoding in encodings]
         self._ends = [1 + len(word.text[: word.root].encode()) for word in rooted]
 
-    def uncut(self, size: int) -> float:
+    def intact(self, size: int) -> float:
         """Share of the words in whose root no token ends; one that ends behind the space cuts nothing."""
         whole = sum(self._is_whole(ids, end, size) for ids, end in zip(self._ids, self._ends, strict=True))
         return whole / len(self._ids)

@@ -68,7 +68,7 @@ def gather_evidence(
                 morphemes=about.morphemes,
                 count=int(id_counts[number]),
                 tokens_saved=int(id_counts[number]) * (len(encoded) - 1),
-                base_pieces=encoded,
+                base_tokens=encoded,
                 harmony=about.harmony.verdict,
                 foreign_hits=int(foreign[number]),
                 labels=about.labels,

@@ -101,7 +101,7 @@ def learn_vocabulary(
         base, settings, counts, merge_counts(learned.kept.learned, pre_tokens, evidence), evidence
     )
     summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": pre_tokens.left_out}
-    summary["quota_places_left_to_others"] = learned.choice.unfilled
+    summary["unfilled_quotas"] = learned.choice.unfilled
     summary["keep"] = kept_term_figures(
         learned.kept, learned.choice.learned.merges, evidence, learned.tokenizer
     )
@@ -115,7 +115,7 @@ def learn_vocabulary(
     )
     summary["protected"] |= {
         "strict": settings.protect_strict,
-        "contractions_put_back": settings.contractions and not asked.contractions,
+        "contractions_restored": settings.contractions and not asked.contractions,
         "costs": costs,
     }
     write_json(out / "report.json", summary)

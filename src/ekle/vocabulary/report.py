@@ -69,7 +69,7 @@ def kept_term_figures(
                 "text": form.text,
                 "id": ids[0] if len(ids) == 1 else None,
                 "count": token.count if token else None,
-                "was": form.was,
+                "origin": form.origin,
                 "tokens_before": form.pieces,
             }
         )
@@ -182,7 +182,7 @@ def render(report: dict[str, Any]) -> str:
     growth = report["growth"][-1]
     return fill(
         _TEMPLATE,
-        trade_plots(report["trades"]),
+        trade_plots(report["size_trade_offs"]),
         report=report,
         saved=1 - after / before if before else growth["saved"],
         held_out=bool(before),

@@ -36,7 +36,7 @@ def ids(tokenizer: Tokenizer) -> list[int]:
 def test_merges_lead_back_to_the_pieces_that_the_base_cuts(
     pieces: dict[int, list[int]], tiny_vocabulary: Vocabulary
 ) -> None:
-    assert pieces == {token.id: token.base_pieces for token in tiny_vocabulary.tokens()}
+    assert pieces == {token.id: token.base_tokens for token in tiny_vocabulary.tokens()}
 
 
 def test_the_old_way_of_writing_merges_is_read_too(tiny_vocabulary: Vocabulary) -> None:

@@ -46,8 +46,8 @@ def test_each_term_is_one_token_with_and_without_a_space_and_the_size_stays(
     inside = tokenizer.encode("Bu müfredat, yeni müfredat.").ids
     forms = {form["text"]: form for form in learned.report["keep"]["forms"]}
     assert inside.count(forms[" müfredat"]["id"]) == 2
-    assert forms[" the"]["was"] == "base"
-    assert forms[" müfredat"]["was"] == "forced"
+    assert forms[" the"]["origin"] == "base"
+    assert forms[" müfredat"]["origin"] == "forced"
     assert learned.size == 300 == len(learned.tokens())
     assert learned.report["keep"]["places"] > 0
     assert learned.report["unreachable"] == 0

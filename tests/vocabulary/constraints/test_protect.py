@@ -65,7 +65,7 @@ def test_a_file_protected_strictly_keeps_every_line_and_the_cost_is_measured(
     assert measure_drift(old, new, MIXED).changed == []
     told = made["strict"].report["protected"]
     assert told["texts"][str(mixed)]["lines_changed"] == 0
-    assert told["contractions_put_back"] == (profile != "compact")
+    assert told["contractions_restored"] == (profile != "compact")
     held_out = told["costs"]["strict"]["held_out"]
     assert held_out["tokens"] == count_tokens(new, TURKISH).tokens.sum()
     assert held_out["tokens_without"] == count_tokens(loose, TURKISH).tokens.sum()
@@ -150,16 +150,16 @@ def test_the_words_of_a_list_that_change_are_those_that_the_tokenizer_cuts_other
 
 def test_the_trades_end_where_the_vocabulary_does(listing: Vocabulary) -> None:
     report = listing.report
-    first, last = report["trades"][0], report["trades"][-1]
+    first, last = report["size_trade_offs"][0], report["size_trade_offs"][-1]
     assert (first["size"], last["size"]) == (0, 300)
     assert last["held_out"] == pytest.approx(report["held_out"]["all"]["saved"])
     assert last["learning_text"] == pytest.approx(report["growth"][-1]["saved"])
     assert last["lines_changed"] == {"mixed": report["other"]["mixed"]["lines_changed"]}
     # The pre-tokenizer of the portable profile changes two lines by itself.
     assert first["lines_changed"]["mixed"] == pytest.approx(2 / len(MIXED))
-    saved = [point["held_out"] for point in report["trades"]]
+    saved = [point["held_out"] for point in report["size_trade_offs"]]
     assert saved == sorted(saved)
-    assert "root_uncut" not in last
+    assert "root_intact" not in last
 
 
 def test_roots_left_whole_are_counted_at_every_size(
@@ -172,10 +172,10 @@ def test_roots_left_whole_are_counted_at_every_size(
     settings = SMALL.model_copy(update={"gold": [str(gold)]})
     (tmp_path / "out").mkdir()
     made = learn_vocabulary(counts["apostrophe"], base, settings, tmp_path / "out", silent())
-    points = made.report["trades"]
+    points = made.report["size_trade_offs"]
     known = read_treebank(gold)
-    assert points[0]["root_uncut"] == pytest.approx(root_uncut(base.tokenizer(), known))
-    assert points[-1]["root_uncut"] == pytest.approx(root_uncut(opened(made), known))
+    assert points[0]["root_intact"] == pytest.approx(root_uncut(base.tokenizer(), known))
+    assert points[-1]["root_intact"] == pytest.approx(root_uncut(opened(made), known))
 
 
 def test_a_treebank_without_inflected_words_is_refused(

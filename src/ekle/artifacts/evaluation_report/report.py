@@ -108,9 +108,9 @@ class VocabularySummary(RootModel[dict[str, JsonValue]]):
         return self._points("growth")
 
     @property
-    def trades(self) -> list[dict[str, Any]]:
+    def size_trade_offs(self) -> list[dict[str, Any]]:
         """What fewer tokens would save and change: a point a size."""
-        return self._points("trades")
+        return self._points("size_trade_offs")
 
     def _points(self, key: str) -> list[dict[str, Any]]:
         points = self.root.get(key)

@@ -97,7 +97,7 @@ class Neighbours:
             if not labels:
                 continue
             if labels[0] != _ROOT:
-                self._suffixes[labels].setdefault(_letters(token.text), []).append(token.base_pieces)
+                self._suffixes[labels].setdefault(_letters(token.text), []).append(token.base_tokens)
                 continue
             self._roots[casing.lower(token.morphemes[0])].append(token)
             if labels[1:]:
@@ -106,7 +106,7 @@ class Neighbours:
     def _others(self, tokens: Sequence[NewToken], token: NewToken) -> list[BaseTokenIds]:
         """The base tokens of the first `members` of `tokens`, without `token`."""
         others = (other for other in tokens[: self._members + 1] if other.id != token.id)
-        return [other.base_pieces for other in others]
+        return [other.base_tokens for other in others]
 
     def _first(self, found: list[BaseTokenIds]) -> list[BaseTokenIds]:
         return found[: self._members]
@@ -146,7 +146,7 @@ def _shares(
     groups = neighbours.of(token)
     chain = groups.chain if end == "input" else []
     weighted_groups: list[tuple[float, Sequence[BaseTokenIds]]] = [
-        (weights.base_tokens, [token.base_pieces]),
+        (weights.base_tokens, [token.base_tokens]),
         (weights.root, groups.root),
         (weights.suffix_chain, chain),
         (weights.harmony_variants, groups.variants),

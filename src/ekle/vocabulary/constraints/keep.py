@@ -38,7 +38,7 @@ class TermForm:
 
     term: str
     text: str
-    was: str
+    origin: str
     """`base` or `learned` where it was one token anyway, else `forced`."""
     pieces: int
     """Tokens that it took before it was forced."""
@@ -116,8 +116,8 @@ def keep_terms(
 
 def _form(term: str, text: str, token_ids: list[int], table: "_MergeTable") -> TermForm:
     pieces = len(table.apply(token_ids))
-    was = "base" if len(token_ids) == 1 else "learned" if pieces == 1 else "forced"
-    return TermForm(term, text, was, pieces)
+    origin = "base" if len(token_ids) == 1 else "learned" if pieces == 1 else "forced"
+    return TermForm(term, text, origin, pieces)
 
 
 def _force(

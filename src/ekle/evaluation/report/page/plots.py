@@ -28,7 +28,7 @@ def plots(report: EvaluationReport) -> dict[str, Plot]:
         "tokens": {
             "words": words(report),
             "growth": growth(report),
-            **trade_plots(report.vocabulary.trades if report.vocabulary else []),
+            **trade_plots(report.vocabulary.size_trade_offs if report.vocabulary else []),
         },
         "peers": {"peers": savings(report)},
         "morphology": {"kinds": kinds(report)},
