@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.encode import EncodedTexts, encode_pre_tokens
-from ekle.bpe.learn import Phase, learn_merges, learn_plainly, replace_pair
+from ekle.bpe.learn import Phase, learn_merges, learn_merges_reference, replace_pair
 
 ALPHABET = [b"a", b"b", b"c", b"d"]
 texts = st.lists(
@@ -22,10 +22,10 @@ def encoded_of(token_ids: list[list[int]]) -> EncodedTexts:
 
 @settings(max_examples=300, deadline=None)
 @given(texts)
-def test_the_fast_path_learns_what_the_plain_one_learns(rows: list[tuple[list[int], int]]) -> None:
+def test_the_fast_path_learns_what_the_reference_learns(rows: list[tuple[list[int], int]]) -> None:
     token_ids, weights = [row for row, _ in rows], [weight for _, weight in rows]
     fast = learn_merges(encoded_of(token_ids), np.array(weights), ALPHABET, size=6)
-    assert [(merge.left, merge.right) for merge in fast.merges] == learn_plainly(
+    assert [(merge.left, merge.right) for merge in fast.merges] == learn_merges_reference(
         token_ids, weights, ALPHABET, size=6
     )
 
@@ -69,7 +69,7 @@ def test_a_pre_token_is_paid_for_once() -> None:
     assert [(merge.token, merge.price) for merge in merges] == [(b"ab", 8.0), (b"abc", 0.0)]
 
 
-def test_many_pre_tokens_are_cut_as_each_alone(base: BaseTokenizer) -> None:
+def test_many_pre_tokens_are_encoded_as_each_alone(base: BaseTokenizer) -> None:
     words = [" evlerimizden", "Ankara", " görüşürüz", "\n", " ", "x"]
     got = encode_pre_tokens(base.tokenizer(), words)
     plain = base.tokenizer()
@@ -80,7 +80,7 @@ def test_many_pre_tokens_are_cut_as_each_alone(base: BaseTokenizer) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(texts, st.integers(2, 8))
-def test_no_piece_falls_below_the_least_use(rows: list[tuple[list[int], int]], least: int) -> None:
+def test_no_token_falls_below_the_least_use(rows: list[tuple[list[int], int]], least: int) -> None:
     token_ids, weights = encoded_of([row for row, _ in rows]), np.array([weight for _, weight in rows])
     merges = learn_merges(
         token_ids, weights, ALPHABET, size=9, min_count=least, phases=[Phase(least_use=least)]
@@ -100,7 +100,7 @@ def test_what_one_phase_leaves_is_offered_to_the_next() -> None:
     assert [merge.token for merge in merges] == [b"cd", b"ab"]
 
 
-def test_a_step_may_starve_where_the_longer_piece_is_worth_it() -> None:
+def test_a_step_may_starve_where_the_longer_token_is_worth_it() -> None:
     encoded, weights = encoded_of([[0, 1, 2]]), np.array([50])
     strict = [Phase(least_use=10)]
     assert len(learn_merges(encoded, weights, ALPHABET, size=5, phases=strict).merges) == 1

@@ -7,7 +7,7 @@ import pytest
 from tiny import byte_level
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
-from ekle.bpe import measure as speed
+from ekle.bpe import measure
 from ekle.bpe.base import load_tokenizer
 from ekle.bpe.measure import (
     count_pre_tokens,
@@ -57,7 +57,7 @@ def test_text_without_words_is_refused():
         time_encoding([BASE], [""])
 
 
-def test_the_floor_is_one_token_a_pre_token():
+def test_the_floor_is_one_token_per_pre_token():
     # "evler", " ev", "," and " 12" are what the pre-tokenizer makes of it.
     assert count_pre_tokens(BASE, ["evler ev, 12"]).tolist() == [4]
     assert count_pre_tokens(BASE, ["ağaç"]).tolist() == [1]
@@ -69,7 +69,7 @@ def test_no_tokenizer_beats_its_floor(tiny_vocabulary):
     assert (count_pre_tokens(tokenizer, documents) <= count_tokens(tokenizer, documents).tokens).all()
 
 
-def test_drift_names_the_lines_whose_pieces_differ():
+def test_drift_names_the_lines_whose_tokens_differ():
     drift = measure_drift(BASE, EXTENDED, ["ev", "evler", "el", "al le"])
     assert drift.changed == [1, 3]
     assert drift.share == 0.5
@@ -77,7 +77,7 @@ def test_drift_names_the_lines_whose_pieces_differ():
     assert drift.tokens_after.tolist() == [1, 1, 2, 4]
 
 
-def test_drift_sees_another_cut_of_the_same_length():
+def test_drift_sees_another_segmentation_of_the_same_length():
     left, right = byte_level("a b"), byte_level("b c")  # abc: ab c against a bc
     assert measure_drift(left, right, ["abc"]).changed == [0]
 
@@ -134,7 +134,7 @@ def test_decoding_is_timed_on_the_same_text():
 
 def test_a_text_is_timed_in_parts_that_hold_all_of_it(monkeypatch):
     # A clock that moves a second at every look: each timed part takes one, and the best of both rounds too.
-    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=count().__next__))
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=count().__next__))
     timed = time_encoding([BASE, EXTENDED], ["evler ev\n" * 30, "ev\n" * 30], rounds=2)
     assert timed.characters == 30 * 9 + 30 * 3
     assert timed.seconds.shape == (2, 20) and (timed.seconds == 1).all()
@@ -145,17 +145,17 @@ def test_a_text_is_timed_in_parts_that_hold_all_of_it(monkeypatch):
 def test_the_best_round_of_each_part_counts(monkeypatch):
     # Two parts: a round that is not counted and looks at the clock once each, then two rounds that are.
     clock = iter([0, 0, *(0, 4), *(0, 7), *(0, 5), *(0, 6)])
-    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=clock.__next__))
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=clock.__next__))
     assert time_decoding([BASE], ["ev\nev\n"], rounds=2).seconds.tolist() == [[4, 6]]
 
 
-def test_a_token_that_the_pre_tokenizer_cuts_is_not_reached():
+def test_a_token_that_the_pre_tokenizer_splits_is_not_reached():
     tokenizer = byte_level("a b")
     assert measure_reachability(tokenizer, [tokenizer.get_vocab()["ab"]]).by_own_text == 1
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    # "ab" at the end of a word is cut in two; where a word goes on it is not.
-    cut = pre_tokenizers.Split(Regex("(?<=a)(?=b$)"), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, whole])
+    # "ab" at the end of a word is split; where a word goes on it is not.
+    split = pre_tokenizers.Split(Regex("(?<=a)(?=b$)"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, whole])
     reach = measure_reachability(tokenizer, [tokenizer.get_vocab()["ab"]])
     assert (reach.by_own_text, reach.in_a_word) == (0, 1)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("b", "isolated"), whole])
@@ -199,8 +199,8 @@ def test_changed_words_come_in_the_order_asked_for():
     assert [(word.word, word.saved) for word in gained] == [("evler", 3), ("le", 1)]
     assert gained[0].before == [" ", "ev", "l", "e", "r"]
     assert gained[0].after == [" ", "evler"]
-    costly = changed_words(BASE, EXTENDED, words, 1, "costly")
-    assert [word.word for word in costly] == ["aaaaaaaaa"]
+    expensive = changed_words(BASE, EXTENDED, words, 1, "expensive")
+    assert [word.word for word in expensive] == ["aaaaaaaaa"]
 
 
 def test_a_file_that_is_no_tokenizer_is_named(tmp_path):

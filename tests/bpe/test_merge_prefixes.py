@@ -28,7 +28,7 @@ def extended(base: BaseTokenizer, merges: list[LearnedMerge]):
     return open_tokenizer(graft(base, grafted, apostrophe_pre_tokenizer(base))[0])
 
 
-def test_a_smaller_tokenizer_is_the_whole_one_with_later_merges_taken_back(
+def test_a_smaller_tokenizer_is_the_whole_one_with_later_merges_undone(
     base: BaseTokenizer, merges: list[LearnedMerge]
 ) -> None:
     prefixes = MergePrefixes(merges)

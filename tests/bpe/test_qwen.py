@@ -93,7 +93,7 @@ def test_a_loaded_and_saved_graft_keeps_every_id(
     )
 
 
-def test_english_is_cut_as_before(base: Tokenizer, extended: Tokenizer) -> None:
+def test_english_is_tokenized_as_before(base: Tokenizer, extended: Tokenizer) -> None:
     for text in ("I don't know; we'll see.", "def f(x):\n    return x  # 'size'", "popular dollars"):
         assert base.encode(text).ids == extended.encode(text).ids
 
@@ -106,7 +106,7 @@ def test_any_text_survives_encoding_and_decoding_up_to_nfc(extended: Tokenizer, 
     )
 
 
-def test_a_merge_of_pieces_that_do_not_exist_is_refused(qwen: BaseTokenizer) -> None:
+def test_a_merge_of_tokens_that_do_not_exist_is_refused(qwen: BaseTokenizer) -> None:
     with pytest.raises(TokenizerError, match="no earlier merge"):
         graft(qwen, [Merge(b"zqzqzq", b"xjxjxj")])
 

@@ -1,4 +1,4 @@
-"""The list of what two tokenizers cut differently, on tokenizers small enough to cut by hand."""
+"""The list of what two tokenizers segment differently, on tokenizers small enough to work by hand."""
 
 import pytest
 from tiny import byte_level
@@ -20,13 +20,13 @@ def test_each_changed_word_stands_once_with_its_count_and_the_most_frequent_firs
     ]
 
 
-def test_what_is_cut_alike_is_not_listed() -> None:
+def test_what_is_segmented_alike_is_not_listed() -> None:
     assert list_changes(BASE, EXTENDED, ["ev el", "ağaç"]) == []
     assert list_changes(BASE, BASE, ["evler"]) == []
 
 
-def test_the_same_stretch_cut_in_two_ways_stands_twice() -> None:
-    """Where pre-tokens differ, what a stretch becomes can depend on what stands beside it."""
+def test_the_same_text_segmented_in_two_ways_is_listed_twice() -> None:
+    """Where pre-tokens differ, the tokens of a text can depend on its neighbours."""
     joined = byte_level("e v", "l e", "Ġ e", regex=False)
     found = list_changes(BASE, joined, ["le le", "le"])
     assert {(change.text, change.count, tuple(change.after)) for change in found} == {
@@ -35,7 +35,7 @@ def test_the_same_stretch_cut_in_two_ways_stands_twice() -> None:
     }
 
 
-def test_a_pre_tokenizer_that_cuts_elsewhere_is_blamed_on_no_token() -> None:
+def test_what_the_pre_tokenizer_changes_names_no_token() -> None:
     old = byte_level("' d", "d a")
     new = byte_level("' d", "d a", regex=False)
     found = list_changes(old, new, ["x'da"])

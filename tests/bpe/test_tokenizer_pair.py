@@ -1,4 +1,4 @@
-"""A text in two cuts: the pairs of ends are the places where both have a boundary."""
+"""A text in two encodings: the pairs of ends are the positions where both have a boundary."""
 
 from pathlib import Path
 
@@ -20,14 +20,14 @@ def tokenizer_pair(tiny_base: Path, tiny_vocabulary: Vocabulary) -> TokenizerPai
     )
 
 
-def test_a_new_token_lies_between_two_pairs_and_holds_its_base_pieces(
+def test_a_new_token_lies_between_two_pairs_and_holds_its_base_tokens(
     tokenizer_pair: TokenizerPair, tiny_vocabulary: Vocabulary
 ) -> None:
     base_tokens = {token.id: token.base_tokens for token in tiny_vocabulary.tokens()}
     met = 0
     for aligned in tokenizer_pair.encode(TURKISH):
         start = 0
-        assert len(aligned.new_ends) == len(aligned.new)  # merges only glue base pieces
+        assert len(aligned.new_ends) == len(aligned.new)  # merges only join base tokens
         for number, base_end in zip(aligned.new.tolist(), aligned.base_ends.tolist(), strict=True):
             replaced = aligned.base[start : base_end + 1].tolist()
             assert replaced == base_tokens.get(number, [number])
@@ -36,7 +36,7 @@ def test_a_new_token_lies_between_two_pairs_and_holds_its_base_pieces(
     assert met > 20
 
 
-def test_text_without_new_tokens_is_cut_alike(tokenizer_pair: TokenizerPair) -> None:
+def test_text_without_new_tokens_is_encoded_alike(tokenizer_pair: TokenizerPair) -> None:
     (aligned,) = tokenizer_pair.encode(["the sun and the north"])
     assert aligned.base.tolist() == aligned.new.tolist()
     assert aligned.base_ends.tolist() == aligned.new_ends.tolist() == list(range(len(aligned.new)))

@@ -1,4 +1,4 @@
-"""Tokenizers as they are opened and saved: the base that is extended, and any other by name."""
+"""Opening and saving tokenizers: the base to extend, and any other by name."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class BaseTokenizer:
 
     @cached_property
     def merges(self) -> list[tuple[str, str]]:
-        """The merges as pairs of token strings; files of both styles have them here in one."""
+        """The merges as pairs of token strings, whichever of the two styles the file has."""
         merges: list[str | list[str]] = self.spec["model"]["merges"]
         pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in merges)
         return [(left, right) for left, right in pairs]
@@ -64,7 +64,7 @@ class BaseTokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hex digits that change whenever the cut of some text could change."""
+        """Twelve hex digits that change whenever the tokenization of some text could change."""
         large = ("vocab", "merges")  # as JSON with sorted keys they would take half a second
         pipeline = {key: self.spec[key] for key in ("normalizer", "pre_tokenizer", "added_tokens")}
         pipeline["model"] = {key: value for key, value in self.spec["model"].items() if key not in large}
@@ -76,7 +76,7 @@ class BaseTokenizer:
         return digest.hexdigest()[:12]
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer, opened once; whoever changes it puts it back as it was."""
+        """The tokenizer, opened once and shared; code that changes it must restore it."""
         return self._opened
 
     @cached_property
@@ -149,7 +149,7 @@ def _download(name: str, revision: str | None) -> Path:
         )
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_TOKENIZER_FILES))
-    except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
+    except Exception as error:  # the hub client raises many unrelated types; each means "not available"
         raise InputError(
             f"{name} is no folder, and the hub did not give it ({type(error).__name__}); "
             "check the name and the network"

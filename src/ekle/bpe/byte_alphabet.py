@@ -1,4 +1,4 @@
-"""The printable stand-ins that byte-level BPE writes for raw bytes.
+"""The printable characters that byte-level BPE writes for raw bytes.
 
 tokenizer.json cannot hold arbitrary bytes in strings, so each of the 256 byte values is written as
 one printable character: printable Latin-1 bytes as themselves, the others as U+0100 upwards
@@ -16,14 +16,14 @@ def byte_to_char() -> tuple[str, ...]:
         *range(ord("¡"), ord("¬") + 1),
         *range(ord("®"), ord("ÿ") + 1),
     }
-    stand_in = 0x100
+    code = 0x100
     table: list[str] = []
     for byte in range(256):
         if byte in printable:
             table.append(chr(byte))
         else:
-            table.append(chr(stand_in))
-            stand_in += 1
+            table.append(chr(code))
+            code += 1
     return tuple(table)
 
 
@@ -58,8 +58,8 @@ def token_text(token: bytes) -> str | None:
 
 
 def merged_token(left: bytes | None, right: bytes | None) -> bytes | None:
-    """The bytes of two pieces as one token; None where that would be half a UTF-8 character, or a piece
-    spells nothing."""
+    """The bytes of two tokens joined; None where they are half a UTF-8 character, or one of the two has no
+    bytes."""
     if left is None or right is None or token_text(left + right) is None:
         return None
     return left + right

@@ -6,22 +6,22 @@ from typing import Any
 from ekle.errors import TokenizerError
 from ekle.files import atomic_file, read_json
 
-_USUAL, _MORE = "chat_template.jinja", "additional_chat_templates"
+_MAIN, _OTHERS = "chat_template.jinja", "additional_chat_templates"
 _DEFAULT = "default"
 
 
 def read_templates(folder: Path) -> dict[str, str]:
-    """Each chat template by name; the usual one is called "default".
+    """Each chat template by name; the main one is called "default".
 
-    As transformers reads them: from chat_template.jinja and additional_chat_templates/NAME.jinja, and where
-    there is neither, from `chat_template` in tokenizer_config.json, one text or a list of named ones.
+    They are read as in transformers: from chat_template.jinja and additional_chat_templates/NAME.jinja.
+    Without these, from `chat_template` in tokenizer_config.json, which is one text or a list of named ones.
 
     Raises:
-        TokenizerError: what tokenizer_config.json has is neither.
+        TokenizerError: `chat_template` in tokenizer_config.json is neither.
     """
-    files = {path.stem: path for path in sorted((folder / _MORE).glob("*.jinja"))}
-    if (folder / _USUAL).exists():
-        files[_DEFAULT] = folder / _USUAL
+    files = {path.stem: path for path in sorted((folder / _OTHERS).glob("*.jinja"))}
+    if (folder / _MAIN).exists():
+        files[_DEFAULT] = folder / _MAIN
     if files:
         return {name: path.read_bytes().decode("utf-8") for name, path in files.items()}
     config = folder / "tokenizer_config.json"
@@ -31,10 +31,10 @@ def read_templates(folder: Path) -> dict[str, str]:
     listed: list[Any] = [{"name": _DEFAULT, "template": given}] if isinstance(given, str) else given
     try:
         named = {entry["name"]: entry["template"] for entry in listed}
-        whole = all(isinstance(text, str) and Path(name).name == name for name, text in named.items())
+        valid = all(isinstance(text, str) and Path(name).name == name for name, text in named.items())
     except (TypeError, KeyError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise TokenizerError(f"chat_template in {config} is neither a text nor a list of names and templates")
     return named
 
@@ -45,8 +45,8 @@ def default_template(folder: Path) -> str | None:
 
 
 def write_templates(folder: Path, templates: dict[str, str]) -> None:
-    """Write templates by name into files of their own, to the byte as they are."""
+    """Write each template into its own file, byte for byte."""
     for name, text in templates.items():
-        place = folder / _USUAL if name == _DEFAULT else folder / _MORE / f"{name}.jinja"
-        with atomic_file(place) as temporary:
+        path = folder / _MAIN if name == _DEFAULT else folder / _OTHERS / f"{name}.jinja"
+        with atomic_file(path) as temporary:
             temporary.write_bytes(text.encode("utf-8"))

@@ -1,9 +1,9 @@
 """Adding tokens and their merges to a byte-level BPE tokenizer without moving an id.
 
-Ids stay as they are below the base's embedding rows. Between the last token of the base and its last
-row there may be a hole (267 rows in Qwen3); it is filled with placeholders, because otherwise
-`len(tokenizer)`, the highest id plus one and the number of rows disagree: `resize_token_embeddings`
-would cut rows off, and `add_tokens` would hand out ids inside the hole.
+Every id of the base stays as it is. Between the last token of the base and its last embedding row there may
+be a hole (267 rows in Qwen3). It is filled with placeholders, because otherwise `len(tokenizer)`, the highest
+id plus one and the number of rows disagree: `resize_token_embeddings` would remove rows, and `add_tokens`
+would hand out ids inside the hole.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from ekle.errors import TokenizerError
 
 @dataclass(frozen=True)
 class Merge:
-    """Two neighbouring pieces that become one; all three are raw bytes."""
+    """Two neighbouring tokens that become one; all three are raw bytes."""
 
     left: bytes
     right: bytes
 
     @property
     def token(self) -> bytes:
-        """The bytes of the piece they become."""
+        """The bytes of the token they become."""
         return self.left + self.right
 
 
@@ -37,10 +37,11 @@ def graft(
         base: the tokenizer to extend.
         merges: new merges in the order in which they apply; each may use the tokens of those before
             it. A merge whose token the base already has gives no new id.
-        pre_tokenizer: replaces the base's, where the profile needs another cut.
+        pre_tokenizer: replaces the base's, where the profile needs another.
 
     Raises:
-        TokenizerError: a merge uses a piece that does not exist yet, is half a character, or stands twice.
+        TokenizerError: a merge uses a token that does not exist yet, makes half a character, or is there
+            twice.
     """
     model = base.spec["model"]
     vocab: dict[str, int] = dict(model["vocab"])
@@ -53,10 +54,10 @@ def graft(
         left, right, token = encode_bytes(merge.left), encode_bytes(merge.right), encode_bytes(merge.token)
         if left not in vocab or right not in vocab:
             raise TokenizerError(
-                f"merge {merge.left!r} + {merge.right!r} uses a piece that no earlier merge makes"
+                f"merge {merge.left!r} + {merge.right!r} uses a token that no earlier merge makes"
             )
         if (left, right) in seen:
-            raise TokenizerError(f"merge {merge.left!r} + {merge.right!r} stands twice")
+            raise TokenizerError(f"merge {merge.left!r} + {merge.right!r} is there twice")
         seen.add((left, right))
         lines.append([left, right])
         if token not in vocab:
@@ -82,8 +83,8 @@ def placeholder(number: int) -> str:
 def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
     """Give every row below `base.rows` a name in `vocab`, added tokens included.
 
-    Added tokens that stand only in the added_tokens list are renumbered by `tokenizers` as soon as
-    `vocab` grows past them, so they get their place in `vocab` too.
+    `tokenizers` renumbers added tokens that are in the added_tokens list alone as soon as `vocab` grows past
+    them, so they are entered in `vocab` too.
     """
     for content, number in base.added.items():
         if vocab.setdefault(content, number) != number:
@@ -97,7 +98,7 @@ def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
 def base_token_ids(spec: dict[str, Any], first: int) -> dict[int, list[int]]:
     """For each token from id `first` on, the ids below `first` that its merges join, in order.
 
-    Where the vocabulary was learned on top of the base's cut, these are the pieces into which the base cuts
+    Where the vocabulary was learned on top of the base's tokens, these are the ids that the base gives for
     the token's text.
 
     Args:

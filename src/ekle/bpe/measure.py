@@ -2,7 +2,7 @@
 
 Everything here reads any `tokenizers.Tokenizer` and plain strings. A *word* is a run of characters
 between white space, so that figures do not depend on any tokenizer's idea of a word. Counts are kept
-a document, because intervals are drawn over documents.
+per document, because intervals are resampled over documents.
 """
 
 import time
@@ -18,9 +18,10 @@ from ekle.bpe.encode import batches
 from ekle.errors import TextError
 
 Counts = NDArray[np.int64]
-"""One whole number a document, shape (documents,)."""
+"""One whole number per document, shape (documents,)."""
 
-_NEVER_MERGED = "Q"  # no Turkish letter; what follows it is no part of any suffix
+NEVER_MERGED = "Q"
+"""No Turkish letter, so no merge of Turkish joins it to the text before it."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class TokenCounts:
 
     @property
     def bytes_per_token(self) -> float:
-        """UTF-8 bytes that a token stands for on average."""
+        """UTF-8 bytes per token, on average."""
         return float(self.bytes.sum() / self.tokens.sum())
 
     @property
     def tokens_per_word(self) -> float:
-        """Tokens that a word takes on average, the space before it and punctuation included."""
+        """Tokens per word, on average; the space before it and punctuation are included."""
         return float(self.tokens.sum() / self.words.sum())
 
     def saved(self, base: "TokenCounts") -> float:
-        """Share of `base`'s tokens that this tokenizer does without; negative where it needs more."""
+        """Share of `base`'s tokens that this tokenizer saves; negative where it needs more."""
         return 1.0 - float(self.tokens.sum() / base.tokens.sum())
 
 
@@ -63,10 +64,10 @@ def count_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> TokenCounts:
 
 
 def count_pre_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> Counts:
-    """Tokens a document if every pre-token were one token.
+    """Tokens per document if every pre-token were one token.
 
-    No vocabulary of any size can do better while the tokenizer's pre-tokenizer stands, because no
-    merge crosses the border of a pre-token.
+    No vocabulary of any size can do better with this pre-tokenizer, because no merge crosses the boundary of
+    a pre-token.
     """
     whole = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
     if tokenizer.normalizer is not None:
@@ -78,18 +79,18 @@ def count_pre_tokens(tokenizer: Tokenizer, documents: Sequence[str]) -> Counts:
 
 @dataclass(frozen=True)
 class Drift:
-    """Where two tokenizers cut the same lines differently."""
+    """Where two tokenizers segment the same lines differently."""
 
     lines: int
     changed: list[int]
-    """Indices of the lines whose pieces differ."""
+    """Indices of the lines whose tokens differ."""
     tokens_before: Counts
     """Tokens of each line."""
     tokens_after: Counts
 
     @property
     def share(self) -> float:
-        """Share of the lines that are cut differently."""
+        """Share of the lines that are segmented differently."""
         return len(self.changed) / self.lines
 
 
@@ -99,9 +100,9 @@ def split_lines(documents: Iterable[str]) -> list[str]:
 
 
 def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> Drift:
-    """Compare the pieces, not the ids, that two tokenizers cut `lines` into.
+    """Compare the tokens, not the ids, that two tokenizers give for `lines`.
 
-    Both must be of one kind (such as byte-level), or equal pieces would be spelled differently.
+    Both must be of one kind (such as byte-level), or equal tokens would be spelled differently.
 
     Raises:
         TextError: there are no lines.
@@ -134,7 +135,7 @@ def new_token_ids(before: Tokenizer, after: Tokenizer) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class NewTokenUse:
-    """How much of a text the new tokens carry, and how many of them it uses at all."""
+    """How many tokens of a text are new ones, and how many new tokens it uses at all."""
 
     tokens: int
     new: int
@@ -178,34 +179,32 @@ class Reachability:
 
     available: int
     by_own_text: int
-    """Tokens that come out of their own text, with nothing before or behind it."""
+    """Tokens that their own text gives, with nothing before or after it."""
     in_a_word: int
-    """Tokens that come out so, or where a letter follows that no merge goes on with: steps to longer
-    tokens, and pieces that a pre-tokenizer makes only of words that go on."""
+    """These, and those that their text gives where a letter follows that no merge joins: steps to longer
+    tokens, and parts that a pre-tokenizer splits off only inside longer words."""
 
 
 def measure_reachability(tokenizer: Tokenizer, ids: Collection[int]) -> Reachability:
-    """Encode the text of each of `ids` and see whether the id comes out; half a character never does."""
+    """Encode the text of each of `ids` and see whether it gives the id; half a character never does."""
     wanted = sorted(ids)
     texts = [tokenizer.decode([number], skip_special_tokens=False) for number in wanted]
-    alone = _found(tokenizer, wanted, texts)
-    going_on = _found(tokenizer, wanted, [text + _NEVER_MERGED for text in texts])
-    return Reachability(len(wanted), len(alone), len(alone | going_on))
+    alone = produced_ids(tokenizer, wanted, texts)
+    continued = produced_ids(tokenizer, wanted, [text + NEVER_MERGED for text in texts])
+    return Reachability(len(wanted), len(alone), len(alone | continued))
 
 
-def _found(tokenizer: Tokenizer, wanted: Sequence[int], texts: Sequence[str]) -> set[int]:
-    """Those of `wanted` that stand in the encoding of their text."""
+def produced_ids(tokenizer: Tokenizer, ids: Sequence[int], texts: Sequence[str]) -> set[int]:
+    """Those of `ids` that are in the encoding of their text; `texts` has one text for each id."""
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return {number for number, one in zip(wanted, encodings, strict=True) if number in one.ids}
+    return {number for number, encoding in zip(ids, encodings, strict=True) if number in encoding.ids}
 
 
-def _per_document(
-    tokenizer: Tokenizer, documents: Sequence[str], figure: Callable[[Encoding], int]
-) -> Counts:
-    figures: list[int] = []
+def _per_document(tokenizer: Tokenizer, documents: Sequence[str], count: Callable[[Encoding], int]) -> Counts:
+    counts: list[int] = []
     for batch in batches(documents):
-        figures.extend(map(figure, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
-    return np.array(figures, dtype=np.int64)
+        counts.extend(map(count, tokenizer.encode_batch_fast(batch, add_special_tokens=False)))
+    return np.array(counts, dtype=np.int64)
 
 
 _ROUNDS = 5
@@ -214,21 +213,21 @@ _PARTS = 20
 
 @dataclass(frozen=True)
 class Timing:
-    """What some tokenizers need for the same parts of a text."""
+    """The time that some tokenizers need for the same parts of a text."""
 
     characters: int
-    """Of all parts."""
+    """Characters of all parts together."""
     seconds: NDArray[np.float64]
     """The best time of each part, shape (tokenizers, parts)."""
 
     @property
     def rates(self) -> list[float]:
-        """Characters a second of each tokenizer; divide two of them to compare."""
+        """Characters per second of each tokenizer; divide two of them to compare."""
         return [self.characters / float(seconds) for seconds in self.seconds.sum(axis=1)]
 
 
 def time_encoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = _ROUNDS) -> Timing:
-    """Let each tokenizer encode `documents`, a few lines at once.
+    """Time each tokenizer as it encodes `documents`, in parts.
 
     Raises:
         TextError: the documents are empty.
@@ -242,7 +241,7 @@ def time_encoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
 
 
 def time_decoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rounds: int = _ROUNDS) -> Timing:
-    """Let each tokenizer decode its own ids of `documents`.
+    """Time each tokenizer as it decodes its own ids of `documents`.
 
     Raises:
         TextError: the documents are empty.
@@ -260,7 +259,7 @@ def time_decoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
 
 
 def _parts(documents: Sequence[str]) -> list[list[str]]:
-    """The lines of `documents` in order, dealt into at most 20 parts of about as many characters each."""
+    """The lines of `documents` in order, in at most 20 parts of about equal length."""
     lines = [line for text in documents for line in text.splitlines(keepends=True)]
     characters = sum(map(len, lines))
     if not characters:
@@ -274,23 +273,23 @@ def _parts(documents: Sequence[str]) -> list[list[str]]:
 
 
 def _timed(
-    works: Sequence[Sequence[Callable[[], object]]], parts: Sequence[Sequence[str]], rounds: int
+    calls: Sequence[Sequence[Callable[[], object]]], parts: Sequence[Sequence[str]], rounds: int
 ) -> Timing:
     """The best of `rounds` for each part, after one round that fills caches and is not counted.
 
     Args:
-        works: for each tokenizer, the work on each part.
+        calls: for each tokenizer, the call to time for each part.
         parts: the text.
-        rounds: how often each is timed.
+        rounds: how often each call is timed.
     """
-    best = np.full((len(works), len(parts)), np.inf)
-    order = list(range(len(works)))
+    best = np.full((len(calls), len(parts)), np.inf)
+    order = list(range(len(calls)))
     for turn in range(rounds + 1):
         for part in range(len(parts)):
             for place in order:
                 started = time.perf_counter()
-                works[place][part]()
+                calls[place][part]()
                 if turn:
                     best[place, part] = min(best[place, part], time.perf_counter() - started)
-        order.reverse()  # whoever comes second finds the caches of the machine in another state
+        order.reverse()  # the tokenizer that comes second finds the CPU's caches in another state
     return Timing(sum(len(line) for part in parts for line in part), best)

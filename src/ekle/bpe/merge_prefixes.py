@@ -1,8 +1,8 @@
-"""What smaller vocabularies would do, read off what the whole one does.
+"""What smaller vocabularies would do, computed from what the whole one does.
 
 Merges apply in their order, and a merge only makes pairs that later merges join. So a text after the first n
-merges is the text after all of them with the later ones taken back, exactly; no smaller tokenizer has to be
-built. `tests/bpe/test_prefixes.py` builds them and compares.
+merges is exactly the text after all merges with the later ones undone; no smaller tokenizer has to be built.
+`tests/bpe/test_merge_prefixes.py` builds them and compares.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _NO_ID = 1 << 62  # above every id
 
 
 class MergePrefixes:
-    """The beginnings of a list of merges of which each makes a token of its own.
+    """The first n merges, for any n, of a list in which each merge makes a token of its own.
 
     Args:
         merges: in order, with ids that run on from those of the base.
@@ -30,8 +30,7 @@ class MergePrefixes:
         self._oldest = self._find_oldest()
 
     def lengths(self, size: int) -> Ints:
-        """Of each new token, in how many pieces it lies when only the first `size` merges are there; shape
-        (merges,)."""
+        """Into how many tokens each new token falls with only the first `size` merges; shape (merges,)."""
         counts = np.ones(self.size, dtype=np.int64)
         for number in range(size, self.size):
             left, right = self._parts[number]
@@ -44,8 +43,8 @@ class MergePrefixes:
         """Tokens of a text with the first `size` merges.
 
         Args:
-            use: how often each id occurs in the text when all merges are there, shape (ids,).
-            size: merges that are left.
+            id_counts: how often each id occurs in the text with all merges, shape (ids,).
+            size: number of merges that are kept.
         """
         new = id_counts[self.first :]
         return int(id_counts[: self.first].sum() + (new * self.lengths(size)[: len(new)]).sum())
@@ -54,18 +53,18 @@ class MergePrefixes:
         """The ids of a text with the first `size` merges, from its ids with all of them."""
         found: list[int] = []
         for number in ids:
-            waiting = [number]
-            while waiting:
-                token = waiting.pop()
+            pending = [number]
+            while pending:
+                token = pending.pop()
                 if token >= self.first + size:
                     left, right = self._parts[token - self.first]
-                    waiting += (right, left)
+                    pending += (right, left)
                 else:
                     found.append(token)
         return found
 
     def first_change(self, before: Sequence[int], after: Sequence[int]) -> int | None:
-        """The least number of merges that changes a text; 0 where its pre-tokens alone do, None for never.
+        """The least number of merges that changes a text; 0 if the pre-tokenizer alone does, None for never.
 
         Args:
             before: ids of the text with the base tokenizer.
@@ -78,7 +77,7 @@ class MergePrefixes:
         )
 
     def _find_oldest(self) -> list[int]:
-        """Of each new token, the first merge that its making needs."""
+        """For each new token, the first of all merges that make it."""
         oldest: list[int] = []
         for number, parts in enumerate(self._parts):
             oldest.append(min([number, *(oldest[part - self.first] for part in parts if part >= self.first)]))

@@ -1,9 +1,9 @@
 """Qwen's own tokenizer, rebuilt without a model hub.
 
 The `dashscope` package (Alibaba's SDK) carries the vocabulary as ranks: a token's rank is its id.
-BPE needs merges instead. A token of rank r was made by joining two pieces when only the ranks below
-r existed, so running BPE on its bytes with those ranks leaves exactly the two: one merge a token,
-151,387 in all.
+BPE needs merges instead. A token of rank r was made by joining two tokens when only the ranks below
+r existed, so BPE on its bytes with those ranks leaves exactly the two: one merge per token, 151,387 in
+all.
 """
 
 import base64
@@ -24,7 +24,7 @@ WORD_PATTERN = (
 )
 """Qwen's pre-tokenizer: a contraction, a word with the character before it, a digit, punctuation, space."""
 
-# Split strings, because one name a line would push what matters off the page.
+# Split strings, because one name per line would push what matters off the page.
 _SPECIAL = (
     "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> "
     "<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>"
@@ -114,18 +114,18 @@ def recover_merges(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
     known: set[bytes] = set()
     for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
         if len(token) > 1:
-            pieces = _only_split(token, known) or _split_below(token, rank, ranks)
-            if len(pieces) != 2:
+            parts = _only_split(token, known) or _split_below(token, rank, ranks)
+            if len(parts) != 2:
                 raise TokenizerError(
                     f"token {rank} of the base vocabulary is not made by one merge: {token!r}"
                 )
-            merges.append((pieces[0], pieces[1]))
+            merges.append((parts[0], parts[1]))
         known.add(token)
     return merges
 
 
 def _only_split(token: bytes, known: set[bytes]) -> list[bytes] | None:
-    """The two known tokens that `token` consists of, if there is only one way; for most there is."""
+    """The two known tokens that `token` consists of, if there is only one way, as for most tokens."""
     found: list[bytes] | None = None
     for at in range(1, len(token)):
         if token[:at] in known and token[at:] in known:
@@ -137,18 +137,18 @@ def _only_split(token: bytes, known: set[bytes]) -> list[bytes] | None:
 
 def _split_below(token: bytes, limit: int, ranks: dict[bytes, int]) -> list[bytes]:
     """BPE on `token` with the ranks below `limit` only."""
-    pieces = [token[at : at + 1] for at in range(len(token))]
+    parts = [token[at : at + 1] for at in range(len(token))]
     get = ranks.get
-    while len(pieces) > 2:
+    while len(parts) > 2:
         best, where = limit, -1
-        for at in range(len(pieces) - 1):
-            rank = get(pieces[at] + pieces[at + 1], limit)
+        for at in range(len(parts) - 1):
+            rank = get(parts[at] + parts[at + 1], limit)
             if rank < best:
                 best, where = rank, at
         if where < 0:
             break
-        pieces[where : where + 2] = [pieces[where] + pieces[where + 1]]
-    return pieces
+        parts[where : where + 2] = [parts[where] + parts[where + 1]]
+    return parts
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How tokenizers segment a text: the visible tokens, and what two of them segment differently."""
+"""How tokenizers segment a text: the tokens as text, and what two tokenizers segment differently."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.encode import batches
 from ekle.bpe.measure import new_token_ids
 
-Order = Literal["common", "gained", "costly"]
+Order = Literal["common", "gained", "expensive"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -24,11 +24,11 @@ class TokenSpan:
 
     id: int
     text: str
-    """The characters of the token; bytes of a character that is cut in two are written `\\xc4`."""
+    """The characters of the token; bytes of a character that is split are written `\\xc4`."""
 
 
 def is_byte_level(tokenizer: Tokenizer) -> bool:
-    """Whether the token strings spell raw bytes, one character a byte."""
+    """Whether the token strings spell raw bytes, one character per byte."""
     return isinstance(tokenizer.decoder, decoders.ByteLevel)
 
 
@@ -57,7 +57,7 @@ def token_spans(tokenizer: Tokenizer, text: str) -> list[TokenSpan]:
 
 @dataclass(frozen=True)
 class ChangedWord:
-    """A word that two tokenizers cut differently, with a space before it as in running text."""
+    """A word that two tokenizers segment differently, with a space before it as in running text."""
 
     word: str
     count: int
@@ -86,11 +86,11 @@ def changed_words(
     limit: int,
     order: Order,
 ) -> list[ChangedWord]:
-    """Words that the two tokenizers cut differently, at most `limit` of them.
+    """Words that the two tokenizers segment differently, at most `limit` of them.
 
-    `common` starts with the most frequent words, `gained` with those that lose most tokens, `costly`
-    with those that still take most tokens, changed or not, of more than one. The last two leave out words
-    that occur once, because the longest of those are slips of the keyboard.
+    `common` starts with the most frequent words, `gained` with those that save most tokens, `expensive`
+    with those that still take most tokens, changed or not, and more than one. The last two leave out words
+    that occur once, because the longest of those are typing errors.
     """
     ranked = words.most_common()
     spelled = [f" {word}" for word, _ in ranked]
@@ -106,7 +106,7 @@ def changed_words(
         case "gained":
             chosen = [place for place in repeated if new[place] < old[place]]
             chosen.sort(key=lambda place: new[place] - old[place])
-        case "costly":
+        case "expensive":
             chosen = [place for place in repeated if new[place] > 1]
             chosen.sort(key=lambda place: -new[place])
         case _:
@@ -123,13 +123,13 @@ def _token_texts(tokenizer: Tokenizer, text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class SegmentationChange:
-    """A stretch of text that two tokenizers cut differently."""
+    """A part of a text that two tokenizers segment differently."""
 
     text: str
     count: int
-    """Times it stands in the text, cut so."""
+    """Times it occurs in the text, segmented so."""
     before: list[str]
-    """What its tokens show; bytes of a character that is cut in two are written `\\xc4`."""
+    """The text of its tokens; bytes of a character that is split are written `\\xc4`."""
     after: list[str]
     new: list[str]
     """Those of `after` that only the second tokenizer has; none where its pre-tokenizer alone did it."""
@@ -138,13 +138,12 @@ class SegmentationChange:
 def list_changes(
     before: Tokenizer, after: Tokenizer, lines: Sequence[str], added: Collection[bytes] | None = None
 ) -> list[SegmentationChange]:
-    """Everything in `lines` that the two byte-level tokenizers cut differently, most frequent first.
+    """Everything in `lines` that the two byte-level tokenizers segment differently, most frequent first.
 
     Args:
         before, after: the tokenizers.
-        lines: those that are cut alike add nothing and may be left out; `measure.measure_drift` names the
-            others.
-        added: tokens that only the second has, as `added_tokens` gives them; asked for if not given.
+        lines: lines that both segment alike may be left out; `measure.measure_drift` names the others.
+        added: tokens that only the second has, as `added_tokens` gives them; found if not given.
     """
     counts: Counter[tuple[tuple[bytes, ...], tuple[bytes, ...]]] = Counter()
     old, new = _ByteEncoder(before), _ByteEncoder(after)
@@ -155,11 +154,11 @@ def list_changes(
         added = added_tokens(before, after) if counts else ()
     found = [
         SegmentationChange(
-            _shown(b"".join(first)),
+            _text_of(b"".join(first)),
             count,
-            [_shown(token) for token in first],
-            [_shown(token) for token in second],
-            [_shown(token) for token in dict.fromkeys(second) if token in added],
+            [_text_of(token) for token in first],
+            [_text_of(token) for token in second],
+            [_text_of(token) for token in dict.fromkeys(second) if token in added],
         )
         for (first, second), count in counts.items()
     ]
@@ -174,7 +173,7 @@ def added_tokens(before: Tokenizer, after: Tokenizer) -> frozenset[bytes]:
 
 @dataclass(frozen=True)
 class _EncodedLine:
-    """The tokens of a line, and the places (bytes before them) where pre-tokens begin."""
+    """The tokens of a line, and the positions (in bytes) where pre-tokens begin and the last one ends."""
 
     tokens: list[bytes]
     ends: list[int]
@@ -182,7 +181,7 @@ class _EncodedLine:
 
 
 class _ByteEncoder:
-    """A tokenizer's cut of lines, in bytes."""
+    """Encodes lines to the bytes of tokens."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -190,7 +189,7 @@ class _ByteEncoder:
         self._bytes: dict[str, bytes] = {}
 
     def read(self, lines: list[str]) -> Iterator[_EncodedLine]:
-        """Each line's tokens; not encode_batch_fast, which leaves their spelling empty."""
+        """Each line's tokens. encode_batch_fast would leave their text empty."""
         for encoding in self._tokenizer.encode_batch(lines, add_special_tokens=False):
             yield self._encoded_line(encoding)
 
@@ -221,15 +220,15 @@ class _ByteEncoder:
 def _differences(
     first: _EncodedLine, second: _EncodedLine
 ) -> Iterator[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
-    """The tokens of both between common borders, where they differ; all of them if the texts do (because
-    one tokenizer normalises what the other leaves)."""
+    """The tokens of both between common boundaries, where they differ; all tokens if the texts differ
+    (because one tokenizer normalises what the other leaves)."""
     if b"".join(first.tokens) != b"".join(second.tokens):
         yield tuple(first.tokens), tuple(second.tokens)
         return
     common = first.boundaries & second.boundaries
     at = to = 0
     while at < len(first.tokens):
-        start, onto = at, to
+        start, other_start = at, to
         while first.ends[at] not in common:
             at += 1
         end = first.ends[at]
@@ -237,10 +236,10 @@ def _differences(
         while second.ends[to] < end:
             to += 1
         to += 1
-        old, new = first.tokens[start:at], second.tokens[onto:to]
+        old, new = first.tokens[start:at], second.tokens[other_start:to]
         if old != new:
             yield tuple(old), tuple(new)
 
 
-def _shown(token: bytes) -> str:
+def _text_of(token: bytes) -> str:
     return token.decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""One text cut by two tokenizers, and the places where both have a boundary."""
+"""One text encoded by two tokenizers, and the positions where both have a token boundary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class AlignedEncoding:
-    """Ids of a text in either cut, and the tokens that end at the same byte.
+    """Ids of a text with either tokenizer, and the tokens that end at the same byte.
 
-    Token `base_ends[k]` of `base` and token `new_ends[k]` of `new` end at one place; the last pair is the end
-    of the text. A new token made of base pieces lies between two neighbouring pairs.
+    Token `base_ends[k]` of `base` and token `new_ends[k]` of `new` end at the same byte; the last pair is the
+    end of the text. A new token and its base tokens are between two neighbouring pairs.
     """
 
     base: Ids
@@ -25,18 +25,18 @@ class AlignedEncoding:
 
 
 class TokenizerPair:
-    """Cuts texts with both tokenizers, which must be byte-level and normalise alike."""
+    """Encodes texts with both tokenizers, which must be byte-level and normalise alike."""
 
     def __init__(self, base: Tokenizer, new: Tokenizer) -> None:
         self.base, self.new = base, new
         self._base_sizes, self._new_sizes = _sizes(base), _sizes(new)
 
     def encode_new(self, texts: Sequence[str]) -> list[list[int]]:
-        """The new cut alone."""
+        """Ids of the new tokenizer alone."""
         return [encoding.ids for encoding in self.new.encode_batch_fast(texts, add_special_tokens=False)]
 
     def encode(self, texts: Sequence[str]) -> list[AlignedEncoding]:
-        """Both cuts of each text; a text should not be empty."""
+        """Both encodings of each text; a text should not be empty."""
         old = self.base.encode_batch_fast(texts, add_special_tokens=False)
         return [
             self._aligned(np.array(encoding.ids, dtype=np.int64), np.array(ids, dtype=np.int64))
@@ -44,17 +44,17 @@ class TokenizerPair:
         ]
 
     def _aligned(self, base: Ids, new: Ids) -> AlignedEncoding:
-        _, here, there = np.intersect1d(
+        _, base_ends, new_ends = np.intersect1d(
             np.cumsum(self._base_sizes[base]),
             np.cumsum(self._new_sizes[new]),
             assume_unique=True,
             return_indices=True,
         )
-        return AlignedEncoding(base, new, here, there)
+        return AlignedEncoding(base, new, base_ends, new_ends)
 
 
 def _sizes(tokenizer: Tokenizer) -> Ids:
-    """Bytes of each id: one a character of the byte alphabet, or those of an added token's own text."""
+    """Bytes of each id: one per character of the byte alphabet, or those of an added token's text."""
     vocab = tokenizer.get_vocab(with_added_tokens=True)
     sizes = np.zeros(max(vocab.values()) + 1, dtype=np.int64)
     for token, number in vocab.items():

@@ -184,7 +184,7 @@ def _learn(
     size: int,
     cost: npt.NDArray[np.float64] | None,
     phases: Sequence[Phase],
-    learned: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> LearningResult:
     return learn_merges(
         pre_tokens.encoded,
@@ -194,7 +194,7 @@ def _learn(
         min_count=settings.min_count,
         cost=cost,
         phases=phases,
-        learned=learned,
+        advance=advance,
     )
 
 

@@ -84,7 +84,7 @@ def measure_savings(
         words=ShownWords(
             common=[WordExample(**asdict(word)) for word in changed("common")],
             gained=[WordExample(**asdict(word)) for word in changed("gained")],
-            costly=[explain(extended, word) for word in changed("costly")],
+            costly=[explain(extended, word) for word in changed("expensive")],
         ),
         sentences=[
             shown
