@@ -119,7 +119,7 @@ def wide(base: BaseTokenizer) -> object:
     return open_tokenizer({**base.spec, "pre_tokenizer": compact_pre_tokenizer(base)})
 
 
-def test_no_token_of_the_base_spans_a_border_that_is_left_out(base: BaseTokenizer) -> None:
+def test_no_token_of_the_base_spans_a_boundary_that_is_left_out(base: BaseTokenizer) -> None:
     spans = re.compile(r"[^\W\d_][.,;:!? ]|[.,;:!?] ")
     found = [decode_token(token).decode(errors="replace") for token in base.vocab if token not in base.added]
     assert [text for text in found if spans.search(text)] == []

@@ -84,7 +84,7 @@ def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl.zst"])
-def test_a_file_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_named(tmp_path: Path, name: str) -> None:
     words = [f"{number} ev" for number in range(20_000)]
     path = tmp_path / name
     if name == "a.parquet":

@@ -70,7 +70,7 @@ def test_the_words_of_the_text_decide_between_readings() -> None:
     assert other["kalemi"].root == "kale"
 
 
-def test_a_word_that_the_lexicon_lacks_is_cut_behind_a_word_of_the_text() -> None:
+def test_a_word_that_the_lexicon_lacks_is_split_after_a_word_of_the_text() -> None:
     found = analyse({"zümkop": 50, "zümkoplar": 5, "zümkoplardan": 2}, processes=1, remember=False)
     assert found["zümkoplardan"].parts == ("zümkop", "lar", "dan")
     assert found["zümkop"].morphemes == ()

@@ -45,7 +45,12 @@ def without_scripts(page: str) -> str:
 
 def test_every_part_of_the_report_is_on_the_page(folder: Path) -> None:
     page = without_scripts((folder / "report.html").read_text("utf-8"))
-    for heading in ("What it saves", "What more tokens buy", "What the tokens are", "What changes elsewhere"):
+    for heading in (
+        "What it saves",
+        "What more tokens save, and",
+        "What the tokens are",
+        "What changes elsewhere",
+    ):
         assert heading in page
     assert "25 new tokens save" in page
     assert "strictness costs" in page
@@ -57,13 +62,13 @@ def test_nothing_on_the_page_comes_from_elsewhere(report: dict[str, Any]) -> Non
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", without_scripts(render(report)))
 
 
-def test_changes_are_shown_piece_by_piece(report: dict[str, Any]) -> None:
+def test_changes_are_shown_token_by_token(report: dict[str, Any]) -> None:
     shown = without_scripts(render(report))
     changes = report["other"]["mixed"]["changes"]["listed"]
     assert changes
     for change in changes:
-        for piece in change["after"]:
-            assert f"<span>{piece.strip() or piece}</span>" in shown
+        for token in change["after"]:
+            assert f"<span>{token.strip() or token}</span>" in shown
 
 
 def test_text_of_others_cannot_become_markup(report: dict[str, Any]) -> None:

@@ -52,15 +52,15 @@ def test_english_contractions_keep_their_ids(vocabulary: Vocabulary) -> None:
         assert tokenizer.encode(text).ids == base.encode(text).ids, text
 
 
-def test_the_sentences_of_the_guide_take_as_few_pieces_as_it_says(vocabulary: Vocabulary) -> None:
+def test_the_sentences_of_the_guide_take_as_few_tokens_as_it_says(vocabulary: Vocabulary) -> None:
     tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
     wanted = {
         "Geliyorum eve, yarın görüşürüz.": 7,
         "Öğrenciler için hazırlanmış materyaller.": 8,
         "Türkiye'nin eğitim sisteminde gelişmeler.": 8,
     }
-    pieces = {sentence: len(tokenizer.encode(sentence).ids) for sentence in wanted}
-    assert all(pieces[sentence] <= most for sentence, most in wanted.items()), pieces
+    tokens = {sentence: len(tokenizer.encode(sentence).ids) for sentence in wanted}
+    assert all(tokens[sentence] <= most for sentence, most in wanted.items()), tokens
 
 
 def test_every_token_is_reached_and_nearly_every_one_is_used_often(vocabulary: Vocabulary) -> None:

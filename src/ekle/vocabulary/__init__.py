@@ -1,1 +1,1 @@
-"""Stage 1: which tokens to add, and the evidence for each."""
+"""Stage 2: which tokens to add, and the evidence for each."""

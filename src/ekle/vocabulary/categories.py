@@ -2,8 +2,7 @@
 
 In this order, the first that fits:
 
-- suffix: stands inside or at the end of words, or after an apostrophe, and is a legal chain of Turkish
-    suffixes;
+- suffix: is inside or at the end of words, or after an apostrophe, and is a legal chain of Turkish suffixes;
 - word: begins a word, and is one of the most frequent words of the text;
 - complex: begins a word, and is a root followed by a chain of suffixes in harmony;
 - root: begins a word, and is a root;
@@ -11,7 +10,7 @@ In this order, the first that fits:
 
 A root is what the text itself attests: a word that occurs by itself, a verb stem whose infinitive occurs, the
 form of either before a vowel (kitab-, ağac-), each of these with suffixes that make a new word (öğret|men),
-and the beginning of a root that holds nothing of a suffix (coğraf-, of coğrafya).
+and the beginning of a root without any of its suffixes (coğraf-, of coğrafya).
 """
 
 import math
@@ -35,8 +34,8 @@ FREQUENT_FORMS = 10_000
 """Inflected words up to this rank are words too."""
 _LONGEST_CHAIN = 16
 _SHORTEST_ROOT = 2
-_LETTER = 0.5  # price of a letter of a root, in powers of ten: a long word is rather inflected than a root
-_FORMS = 4  # ways in which a word is mostly written: with and without a space before it, capitalised or not
+_LETTER = 0.5  # cost of a letter of a root, in powers of ten; long words are more likely inflected
+_FORMS = 4  # usual forms of a word: with and without a space before it, capitalised or not
 _APOSTROPHES = "'’"
 
 
@@ -49,11 +48,11 @@ class Description:
     labels: list[str] = field(default_factory=list)
     harmony: Judgement = NOTHING_TO_JUDGE
     besides: tuple[Category, ...] = ()
-    """What a frequent word is as well: a root, or a complex form."""
+    """Other categories of a frequent word: root or complex."""
 
 
 class Categories:
-    """Sorts tokens by what the words of a text say about them.
+    """Finds the category of tokens by the words of a text.
 
     Args:
         counts: pre-token counts (`text`, `count`), most frequent first.
@@ -66,29 +65,29 @@ class Categories:
         totals: Counter[str] = Counter()
         for text, count in words.select("text", "count").iter_rows():
             totals[casing.lower(text.strip())] += count
-        least = max(min_count // _FORMS, 1)
-        self._words = {word: count for word, count in totals.items() if count >= least}
+        threshold = max(min_count // _FORMS, 1)
+        self._words = {word: count for word, count in totals.items() if count >= threshold}
         self._beginnings = frozenset(word[:end] for word in self._words for end in range(1, len(word)))
         self._log_total = math.log10(max(totals.total(), 1))
         ranked = [word for word, _ in totals.most_common(FREQUENT_FORMS)]
         self._frequent, self._forms = frozenset(ranked[:FREQUENT_WORDS]), frozenset(ranked)
         self.describe = cache(self._describe)
-        """Category, morphemes and harmony of the token that stands for a text."""
+        """Category, morphemes and harmony of the token with this text."""
 
     def _describe(self, text: str) -> Description:
         stem = text.removeprefix(" ")
-        quoted = stem == text and stem[:1] in _APOSTROPHES and bool(stem[1:])
-        body = casing.lower(stem[1:] if quoted else stem)
+        after_apostrophe = stem == text and stem[:1] in _APOSTROPHES and bool(stem[1:])
+        body = casing.lower(stem[1:] if after_apostrophe else stem)
         if not is_turkish_word(body):
             return Description("pattern")
         inside = text == stem and (
             stem[:1] == casing.lower(stem[:1]) or (len(stem) > 1 and casing.is_upper(stem))
         )
-        if quoted or inside:
+        if after_apostrophe or inside:
             found = chains(body)
             if found:
-                return _made("suffix", found[0])
-            if quoted or not casing.is_upper(stem):
+                return _description("suffix", found[0])
+            if after_apostrophe or not casing.is_upper(stem):
                 return Description("pattern", harmony=judge_letters(body))
         reading = self._read(body)
         if reading is None:
@@ -96,25 +95,25 @@ class Categories:
                 return Description("root")  # the beginning of one; its inside is free
             return Description("pattern", harmony=judge_letters(body))
         derived = all(kinds().get(label) == "derivational" for label in reading.labels[1:])
-        plain: Category = "root" if derived else "complex"
+        category: Category = "root" if derived else "complex"
         if body in self._frequent or (not derived and body in self._forms):
-            return _made("word", reading, (plain,))
-        return _made(plain, reading)
+            return _description("word", reading, (category,))
+        return _description(category, reading)
 
     def _read(self, word: str) -> Chain | None:
-        """The likeliest of `word` as a root and `word` as a root with a chain of suffixes."""
+        """The likeliest reading of `word` as a root, or as a root with a chain of suffixes."""
         found: list[Chain] = []
         for length in range(max(_SHORTEST_ROOT, len(word) - _LONGEST_CHAIN), len(word) + 1):
             root = word[:length]
-            price = self._root_cost(root)
-            if price is None:
+            cost = self._root_cost(root)
+            if cost is None:
                 continue
             if length == len(word):
-                found.append(_root(root, price))
+                found.append(_root(root, cost))
                 continue
             for chain in chains(word[length:], heard(root))[:1]:
                 labels = ("ROOT", *chain.labels)
-                found.append(Chain((root, *chain.morphemes), labels, price + chain.cost))
+                found.append(Chain((root, *chain.morphemes), labels, cost + chain.cost))
         return min(found, key=lambda reading: (reading.cost, len(reading.morphemes)), default=None)
 
     def _root_cost(self, root: str) -> float | None:
@@ -127,7 +126,7 @@ class Categories:
         return self._log_total - math.log10(count) + _LETTER * (len(root) - _SHORTEST_ROOT)
 
 
-def _made(category: Category, reading: Chain, besides: tuple[Category, ...] = ()) -> Description:
+def _description(category: Category, reading: Chain, besides: tuple[Category, ...] = ()) -> Description:
     morphemes, labels = list(reading.morphemes), list(reading.labels)
     return Description(category, morphemes, labels, judge(morphemes), besides)
 

@@ -19,7 +19,8 @@ from ekle.vocabulary.selection import LearnedVocabulary
 def held_out_savings(
     learned: LearnedVocabulary, held_out: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, Any], Ints]:
-    """Tokens of each genre before and after, and how often each id occurs in all with the learned merges."""
+    """Figures of each genre, before and after, and how often each id occurs in all genres with the learned
+    merges alone."""
     rows = learned.base.rows + len(learned.new)
     figures: dict[str, Any] = {}
     id_counts = np.zeros(rows, dtype=np.int64)
@@ -47,13 +48,13 @@ class TextDrift:
     """What changes in one text."""
 
     figures: dict[str, Any]
-    """`lines`, `lines_changed` (their share) and `changes`: see `listed`."""
+    """`lines`, `lines_changed` (their share) and `changes`, as `change_figures` gives them."""
     sizes: list[int]
-    """Of each changed line, the least number of learned merges that changes it."""
+    """For each changed line, the least number of learned merges that changes it."""
 
 
 def text_drift(learned: LearnedVocabulary, documents: Sequence[str]) -> TextDrift | None:
-    """What the tokenizer cuts differently in the lines of `documents`; None where there is no line."""
+    """What the tokenizer segments differently in the lines of `documents`; None where there is no line."""
     lines = split_lines(documents)
     if not lines:
         return None
@@ -75,8 +76,8 @@ def text_drift(learned: LearnedVocabulary, documents: Sequence[str]) -> TextDrif
 
 
 def change_figures(changes: Sequence[SegmentationChange]) -> dict[str, Any]:
-    """Changes for report.json: how many `different` ones, their `occurrences`, and `listed`, each
-    of them (`text`, `count`, tokens `before` and `after`, `new` among these)."""
+    """Changes for report.json: the number of `different` ones, their `occurrences`, and `listed`, one entry
+    per change (`text`, `count`, tokens `before` and `after`, and the `new` ones of these)."""
     return {
         "different": len(changes),
         "occurrences": sum(change.count for change in changes),
@@ -85,28 +86,31 @@ def change_figures(changes: Sequence[SegmentationChange]) -> dict[str, Any]:
 
 
 def changed_forms(learned: LearnedVocabulary, forms: pl.DataFrame, *, in_pre_tokens: bool) -> dict[str, Any]:
-    """Which words of a list are cut differently, in the forms in which they stand in text.
+    """Which words of a list are segmented differently, in the forms that they have in text.
 
     Args:
-        made: the vocabulary.
-        forms: columns `text` and `share` (occurrences a word of running text), as `protected.word_forms`
-            gives them; a text may stand twice.
-        in_pre_tokens: whether all forms are pre-tokens of the material, so that those it left alone need no
-            second look. A profile that cuts words before merges has pieces of them there instead.
+        learned: the vocabulary.
+        forms: columns `text` and `share` (occurrences per word of running text), as `protect.word_forms`
+            gives them; a text may occur twice.
+        in_pre_tokens: whether all forms are among the learned pre-tokens, so that those without a merge can
+            be skipped. A profile that splits words has parts of them there instead.
 
     Returns:
-        `forms`: how many there are; `different`: those that change; `share`: what these are of running text,
-        as the list has it; `listed`: each of them, the most frequent first, with `per_million` words of text.
+        `forms`: how many there are; `different`: how many change; `share`: the share of these in running
+            text,
+        by the list; `listed`: each of them, the most frequent first, with occurrences `per_million` words.
     """
-    likely = forms
+    candidates = forms
     if in_pre_tokens:
-        touched = learned.after.lengths != learned.pre_tokens.encoded.lengths  # merges leave fewer pieces
-        likely = forms.join(learned.pre_tokens.table.select("text").filter(touched), on="text", how="semi")
-    likely = likely.group_by("text").agg(pl.col("share").sum())
-    words = likely["text"].sort().to_list()
+        changed = learned.after.lengths != learned.pre_tokens.encoded.lengths  # merges leave fewer tokens
+        candidates = forms.join(
+            learned.pre_tokens.table.select("text").filter(changed), on="text", how="semi"
+        )
+    candidates = candidates.group_by("text").agg(pl.col("share").sum())
+    words = candidates["text"].sort().to_list()
     base = learned.base.tokenizer()
     moved = [words[place] for place in measure_drift(base, learned.tokenizer, words).changed] if words else []
-    shares = dict(likely.select("text", "share").iter_rows())
+    shares = dict(candidates.select("text", "share").iter_rows())
     changes = list_changes(base, learned.tokenizer, moved, learned.added)
     changes.sort(key=lambda change: (-shares.get(change.text, 0.0), change.text))
     return {
@@ -138,8 +142,8 @@ def measure_effects(
     *,
     words_in_pre_tokens: bool,
 ) -> dict[str, Any]:
-    """What the vocabulary does, for report.json: `held_out`, `other`, `protected` (`texts` and `lists`) and
-    `size_trade_offs`."""
+    """The effects of the vocabulary, for report.json: `held_out`, `other`, `protected` (`texts` and `lists`)
+    and `size_trade_offs`."""
     saved, id_counts = held_out_savings(learned, held_out)
     others = {name: text_drift(learned, texts) for name, texts in other.items()}
     files = {file: text_drift(learned, protected_lines(file)) for file in protected.files}
@@ -170,22 +174,23 @@ def size_trade_offs(
     """What fewer tokens would save and change: the first merges are a smaller vocabulary of their own.
 
     Args:
-        made: the vocabulary.
+        learned: the vocabulary.
         held_out: figures of `held_out_savings`; may be empty.
-        use: how often each id occurs in that text with the learned merges.
+        id_counts: how often each id occurs in that text with the learned merges.
         drifts: by name, what changes in text of other languages.
         rooted: inflected words whose root is known.
 
     Returns:
-        A point a size: `size`, `learning_text` (share of its tokens saved), and where there is text or words
+        One point per size: `size`, `learning_text` (share of its tokens saved), and where there is text or
+            words
         to measure on, `held_out` (the same), `lines_changed` (shares by name) and `root_intact`.
     """
     merges = learned.kept.learned
-    every = learned.choice.learned.merges  # more than `merges` where terms are kept
-    text = learned.choice.learned.encoded.id_counts(
-        learned.pre_tokens.weights, learned.base.rows + len(every)
+    all_merges = learned.selection.learned.merges  # more than `merges` where terms are kept
+    text = learned.selection.learned.encoded.id_counts(
+        learned.pre_tokens.weights, learned.base.rows + len(all_merges)
     )
-    prefixes, whole = MergePrefixes(merges), MergePrefixes(every)
+    prefixes, whole = MergePrefixes(merges), MergePrefixes(all_merges)
     before = sum(genre["tokens_base"] for genre in held_out.values())
     roots = _Roots(learned, prefixes, rooted)
     points: list[dict[str, Any]] = []
@@ -208,7 +213,7 @@ def size_trade_offs(
 
 
 class _Roots:
-    """Words with known roots as the learned merges cut them, behind a space as in running text."""
+    """Words with known roots as the learned merges tokenize them, after a space as in running text."""
 
     def __init__(
         self, learned: LearnedVocabulary, prefixes: MergePrefixes, rooted: Sequence[RootedWord]
@@ -222,11 +227,12 @@ class _Roots:
         self._ends = [1 + len(word.text[: word.root].encode()) for word in rooted]
 
     def intact(self, size: int) -> float:
-        """Share of the words in whose root no token ends; one that ends behind the space cuts nothing."""
-        whole = sum(self._is_whole(ids, end, size) for ids, end in zip(self._ids, self._ends, strict=True))
-        return whole / len(self._ids)
+        """Share of the words with no token boundary inside the root; one right after the space does not
+        count."""
+        intact = sum(self._is_intact(ids, end, size) for ids, end in zip(self._ids, self._ends, strict=True))
+        return intact / len(self._ids)
 
-    def _is_whole(self, ids: Sequence[int], end: int, size: int) -> bool:
+    def _is_intact(self, ids: Sequence[int], end: int, size: int) -> bool:
         place = 0
         for token in self._prefixes.undo(ids, size):
             place += self._lengths[token]

@@ -1,6 +1,7 @@
 """From counts to a vocabulary: merges, a tokenizer that uses them, and the evidence for each token."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def learn_vocabulary(
         counts: pre-token counts made with `base`; the compact profile needs joined ones.
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
-        about_text: what counting found out about the text, for the report.
+        about_text: figures about the text from counting, for the report.
 
     Raises:
         InputError: the counts were made with another tokenizer, or for another profile.
@@ -62,25 +63,19 @@ def learn_vocabulary(
     asked, settings = settings, settings_for_strict_protection(settings, base)
     terms = read_terms(settings.keep)
     rooted = [word for file in settings.gold for word in _inflected(Path(file))]
-    protected, pre_tokenization, pre_tokens = _pre_tokens_of(settings, counts, base, reporter)
+    texts = _pre_tokenize(settings, counts, base, reporter)
     if terms:
-        empty, _ = graft(base, [], pre_tokenization.pre_tokenizer)
+        empty, _ = graft(base, [], texts.pre_tokenized.pre_tokenizer)
         check_terms(terms, open_tokenizer(empty))
     categories = Categories(counts.to_base().table, settings.min_count)
 
-    def learn(
-        pre_tokenization: PreTokenizedTexts,
-        pre_tokens: WeightedPreTokens,
-        cost: npt.NDArray[np.float64] | None,
-    ) -> LearnedVocabulary:
+    def learn(texts: _Texts, cost: npt.NDArray[np.float64] | None) -> LearnedVocabulary:
         return learn_with_terms(
-            base, pre_tokenization, pre_tokens, settings, categories, terms, reporter, cost
+            base, texts.pre_tokenized, texts.pre_tokens, settings, categories, terms, reporter, cost
         )
 
-    learned = learn(pre_tokenization, pre_tokens, protection_prices(pre_tokens, strict=True))
-    evidence = gather_evidence(
-        learned.new, learned.choice.by_quota, categories, pre_tokens, learned.after, base, learned.tokenizer
-    )
+    learned = learn(texts, protection_prices(texts.pre_tokens, strict=True))
+    evidence = gather_evidence(learned, categories)
     spec, config = learned.files
     save_tokenizer(out / "tokenizer", spec, config, base.chat_template)
     with atomic_file(out / "tokens.jsonl") as path:
@@ -88,30 +83,28 @@ def learn_vocabulary(
     costs: dict[str, Any] = {}
     if settings.protect_strict:
         loose = asked.model_copy(update={"protect_strict": False})
-        # A profile that cuts words leaves strictly protected ones alone, so its cut is another one here.
-        same = pre_tokenization.keeps_words and loose.contractions == settings.contractions
-        other_pre_tokenization, others = (
-            (pre_tokenization, pre_tokens) if same else _pre_tokens_of(loose, counts, base, reporter)[1:]
-        )
-        without = learn(other_pre_tokenization, others, protection_prices(others, strict=False))
+        # A profile that splits words leaves strictly protected ones whole, so it splits others without them.
+        same = texts.pre_tokenized.keeps_words and loose.contractions == settings.contractions
+        other_texts = texts if same else _pre_tokenize(loose, counts, base, reporter)
+        without = learn(other_texts, protection_prices(other_texts.pre_tokens, strict=False))
         costs["strict"] = protection_cost(learned, without, held_out or {})
     if settings.measure_protection_cost:
-        costs["all"] = protection_cost(learned, learn(pre_tokenization, pre_tokens, None), held_out or {})
+        costs["all"] = protection_cost(learned, learn(texts, None), held_out or {})
     summary = summarise(
-        base, settings, counts, merge_counts(learned.kept.learned, pre_tokens, evidence), evidence
+        base, settings, counts, merge_counts(learned.kept.learned, texts.pre_tokens, evidence), evidence
     )
-    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": pre_tokens.left_out}
-    summary["unfilled_quotas"] = learned.choice.unfilled
+    summary["text"] |= {**(about_text or {}), "pre_tokens_left_out": texts.pre_tokens.left_out}
+    summary["unfilled_quotas"] = learned.selection.unfilled
     summary["keep"] = kept_term_figures(
-        learned.kept, learned.choice.learned.merges, evidence, learned.tokenizer
+        learned.kept, learned.selection.learned.merges, evidence, learned.tokenizer
     )
     summary |= measure_effects(
         learned,
         held_out or {},
         other or {},
-        protected,
+        texts.protected,
         rooted,
-        words_in_pre_tokens=pre_tokenization.keeps_words,
+        words_in_pre_tokens=texts.pre_tokenized.keeps_words,
     )
     summary["protected"] |= {
         "strict": settings.protect_strict,
@@ -130,10 +123,18 @@ def _inflected(file: Path) -> list[RootedWord]:
     return words
 
 
-def _pre_tokens_of(
+@dataclass(frozen=True)
+class _Texts:
+    """The protected text and the text to learn from, as the profile pre-tokenizes them."""
+
+    protected: ProtectedText
+    pre_tokenized: PreTokenizedTexts
+    pre_tokens: WeightedPreTokens
+
+
+def _pre_tokenize(
     settings: VocabularySettings, counts: Counts, base: BaseTokenizer, reporter: ProgressReporter
-) -> tuple[ProtectedText, PreTokenizedTexts, WeightedPreTokens]:
-    """The protected text, and both texts as the profile cuts them."""
+) -> _Texts:
     protected = protected_text(
         settings.protect,
         settings.languages,
@@ -143,9 +144,6 @@ def _pre_tokens_of(
         strict=settings.protect_strict,
         pre_tokenization=settings.pre_tokenization,
     )
-    pre_tokenization = apply_profile(settings, counts, protected, base)
-    return (
-        protected,
-        pre_tokenization,
-        weigh_pre_tokens(pre_tokenization, counts.words, base, settings.any_language),
-    )
+    pre_tokenized = apply_profile(settings, counts, protected, base)
+    pre_tokens = weigh_pre_tokens(pre_tokenized, counts.words, base, settings.any_language)
+    return _Texts(protected, pre_tokenized, pre_tokens)

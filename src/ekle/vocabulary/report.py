@@ -1,4 +1,4 @@
-"""What `report.json` says about a vocabulary, and the page over it."""
+"""The content of a vocabulary's `report.json`, and its page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def summarise(
     counted: Sequence[int],
     evidence: Evidence,
 ) -> dict[str, Any]:
-    """Everything that follows from the text learned from; `counted` is what `merge_counts` gives."""
+    """All figures that follow from the text learned from; `counted` is what `merge_counts` gives."""
     tokens = evidence.tokens
     rare = [token for token in tokens if token.count < settings.min_count]
     return {
@@ -70,7 +70,7 @@ def kept_term_figures(
                 "id": ids[0] if len(ids) == 1 else None,
                 "count": token.count if token else None,
                 "origin": form.origin,
-                "tokens_before": form.pieces,
+                "tokens_before": form.tokens_before,
             }
         )
     dropped = learned[len(kept.learned) :]
@@ -86,8 +86,8 @@ def merge_counts(
 ) -> list[int]:
     """How often each learned merge is made in the learning text.
 
-    Where merges were chosen by another worth than their count, that is what is left of the token in the
-    end and what went on into others.
+    Where merges were chosen by another worth than their count, this is the final count of the token and of
+    the tokens that later merges made of it.
     """
     if pre_tokens.worth is pre_tokens.weights:
         return [merge.count for merge in learned]
@@ -122,15 +122,22 @@ def _by_category(tokens: Sequence[NewToken]) -> dict[str, dict[str, int]]:
 
 
 def _harmony(evidence: Evidence) -> dict[str, Any]:
-    """Verdicts over all tokens, the share that complies, and the tokens that do not, with the reason."""
+    """Verdicts of all tokens, the share that complies, and the tokens that do not, with the reason."""
     verdicts = Counter(token.harmony for token in evidence.tokens)
     judged = verdicts.total() - verdicts["none"]
     against = [
-        {"id": token.id, "text": token.text, "reason": about.harmony.reason, "vowels": about.harmony.breach}
-        for token, about in zip(evidence.tokens, evidence.described, strict=True)
-        if about.harmony.verdict == "violation"
+        {
+            "id": token.id,
+            "text": token.text,
+            "reason": description.harmony.reason,
+            "vowels": description.harmony.breach,
+        }
+        for token, description in zip(evidence.tokens, evidence.described, strict=True)
+        if description.harmony.verdict == "violation"
     ]
-    reasons = Counter(about.harmony.reason for about in evidence.described if about.harmony.reason)
+    reasons = Counter(
+        description.harmony.reason for description in evidence.described if description.harmony.reason
+    )
     return {
         **verdicts,
         "judged": judged,
@@ -142,17 +149,17 @@ def _harmony(evidence: Evidence) -> dict[str, Any]:
 
 
 def _terms(tokens: Sequence[NewToken], base: BaseTokenizer) -> dict[str, Any]:
-    """Of the terms of `turkish/data/terms.tsv`, by kind: how many are one token behind a space."""
+    """How many terms of `turkish/data/terms.tsv` are one token after a space, by kind."""
     new = {token.text for token in tokens}
     figures: dict[str, dict[str, int]] = {}
-    plain = base.tokenizer()
+    tokenizer = base.tokenizer()
     for row in read_table("terms"):
         text = f" {row['term']}"
-        one = len(plain.encode(text, add_special_tokens=False).ids) == 1
+        is_one = len(tokenizer.encode(text, add_special_tokens=False).ids) == 1
         kind = figures.setdefault(row["kind"], {"terms": 0, "one_token_before": 0, "one_token": 0})
         kind["terms"] += 1
-        kind["one_token_before"] += one
-        kind["one_token"] += one or text in new
+        kind["one_token_before"] += is_one
+        kind["one_token"] += is_one or text in new
     return figures
 
 
@@ -160,14 +167,14 @@ _TEMPLATE = Path(__file__).parent / "page.html"
 _REASONS = {
     "invariable": "a suffix that has one form only (-yor, -ki, -ken, -leyin)",
     "verb": "a verb that has become a suffix (-bil, -ver)",
-    "loan": "a loan whose last vowel sounds like a front one (saat-ler)",
+    "loan": "a loan with a back vowel that suffixes treat as front (saat-ler)",
     "suffix": "a suffix that does not suit the vowel before it",
     "letters": "letters without an analysis, their vowels of both kinds",
 }
 
 
 def write_page(report: dict[str, Any], path: Path) -> None:
-    """Write the page over `report` (the content of report.json) to `path`, whole or not at all.
+    """Write the page about `report` (the content of report.json) to `path`, whole or not at all.
 
     Raises:
         SpaceError: the disk is full.

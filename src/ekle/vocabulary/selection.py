@@ -1,7 +1,7 @@
-"""Which merges are learned: weighted pre-tokens, the choice by value or quotas, and what results."""
+"""Which merges are learned: weighted pre-tokens, the selection by value or by quotas, and the result."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,20 +23,20 @@ from ekle.vocabulary.constraints.keep import KeptTerms, keep_terms
 from ekle.vocabulary.profiles.apply import PreTokenizedTexts
 
 _CLEAN = r"^[\p{L}\p{N}\p{P}\p{S}\p{Z}\t\n\r]*$"
-"""No control or private characters, no marks that stand alone after NFC (i + U+0307), no zero-width or
-direction marks: a token with one of them would be an error of the text, learned."""
+"""No control or private characters, no marks that stay apart after NFC (i + U+0307), no zero-width or
+direction marks: a token with one of them would be a learned error of the text."""
 _LATIN = r"^[\p{Latin}\p{N}\p{P}\p{Z}\t\n\r$+<=>^`|~¢-©«-´¶-¿×÷₠-₿™−]*$"
-"""Latin letters, numbers, punctuation and the signs that stand in Turkish text; no emoji, no other script."""
+"""Latin letters, numbers, punctuation and the signs of Turkish text; no emoji, no other script."""
 
 
 @dataclass(frozen=True)
 class WeightedPreTokens:
     """Pre-tokens of the text to learn and of the protected text; the arrays have shape (pre-tokens,).
 
-    `table` has the column `text`. `weights` says how often each occurs in the text to learn, `foreign` how
+    `table` has the column `text`. `weights` is how often each occurs in the text to learn, `foreign` how
     often in protected text of equal length, `cost` how many tokens a merge must save to change it, and
-    `never` whether it must stay whatever that saves.
-    Merges are chosen by `worth`, which is `weights` itself unless the profile says otherwise.
+    `never` whether it must stay whatever that saves. Merges are chosen by `worth`, which is `weights` itself
+    unless the profile sets another.
     """
 
     table: pl.DataFrame
@@ -53,13 +53,12 @@ class WeightedPreTokens:
 def weigh_pre_tokens(
     pre_tokenized: PreTokenizedTexts, words: int, base: BaseTokenizer, any_language: bool
 ) -> WeightedPreTokens:
-    """Both texts in one table, foreign occurrences on the scale of the text: as if each protected text
-    were as long.
+    """Both texts in one table, with protected text scaled to the length of the text to learn.
 
     Args:
         pre_tokenized: the counts of both texts.
         words: words of the text to learn from.
-        base: the tokenizer whose pieces are merged.
+        base: the tokenizer whose tokens are merged.
         any_language: also learn from other scripts and from emoji; control characters stay out.
     """
     clean = pl.col("text").str.contains(_CLEAN)
@@ -82,9 +81,9 @@ def weigh_pre_tokens(
 
 
 class QuotaSlots:
-    """The places that quotas give to each category, while tokens take them.
+    """The places that quotas give to each category, and the tokens that take them.
 
-    A frequent word whose category is full may still stand for what it is besides: a root or a complex form.
+    A frequent word whose category is full may take a place in its other category: root or complex.
     """
 
     def __init__(self, quotas: QuotaSettings, categories: Categories) -> None:
@@ -121,10 +120,10 @@ class Selection:
     by_quota: dict[bytes, Category]
     """The category of each token that took a place by quota."""
     unfilled: dict[str, int]
-    """Places that each category left to the others."""
+    """Places that each category could not fill."""
 
 
-def choose(
+def select_merges(
     pre_tokens: WeightedPreTokens,
     tokens: Sequence[bytes | None],
     settings: VocabularySettings,
@@ -133,12 +132,10 @@ def choose(
     reporter: ProgressReporter,
     cost: npt.NDArray[np.float64] | None,
 ) -> Selection:
-    """Learn `size` merges as `settings.strategy` asks; `cost` is what changing each pre-token costs, if
-    anything.
+    """Learn `size` merges as `settings.strategy` asks; `cost` is the cost of changing each pre-token, if any.
 
-    A piece that a later merge would leave with fewer than `min_count` occurrences keeps them, unless that
-    merge saves `step_gain` tokens. Merges that were left for this are taken when nothing else is left, the
-    most frequent first.
+    A merge that would leave an earlier new token with fewer than `min_count` occurrences is postponed, unless
+    it saves `step_gain` tokens. Postponed merges are taken when no other is left, the most frequent first.
 
     Raises:
         VocabularyError: the quotas do not add up, or the text does not support so many tokens.
@@ -151,54 +148,42 @@ def choose(
     left: dict[str, int] = {}
     phases: list[Phase] = anything
     if settings.strategy == "guide":
-        _check(quotas, settings.size)
+        _check_quotas(quotas, settings.size)
 
-        def note(token: bytes) -> bool:
-            # Asked when quotas have taken what they can: what is left now is what they leave.
+        def note_unfilled(token: bytes) -> bool:
+            # Called when quotas have taken what they can: the places left now stay unfilled.
             left.update(left or {str(category): free for category, free in slots.left.items() if free})
             return True
 
-        # Suffixes first: words that grow before them would swallow the occurrences that chains need.
+        # Suffixes first: words that grow before them would take the occurrences that chains need.
         phases = [
             Phase(slots.take_suffix, quotas.suffixes, least),
             Phase(slots.take, None, least),
-            Phase(note, None, least),
-            Phase(note),
+            Phase(note_unfilled, None, least),
+            Phase(note_unfilled),
         ]
     with reporter.task("learning merges", size, "merges") as task:
-        learned = _learn(pre_tokens, tokens, settings, size, cost, phases, task.advance)
+        learned = learn_merges(
+            pre_tokens.encoded,
+            pre_tokens.worth,
+            tokens,
+            size=size,
+            min_count=settings.min_count,
+            cost=cost,
+            phases=phases,
+            advance=task.advance,
+        )
     if len(learned.merges) < size:
-        cuts = ", or a larger vocabulary.keep_whole" if settings.profile == "morphological" else ""
+        fewer_splits = ", or a larger vocabulary.keep_whole" if settings.profile == "morphological" else ""
         raise VocabularyError(
             f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
-            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count{cuts}"
+            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count{fewer_splits}"
             + (", or do without --protect-strict" if settings.protect_strict else "")
         )
     return Selection(learned, slots.taken, left)
 
 
-def _learn(
-    pre_tokens: WeightedPreTokens,
-    tokens: Sequence[bytes | None],
-    settings: VocabularySettings,
-    size: int,
-    cost: npt.NDArray[np.float64] | None,
-    phases: Sequence[Phase],
-    advance: Callable[[int], object],
-) -> LearningResult:
-    return learn_merges(
-        pre_tokens.encoded,
-        pre_tokens.worth,
-        tokens,
-        size=size,
-        min_count=settings.min_count,
-        cost=cost,
-        phases=phases,
-        advance=advance,
-    )
-
-
-def _check(quotas: QuotaSettings, size: int) -> None:
+def _check_quotas(quotas: QuotaSettings, size: int) -> None:
     total = Counter(quotas.model_dump()).total()
     if total != size:
         raise VocabularyError(f"vocabulary.quotas add up to {total:,}, but vocabulary.size is {size:,}")
@@ -206,28 +191,28 @@ def _check(quotas: QuotaSettings, size: int) -> None:
 
 @dataclass(frozen=True)
 class LearnedVocabulary:
-    """Merges learned from `material` and those of kept terms, and the tokenizer that has them."""
+    """Merges learned from `pre_tokens` and those of kept terms, and the tokenizer that has them."""
 
     base: BaseTokenizer
     pre_tokenized: PreTokenizedTexts
     pre_tokens: WeightedPreTokens
-    choice: Selection
+    selection: Selection
     kept: KeptTerms
 
     @property
     def merges(self) -> list[LearnedMerge]:
-        """All merges in order; one that leads to a token of the base has that token's id."""
+        """All merges in order; a merge that makes a token of the base has that token's id."""
         return [*self.kept.learned, *self.kept.forced]
 
     @property
     def new(self) -> list[LearnedMerge]:
         """The first merge to each new token, in the order of their ids."""
-        fresh = [merge for merge in self.merges if merge.id >= self.base.rows]
-        return list({merge.id: merge for merge in fresh}.values())
+        new = [merge for merge in self.merges if merge.id >= self.base.rows]
+        return list({merge.id: merge for merge in new}.values())
 
     @cached_property
     def added(self) -> frozenset[bytes]:
-        """What the new tokens are spelled like."""
+        """The bytes of the new tokens."""
         return frozenset(merge.token for merge in self.new)
 
     @cached_property
@@ -252,10 +237,10 @@ class LearnedVocabulary:
 
     @cached_property
     def after(self) -> EncodedTexts:
-        """The pre-tokens of the material in the pieces of the tokenizer."""
+        """The pre-tokens as the finished tokenizer encodes them."""
         if not self.kept.forms:
-            return self.choice.learned.encoded
-        # Terms that are kept bring merges of their own, so the text is cut again.
+            return self.selection.learned.encoded
+        # Kept terms add merges of their own, so the text is encoded again.
         return encode_pre_tokens(self.tokenizer, self.pre_tokens.table["text"].to_list())
 
     @property
@@ -265,7 +250,7 @@ class LearnedVocabulary:
 
     @property
     def tokens_after(self) -> int:
-        """Tokens of the learning text with this one."""
+        """Tokens of the learning text with the finished tokenizer."""
         return int((self.after.lengths * self.pre_tokens.weights).sum())
 
 
@@ -279,18 +264,20 @@ def learn_with_terms(
     reporter: ProgressReporter,
     cost: npt.NDArray[np.float64] | None,
 ) -> LearnedVocabulary:
-    """Learn as `settings` ask, where changing each pre-token costs `cost`; None protects nothing.
+    """Learn as `settings` ask; `cost` is the cost of changing each pre-token, and None protects nothing.
 
     Raises:
         VocabularyError: the text does not support so many tokens, or a term cannot be kept.
     """
-    choice = choose(pre_tokens, base.token_bytes, settings, categories, settings.size, reporter, cost)
-    kept = keep_terms(terms, choice.learned.merges, base.token_bytes, base.tokenizer())
-    return LearnedVocabulary(base, pre_tokenized, pre_tokens, choice, kept)
+    selection = select_merges(
+        pre_tokens, base.token_bytes, settings, categories, settings.size, reporter, cost
+    )
+    kept = keep_terms(terms, selection.learned.merges, base.token_bytes, base.tokenizer())
+    return LearnedVocabulary(base, pre_tokenized, pre_tokens, selection, kept)
 
 
 def _with_bytes(merges: Sequence[LearnedMerge], token_bytes: Sequence[bytes | None]) -> list[Merge]:
-    """The merges spelled in bytes instead of ids."""
-    names: dict[int, bytes] = {number: name for number, name in enumerate(token_bytes) if name is not None}
-    names.update({merge.id: merge.token for merge in merges})
-    return [Merge(names[merge.left], names[merge.right]) for merge in merges]
+    """The merges in bytes instead of ids."""
+    token_of: dict[int, bytes] = {number: name for number, name in enumerate(token_bytes) if name is not None}
+    token_of.update({merge.id: merge.token for merge in merges})
+    return [Merge(token_of[merge.left], token_of[merge.right]) for merge in merges]

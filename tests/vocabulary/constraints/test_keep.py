@@ -57,12 +57,12 @@ def test_each_term_is_one_token_with_and_without_a_space_and_the_size_stays(
     ("term", "why"),
     [
         ("C++", r"C \| \+\+"),
-        ("Türkiye'nin", "is cut into"),
+        ("Türkiye'nin", "is split into"),
         ("milli eğitim", "crosses a space"),
-        ("2024", "cut"),
+        ("2024", "split"),
     ],
 )
-def test_a_term_that_the_pre_tokenizer_cuts_is_refused_by_name(
+def test_a_term_that_the_pre_tokenizer_splits_is_refused_by_name(
     base: BaseTokenizer, term: str, why: str
 ) -> None:
     with pytest.raises(VocabularyError, match=why) as caught:

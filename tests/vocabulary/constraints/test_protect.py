@@ -18,7 +18,7 @@ from ekle.progress import silent
 from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import documents
 from ekle.turkish.gold import read_treebank
-from ekle.vocabulary.constraints import protect as protected
+from ekle.vocabulary.constraints import protect
 from ekle.vocabulary.constraints.protect import word_forms
 from ekle.vocabulary.learn import learn_vocabulary
 
@@ -63,15 +63,18 @@ def test_a_file_protected_strictly_keeps_every_line_and_the_cost_is_measured(
     old, loose, new = base.tokenizer(), opened(made["loose"]), opened(made["strict"])
     assert measure_drift(old, loose, MIXED).changed
     assert measure_drift(old, new, MIXED).changed == []
-    told = made["strict"].report["protected"]
-    assert told["texts"][str(mixed)]["lines_changed"] == 0
-    assert told["contractions_restored"] == (profile != "compact")
-    held_out = told["costs"]["strict"]["held_out"]
+    protected = made["strict"].report["protected"]
+    assert protected["texts"][str(mixed)]["lines_changed"] == 0
+    assert protected["contractions_restored"] == (profile != "compact")
+    held_out = protected["costs"]["strict"]["held_out"]
     assert held_out["tokens"] == count_tokens(new, TURKISH).tokens.sum()
     assert held_out["tokens_without"] == count_tokens(loose, TURKISH).tokens.sum()
     assert held_out["costs"] == pytest.approx(held_out["saved_without"] - held_out["saved"])
     assert held_out["costs"] > 0
-    assert told["costs"]["strict"]["learning_text"]["tokens"] == made["strict"].report["growth"][-1]["tokens"]
+    assert (
+        protected["costs"]["strict"]["learning_text"]["tokens"]
+        == made["strict"].report["growth"][-1]["tokens"]
+    )
     assert made["loose"].report["protected"]["costs"] == {}
 
 
@@ -106,7 +109,7 @@ def listing(
     out = tmp_path_factory.mktemp("listing")
     other = {"mixed": MIXED, "nothing": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(protected, "word_forms", short_list)
+        patch.setattr(protect, "word_forms", short_list)
         return learn_vocabulary(counts["apostrophe"], base, settings, out, silent(), {"all": TURKISH}, other)
 
 
@@ -135,7 +138,7 @@ def test_every_change_of_a_text_is_listed_with_the_tokens_that_did_it(
     assert "nothing" not in listing.report["other"]
 
 
-def test_the_words_of_a_list_that_change_are_those_that_the_tokenizer_cuts_otherwise(
+def test_the_words_of_a_list_that_change_are_those_that_the_tokenizer_segments_otherwise(
     base: BaseTokenizer, listing: Vocabulary
 ) -> None:
     figures = listing.report["protected"]["lists"]["fr"]

@@ -90,13 +90,13 @@ def test_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(writing)
-def test_where_no_new_token_stands_no_id_moves(tokenizer: Tokenizer, base: BaseTokenizer, text: str) -> None:
+def test_where_no_new_token_is_no_id_moves(tokenizer: Tokenizer, base: BaseTokenizer, text: str) -> None:
     ids = tokenizer.encode(text).ids
     if all(number < FIRST_NEW for number in ids):
         assert ids == base.tokenizer().encode(text).ids
 
 
-def test_joined_counts_serve_the_cut_of_the_base_too(
+def test_joined_counts_give_the_pre_tokens_of_the_base_too(
     base: BaseTokenizer, counts: Counts, texts: list[str], tmp_path: Path
 ) -> None:
     portable = SMALL.model_copy(update={"profile": "portable", "contractions": True})
@@ -113,7 +113,7 @@ def test_counts_that_are_not_joined_are_refused(base: BaseTokenizer, counts: Cou
         learn_vocabulary(counts.to_base(), base, SMALL, tmp_path, silent())
 
 
-def test_a_base_that_cuts_words_otherwise_is_refused(base: BaseTokenizer) -> None:
+def test_a_base_with_another_pre_tokenizer_is_refused(base: BaseTokenizer) -> None:
     bytes_only = base.spec["pre_tokenizer"]["pretokenizers"][-1]
     spec = {**base.spec, "pre_tokenizer": bytes_only}
     other = BaseTokenizer("other", spec, base.config, None, base.rows)
@@ -135,7 +135,7 @@ def test_protected_words_are_put_where_merges_could_fire_on_them(base: BaseToken
     assert ". chat" not in shares
 
 
-def test_words_that_end_in_one_piece_share_the_rows_of_what_follows(base: BaseTokenizer) -> None:
+def test_words_with_the_same_last_token_share_the_rows_of_what_follows(base: BaseTokenizer) -> None:
     words = [" türler", " sözler"]
     plain = base.tokenizer()
     (last,) = {plain.decode(plain.encode(word).ids[-1:]) for word in words}

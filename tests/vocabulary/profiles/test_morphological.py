@@ -1,4 +1,4 @@
-"""The morphological profile: words are cut behind their root, by tokenizer.json alone."""
+"""The morphological profile: words are split after their root, by tokenizer.json alone."""
 
 import unicodedata
 from pathlib import Path
@@ -58,7 +58,7 @@ def pre_tokens_of(tokenizer: Tokenizer, text: str) -> list[str]:
     return [text[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
-def test_words_of_the_text_are_cut_behind_their_root(tokenizer: Tokenizer) -> None:
+def test_words_of_the_text_are_split_after_their_root(tokenizer: Tokenizer) -> None:
     assert pre_tokens_of(tokenizer, " çocuklardan")[0] == " çocuk"
     assert pre_tokens_of(tokenizer, " dollar") == [" dollar"]
 
@@ -75,7 +75,7 @@ def test_transformers_gives_the_same_ids(learned: Vocabulary, tokenizer: Tokeniz
         assert loaded.decode(ids) == unicodedata.normalize("NFC", text)
 
 
-def test_a_saved_copy_keeps_the_cuts(learned: Vocabulary, tmp_path: Path) -> None:
+def test_a_saved_copy_keeps_the_splits(learned: Vocabulary, tmp_path: Path) -> None:
     loaded = AutoTokenizer.from_pretrained(learned.tokenizer)
     loaded.save_pretrained(tmp_path)
     again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
@@ -106,7 +106,7 @@ def test_a_text_of_a_few_words_is_refused_in_one_line(base: BaseTokenizer, tmp_p
         learn_vocabulary(few, base, SMALL, tmp_path, silent())
 
 
-def test_a_text_without_turkish_words_has_no_cuts(base: BaseTokenizer, tmp_path: Path) -> None:
+def test_a_text_without_turkish_words_has_no_splits(base: BaseTokenizer, tmp_path: Path) -> None:
     digits = count_documents(["12345 67890 " * 30], base, silent(), pre_tokenization="apostrophe")
     with pytest.raises(VocabularyError):
         learn_vocabulary(digits, base, SMALL, tmp_path, silent())
@@ -119,7 +119,7 @@ def test_words_are_counted_in_lower_case_and_suffixes_behind_an_apostrophe_are_n
     assert word_counts(table) == {"ev": 8}
 
 
-def test_a_cut_comes_where_nearly_all_readings_have_a_boundary() -> None:
+def test_a_word_is_split_where_nearly_all_readings_have_a_boundary() -> None:
     word = Analysis("kale", "kale", "Noun", ("m", "i"), ("P1SG", "ACC"), ((4, 0.4), (5, 1.0)))
     assert split_position(word, {}) == 5
     assert split_position(Analysis("kalem", "kalem", "Noun", (), ()), {}) is None
@@ -140,7 +140,7 @@ def test_roots_fall_into_classes_by_their_last_sounds(root: str, verbal: bool, n
     assert ending_class(root, verbal) == name
 
 
-def test_pieces_of_a_table_add_up_and_know_a_word_they_come_from() -> None:
+def test_parts_of_a_table_add_up_and_know_a_word_that_has_them() -> None:
     rules = SplitRules(positions={"evler": 2, "okullar": 4})
     table = pl.DataFrame({"text": [" evler", " ev", " okullar", "ler"], "count": [5, 3, 2, 1]})
     rows = {

@@ -1,4 +1,4 @@
-"""The cut stage: the regex does what its slow twin says, and no text is lost."""
+"""The split stage: the regex does what the reference implementation says, and no text is lost."""
 
 import unicodedata
 
@@ -49,7 +49,7 @@ def pre_tokens_of(tokenizer: Tokenizer, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "parts"),
     [
         (" evlerde", [" ev", "lerde"]),
         (" Evlerde", [" Ev", "lerde"]),
@@ -65,14 +65,14 @@ def pre_tokens_of(tokenizer: Tokenizer, text: str) -> list[str]:
         (" dollar", [" dollar"]),
     ],
 )
-def test_words_are_cut_where_the_rules_say(tokenizer: Tokenizer, text: str, pieces: list[str]) -> None:
-    assert RULES.split(text) == pieces
-    assert pre_tokens_of(tokenizer, text) == pieces
+def test_words_are_split_where_the_rules_say(tokenizer: Tokenizer, text: str, parts: list[str]) -> None:
+    assert RULES.split(text) == parts
+    assert pre_tokens_of(tokenizer, text) == parts
 
 
 @settings(max_examples=300, deadline=None)
 @given(writing)
-def test_the_regex_does_what_its_twin_does(tokenizer: Tokenizer, plain: Tokenizer, text: str) -> None:
+def test_the_regex_does_what_the_reference_does(tokenizer: Tokenizer, plain: Tokenizer, text: str) -> None:
     text = unicodedata.normalize("NFC", text)
     assert pre_tokens_of(tokenizer, text) == [
         part for one in pre_tokens_of(plain, text) for part in RULES.split(one)
@@ -86,6 +86,6 @@ def test_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(ids, skip_special_tokens=False) == unicodedata.normalize("NFC", text)
 
 
-def test_no_rules_cut_nothing() -> None:
+def test_no_rules_split_nothing() -> None:
     assert SplitRules().regex() == "(?!)"
     assert SplitRules().split(" evlerde") == [" evlerde"]

@@ -1,1 +1,1 @@
-"""What a user asks to keep whole or to leave as it is: kept terms, protected text."""
+"""What a user asks for: terms that become single tokens, and text that stays as it is."""

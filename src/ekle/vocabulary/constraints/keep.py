@@ -1,9 +1,7 @@
-"""A user's own terms, each made a single token by merges behind the learned ones.
+"""A user's own terms, each made a single token by merges after the learned ones.
 
-Behind them, because there a term is shortest: what the text taught has joined most of it already, and a
-term costs
-one place for each piece but one that is left. No learned merge is changed by a later one, so nothing else
-moves.
+They come last because a term is shortest there: the learned merges have joined most of it already, and a term
+costs one place for each of its tokens but one. A later merge changes no learned merge, so nothing else moves.
 """
 
 import unicodedata
@@ -16,7 +14,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from ekle.bpe.byte_alphabet import merged_token
-from ekle.bpe.learn import LearnedMerge
+from ekle.bpe.learn import LearnedMerge, replace_pair
 from ekle.errors import VocabularyError
 from ekle.text.documents import documents
 
@@ -25,7 +23,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class KeptTerms:
-    """The learned merges that stay, the merges of the terms behind them, and what became of each form."""
+    """The learned merges that stay, the merges of the terms after them, and what became of each form."""
 
     learned: list[LearnedMerge]
     forced: list[LearnedMerge]
@@ -34,14 +32,14 @@ class KeptTerms:
 
 @dataclass(frozen=True)
 class TermForm:
-    """A term as it stands in text: behind a space, or bare."""
+    """A term as it is written in text: after a space, or without one."""
 
     term: str
     text: str
     origin: str
-    """`base` or `learned` where it was one token anyway, else `forced`."""
-    pieces: int
-    """Tokens that it took before it was forced."""
+    """`base` or `learned` where it was one token already, else `forced`."""
+    tokens_before: int
+    """Its tokens before it was forced."""
 
 
 def read_terms(files: Sequence[str]) -> list[str]:
@@ -55,10 +53,10 @@ def read_terms(files: Sequence[str]) -> list[str]:
 
 
 def check_terms(terms: Sequence[str], tokenizer: Tokenizer) -> None:
-    """Refuse terms that cannot be one token because the pre-tokenizer of `tokenizer` cuts them.
+    """Refuse terms that cannot be one token because the pre-tokenizer of `tokenizer` splits them.
 
     Raises:
-        VocabularyError: names the term and where it is cut.
+        VocabularyError: names the term and where it is split.
     """
     for term in terms:
         segments = [term[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(term)]
@@ -66,7 +64,7 @@ def check_terms(terms: Sequence[str], tokenizer: Tokenizer) -> None:
             reason = (
                 "it crosses a space"
                 if any(map(str.isspace, term))
-                else f"it is cut into {' | '.join(segments)}"
+                else f"it is split into {' | '.join(segments)}"
             )
             raise VocabularyError(
                 f"{term!r} cannot be kept: {reason} before any merge; remove it from the --keep file"
@@ -76,32 +74,31 @@ def check_terms(terms: Sequence[str], tokenizer: Tokenizer) -> None:
 def keep_terms(
     terms: Sequence[str], learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None], base: Tokenizer
 ) -> KeptTerms:
-    """Make room for `terms` at the end of `learned`, so that all merges together give as many tokens as
-    before.
+    """Make room for `terms` at the end of `learned`, so that the number of new tokens stays the same.
 
     Args:
-        terms: checked terms; each is kept as written, behind a space and bare.
+        terms: checked terms; each is kept as written, with and without a space before it.
         learned: the learned merges in order.
         tokens: raw bytes of each base id.
         base: the base tokenizer.
 
     Raises:
-        VocabularyError: a term cannot be built from the base's pieces, or the terms need more places than
+        VocabularyError: a term cannot be built from the base's tokens, or the terms need more places than
             there are.
     """
     texts = [(term, text) for term in terms for text in (f" {term}", term)]
-    segments = {text: list(base.encode(text, add_special_tokens=False).ids) for _, text in texts}
+    token_ids = {text: list(base.encode(text, add_special_tokens=False).ids) for _, text in texts}
     room = len(learned)
 
     def force(stay: int) -> tuple[list[LearnedMerge], int]:
         if stay < 0:
             raise VocabularyError(f"the {len(terms):,} terms to keep need more than {room:,} places")
-        forced = _force(segments, learned[:stay], tokens)
+        forced = _force(token_ids, learned[:stay], tokens)
         return forced, len({merge.id for merge in forced if merge.id >= len(tokens) + stay})
 
     stay = room
     forced, places = force(stay)
-    while stay + places > room:  # fewer learned merges leave the terms in more pieces, so ask again
+    while stay + places > room:  # with fewer learned merges the terms need more places, so try again
         stay = room - places
         forced, places = force(stay)
     while stay + places < room:
@@ -110,43 +107,42 @@ def keep_terms(
             break
         stay, forced, places = stay + 1, more, fewer
     table = _MergeTable(learned[:stay], tokens)
-    forms = [_form(term, text, segments[text], table) for term, text in texts]
+    forms = [_form(term, text, token_ids[text], table) for term, text in texts]
     return KeptTerms(list(learned[:stay]), forced, forms)
 
 
 def _form(term: str, text: str, token_ids: list[int], table: "_MergeTable") -> TermForm:
-    pieces = len(table.apply(token_ids))
-    origin = "base" if len(token_ids) == 1 else "learned" if pieces == 1 else "forced"
-    return TermForm(term, text, origin, pieces)
+    tokens = len(table.apply(token_ids))
+    origin = "base" if len(token_ids) == 1 else "learned" if tokens == 1 else "forced"
+    return TermForm(term, text, origin, tokens)
 
 
 def _force(
-    segments: Mapping[str, list[int]], learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None]
+    token_ids: Mapping[str, list[int]], learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None]
 ) -> list[LearnedMerge]:
-    """Merges behind `learned` that leave every text in one piece; the pair that most texts share comes
-    first."""
+    """Merges after `learned` that make every text one token; the pair that most texts share comes first."""
     table = _MergeTable(learned, tokens)
-    now = {text: table.apply(token_ids) for text, token_ids in segments.items()}
+    now = {text: table.apply(ids) for text, ids in token_ids.items()}
     forced: list[LearnedMerge] = []
     while True:
         pairs: Counter[Pair] = Counter()
-        for text, pieces in now.items():
-            able = [pair for pair in pairwise(pieces) if table.joined(pair) is not None]
-            if len(pieces) > 1 and not able:
+        for text, ids in now.items():
+            allowed = [pair for pair in pairwise(ids) if table.joined(pair) is not None]
+            if len(ids) > 1 and not allowed:
                 raise VocabularyError(
-                    f"{text.strip()!r} cannot be kept: the base cuts a character of it in pieces that no "
+                    f"{text.strip()!r} cannot be kept: the base splits a character of it into tokens that no "
                     "merge may join; remove it from the --keep file"
                 )
-            pairs.update(able)
+            pairs.update(allowed)
         if not pairs:
             return forced
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         forced.append(table.add(best))
-        now = {text: table.apply(pieces) if len(pieces) > 1 else pieces for text, pieces in now.items()}
+        now = {text: table.apply(ids) if len(ids) > 1 else ids for text, ids in now.items()}
 
 
 class _MergeTable:
-    """Merges in order, applied to few texts the plain way."""
+    """Merges in order, applied to few texts one by one."""
 
     def __init__(self, learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None]) -> None:
         self._bytes = list(tokens) + [merge.token for merge in learned]
@@ -160,7 +156,7 @@ class _MergeTable:
         return merged_token(self._bytes[pair[0]], self._bytes[pair[1]])
 
     def add(self, pair: Pair) -> LearnedMerge:
-        """A merge of `pair` behind all others; its token may exist already and then keeps its id."""
+        """A merge of `pair` after all others; if its token exists already, the token keeps its id."""
         token = self.joined(pair)
         assert token is not None
         number = self._ids.setdefault(token, len(self._bytes))
@@ -169,18 +165,12 @@ class _MergeTable:
         self._ranks[pair] = (len(self._ranks), number)
         return LearnedMerge(*pair, number, token, 0, 0.0)
 
-    def apply(self, pieces: Sequence[int]) -> list[int]:
-        """`pieces` after every merge that applies, the earliest merge first."""
-        now = list(pieces)
+    def apply(self, token_ids: Sequence[int]) -> list[int]:
+        """`token_ids` after every merge that applies, the earliest merge first."""
+        now = list(token_ids)
         while True:
-            fit = [self._ranks[pair] for pair in pairwise(now) if pair in self._ranks]
-            if not fit:
+            fitting = [pair for pair in pairwise(now) if pair in self._ranks]
+            if not fitting:
                 return now
-            rank, number = min(fit)
-            out: list[int] = []
-            for piece in now:
-                if out and self._ranks.get((out[-1], piece), (-1, 0))[0] == rank:
-                    out[-1] = number
-                else:
-                    out.append(piece)
-            now = out
+            first = min(fitting, key=lambda pair: self._ranks[pair][0])
+            now = replace_pair(now, first, self._ranks[first][1])

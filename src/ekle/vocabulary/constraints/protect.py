@@ -1,12 +1,13 @@
 """Text of other languages that should stay as it is, and what it costs to change it.
 
-A merge fires wherever its pair stands, in other languages too. Each pre-token of those has a price in
-tokens of the text that is learned from; a merge must save at least what the words it changes cost
+A merge applies wherever its pair occurs, in other languages too. Each pre-token of those has a cost, in
+tokens of the text that is learned from; a merge must save at least what the pre-tokens that it changes cost
 (`bpe.learn`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 import wordfreq
@@ -24,31 +25,41 @@ _WORD = pl.col("word")
 _UPPER = casing.plain_upper_column(_WORD)
 _CAPITALIZED = casing.plain_capitalize_column(_WORD)
 
-# A word of a list, which is in lower case, is met in these forms; shares are round figures on the high
-# side, because a name in the list is nearly always capitalised and a common word nearly never, and the list
-# does not say which is which. Words rarer than the last column are not put into the form: their cut behind
-# the first piece is mostly that of another form, and a million more rows would only make learning slower.
+
+class _WrittenForm(NamedTuple):
+    """A way in which a word of a list, which is in lower case, is written in running text."""
+
+    before: str
+    word: pl.Expr
+    share: float
+    """Of the word's occurrences: round figures on the high side, because a name is nearly always capitalised
+    and a common word nearly never, and the list does not say which is which."""
+    least: float
+    """Rarer words are left out of this form: behind their first token they are mostly tokenized as in another
+    form, and a million more rows would only make learning slower."""
+
+
 _FORMS = (
-    (" ", _WORD, 0.9, 0.0),
-    (" ", _CAPITALIZED, 0.35, 0.0),
-    ("", _CAPITALIZED, 0.1, 0.0),
-    ("", _WORD, 0.03, 1e-5),
-    (" ", _UPPER, 0.03, 1e-5),
-    ("", _UPPER, 0.03, 1e-5),
+    _WrittenForm(" ", _WORD, 0.9, 0.0),
+    _WrittenForm(" ", _CAPITALIZED, 0.35, 0.0),
+    _WrittenForm("", _CAPITALIZED, 0.1, 0.0),
+    _WrittenForm("", _WORD, 0.03, 1e-5),
+    _WrittenForm(" ", _UPPER, 0.03, 1e-5),
+    _WrittenForm("", _UPPER, 0.03, 1e-5),
 )
-_RARE = 3e-7
-"""Added to the share of each form. A rare word of a list stands for the many that no list holds: names,
-compounds, slips of the pen. Without it, words that were never listed change three times as often."""
-_RAREST = {"en": 0.0}
-"""Rarer words of a list are left out; English keeps all of its, because most foreign text is English."""
-_RAREST_ELSEWHERE = 1e-7
+_UNLISTED = 3e-7
+"""Added to the share of each form. A rare word of a list represents the many words that no list has: names,
+compounds, misspellings. Without it, words that were never listed change three times as often."""
+_LEAST_SHARES = {"en": 0.0}
+"""Rarer words of a list are left out; English keeps all, because most foreign text is English."""
+_LEAST_SHARE = 1e-7
 
 
 @dataclass(frozen=True)
 class ProtectedText:
     """Pre-tokens of other languages: `share` says how often each occurs, `cost` what changing it costs.
 
-    `table` has the columns `text`, `share` (occurrences a word of that language, summed over languages and
+    `table` has the columns `text`, `share` (occurrences per word of that language, summed over languages and
     files), `cost` (the same times the price of each) and `never` (above 0 where a file says that it must not
     change, whatever that saves).
     """
@@ -69,7 +80,7 @@ def protected_text(
     strict: bool,
     pre_tokenization: PreTokenizationKind = "base",
 ) -> ProtectedText:
-    """Count the files, and put the word lists into the forms in which words stand in text.
+    """Count the files, and put the words of lists into the forms that they have in text.
 
     Each text weighs the same, however long it is: a merge that changes one word in a thousand of a
     short file is as bad as one that does so in a long one.
@@ -77,11 +88,11 @@ def protected_text(
     Args:
         files: text of other languages, or code.
         languages: languages of `wordfreq` and their prices.
-        base: the tokenizer whose pre-tokenizer cuts.
-        reporter: hears of the progress.
+        base: the tokenizer whose pre-tokenizer is used.
+        reporter: receives progress.
         price: of the files.
         strict: whether no merge may change anything in the files, whatever it saves.
-        pre_tokenization: how the files are cut.
+        pre_tokenization: how the files are pre-tokenized.
 
     Raises:
         TextError: a file is absent, not UTF-8 or empty, or there is no list for a language.
@@ -104,8 +115,8 @@ def protected_text(
 
 
 def _texts(file: str, strict: bool) -> Iterator[str]:
-    """The documents of a file; where nothing may change, their lines too, because a line by itself ends
-    otherwise than one that another follows."""
+    """The documents of a file, and where nothing may change their lines too: the end of a line by itself is
+    pre-tokenized otherwise than one before another line."""
     for document in documents([file]):
         yield document.text
         lines = document.text.splitlines()
@@ -114,12 +125,12 @@ def _texts(file: str, strict: bool) -> Iterator[str]:
 
 
 def protected_lines(file: str) -> list[str]:
-    """The lines of a protected file, as what changes in it is counted."""
+    """The lines of a protected file; changes in it are counted by line."""
     return split_lines(document.text for document in documents([file]))
 
 
 def word_forms(language: str) -> pl.DataFrame:
-    """The words of `language` in the forms of `_FORMS`: columns `text` and `share`; a text may stand twice.
+    """The words of `language` in the forms of `_FORMS`: columns `text` and `share`; a text may occur twice.
 
     Raises:
         TextError: `wordfreq` has no list for it.
@@ -130,13 +141,13 @@ def word_forms(language: str) -> pl.DataFrame:
         raise TextError(
             f"wordfreq has no list for {language!r}; give a file of that language to --protect instead"
         ) from error
-    least = _RAREST.get(language, _RAREST_ELSEWHERE)
+    least = _LEAST_SHARES.get(language, _LEAST_SHARE)
     words = pl.DataFrame({"word": list(frequency), "share": list(frequency.values())})
     words = words.filter(pl.col("share") >= least, _WORD.str.contains(r"^\p{L}+$"))
     forms = [
-        words.filter(pl.col("share") >= rarest).select(
-            (space + form).alias("text"), pl.col("share") * part + _RARE
+        words.filter(pl.col("share") >= form.least).select(
+            (form.before + form.word).alias("text"), pl.col("share") * form.share + _UNLISTED
         )
-        for space, form, part, rarest in _FORMS
+        for form in _FORMS
     ]
     return pl.concat(forms)

@@ -1,4 +1,4 @@
-"""What protection costs, by learning once more without it; and the cut that strict protection needs."""
+"""What protection costs, by learning once more without it, and the settings that strict protection needs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,15 +15,14 @@ from ekle.vocabulary.selection import LearnedVocabulary, WeightedPreTokens
 
 
 def protection_prices(pre_tokens: WeightedPreTokens, *, strict: bool) -> npt.NDArray[np.float64]:
-    """What changing each pre-token costs; without `strict`, as if no file were protected strictly."""
+    """The cost of changing each pre-token, in tokens; without `strict`, no file is protected strictly."""
     return np.where(pre_tokens.never, np.inf, pre_tokens.cost) if strict else pre_tokens.cost
 
 
 def settings_for_strict_protection(settings: VocabularySettings, base: BaseTokenizer) -> VocabularySettings:
-    """`settings`, with the base's own pre-tokenizer if only that leaves every line of the protected files
-    alone.
+    """`settings`, with the base's own pre-tokenizer if no other leaves every protected line unchanged.
 
-    Without contractions a few lines are cut otherwise before any merge ("'there" at the beginning of a line).
+    Without contractions the pre-tokenizer splits a few lines differently ("'there" at the start of a line).
     """
     changed = apostrophe_pre_tokenizer(base)
     if not settings.protect_strict or settings.pre_tokenization != "apostrophe" or changed is None:
@@ -39,7 +38,7 @@ def settings_for_strict_protection(settings: VocabularySettings, base: BaseToken
 def protection_cost(
     learned: LearnedVocabulary, without: LearnedVocabulary, held_out: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
-    """Tokens of the learning text and of all held-out text together, with protection and without.
+    """Tokens of the learning text and of all held-out text, with protection and without.
 
     Returns:
         `learning_text` and, where there is some, `held_out`: `tokens_base`, `tokens`, `tokens_without`,
@@ -49,7 +48,7 @@ def protection_cost(
     texts = [text for genre in held_out.values() for text in genre]
     if texts:
         tokenizers = (learned.base.tokenizer(), learned.tokenizer, without.tokenizer)
-        found["held_out"] = _compared(*(int(count_tokens(one, texts).tokens.sum()) for one in tokenizers))
+        found["held_out"] = _compared(*(int(count_tokens(each, texts).tokens.sum()) for each in tokenizers))
     return found
 
 

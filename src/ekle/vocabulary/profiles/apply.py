@@ -16,44 +16,45 @@ from ekle.vocabulary.profiles.compact import add_word_contexts
 from ekle.vocabulary.profiles.morphological import find_split_rules, names_in_code, split_table, word_counts
 from ekle.vocabulary.profiles.split_rules import insert_split
 
-_PRICE_OF_WORTH = 0.6
-"""Rise of the prices for each time that a root counts more: not 1, because endings pay them too."""
+_PRICE_RISE = 0.6
+"""How much prices rise for each time that a root counts more; below 1, because endings pay them too."""
 
 
 @dataclass(frozen=True)
 class PreTokenizedTexts:
-    """The pre-tokenizer of a profile, and both texts as it cuts them."""
+    """The pre-tokenizer of a profile, and both texts pre-tokenized by it."""
 
     pre_tokenizer: dict[str, Any] | None
     """The `pre_tokenizer` of tokenizer.json; None keeps the base's."""
     counts: pl.DataFrame
-    """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first; and `worth`, by
-    which merges are chosen, where a profile wants some pre-tokens more than their count says; and `whole`, a
-    text that the finished tokenizer cuts the pre-token out of, where that is not the pre-token itself."""
+    """Columns `text` and `count`: pre-tokens of the text to learn from, most frequent first. Where a profile
+    weighs pre-tokens otherwise than by count, `worth`, by which merges are chosen. Where a profile splits
+    words, `whole`: a text of which the finished tokenizer makes the pre-token."""
     foreign: pl.DataFrame
     """Columns `text`, `share`, `cost` and `never`: pre-tokens of protected text, as `ProtectedText.table`."""
 
     @property
     def keeps_words(self) -> bool:
-        """Whether what merges see are words as they stand in the text, and not parts of them."""
+        """Whether merges see whole words of the text, and not parts of them."""
         return "whole" not in self.counts.columns
 
 
 def apply_profile(
     settings: VocabularySettings, counts: Counts, protected: ProtectedText, base: BaseTokenizer
 ) -> PreTokenizedTexts:
-    """The cut that `settings.profile` asks for.
+    """Pre-tokenize both texts as `settings.profile` asks.
 
     Args:
         settings: `profile` and `contractions` are used; the morphological one also asks for `keep_whole` and
             `root_worth`.
-        counts: pre-tokens of the text to learn from, cut as the profile needs them, or so that they can be.
-        protected: pre-tokens of the protected text, as the base cuts them.
+        counts: pre-tokens of the text to learn from, of the kind that the profile needs or of one that can be
+            converted to it.
+        protected: pre-tokens of the protected text, by the base's pre-tokenizer.
         base: the tokenizer whose pre-tokenizer is replaced or kept.
 
     Raises:
-        InputError: the counts are cut in a way from which that of the profile does not follow.
-        TokenizerError: the compact profile is asked for and the base cuts words otherwise than Qwen.
+        InputError: the counts cannot be converted to the kind of pre-tokens that the profile needs.
+        TokenizerError: the profile is compact, and the base's pre-tokenizer is not Qwen's.
     """
     table = counts.converted_to(settings.pre_tokenization).table
     match settings.profile:
@@ -66,9 +67,9 @@ def apply_profile(
         case "morphological":
             changed = None if settings.contractions else apostrophe_pre_tokenizer(base)
             words = word_counts(table)
-            spared = protected.table.filter(pl.col("never") > 0)["text"].str.strip_chars(" ")
+            strict_words = protected.table.filter(pl.col("never") > 0)["text"].str.strip_chars(" ")
             rules = find_split_rules(
-                table, words, settings.keep_whole, terms=[*read_terms(settings.keep), *spared.to_list()]
+                table, words, settings.keep_whole, terms=[*read_terms(settings.keep), *strict_words.to_list()]
             )
             worth = pl.col("count") + pl.col("first") * (settings.root_worth - 1)
             learned = split_table(table, rules).with_columns(worth.alias("worth")).drop("first")
@@ -78,8 +79,8 @@ def apply_profile(
                     names_in_code(learned, settings.languages.get("en", 0.0)),
                 ]
             )
-            # Roots pay with what they are worth, so prices rise with it.
-            rise = 1 + _PRICE_OF_WORTH * (settings.root_worth - 1)
+            # Roots pay by their worth, so prices rise with it.
+            rise = 1 + _PRICE_RISE * (settings.root_worth - 1)
             priced = elsewhere.group_by("text").agg(
                 pl.col("share", "never").sum(), pl.col("cost").sum() * rise
             )

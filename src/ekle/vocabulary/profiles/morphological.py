@@ -1,9 +1,9 @@
-"""The morphological profile: which words are cut behind their root, decided from the words of the text.
+"""The morphological profile: which words are split after their root, decided from the words of the text.
 
-Every word of the text is analysed (`ekle.turkish.analysis`). It is cut at the first place that is a morpheme
-boundary whatever reading is right, and stays whole if it is one of the most frequent words (it will be one
-token anyway) or a word that other languages use as much as Turkish. Roots and endings that recur become a
-rule for words that the text does not have.
+Every word of the text is analysed (`ekle.turkish.analysis`). It is split at the first position that is a
+morpheme boundary whatever reading is right. It stays whole if it is one of the most frequent words (it will
+be one token anyway) or a word that other languages use as much as Turkish. Roots and endings that recur
+become a rule for words that the text does not have.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import islice
+from typing import NamedTuple
 
 import polars as pl
 import wordfreq
@@ -23,23 +24,23 @@ from ekle.turkish.suffixes import kinds, suffixes
 from ekle.vocabulary.profiles.split_rules import SplitRules
 
 FOREIGN = ("en", "de", "fr", "es", "it", "nl", "pt")
-"""Languages whose words are left to the base: those with a large list in wordfreq and mostly letters that
-Turkish has too."""
+"""Languages whose words are not split: those with a large list in wordfreq and mostly letters that Turkish
+has too."""
 
 SURE = 0.7
-"""Share of the readings, by probability, that must have a boundary where a word is cut."""
+"""Share of the readings, by probability, that must have a boundary where a word is split."""
 
 AS_FOREIGN = 0.1
-"""A word at least this share as frequent in another language as in the text is left alone."""
+"""A word is not split if its frequency in another language is at least this share of that in the text."""
 
-_ANALYSED = 170_000  # most frequent words, in 86 MB those that occur three times; the rule reaches others
-_STEM_COUNT = 50  # a derived stem this frequent is worth a token, so the cut comes behind it
+_ANALYSED = 170_000  # most frequent words: in 86 MB those that occur three times; the rule splits others
+_STEM_COUNT = 50  # a derived stem this frequent is worth a token, so words are split after it
 _ROOT_COUNT, _ROOT_WORDS = 3, 2  # occurrences and different words that make a root one of the rule
 _ENDING_ROOTS = 2  # different roots that make an ending one of the rule
 _SHORTEST_ROOT, _SHORTEST_RULE_ROOT = 2, 3
-_SHORTEST_WORD = 4  # letters; what is shorter costs more when it is cut than it shows
+_SHORTEST_WORD = 4  # letters; splitting shorter words costs more than it gains
 _NAME_IN_CODE = 3  # letters of an ending that may as well be a name in program text
-_NAMED_SHARE = 2e-6  # occurrences of such a name a word of code, on the high side
+_NAMED_SHARE = 2e-6  # occurrences of such a name per word of code, on the high side
 
 
 def word_counts(counts: pl.DataFrame) -> dict[str, int]:
@@ -68,13 +69,13 @@ def find_split_rules(
     processes: int = 0,
     terms: Collection[str] = (),
 ) -> SplitRules:
-    """The cuts for a text.
+    """The split rules for a text.
 
     Args:
-        counts: its pre-tokens (`text` and `count`), without the cuts.
+        counts: its pre-tokens (`text` and `count`), not split yet.
         words: its words, as `word_counts` gives them, the most frequent first.
-        keep_whole: that many of the most frequent words, as they are spelled, are not cut.
-        processes: that analyse words; 0 means one a core.
+        keep_whole: this many of the most frequent words, as they are spelled, are not split.
+        processes: number of processes that analyse words; 0 means one per core.
         terms: words that a user wants whole.
     """
     analyses = analyse(dict(islice(words.items(), _ANALYSED)), processes)
@@ -86,8 +87,8 @@ def find_split_rules(
     for word, analysis in analyses.items():
         if (split := split_position(analysis, stems)) is not None:
             positions[word] = split
-    rule = _rule(positions, analyses, words)
-    foreign = _foreign(words)
+    rule = _recurring_rule(positions, analyses, words)
+    foreign = _foreign_words(words)
     whole = {word for word in positions if word in foreign}
     whole |= {word for word in foreign if rule.position_by_root(word) is not None}
     whole |= {word for word in analyses if word not in positions and rule.position_by_root(word) is not None}
@@ -102,31 +103,38 @@ def find_split_rules(
 
 
 def _frequent_forms(counts: pl.DataFrame, keep_whole: int, rules: SplitRules) -> list[str]:
-    """The most frequent words behind a space, as spelled; only those that something would cut."""
+    """The most frequent words after a space, as spelled; only those that `rules` would split."""
     forms = counts.filter(pl.col("text").str.contains(r"^ \p{L}+$")).sort(
         ["count", "text"], descending=[True, False]
     )
     return [text[1:] for text in forms["text"].head(keep_whole).to_list() if len(rules.split(text)) > 1]
 
 
-def stem_ends(analysis: Analysis) -> list[tuple[int, bool]]:
-    """Where the root ends and where each derived stem does, and whether what ends there is a verb."""
+class StemEnd(NamedTuple):
+    """The end of a root or of a derived stem, in letters, and whether that is a verb."""
+
+    position: int
+    verbal: bool
+
+
+def stem_ends(analysis: Analysis) -> list[StemEnd]:
+    """Where the root ends, and where each derived stem does."""
     at, verbal = len(analysis.root), analysis.pos == "Verb"
-    ends = [(at, verbal)]
+    ends = [StemEnd(at, verbal)]
     for morpheme, label in zip(analysis.morphemes, analysis.labels, strict=True):
         if kinds().get(label) != "derivational":
             break
         at += len(morpheme)
         verbal = label in _verbs()
-        ends.append((at, verbal))
+        ends.append(StemEnd(at, verbal))
     return ends
 
 
 def split_position(analysis: Analysis, stems: Mapping[str, int]) -> int | None:
-    """Where a word is cut: letters before the cut, or None if it stays whole.
+    """Where a word is split, in letters before the split; None if it stays whole.
 
-    Behind the longest derived stem that the text has often (`stems`: how often each), else at the first
-    place that is a boundary in nearly all readings. A word that is itself such a stem stays whole.
+    It is split after the longest derived stem that is frequent in the text (`stems`: how often each occurs),
+    else at the first boundary of nearly all readings. A word that is itself such a stem stays whole.
     """
     word = "".join(analysis.parts)
     if not analysis.morphemes or len(word) < _SHORTEST_WORD:
@@ -152,14 +160,14 @@ def _verbs() -> frozenset[str]:
 
 
 def split_table(table: pl.DataFrame, rules: SplitRules) -> pl.DataFrame:
-    """A table of pre-tokens as the rules cut them.
+    """A table of pre-tokens after the rules have split them.
 
     Args:
-        table: `text` and columns of numbers, which pieces that are equal add up.
+        table: `text` and columns of numbers; the numbers of equal parts are added up.
 
     Returns:
-        The same columns; `first`: how much of the first number stands in front of a cut; and `whole`: a
-        pre-token, before the cut, that the piece comes out of. Highest number first.
+        The same columns; `first`, the sum of the first number where the part precedes a split; and `whole`, a
+        pre-token before the split that has the part. Highest number first.
     """
     values = [name for name in table.columns if name != "text"]
     rows, firsts, rests = [], [], []
@@ -180,7 +188,7 @@ def split_table(table: pl.DataFrame, rules: SplitRules) -> pl.DataFrame:
             order
         ),
     ]
-    # A piece that is a pre-token itself comes out of itself: uncut rows stand first.
+    # For a part that is a pre-token itself, `whole` is that pre-token: unsplit rows come first.
     summed = (
         pl.concat(parts)
         .group_by("text", maintain_order=True)
@@ -190,12 +198,11 @@ def split_table(table: pl.DataFrame, rules: SplitRules) -> pl.DataFrame:
 
 
 def names_in_code(endings: pl.DataFrame, price: float) -> pl.DataFrame:
-    """Short endings in plain letters as what they may be elsewhere: names in program text, of which no list
-    of words knows.
+    """Short endings in plain letters, which may be names in program text; no list of words has such names.
 
     Args:
-        endings: pieces of the text, of which those without a space that could be names are taken.
-        price: tokens that changing one is worth.
+        endings: parts of the text; those without a space that could be names are taken.
+        price: cost of changing one of them, in tokens.
 
     Returns:
         Columns `text`, `share`, `cost` and `never`, as `ProtectedText.table` has them.
@@ -205,10 +212,10 @@ def names_in_code(endings: pl.DataFrame, price: float) -> pl.DataFrame:
     return short.with_columns(pl.lit(value).alias(name) for name, value in figures.items())
 
 
-def _rule(
+def _recurring_rule(
     positions: Mapping[str, int], analyses: Mapping[str, Analysis], words: Mapping[str, int]
 ) -> SplitRules:
-    """Roots, derived stems among them, and endings that recur."""
+    """Roots (derived stems included) and endings that recur."""
     totals: Counter[str] = Counter()
     types: Counter[str] = Counter()
     kinds_of: dict[str, set[str]] = {}
@@ -238,13 +245,13 @@ def _rule(
 
 
 def _recurring_endings(followed: Mapping[tuple[str, str], set[str]]) -> dict[str, frozenset[str]]:
-    """Classes with the endings that several roots have."""
+    """Classes of endings, with the endings that several roots have."""
     pooled: dict[tuple[str, str], set[str]] = {}
     for (name, ending), roots in followed.items():
         # Only d, c and g tell voiced consonants from voiceless ones.
         same = [name] if name[-1] == "v" or ending[0] in "dtcçgk" else [f"{name[:-1]}c", f"{name[:-1]}s"]
-        for one in same:
-            pooled.setdefault((one, ending), set()).update(roots)
+        for each in same:
+            pooled.setdefault((each, ending), set()).update(roots)
     endings: dict[str, set[str]] = {}
     for (name, ending), roots in pooled.items():
         if len(roots) >= _ENDING_ROOTS:
@@ -253,7 +260,8 @@ def _recurring_endings(followed: Mapping[tuple[str, str], set[str]]) -> dict[str
 
 
 def _dictionary_roots(words: Mapping[str, int], totals: Mapping[str, int]) -> Iterator[tuple[str, bool]]:
-    """Nouns and verbs of the lexicon that the text has, as they appear before endings; whether a verb."""
+    """Nouns and verbs of the lexicon that the text has, spelled as before endings, and whether each is a
+    verb."""
     for letters, entries in graph().stems.items():
         if not is_turkish_word(letters) or not vowels(letters):
             continue
@@ -272,21 +280,23 @@ def ending_class(root: str, verbal: bool) -> str:
     return f"{'v' if verbal else 'n'}{harmony}{last}"
 
 
-def _foreign(words: Mapping[str, int]) -> frozenset[str]:
-    """Words that some other language uses at least `AS_FOREIGN` times as often as the text does."""
+def _foreign_words(words: Mapping[str, int]) -> frozenset[str]:
+    """Words whose frequency in another language is at least `AS_FOREIGN` times that in the text."""
     total = max(sum(words.values()), 1)
     return frozenset(
-        word for word, share in _elsewhere().items() if share * total >= AS_FOREIGN * words.get(word, 0)
+        word
+        for word, share in _foreign_frequencies().items()
+        if share * total >= AS_FOREIGN * words.get(word, 0)
     )
 
 
 @cache
-def _elsewhere() -> dict[str, float]:
-    """Words of other languages in letters that Turkish has, with their highest frequency in one of them."""
+def _foreign_frequencies() -> dict[str, float]:
+    """Words of other languages in Turkish letters, with their highest frequency in one of them."""
     highest: dict[str, float] = {}
     for language in FOREIGN:
         for word, share in wordfreq.get_frequency_dict(language, wordlist="best").items():
-            # A capital I is read as ı by the rules and meant as i by the others: Iran, Indian.
+            # The rules read a capital I as ı, and other languages mean i: Iran, Indian.
             for spelling in (word, f"ı{word[1:]}") if word[0] == "i" else (word,):
                 if share > highest.get(spelling, 0.0) and is_turkish_word(spelling):
                     highest[spelling] = share

@@ -1,16 +1,16 @@
-"""A second pre-tokenizer that cuts words in two: rules as data, and the regex that tokenizer.json carries.
+"""A second pre-tokenizer stage that splits words in two: the rules, and their regex in tokenizer.json.
 
-The regex goes into a `Split` behind the base's own and sees one pre-token at a time. It matches the part
-before the cut and looks ahead over the rest, so `Isolated` leaves two pieces; a match of the whole
-pre-token leaves it whole. In order, the first that fits:
+The regex goes into a `Split` after the base's own and sees one pre-token at a time. It matches the part
+before the split and looks ahead over the rest, so `Isolated` leaves two parts; a match of the whole pre-token
+leaves it whole. The first of these that fits applies:
 
 1. a word of the lists `whole` (in either case of the first letter) and `forms` (as spelled) stays as it is;
-2. a word of the list `places` is cut where the list says;
-3. any other word is cut behind the longest of `roots` that one of the root's `endings` follows.
+2. a word of the list `positions` is split where the list says;
+3. any other word is split after the longest of `roots` that one of the root's `endings` follows.
 
 Lists become tries of alternatives. The endings of a class are written once, as a named group that is called
-where a root ends (`\\g<name>`, which Oniguruma has), so roots times endings cost their sum. The engine
-tries alternatives one after the other, so the likelier letters stand first.
+where a root ends (`\\g<name>`, which Oniguruma has), so that the size is roots plus endings, not roots times
+endings. The engine tries alternatives one after the other, so the likelier letters come first.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,35 +22,35 @@ from ekle.turkish import casing
 from ekle.turkish.analysis import APOSTROPHES
 
 # The character that Qwen's pre-tokenizer leaves before a word (what follows an apostrophe is a suffix), and a
-# look that spares short words the rest.
+# look-ahead that ends the search early for short words.
 _BEFORE = r"\A[^\r\n\p{L}\p{N}'’]?(?=\p{L}{4})"
 
-_ALONE, _TOGETHER = 3, 5  # alternatives of a wide node: this many by themselves, then in groups of so many
+_SINGLE, _GROUPED = 3, 5  # alternatives of a wide node: three by themselves, then in groups of five
 
 
 @dataclass(frozen=True)
 class SplitRules:
-    """Where words are cut. Everything is lower case; in text, the first letter may be upper case."""
+    """Where words are split. Everything is lower case; in text, the first letter may be upper case."""
 
     whole: frozenset[str] = frozenset()
     forms: frozenset[str] = frozenset()
-    """Words that stay whole in just this spelling: a frequent word may be rare with a capital letter."""
+    """Words that stay whole in exactly this spelling: a frequent word may be rare with a capital letter."""
     positions: Mapping[str, int] = field(default_factory=dict)
-    """Words, and how many of their letters stand before the cut."""
+    """Words, and the number of their letters before the split."""
     roots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Roots, and the names of the classes of endings that may follow."""
     endings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Classes of endings by name; names are letters and digits."""
 
     def position(self, word: str) -> int | None:
-        """Letters before the cut of lower-case `word`, or None where it stays whole."""
+        """Letters before the split of lower-case `word`; None where it stays whole."""
         if word in self.whole:
             return None
         listed = self.positions.get(word)
         return listed if listed is not None else self.position_by_root(word)
 
     def position_by_root(self, word: str) -> int | None:
-        """What the third rule alone makes of `word`."""
+        """Letters before the split of `word` by the third rule alone."""
         for length in range(min(len(word) - 1, self._longest_root), 0, -1):
             classes = self.roots.get(word[:length])
             if classes is not None and any(word[length:] in self.endings[name] for name in classes):
@@ -62,7 +62,7 @@ class SplitRules:
         return max(map(len, self.roots), default=0)
 
     def split(self, pre_token: str) -> list[str]:
-        """The pieces of a pre-token, as the regex makes them: the slow, clear twin of `regex`."""
+        """The parts of a pre-token: the slow, clear reference implementation of `regex`."""
         if pre_token[:1] in APOSTROPHES:
             return [pre_token]
         start = 0 if pre_token[:1].isalpha() else 1
@@ -81,8 +81,8 @@ class SplitRules:
                 not depend on it.
         """
         weights = weights or {}
-        # Longer matches come first in a trie, so a listed place in front of the one that the
-        # third rule finds needs a trie of its own, before the other.
+        # Longer matches come first in a trie, so a listed position before the one that the third rule finds
+        # needs a trie of its own, before the other.
         early, trie = _Node(), _Node()
         ahead = {
             word for word, position in self.positions.items() if (self.position_by_root(word) or 0) > position
@@ -104,7 +104,7 @@ class SplitRules:
         numbers = {classes: f"r{n}" for n, classes in enumerate(sorted(set(self.roots.values())))}
         for root, classes in self.roots.items():
             trie.at(root, weights.get(root, 0.0)).actions.add(f"\\g<{numbers[classes]}>")
-        branches = [_first(node) for node in (early, trie) if node.children]
+        branches = [_render_root(node) for node in (early, trie) if node.children]
         if not branches:
             return r"(?!)"
         groups = {name: _words(ends) for name, ends in self.endings.items()}
@@ -147,15 +147,15 @@ class _Node:
 
 
 def _words(words: Iterable[str]) -> str:
-    """Exactly the given words, as a group."""
+    """A group that matches exactly the given words."""
     root = _Node()
     for word in words:
         root.at(word, 1.0).actions.add("")
     return f"(?:{_render(root)})"
 
 
-def _first(node: _Node) -> str:
-    """The top of a trie of words, whose first letter may be upper case."""
+def _render_root(node: _Node) -> str:
+    """The alternatives of a trie of words, whose first letter may be upper case."""
     return _choice([(letter + casing.upper(letter), _group(child)) for letter, child in _in_order(node)])
 
 
@@ -173,14 +173,14 @@ def _render(node: _Node) -> str:
 
 
 def _choice(branches: list[tuple[str, str]]) -> str:
-    """One of the letters, and what follows; rarer letters stand in groups that one look passes over."""
+    """One of the letters, and what follows; rarer letters are in groups that one look-ahead skips."""
     texts = [(letters if len(letters) == 1 else f"[{letters}]") + rest for letters, rest in branches]
-    if len(branches) <= _ALONE + _TOGETHER:
+    if len(branches) <= _SINGLE + _GROUPED:
         return "|".join(texts)
-    parts = texts[:_ALONE]
-    for at in range(_ALONE, len(branches), _TOGETHER):
-        letters = "".join(letters for letters, _ in branches[at : at + _TOGETHER])
-        group = "|".join(texts[at : at + _TOGETHER])
+    parts = texts[:_SINGLE]
+    for at in range(_SINGLE, len(branches), _GROUPED):
+        letters = "".join(letters for letters, _ in branches[at : at + _GROUPED])
+        group = "|".join(texts[at : at + _GROUPED])
         parts.append(f"(?=[{letters}])(?:{group})" if at + 1 < len(branches) else group)
     return "|".join(parts)
 
