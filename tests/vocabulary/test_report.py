@@ -47,7 +47,7 @@ def test_every_part_of_the_report_is_on_the_page(folder: Path) -> None:
     page = without_scripts((folder / "report.html").read_text("utf-8"))
     for heading in (
         "What it saves",
-        "What more tokens save, and",
+        "What more tokens save",
         "What the tokens are",
         "What changes elsewhere",
     ):

@@ -62,7 +62,7 @@ def joined_pre_tokenizer(
     """
     if not has_qwen_pre_tokenizer(base):
         raise TokenizerError(
-            f"the compact profile needs a base with Qwen's pre-tokenizer, which {base.name} has not; "
+            f"the compact profile needs a base with Qwen's pre-tokenizer, and {base.name} has another; "
             "use --profile portable"
         )
     first, *others = base.spec["pre_tokenizer"]["pretokenizers"]

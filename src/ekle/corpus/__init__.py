@@ -1,1 +1,1 @@
-"""The corpus stage: text is read, split and counted."""
+"""Stage 1: text is read, split into training and held-out text, and counted."""

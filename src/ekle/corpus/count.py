@@ -1,4 +1,4 @@
-"""Counting all sources of a recipe, word lists included; repeated lines count a limited number of times."""
+"""Counting all sources of a recipe, word lists included; a repeated line counts a limited number of times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +22,11 @@ _SMALL_TEXT = 1_000_000
 
 @dataclass(frozen=True)
 class SourceCounts:
-    """Counts, and what counting found out about the text."""
+    """Counts, and figures about the text from counting."""
 
     counts: Counts
     about: dict[str, Any]
-    """`turkish_share`: share of Turkish words, None where there are too few to say; `repeats`: lines left
-    out."""
+    """`turkish_share`: share of Turkish words, None for too few words; `repeats`: lines left out."""
 
 
 def count_sources(
@@ -44,14 +43,14 @@ def count_sources(
 
     Args:
         settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
-        base: the tokenizer whose pre-tokenizer cuts.
+        base: the tokenizer whose pre-tokenizer is used.
         counted: counts files of other text to add; with them `sources` may be empty.
-        pre_tokenization: how to split before merges, as the profile needs it.
-        keep: documents for which it is false are read but not counted.
-        any_language: go on where the text is not Turkish.
+        pre_tokenization: the kind of pre-tokens that the profile needs.
+        keep: documents for which it returns false are read but not counted.
+        any_language: whether text that is not Turkish is accepted.
 
     Raises:
-        TextError: a source is absent, is not UTF-8, all of them hold no text, or the text is not Turkish.
+        TextError: a source is absent or not UTF-8, the sources hold no text, or the text is not Turkish.
         InputError: counts files are unreadable, or were made with another tokenizer or for another profile.
     """
     texts = settings.sources
@@ -104,12 +103,12 @@ _SHORT = 5
 
 @dataclass
 class RepeatFilter:
-    """Passes texts on, without the lines that have passed `limit` times already.
+    """Removes lines that have occurred `limit` times already.
 
-    Lines of fewer than five words pass always: "Evet." is repeated because people say it, and a line so
-    short can win no more than a handful of tokens. Lines are recognised by two counters at places that a
-    digest names (a count-min sketch, Cormode and Muthukrishnan 2005), so memory does not grow with the text;
-    two lines are taken for one another about once in ten million where there are ten million different ones.
+    Lines of fewer than five words always pass: "Evet." is repeated because people say it, and a line so
+    short can gain no more than a handful of tokens. Lines are counted in a count-min sketch (Cormode and
+    Muthukrishnan 2005), so memory does not grow with the text; with ten million different lines, about one in
+    ten million is taken for another.
     """
 
     limit: int
@@ -121,7 +120,7 @@ class RepeatFilter:
     )
 
     def without_repeats(self, texts: Iterable[str]) -> Iterator[str]:
-        """The texts without lines over the limit; a text that holds nothing else is left out."""
+        """The texts without lines over the limit; a text of nothing else is left out."""
         if not self.limit:
             yield from texts
             return

@@ -1,4 +1,4 @@
-"""Instructions: rows of several shapes, as conversations of one."""
+"""Instructions: rows of several formats, read as conversations of one format."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ Conversation = list[dict[str, str]]
 """Messages with `role` and `content`, at least one of them an answer of the assistant."""
 
 _LISTS = {"messages": ("role", "content"), "conversations": ("from", "value")}
-"""Fields that hold a list of turns, and what a turn calls its speaker and its words."""
+"""Fields with a list of turns, and the fields of a turn for its speaker and its text."""
 
 _PAIRS = (("instruction", "output"), ("prompt", "completion"), ("prompt", "answer"), ("question", "answer"))
-"""Fields of what is asked and what is answered; the first pair that a row has counts."""
+"""Fields of the question and the answer; the first pair that a row has counts."""
 
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
 """Other names of the speakers."""
@@ -21,15 +21,15 @@ _KNOWN = ("system", "user", "assistant", "tool")
 
 
 def conversations(sources: Sequence[str]) -> Iterator[tuple[Conversation, str]]:
-    """The conversations of `sources` in order, and the name of the file or data set each stood in.
+    """The conversations of `sources` in order, and the name of the file or data set of each.
 
-    A row is `messages` (or `conversations` with `from` and `value`), or a question and its answer under
-    one of the usual pairs of names, with an `input` below the `instruction` and a `system` before it where
-    there are such. Rows without a word of answer are left out.
+    A row has `messages` (or `conversations` with `from` and `value`), or a question and its answer under one
+    of the usual pairs of names. An `input` is put below the question, and a `system` before it. Rows without
+    an answer are left out.
 
     Raises:
-        TextError: a source is absent or cannot be read; a row has none of these fields, or something in them
-            that is no text; a speaker is unknown. The row is named.
+        TextError: a source is absent or cannot be read; a row has none of these fields, or one
+            that is no text; a speaker is unknown. The error names the row.
     """
     for source in sources:
         for row, where, name in records(source):

@@ -1,9 +1,8 @@
 """Whether a text is Turkish, from its words alone.
 
-A word counts as Turkish when the Turkish list of `wordfreq` knows it and no list of another language knows
-it better.
-Words are compared without case, dots, cedillas and circumflexes, so that capitals, "Turkce" typed without its
-letters and i + U+0307 are Turkish too.
+A word counts as Turkish when it is in the Turkish list of `wordfreq` and no more frequent in the list of
+another language. Words are compared without case, dots, cedillas and circumflexes, so that capitals, "Turkce"
+typed without its letters and i + U+0307 are Turkish too.
 """
 
 from functools import cache
@@ -17,13 +16,13 @@ from ekle.turkish import casing
 LEAST_SHARE = 0.5
 """Below this share of Turkish words a text is not Turkish; docs/log.md has the measurement."""
 _OTHERS = ("de", "en", "es", "fr", "id", "it", "nl", "pl", "pt")  # written in Latin letters, with word lists
-_TYPES = 50_000  # the most frequent words decide; the rest changes the share by a point or two
-_FEW = 20  # words that say too little to refuse a text
+_TYPES = 50_000  # the most frequent words; the rest would change the share by a point or two
+_FEW = 20  # words that are too few to refuse a text
 _FOLDED = str.maketrans("çğıöşüâîû", "cgiosuaiu", "\u0307")
 
 
 def turkish_share(counts: pl.DataFrame) -> float | None:
-    """The share of Turkish words among the words of pre-token counts; None where there are hardly any words.
+    """The share of Turkish words among the words of pre-token counts; None for fewer than 20 words.
 
     Args:
         counts: columns `text` and `count`, most frequent first, word lists not included.
@@ -43,7 +42,7 @@ def check_turkish(share: float | None) -> None:
     """Refuse a text that is not Turkish.
 
     Raises:
-        TextError: says how much of it is.
+        TextError: names the share of Turkish words.
     """
     if share is not None and share < LEAST_SHARE:
         raise TextError(

@@ -1,6 +1,6 @@
-"""The corpus stage in a run: documents to train on, documents to measure on, and counts.
+"""Stage 1 in a run: documents to train on, documents to measure on, and counts.
 
-Sources are read once and written as they come, so none of them is ever in memory as a whole.
+Sources are read once, and each document is written at once, so no source is ever in memory as a whole.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         "replay_documents": _split_replay(settings, folder),
         "instructions": _write_instructions(settings, folder),
     }
-    stretches: dict[str, tuple[int, int]] = {}
+    byte_ranges: dict[str, tuple[int, int]] = {}
     with (folder / "train.jsonl").open("wb") as train:
 
         def keep(document: Document) -> bool:
@@ -58,7 +58,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
                 return False
             begin = train.tell()
             _write(train, document)
-            stretches[document.entry] = (stretches.get(document.entry, (begin, begin))[0], train.tell())
+            byte_ranges[document.entry] = (byte_ranges.get(document.entry, (begin, begin))[0], train.tell())
             figures["documents"] += 1
             figures["bytes"] += len(document.text.encode("utf-8"))
             return True
@@ -83,7 +83,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         "words": counts.words,
         "pre_tokens": len(counts.table),
         "sources": settings.sources,
-        "stretches": stretches,
+        "stretches": byte_ranges,
         **counted.about,
         "base": {"name": base.name, "fingerprint": base.fingerprint},
     }
@@ -92,13 +92,14 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
 
 
 def is_held_out(text: str, share: float) -> bool:
-    """Whether a document is kept for measuring; depends on its text alone, so order does not matter."""
+    """Whether a document is kept for measuring; this depends on its text alone, not on its position."""
     number = int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big")
     return number < share * 2**64
 
 
 def _split_replay(settings: CorpusSettings, folder: Path) -> int:
-    """Write the text in other languages to replay.jsonl, what is held out to other/; how many there are."""
+    """Write text in other languages to replay.jsonl, and what is held out to other/; returns the number of
+    documents."""
     count = 0
     with (folder / "replay.jsonl").open("wb") as replay:
         for document in documents(
@@ -115,7 +116,7 @@ def _split_replay(settings: CorpusSettings, folder: Path) -> int:
 
 
 def _write_instructions(settings: CorpusSettings, folder: Path) -> int:
-    """Write the conversations to instructions.jsonl, if any are asked for; how many there are."""
+    """Write the conversations to instructions.jsonl, if the recipe names any; returns their number."""
     if not settings.instructions:
         return 0
     count = 0

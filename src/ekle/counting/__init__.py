@@ -1,4 +1,4 @@
-"""Counting pre-tokens: what the vocabulary is learned from, whatever the size of the text."""
+"""Counting pre-tokens, from which the vocabulary is learned, in text of any size."""
 
 from ekle.counting.counts import Counts
 from ekle.counting.documents import count_documents

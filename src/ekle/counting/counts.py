@@ -8,14 +8,14 @@ from typing import assert_never, cast
 import polars as pl
 import pyarrow.parquet as parquet
 
+from ekle.bpe.pre_tokenizers import CONTRACTION
 from ekle.errors import InputError
 from ekle.files import atomic_file
 from ekle.recipe.vocabulary import PreTokenizationKind
 
 _SCHEMA = {"text": pl.String, "count": pl.Int64}
 _ABOUT = ("base", "documents", "text_bytes", "pre_tokenization", "forgotten")
-_KEYS = {"pre_tokenization": "cut"}  # its name in the file
-_CONTRACTION = r"'(?i:[stmd]|re|ve|ll)"
+_KEYS = {"pre_tokenization": "cut"}  # attribute: its key in the file, kept from ekle 0.1
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Counts:
     """How often each pre-token occurs.
 
     `table` has the columns `text` and `count`, most frequent first, ties by text. `base` is the
-    fingerprint of the tokenizer whose pre-tokenizer made the cut; counts of two are not comparable.
+    fingerprint of the tokenizer whose pre-tokenizer was used; counts of two tokenizers are not comparable.
     """
 
     table: pl.DataFrame
@@ -31,28 +31,29 @@ class Counts:
     documents: int
     text_bytes: int
     pre_tokenization: PreTokenizationKind = "base"
-    """How the text was cut."""
+    """How the text was pre-tokenized."""
     forgotten: int = 0
     """Occurrences of rare pre-tokens that were dropped to keep the table in memory."""
 
     @property
     def words(self) -> int:
-        """Runs of letters; the base's pre-tokens hold one or none."""
+        """Runs of letters; each of the base's pre-tokens has one or none."""
         runs = self.table.select(pl.col("text").str.count_matches(r"\p{L}+") * pl.col("count"))
         return int(runs.to_series().sum())
 
     def to_base(self) -> "Counts":
-        """The base's own pre-tokens: longer ones are cut at the borders that were left out."""
+        """The base's own pre-tokens: longer ones are split at the boundaries that were left out."""
         match self.pre_tokenization:
             case "base":
                 return self
             case "apostrophe":
-                longer = pl.col("text").str.contains(rf"^{_CONTRACTION}\p{{L}}")
-                pre_tokens = pl.col("text").str.extract_all(rf"^{_CONTRACTION}|\p{{L}}+")
+                longer = pl.col("text").str.contains(rf"^{CONTRACTION}\p{{L}}")
+                pre_tokens = pl.col("text").str.extract_all(rf"^{CONTRACTION}|\p{{L}}+")
                 split = self.table.filter(longer).select(pre_tokens, "count").explode("text")
                 table = sum_up(pl.concat([self.table.filter(~longer), split]))
             case "joined":
-                # All without letters; the first word and the character before it; later words, marks, spaces.
+                # A pre-token without letters; the first word and the character before it; later words, marks,
+                # spaces.
                 pre_tokens = pl.col("text").str.extract_all(
                     r"^[^\p{L}]*$|^[^\p{L}]?\p{L}+| ?\p{L}+|[^ \p{L}]| $"
                 )
@@ -62,10 +63,10 @@ class Counts:
         return replace(self, table=table, pre_tokenization="base")
 
     def converted_to(self, pre_tokenization: PreTokenizationKind) -> "Counts":
-        """These counts cut in the way `pre_tokenization`.
+        """These counts as pre-tokens of the kind `pre_tokenization`.
 
         Raises:
-            InputError: they cannot be; only the base's own cut follows from another.
+            InputError: they cannot be converted; only the base's own kind follows from another.
         """
         if pre_tokenization == self.pre_tokenization:
             return self
@@ -77,7 +78,7 @@ class Counts:
         )
 
     def save(self, path: Path) -> None:
-        """Write the counts as Parquet; the rest stands in its metadata."""
+        """Write the table as Parquet, and the other attributes into its metadata."""
         about = {_KEYS.get(each, each): str(getattr(self, each)) for each in _ABOUT}
         with atomic_file(path) as temporary:
             parquet.write_table(self.table.to_arrow().replace_schema_metadata(about), temporary)
@@ -113,7 +114,8 @@ class Counts:
         """The counts of all parts together.
 
         Raises:
-            InputError: parts were counted with different base tokenizers, or in different ways.
+            InputError: parts were counted with different base tokenizers, or as different kinds of
+                pre-tokens.
         """
         bases = sorted({part.base for part in parts})
         if len(bases) != 1:

@@ -1,13 +1,13 @@
 """Counting pre-tokens in a stream of documents.
 
-Cutting every occurrence of every word would be waste. Qwen's pre-tokenizer never joins what stands
-before a single space with what follows it, so text is first cut at single spaces, equal stretches are
-counted (in Rust, over all cores), and only the different ones are cut further. Documents with other
-white space take the pre-tokenizer's own path.
+To pre-tokenize every occurrence of every word would be waste. Qwen's pre-tokenizer never joins what precedes
+a single space with what follows it. So text is first split at single spaces, equal segments are counted (in
+Rust, on all cores), and only the different segments are pre-tokenized. Documents with other white space go
+through the pre-tokenizer itself.
 
-Memory holds a batch for each core and the table of counts, which grows with the text, ever more slowly. Past
-`MAX_ROWS` the rarest rows are forgotten, as in lossy counting (Manku and Motwani 2002); how many
-occurrences that took away is kept with the counts. A pre-token that rare can be no token of its own.
+Memory holds one batch per core and the table of counts, which grows with the text, ever more slowly. Past
+`MAX_ROWS` the rarest rows are dropped, as in lossy counting (Manku and Motwani 2002); the number of dropped
+occurrences is kept with the counts. A pre-token that rare can be no token of its own.
 """
 
 import os
@@ -40,7 +40,7 @@ from ekle.recipe.vocabulary import PreTokenizationKind
 from ekle.turkish.tables import joined_words
 
 MAX_ROWS = 50_000_000
-"""Different pre-tokens that are kept; about 4 GB of memory."""
+"""Different pre-tokens that are kept, in about 4 GB of memory."""
 
 _BATCH_BYTES = 16 << 20
 _TAIL = r"|\s+(?!\S)|\s+"
@@ -56,22 +56,23 @@ def count_documents(
     pre_tokenization: PreTokenizationKind = "base",
     most: int = MAX_ROWS,
 ) -> Counts:
-    """Count the pre-tokens of `texts` as `base` cuts them, after NFC.
+    """Count the pre-tokens of `texts` by the pre-tokenizer of `base`, after NFC.
 
     Args:
         texts: documents without NUL characters.
-        base: the tokenizer whose pre-tokenizer cuts.
-        reporter: gets a bar in bytes.
+        base: the tokenizer whose pre-tokenizer is used.
+        reporter: receives progress in bytes.
         total_bytes: size of all texts where it is known, for the bar.
-        pre_tokenization: how; from the longer pre-tokens of the other two ways those of the base follow.
-        most: different pre-tokens to keep; beyond that the rarest are forgotten.
+        pre_tokenization: the kind of pre-tokens; from the longer ones of the other two kinds those of the
+            base follow.
+        most: different pre-tokens to keep; beyond that the rarest are dropped.
 
     Raises:
-        TokenizerError: the base cuts words otherwise than Qwen, and joined pre-tokens are wanted.
+        TokenizerError: joined pre-tokens are wanted, and the base's pre-tokenizer is not Qwen's.
     """
     splitter = _Splitter(base, pre_tokenization)
-    parts: list[pl.DataFrame] = []
-    documents = size = forgotten = 0
+    tables = TableSum(most)
+    documents = size = 0
     cores = os.cpu_count() or 1
     # Polars counts batches while Python reads the next one.
     with reporter.task("counting", total_bytes, "bytes") as task, ThreadPoolExecutor(cores) as pool:
@@ -80,22 +81,44 @@ def count_documents(
             documents += len(batch)
             size += batch_bytes
             if len(waiting) == cores:
-                parts.append(waiting.popleft().result())
-            if len(parts) > _PARTS:
-                table, lost = drop_rarest(sum_up(pl.concat(parts)), most)
-                parts, forgotten = [table], forgotten + lost
+                tables.add(waiting.popleft().result())
             waiting.append(pool.submit(_count_batch, pl.Series("text", batch), splitter))
             task.advance(batch_bytes)
-        parts += [counted.result() for counted in waiting]
-    empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
-    table, lost = drop_rarest(sum_up(pl.concat([empty, *parts])), most)
-    return Counts(table, base.fingerprint, documents, size, pre_tokenization, forgotten + lost)
+        table = tables.total(counted.result() for counted in waiting)
+    return Counts(table, base.fingerprint, documents, size, pre_tokenization, tables.forgotten)
+
+
+class TableSum:
+    """The sum of many tables of counts, added up a few at a time.
+
+    Args:
+        most: rows to keep, as `drop_rarest`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.forgotten = 0
+        """Occurrences of the rows that were dropped."""
+        self._most = most
+        self._tables: list[pl.DataFrame] = []
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add one table."""
+        self._tables.append(table)
+        if len(self._tables) > _PARTS:
+            self.total()
+
+    def total(self, last: Iterable[pl.DataFrame] = ()) -> pl.DataFrame:
+        """The sum of all tables and of the `last` ones, most frequent row first."""
+        empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
+        table, lost = drop_rarest(sum_up(pl.concat([empty, *self._tables, *last])), self._most)
+        self._tables, self.forgotten = [table], self.forgotten + lost
+        return table
 
 
 def drop_rarest(table: pl.DataFrame, most: int) -> tuple[pl.DataFrame, int]:
-    """`table` (most frequent first) without its rarest rows where it has more than `most`; their sum.
+    """`table` (most frequent first) without its rarest rows where it has more than `most`, and their sum.
 
-    Rows of equal count stay or go together, so what is left does not depend on how ties were broken.
+    Rows of equal count are kept or dropped together, so the result does not depend on how ties were broken.
     """
     if len(table) <= most:
         return table, 0
@@ -106,7 +129,8 @@ def drop_rarest(table: pl.DataFrame, most: int) -> tuple[pl.DataFrame, int]:
 def count_reference(
     texts: Iterable[str], base: BaseTokenizer, pre_tokenization: PreTokenizationKind = "base"
 ) -> dict[str, int]:
-    """The slow, clear twin of `count_documents`: every document through the pre-tokenizer."""
+    """The slow, clear reference implementation of `count_documents`: every document goes through the
+    pre-tokenizer."""
     splitter = _Splitter(base, pre_tokenization)
     counts: dict[str, int] = {}
     for text in texts:
@@ -116,7 +140,7 @@ def count_reference(
 
 
 class _Splitter:
-    """How one text is cut, and the regular expression that does the same to an ordinary one in Rust."""
+    """Pre-tokenizes one text, and holds the regular expression that does so in Rust for an ordinary text."""
 
     def __init__(self, base: BaseTokenizer, pre_tokenization: PreTokenizationKind) -> None:
         tokenizer = base.tokenizer()
@@ -137,7 +161,7 @@ class _Splitter:
             self._pre_tokenizer = pre_tokenizers.Split(
                 Regex(spec["pretokenizers"][0]["pattern"]["Regex"]), "isolated"
             )
-        # Without its look-ahead, which changes nothing inside a stretch; None for a base unlike Qwen.
+        # Without its look-ahead, which changes nothing inside a segment; None for a base unlike Qwen.
         self.pattern = whole.removesuffix(_TAIL) + r"|\s+" if has_qwen_pre_tokenizer(base) else None
 
     def pre_tokens(self, text: str) -> list[str]:
@@ -160,29 +184,29 @@ def _batches(texts: Iterable[str]) -> Iterator[tuple[list[str], int]]:
 
 
 def _count_batch(texts: pl.Series, splitter: _Splitter) -> pl.DataFrame:
-    unlike = SLOW_PATH if splitter.joined else r"\s\s|[^\S ]"
-    odd = texts.str.contains(unlike) if splitter.pattern else pl.repeat(True, len(texts), eager=True)
+    slow_path = SLOW_PATH if splitter.joined else r"\s\s|[^\S ]"
+    unusual = texts.str.contains(slow_path) if splitter.pattern else pl.repeat(True, len(texts), eager=True)
     counted: list[pl.DataFrame] = []
-    slow = texts.filter(odd).to_list()
+    slow = texts.filter(unusual).to_list()
     if slow:
         pre_tokens = [pre_token for text in slow for pre_token in splitter.pre_tokens(text)]
         counted.append(
             pl.DataFrame({"text": pre_tokens}).group_by("text").agg(pl.len().cast(pl.Int64).alias("count"))
         )
     if splitter.pattern:
-        plain = texts.filter(~odd)
-        counted.append(count_compact(plain) if splitter.joined else _count_at_spaces(plain, splitter.pattern))
+        usual = texts.filter(~unusual)
+        counted.append(count_compact(usual) if splitter.joined else _count_at_spaces(usual, splitter.pattern))
     return add_equal(pl.concat(counted))
 
 
 def _count_at_spaces(texts: pl.Series, pattern: str) -> pl.DataFrame:
-    marked = texts.str.replace_all(" ", BORDER + " ", literal=True)
+    marked = texts.str.replace_all(" ", BOUNDARY + " ", literal=True)
     return split_segments(marked, pattern).collect(engine="streaming")
 
 
 _INSIDE, _NEXT_SENTENCE, _CLOSING = "\x01", "\x02", "\x03"
 SLOW_PATH = r"\s\s|[^\S ]|\p{M}|[\x01-\x03\x{37E}]"
-"""Documents with a match take the plain path: other white space, characters that NFC turns into others."""
+"""Documents with a match go through the pre-tokenizer: other white space, characters that NFC changes."""
 
 
 @cache
@@ -204,13 +228,14 @@ _PATTERN = (
 
 
 def count_compact(texts: pl.Series) -> pl.DataFrame:
-    """The joined pre-tokens of `texts` (none of them odd), as columns `text` and `count`, not summed up."""
+    """The joined pre-tokens of `texts` (of which none matches `SLOW_PATH`), as columns `text` and `count`,
+    not summed up."""
     inside, next_sentence, digit, closing = _marking()
-    marked = texts.str.replace_all(" ", BORDER + " ", literal=True)
+    marked = texts.str.replace_all(" ", BOUNDARY + " ", literal=True)
     for _ in range(2):  # of two joined words in a row, the first pass sees every other one
         marked = marked.str.replace_all(inside, f"${{1}}{_INSIDE}${{2}}${{3}}")
         marked = marked.str.replace_all(next_sentence, f"${{1}}{_NEXT_SENTENCE}${{2}}${{3}}")
-    marked = marked.str.replace_all(digit, f"${{1}} {BORDER}${{2}}")
+    marked = marked.str.replace_all(digit, f"${{1}} {BOUNDARY}${{2}}")
     marked = marked.str.replace_all(closing, f"${{1}}{_CLOSING}${{2}}${{3}}")
     pre_tokens = split_segments(marked, _PATTERN)
     counted = pre_tokens.group_by("text").agg(pl.col("count").sum())
@@ -224,21 +249,22 @@ def compact_pre_tokenizer(base: BaseTokenizer) -> dict[str, object]:
     return joined_pre_tokenizer(base, *joined_words())
 
 
-BORDER = "\x00"
-"""Stands between stretches; documents hold none, because the reader removes it."""
+BOUNDARY = "\x00"
+"""Marks the boundaries of segments; documents hold no NUL, because the reader removes it."""
 
 
 def split_segments(marked: pl.Series, pattern: str) -> pl.LazyFrame:
-    """The pieces of a text, as columns `text` and `count`; a piece stands once for each stretch that has it.
+    """The pre-tokens of texts, as columns `text` and `count`, with one row per segment that has the
+    pre-token.
 
     Args:
-        marked: texts with `BORDER` where no piece goes on.
-        pattern: what a piece is, for `extract_all`; it sees a stretch by itself, in NFC.
+        marked: texts with `BOUNDARY` between segments, which no pre-token crosses.
+        pattern: of a pre-token, for `extract_all`; it sees one segment at a time, in NFC.
     """
     segments = (
         marked.to_frame("text")
         .lazy()
-        .select(pl.col("text").str.split(BORDER).explode())
+        .select(pl.col("text").str.split(BOUNDARY).explode())
         .group_by("text")
         .agg(pl.len().cast(pl.Int64).alias("count"))
     )

@@ -1,6 +1,6 @@
 """Counting on Ray Data: the same function over many files, on one machine or on a cluster.
 
-A task reads one file and returns its table of counts, which is small beside the text; the tables are
+A task reads one file and returns its table of counts, which is much smaller than the text; the tables are
 added up where the program runs. Ray is an extra (`pip install ekle[ray]`), because it is larger than
 everything else that counting needs.
 """
@@ -12,14 +12,12 @@ import polars as pl
 import pyarrow as pa
 
 from ekle.bpe.base import load_base
-from ekle.counting.counts import Counts, sum_up
-from ekle.counting.documents import MAX_ROWS, count_documents, drop_rarest
+from ekle.counting.counts import Counts
+from ekle.counting.documents import MAX_ROWS, TableSum, count_documents
 from ekle.errors import InputError
 from ekle.progress import silent
 from ekle.recipe.vocabulary import PreTokenizationKind
 from ekle.text.documents import documents, local_files
-
-_PARTS = 8  # tables that wait to be added up
 
 
 def count_on_ray(
@@ -30,7 +28,7 @@ def count_on_ray(
     text_field: str = "text",
     most: int = MAX_ROWS,
 ) -> Counts:
-    """What `count_documents` gives for the files of `sources`, counted as one Ray task a file.
+    """What `count_documents` gives for the files of `sources`, counted with one Ray task per file.
 
     Ray is started on this machine unless the program is connected to a cluster already; then every
     worker must see the files, and the base, under the same names.
@@ -40,7 +38,7 @@ def count_on_ray(
         base: "qwen3", a folder with tokenizer.json, or a hub id.
         pre_tokenization: see `count_documents`.
         text_field: field or column that holds the text.
-        most: see `count_documents`; holds for each file and for the sum.
+        most: see `count_documents`; applies to each file and to the sum.
 
     Raises:
         InputError: Ray is not installed, or a source is a data set of the hub.
@@ -68,31 +66,25 @@ def count_on_ray(
     counted = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
         count_file, batch_size=1, batch_format="pyarrow"
     )
-    parts: list[pl.DataFrame] = []
+    tables = TableSum(most)
     totals = {"documents": 0, "text_bytes": 0, "forgotten": 0}
     for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow"):
         frame = pl.DataFrame(pl.from_arrow(batch))
         for name in totals:
             totals[name] += int(frame[name].sum())
-        parts.append(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
-        if len(parts) > _PARTS:
-            table, lost = drop_rarest(sum_up(pl.concat(parts)), most)
-            parts, totals["forgotten"] = [table], totals["forgotten"] + lost
-    empty = pl.DataFrame(schema={"text": pl.String, "count": pl.Int64})
-    table, lost = drop_rarest(sum_up(pl.concat([empty, *parts])), most)
-    totals["forgotten"] += lost
+        tables.add(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
     return Counts(
-        table,
+        tables.total(),
         load_base(base).fingerprint,
         totals["documents"],
         totals["text_bytes"],
         pre_tokenization,
-        totals["forgotten"],
+        totals["forgotten"] + tables.forgotten,
     )
 
 
 def _as_rows(counts: Counts) -> Any:
-    """The table as Arrow, after one row without text that carries what is known of the whole."""
+    """The table as Arrow, after one row without text that has the totals."""
     about = {"documents": counts.documents, "text_bytes": counts.text_bytes, "forgotten": counts.forgotten}
     first = pl.DataFrame({"text": [None], "count": [0], **{name: [value] for name, value in about.items()}})
     rows = counts.table.with_columns(*(pl.lit(0).alias(name) for name in about))

@@ -1,7 +1,7 @@
-"""A language's word frequencies as pre-token counts, for register that written text lacks.
+"""A language's word frequencies as pre-token counts, for spoken registers that written text lacks.
 
 `wordfreq` (Speer 2022) joins subtitles, conversation, news, encyclopaedia and books; its lists are
-lower-cased. A word stands mostly inside a sentence after a space, sometimes capitalised.
+lower-cased. A word is mostly inside a sentence after a space, sometimes capitalised.
 """
 
 import polars as pl
@@ -15,7 +15,7 @@ from ekle.progress import silent
 from ekle.recipe.vocabulary import PreTokenizationKind
 from ekle.turkish import casing
 
-# How a word of the list is spread over its written forms; round shares, not fitted to any text.
+# Shares of the written forms of a word of the list; round, not fitted to any text.
 _INSIDE, _CAPITALISED, _FIRST = 0.88, 0.08, 0.04
 
 
@@ -27,10 +27,10 @@ def count_word_list(
     *,
     pre_tokenization: PreTokenizationKind = "base",
 ) -> Counts:
-    """The list of `language` ("small" or "best") as if it were a text of `words` words.
+    """The list of `language` as if it were a text of `words` words; `size` is "small" or "best".
 
-    It may be added to counts made with the same `pre_tokenization`; words that stand alone are cut the same
-    in every way.
+    It may be added to counts of the same `pre_tokenization`; single words are pre-tokenized alike in all
+    kinds.
 
     Raises:
         TextError: there is no list for that language.
@@ -51,7 +51,7 @@ def count_word_list(
         )
     )
     counted = count_documents(forms["text"].to_list(), base, silent())
-    # A word such as "it's" is cut into several pre-tokens, each of which occurs as often as the word.
+    # A word such as "it's" is split into several pre-tokens, each of which occurs as often as the word.
     is_whole = pl.col("text").is_in(counted.table["text"].implode())
     tokenizer = base.tokenizer()
     pre_tokens = [
