@@ -1,1 +1,1 @@
-"""Text as it comes: files, folders, hub data sets, and the text that ekle brings along."""
+"""Reading text: files, folders, hub data sets, and the text that ekle brings along."""

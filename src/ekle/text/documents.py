@@ -1,7 +1,7 @@
-"""Reading documents, one after the other, from whatever the user names as a source.
+"""Reading documents, one after the other, from the sources that a user names.
 
-A `.txt` file holds one document a line; `.jsonl` and `.jsonl.zst` one JSON object a line; `.parquet`
-one row each. A folder is read recursively in the order of its file names. `hf:NAME[:CONFIG]` streams
+A `.txt` file holds one document per line; `.jsonl` and `.jsonl.zst` one JSON object per line; `.parquet` one
+document per row. A folder is read recursively in the order of its file names. `hf:NAME[:CONFIG]` streams
 the train split of a data set from the hub. `bundled:tr` and `bundled:en` are ekle's own text.
 """
 
@@ -32,15 +32,15 @@ class Document:
 
     text: str
     source: str
-    """Name of the file or data set it stood in."""
+    """Name of the file or data set that has it."""
     entry: str
-    """What the user named, of which that is a part."""
+    """The source as the user named it."""
 
 
 def documents(
     sources: Sequence[str], *, text_field: str = "text", max_bytes: int | None = None
 ) -> Iterator[Document]:
-    """The documents of `sources` in order; blank ones, NUL and halves of characters are left out.
+    """The documents of `sources` in order, without blank ones, NUL and halves of surrogate pairs.
 
     Args:
         sources: files, folders, `hf:NAME[:CONFIG]`, `bundled:tr`, `bundled:en`.
@@ -75,7 +75,7 @@ def clean(text: str) -> str:
 
 
 def check_sources(sources: Sequence[str]) -> None:
-    """Raise TextError for the first source that cannot be there, without reading any."""
+    """Raise TextError for the first source that is absent, without reading any; hub ids are not checked."""
     for source in sources:
         if not source.startswith("hf:"):
             list(_files(source))
@@ -87,10 +87,11 @@ def local_files(sources: Sequence[str]) -> list[Path]:
 
 
 def records(source: str) -> Iterator[tuple[Any, str, str]]:
-    """Each row of a source of JSON lines, Parquet or the hub: the row, words to name it by, where it stood.
+    """Each row of JSON lines, Parquet or the hub: the row, its place for messages, and the name of its file
+    or data set.
 
     Raises:
-        TextError: the source is absent, cannot be read, or is plain text, which has no fields.
+        TextError: the source is absent or cannot be read, or it is plain text, which has no fields.
     """
     if source.startswith("hf:"):
         name = _hub_name(source)
@@ -107,7 +108,7 @@ def records(source: str) -> Iterator[tuple[Any, str, str]]:
 
 
 def _source(source: str, text_field: str) -> Iterator[tuple[str, str]]:
-    """Each text of a source, and the name of where it stood."""
+    """Each text of a source, and the name of its file or data set."""
     if source.startswith("hf:"):
         for row, where in hub_rows(source):
             yield _field(row, text_field, where), _hub_name(source)
@@ -146,7 +147,7 @@ def _texts(path: Path, text_field: str) -> Iterator[str]:
         if text_field not in parquet_columns(path):
             raise TextError(f"{path} has no column {text_field!r}; name it with --set corpus.text_field=NAME")
         for row, where in parquet_rows(path, [text_field]):
-            if row[text_field] is not None:  # Parquet has a way to say that there is none
+            if row[text_field] is not None:  # null: the row has no text
                 yield _field(row, text_field, where)
     elif path.name.endswith(JSON_LINES):
         for row, where in json_rows(path):
@@ -166,7 +167,7 @@ def _field(row: Any, text_field: str, where: str) -> str:
 
 
 def passages(text: str, longest: int) -> Iterator[str]:
-    """The text in parts of at most `longest` characters, which begin at white space where there is some."""
+    """The text in parts of at most `longest` characters, which begin at a space where there is one."""
     start = 0
     while start < len(text):
         stop = min(start + longest, len(text))

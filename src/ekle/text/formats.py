@@ -1,6 +1,6 @@
-"""Lines and rows as they stand in files and in data sets of the hub, one at a time.
+"""Lines and rows of files and of data sets of the hub, one at a time.
 
-Nothing here holds more than a piece of a file: a line, a batch of a Parquet file, what the hub sends next.
+Nothing here holds more than a part of a file: a line, a batch of a Parquet file, the next rows from the hub.
 """
 
 import io
@@ -18,11 +18,11 @@ from ekle.errors import TextError
 JSON_LINES = (".jsonl", ".jsonl.zst")
 PARQUET = ".parquet"
 
-_PARQUET_ROWS = 1024  # at once; a batch of pyarrow's own size holds 65,536 documents
+_PARQUET_ROWS = 1024  # per batch; pyarrow's default is 65,536
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, compressed or not, with what ends them.
+    """The lines of a UTF-8 file, compressed or not, with their line ends.
 
     Raises:
         TextError: it is not UTF-8 (file and byte are named), or is damaged.
@@ -39,11 +39,11 @@ def text_lines(path: Path) -> Iterator[str]:
             f"{path} is not UTF-8 at byte {where:,}; convert it, for example with iconv"
         ) from error
     except zstandard.ZstdError as error:
-        raise TextError(f"{path} is damaged behind byte {position:,} of its text: {error}") from error
+        raise TextError(f"{path} is damaged after byte {position:,} of its text: {error}") from error
 
 
 def json_rows(path: Path) -> Iterator[tuple[Any, str]]:
-    """What each line of JSON lines holds, and the words to name it by.
+    """The content of each line of JSON lines, and its place for messages.
 
     Raises:
         TextError: a line is no JSON; and as `text_lines`.
@@ -66,7 +66,7 @@ def parquet_columns(path: Path) -> list[str]:
 
 
 def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each row as a dictionary of `columns`, and the words to name it by.
+    """Each row as a dictionary of `columns`, and its place for messages.
 
     Raises:
         TextError: it is no Parquet file, or is damaged.
@@ -78,14 +78,14 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str,
                 number += 1
                 yield row, f"{path}, row {number}"
     except (pyarrow.ArrowException, OSError) as error:
-        raise TextError(f"{path} is damaged behind row {number:,}: {error}") from error
+        raise TextError(f"{path} is damaged after row {number:,}: {error}") from error
 
 
 def hub_rows(source: str) -> Iterator[tuple[Any, str]]:
-    """The rows of `hf:NAME[:CONFIG]`, train split, as they arrive, and the words to name each by.
+    """The rows of `hf:NAME[:CONFIG]`, train split, as they arrive, and the place of each for messages.
 
     Raises:
-        TextError: the hub does not give it.
+        TextError: the hub has no such data set or cannot be reached.
     """
     from datasets import load_dataset  # a slow import that most runs never need
 

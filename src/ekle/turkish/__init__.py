@@ -1,1 +1,1 @@
-"""What ekle knows about the Turkish language."""
+"""The Turkish language: letters and case, suffixes and vowel harmony, the lexicon, analyses of words."""

@@ -1,4 +1,4 @@
-"""The letters of Turkish, and what its vowels and consonants share.
+"""The letters of Turkish, and the classes of its vowels and consonants.
 
 Sets are lower case; ask `ekle.turkish.casing` first where case may differ.
 """
@@ -9,13 +9,13 @@ LETTERS = "abcçdefgğhıijklmnoöprsştuüvyz"
 """The 29 letters in the order of the alphabet."""
 
 CIRCUMFLEX = "âîû"
-"""Vowels of loans, written over the plain letter where the sound or the meaning asks for it (kâr, hâlâ)."""
+"""Vowels of loans, written with a circumflex where sound or meaning needs it (kâr, hâlâ)."""
 
 FRONT, BACK = "eiöüî", "aıouâû"
-"""Where the tongue is: the two-fold harmony. The circumflex of û and â is spelling; suffixes hear u and a."""
+"""By the tongue: two-fold harmony. The circumflex of û and â is spelling; suffixes follow u and a."""
 
 ROUNDED, UNROUNDED = "oöuüû", "aeıiâî"
-"""How the lips are: with frontness, the four-fold harmony."""
+"""By the lips: with frontness, four-fold harmony."""
 
 HIGH = "ıiuüîû"
 """The vowels that a suffix with I can have."""
@@ -24,9 +24,6 @@ VOWELS = frozenset(FRONT + BACK)
 
 VOICELESS = frozenset("çfhkpsşt")
 """After these, a suffix's d, c and g are t, ç and k (the word for them: fıstıkçı şahap)."""
-
-TURKISH_ONLY = frozenset("ğışĞİŞ")
-"""Letters that English, German, French and Spanish lack; I is left out, because they have it."""
 
 SOFTENED = {"b": "p", "c": "ç", "d": "t", "ğ": "k", "g": "k"}
 """A root's last consonant before a vowel, and what it is elsewhere: kitab-ı, kitap."""

@@ -1,4 +1,4 @@
-"""The likeliest segmentation of every word of a text: root and suffixes, as they stand in the word.
+"""The likeliest segmentation of every word of a text into root and suffixes, spelled as in the word.
 
 The lexicon gives every reading that the grammar allows (kalemi: kalem-i, kale-m-i); the words of the text
 decide. A reading is as likely as its stem times its endings,
@@ -8,9 +8,9 @@ decide. A reading is as likely as its stem times its endings,
 and both are estimated from all words together by expectation-maximisation (Dempster et al. 1977), so a stem
 that explains many words of the text wins over one that explains few.
 
-A dictionary stem counts as a root even where it is derived (öğretmen, başla, gelin): the rule is the same
-for all, p(stem) against p of its parts. What is no dictionary stem is cut (kitapçı-lık-tan where only
-kitapçı is one). Words that the lexicon does not know are a word of the text and a chain of suffixes, if
+A dictionary stem counts as a root even where it is derived (öğretmen, başla, gelin): p(stem) is compared with
+p of its parts for all of them. What is no dictionary stem is split (kitapçı-lık-tan where only kitapçı is
+one). A word that the lexicon does not know is read as another word of the text with a chain of suffixes, if
 there is one.
 """
 
@@ -31,7 +31,7 @@ from ekle.turkish.suffixes import chains, costs
 APOSTROPHES = "'’"
 
 _ROUNDS = 4  # of expectation-maximisation; the segmentation moves in under 0.1 % of words after that
-_SMOOTHING = 0.5  # occurrences lent to every stem and every pair of suffixes
+_SMOOTHING = 0.5  # occurrences added to every stem and every pair of suffixes
 _LONGEST_UNKNOWN_CHAIN = 14
 _UNKNOWN_ROOT_COUNT = 5  # a word this frequent may be the root of unknown words
 
@@ -46,12 +46,12 @@ class Analysis:
     root: str
     lemma: str
     pos: str
-    """`Noun`, `Verb`, ... of the lexicon; `Unknown` where only the suffix chain speaks."""
+    """`Noun`, `Verb`, ... of the lexicon; `Unknown` where only the suffix chain is known."""
     morphemes: tuple[str, ...]
     labels: tuple[str, ...]
     boundaries: tuple[tuple[int, float], ...] = ()
-    """Places (letters before them) where some reading has a boundary, with the share of readings, by
-    probability, that have one there."""
+    """Positions (in letters) where some reading has a boundary, with the share of readings, by probability,
+    that have one there."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -64,12 +64,12 @@ def analyse(words: Mapping[str, int], processes: int = 0, remember: bool = True)
 
     Args:
         words: words in any case, with an apostrophe or without, and how often each occurs.
-        processes: that read the words; 0 means one a core.
-        remember: keep the lexicon's readings in the user's cache folder.
+        processes: number of processes that read words; 0 means one per core.
+        remember: whether the lexicon's readings are kept in the user's cache folder.
 
     Returns:
-        An analysis of each word that is made of Turkish letters (others are left out). Roots and suffixes are
-        spelled in lower case, apostrophes left out.
+        An analysis of each word of Turkish letters; others are left out. Roots and suffixes are in lower
+        case, without apostrophes.
     """
     plain: dict[str, int] = {}
     for word, count in words.items():
@@ -85,7 +85,7 @@ def analyse(words: Mapping[str, int], processes: int = 0, remember: bool = True)
 
 
 def stem_of(word: str) -> str:
-    """What stands before an apostrophe, in lower case."""
+    """The part of `word` before an apostrophe, in lower case."""
     lowered = casing.lower(word)
     for mark in APOSTROPHES:
         lowered = lowered.partition(mark)[0]
@@ -93,7 +93,8 @@ def stem_of(word: str) -> str:
 
 
 def _with_apostrophe(word: str, best: Mapping[str, Analysis]) -> Analysis:
-    """The analysis of `word`; what follows an apostrophe is a chain behind the whole of what is before."""
+    """The analysis of `word`; what follows an apostrophe is a chain of suffixes, and all before it the
+    root."""
     root = stem_of(word)
     tail = casing.lower(word)[len(root) + 1 :]
     if not tail:
@@ -112,7 +113,7 @@ def _boundaries(root: int, morphemes: Sequence[str], share: float = 1.0) -> tupl
 
 
 def _unknown(word: str, words: Mapping[str, int]) -> Analysis:
-    """A word that the lexicon lacks: the most frequent other word that it is a chain of suffixes behind."""
+    """A word that the lexicon lacks, as the most frequent other word with a chain of suffixes after it."""
     best: tuple[float, Analysis] | None = None
     for length in range(3, len(word)):
         if len(word) - length > _LONGEST_UNKNOWN_CHAIN or words.get(word[:length], 0) < _UNKNOWN_ROOT_COUNT:
@@ -137,7 +138,7 @@ def _unknown(word: str, words: Mapping[str, int]) -> Analysis:
 
 
 class _Likelihood:
-    """All readings of all words as arrays, and the two distributions that weigh them."""
+    """All readings of all words as arrays, with the two distributions that weigh them."""
 
     def __init__(self, words: Mapping[str, int], found: Mapping[str, Sequence[Reading]]) -> None:
         self.words = [word for word in words if found[word]]
@@ -147,7 +148,7 @@ class _Likelihood:
         stem_of_reading, ending_of_reading, starts = [], [], []
         for word in self.words:
             starts.append(len(self.readings))
-            # Two readings that differ in the part of speech only, or in name and noun, are one.
+            # Two readings that differ in the part of speech alone, or as name and noun, are one.
             for reading in {(r.lemma, r.root, r.morphemes, r.labels): r for r in found[word]}.values():
                 verbal = reading.pos == "Verb"
                 self.readings.append(reading)
@@ -168,7 +169,8 @@ class _Likelihood:
             return {}
         share = self._share(np.zeros(self.stems), self.endings.first_guess())
         for _ in range(_ROUNDS):
-            # Types, not tokens, teach the suffixes: a few frequent words would drown the rest.
+            # Suffixes are learned from types, not from occurrences, or a few frequent words would outweigh
+            # the rest.
             weight = share * self.counts[self.owner]
             stems = np.log(np.bincount(self.stem, weight, self.stems) + _SMOOTHING)
             endings: Floats = np.bincount(self.ending, share, len(self.endings)).astype(np.float64)
@@ -195,7 +197,7 @@ class _Likelihood:
         return result
 
     def _share(self, stems: Floats, endings: Floats) -> Floats:
-        """Of each reading among those of its word."""
+        """The probability of each reading among those of its word."""
         score = stems[self.stem] + endings[self.ending]
         score -= np.maximum.reduceat(score, self.starts)[self.owner]
         likely = np.exp(score)
@@ -203,7 +205,7 @@ class _Likelihood:
 
 
 class _Endings:
-    """Chains of labels, and log-probabilities of each as a walk from label to label."""
+    """Chains of labels, and the log-probability of each as a walk from label to label."""
 
     def __init__(self, rows: Sequence[tuple[bool, tuple[str, ...]]]) -> None:
         self.rows = rows
@@ -224,12 +226,12 @@ class _Endings:
         return len(self.rows)
 
     def first_guess(self) -> Floats:
-        """From the costs in the table of suffixes."""
+        """Log-probabilities from the costs in the table of suffixes."""
         cost = costs()
         return np.array([-2.3 * sum(cost.get(label, 2.0) for label in labels) for _, labels in self.rows])
 
     def learn(self, weights: Floats) -> Floats:
-        """Log-probability of each row when rows occur `weights` times."""
+        """Log-probability of each chain when chains occur `weights` times."""
         total: Any = np.bincount(self.step, weights[self.row_of_step], self.steps) + _SMOOTHING
         given = np.bincount(self.before, total)[self.before]
         walks = np.bincount(self.row_of_step, np.log(total / given)[self.step], len(self.rows))

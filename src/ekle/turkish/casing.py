@@ -1,4 +1,4 @@
-"""Case, the Turkish way. The only file that may call `str.lower` and its relatives.
+"""Turkish case: the only file that may call `str.lower` and its relatives.
 
 Python's own rules turn 'KIRK' into 'kirk' and 'İKİ' into a word with combining dots; Turkish pairs
 I with ı and İ with i.
@@ -10,11 +10,11 @@ import polars as pl
 
 _TO_LOWER = str.maketrans({"I": "ı", "İ": "i"})
 _TO_UPPER = str.maketrans({"i": "İ", "ı": "I"})
-_DOTTED = "i\u0307"  # what careless lower-casing leaves behind
+_DOTTED = "i\u0307"  # what `str.lower` makes of İ
 
 
 def clean(text: str) -> str:
-    """NFC, and a stray i + U+0307 as i; every function for Turkish below starts with this."""
+    """NFC, with a stray i + U+0307 as i; every function for Turkish below starts with this."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
@@ -53,7 +53,7 @@ def is_upper(word: str) -> bool:
 
 
 def plain_lower(text: str) -> str:
-    """Lower case by Unicode's rules, for other languages and for names of things."""
+    """Lower case by Unicode's rules, for other languages and for identifiers."""
     return text.lower()
 
 

@@ -1,22 +1,22 @@
 """How hard a Turkish text is to read, by five measures and one score.
 
-Turkish puts into the inside of words what other languages put between them, so a measure that counts
-letters and words alone (Ateşman 1997 for Turkish, after Flesch 1948) misses half of it. The five, each worked
-by hand in `tests/turkish/test_complexity.py`:
+Turkish puts into words what other languages put between them, so a measure that counts letters and words
+alone (Ateşman 1997 for Turkish, after Flesch 1948) misses half of it. The five measures, each worked by hand
+in `tests/turkish/test_complexity.py`:
 
-    morphemes   of a word, root and suffixes: ev-ler-imiz-den has 4
-    letters     of a word
-    words       of a sentence
-    rare        share of the words that are none of the frequent ones
-    nesting     subordinate clauses a word: non-finite verbs (gel-diğ-i-ni, gid-ince) and words as `ki`;
-                a word and not a sentence, because much text of the web has no full stops
+    morphemes   per word, root and suffixes: ev-ler-imiz-den has 4
+    letters     per word
+    words       per sentence
+    rare        share of the words that are not frequent
+    nesting     subordinate clauses per word: non-finite verbs (gel-diğ-i-ni, gid-ince) and words as `ki`;
+                per word and not per sentence, because much web text has no full stops
 
-Which words are frequent, the collection decides that a text belongs to: those that make up nine tenths of its
-running words. Only they are looked up in the lexicon, so its cost grows much slower than the text. Where it
-gives several readings (gelme: *coming*, *do not come*), each counts the same: nobody says which is meant.
+The frequent words are those that make up nine tenths of the running words of the collection of texts. Only
+they are looked up in the lexicon, so the cost grows much slower than the text. Where the lexicon gives
+several readings (gelme: *coming*, *do not come*), each counts the same.
 
-The score is the mean of a text's five ranks within its collection, from 0 to 1: a rank needs no unit, so no
-weight has to be made up. After Platanios et al. (2019), whose difficulty is a rank too.
+The score is the mean of a text's five ranks within its collection, from 0 to 1. Ranks have no unit, so no
+weights have to be invented. After Platanios et al. (2019), whose difficulty is a rank too.
 """
 
 import re
@@ -42,11 +42,12 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 # A mark before a small letter ends no sentence: "19. yüzyılda", "Dr. olarak".
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s+[^\sa-zçğıöşüâîû]|\s*$)|\n+")
 _NON_FINITE = ("PART.", "VN", "INF", "CONV.", "WHILE", "AS.IF")
-"""How the labels of suffixes begin that make a clause of a verb without making it a sentence."""
+"""The beginnings of the labels of suffixes that make a clause of a verb, but no sentence."""
 
 
 class Word(NamedTuple):
-    """What is known of a frequent word: morphemes, and the subordinate clauses that it stands for."""
+    """A frequent word: its morphemes, and the subordinate clauses that it makes, on average over its
+    readings."""
 
     morphemes: float
     clauses: float
@@ -63,7 +64,7 @@ class Complexity(NamedTuple):
 
 
 def split_words(text: str) -> list[str]:
-    """The words of `text` as they stand there; what follows an apostrophe belongs to the word before it."""
+    """The words of `text` as spelled there; what follows an apostrophe belongs to the word before it."""
     return _WORD.findall(text)
 
 
@@ -75,7 +76,7 @@ def frequent_words(
     Args:
         counts: spellings, as `split_words` gives them, and how often each occurs.
         share: of the running words.
-        processes: that read words in the lexicon; 0 means one a core.
+        processes: number of processes that read words in the lexicon; 0 means one per core.
         remember: keep the lexicon's readings in the user's cache folder.
     """
     lowered = {spelling: casing.lower(spelling) for spelling in counts}
@@ -120,7 +121,7 @@ def scores(measured: Sequence[Complexity] | npt.NDArray[Any]) -> npt.NDArray[np.
 
 
 def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Share of the values below each, those equal to it counted half."""
+    """The share of values below each value, with equal ones counted half."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     middles: npt.NDArray[np.float64] = (np.cumsum(counts) - counts / 2) / len(values)
     return middles[place]
@@ -129,14 +130,14 @@ def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _word(word: str, readings: Sequence[Reading]) -> Word:
     """A lower-case word, which may have an apostrophe; one that the lexicon lacks is one morpheme."""
     tail = word[len(stem_of(word)) :].lstrip(APOSTROPHES)
-    behind = len(chain(tail) or (tail,)) if tail else 0
+    tail_morphemes = len(chain(tail) or (tail,)) if tail else 0
     if word in _subordinators():
-        return Word(1 + behind, 1)
+        return Word(1 + tail_morphemes, 1)
     if not readings:
-        return Word(1 + behind, 0)
+        return Word(1 + tail_morphemes, 0)
     morphemes = sum(1 + len(reading.morphemes) for reading in readings) / len(readings)
     clauses = sum(map(_clauses, readings)) / len(readings)
-    return Word(morphemes + behind, clauses)
+    return Word(morphemes + tail_morphemes, clauses)
 
 
 def _clauses(reading: Reading) -> int:

@@ -1,7 +1,7 @@
-"""Words whose morphemes people have marked: read from the formats that such lists come in.
+"""Gold data: words whose morphemes people have marked, in the formats of such lists.
 
-Two kinds of gold exist. A *segmentation* gives all morpheme boundaries of a word, perhaps several readings. A
-treebank, or text tagged by hand, gives the lemma only, so it knows where the root ends and nothing more.
+There are two kinds. A *segmentation* gives all morpheme boundaries of a word, perhaps in several readings. A
+treebank, or text tagged by hand, gives the lemma only, so it shows where the root ends and nothing more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ _NARROWED = frozenset("ıiuü")  # başla + -Iyor = başlıyor
 
 @dataclass(frozen=True, slots=True)
 class SegmentedWord:
-    """A word and the places of its morpheme boundaries (letters before them), one set a reading."""
+    """A word and the positions of its morpheme boundaries (in letters), one set per reading."""
 
     text: str
     readings: tuple[frozenset[int], ...]
 
     @property
     def allowed(self) -> frozenset[int]:
-        """Places where some reading has a boundary."""
+        """Positions where some reading has a boundary."""
         return frozenset().union(*self.readings)
 
 
@@ -41,10 +41,10 @@ class RootedWord:
 
 
 def read_gold(path: Path) -> Sequence[SegmentedWord] | Sequence[RootedWord]:
-    """Whatever `path` holds: a treebank (.conllu), hand-tagged text (.gold), or else segmented words.
+    """The words of `path`: a treebank (.conllu), hand-tagged text (.gold), or else segmented words.
 
     Raises:
-        TextError: there is no such file, its lines are of no such form, or it holds no word.
+        TextError: there is no such file, its lines have another form, or it holds no word.
     """
     found: Sequence[SegmentedWord] | Sequence[RootedWord]
     match path.suffix:
@@ -62,9 +62,9 @@ def read_gold(path: Path) -> Sequence[SegmentedWord] | Sequence[RootedWord]:
 def read_segmentations(path: Path) -> list[SegmentedWord]:
     """Words with their morphemes: a word, a tab, morphemes separated by spaces, readings by `|`.
 
-    Further columns are ignored. Morpho Challenge's own form, where readings are fields between which
-    `||` stands and each has its labels behind it, is understood too. Lines that start with # and a line
-    "word<tab>..." at the top are passed over.
+    Further columns are ignored. Morpho Challenge's own form is read too: readings are fields separated by
+    `||`, each followed by its labels. Lines that start with # and a line "word<tab>..." at the top are
+    skipped.
 
     Raises:
         TextError: there is no such file, or morphemes do not give the word when they are joined.
@@ -102,9 +102,9 @@ def _places(morphemes: list[str]) -> frozenset[int]:
 def read_treebank(path: Path) -> list[RootedWord]:
     """The inflected words of a CoNLL-U file, in their order, each as often as it occurs.
 
-    A word counts when it is all Turkish letters and its lemma, allowing for what Turkish roots undergo (see
-    `root_length`), is a proper beginning of it. A word that the treebank splits in
-    several (yoktu: yok + tu) has the lemma of its first part.
+    A word counts when all its letters are Turkish and its lemma, with the changes of Turkish roots (see
+    `root_length`), is a proper beginning of it. A word that the treebank splits (yoktu: yok + tu) has the
+    lemma of its first part.
 
     Raises:
         TextError: there is no such file.
@@ -113,7 +113,7 @@ def read_treebank(path: Path) -> list[RootedWord]:
 
 
 def _treebank(path: Path) -> Iterator[RootedWord]:
-    whole, left = "", 0  # a word that the treebank splits, and the parts still to come
+    whole, left = "", 0  # a word that the treebank splits, and the number of parts still to come
     for line in _lines(path):
         columns = line.split("\t")
         if len(columns) < 10:
@@ -138,7 +138,7 @@ def _treebank(path: Path) -> Iterator[RootedWord]:
 def read_hand_tagged(path: Path) -> list[RootedWord]:
     """The inflected words of text tagged in the form of TrMor, in their order, each as often as it occurs.
 
-    A line is a word, a tab, and its analysis lemma+Tag+Tag; further columns are what it might have been.
+    A line is a word, a tab, and its analysis lemma+Tag+Tag; further columns are other possible analyses.
     Lines that start with < mark sentences.
 
     Raises:
@@ -157,10 +157,10 @@ def read_hand_tagged(path: Path) -> list[RootedWord]:
 
 
 def root_length(word: str, lemma: str) -> int | None:
-    """How many letters of lower-case `word` are the root that the dictionary spells `lemma`.
+    """The number of letters of lower-case `word` that are the root with the dictionary form `lemma`.
 
-    Understood: the lemma as it stands; a softened last consonant (kitab-ı, kitap); a dropped vowel (burn-u,
-    burun); a vowel that -Iyor replaces (başl-ıyor, başla). None where the word does not begin so.
+    These forms are known: the lemma itself; a softened last consonant (kitab-ı, kitap); a dropped vowel
+    (burn-u, burun); a vowel that -Iyor replaces (başl-ıyor, başla). None where the word begins otherwise.
     """
     if word.startswith(lemma):
         return len(lemma)

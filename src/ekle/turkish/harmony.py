@@ -1,9 +1,8 @@
-"""Vowel harmony: which vowel a suffix takes, and whether morphemes keep to it.
+"""Vowel harmony: which vowel a suffix takes, and whether morphemes obey it.
 
 Two-fold: a low vowel (A) is e after front vowels and a after back ones. Four-fold: a high vowel (I) also
 follows the lips, so it is i, ı, ü or u. The rule binds suffixes to their stem and to each other; the
-inside of
-a root is free (kitap, otobüs), and the language names its own exceptions, which stand in `data/harmony.tsv`
+inside of a root is free (kitap, otobüs). The language has its own exceptions, listed in `data/harmony.tsv`
 (Göksel and Kerslake, Turkish: A Comprehensive Grammar, 2005, section 3.2).
 """
 
@@ -24,10 +23,10 @@ Reason = Literal["", "invariable", "verb", "loan", "suffix", "letters"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, and for a breach where it stands.
+    """A verdict, and the reason and the vowels of a breach.
 
-    `reason` is that of the table for an exception; `suffix` for a suffix that does not suit what stands
-    before it, and `letters` for letters without an analysis. `breach` holds the two vowels that do not agree.
+    `reason` is that of the table for an exception, `suffix` for a suffix that does not suit the vowel before
+    it, and `letters` for letters without an analysis. `breach` is the two vowels that do not agree.
     """
 
     verdict: Verdict
@@ -59,7 +58,8 @@ def agrees(before: str, after: str) -> bool:
 
 
 def heard(root: str) -> str:
-    """Lower-case `root` as suffixes hear it: a loan of the table has a front last vowel (saat as if saet)."""
+    """Lower-case `root` with the vowel that suffixes follow: a loan of the table has a front last vowel (saat
+    as if saet)."""
     if not _loan(root):
         return root
     place = max(root.rfind(vowel) for vowel in BACK)
@@ -74,8 +74,8 @@ def judge(morphemes: Sequence[str]) -> Judgement:
             a root.
 
     Returns:
-        `none` when fewer than two morphemes have a vowel; `exception` when each breach is one of the
-        table: at an invariable suffix, or at the first suffix behind a loan; else `harmonic` or `violation`.
+        `none` when fewer than two morphemes have a vowel; `exception` when each breach is listed in the
+        table: at an invariable suffix, or at the first suffix after a loan; else `harmonic` or `violation`.
     """
     parts = [casing.lower(morpheme) for morpheme in morphemes]
     last, found = "", NOTHING_TO_JUDGE
@@ -96,8 +96,8 @@ def judge(morphemes: Sequence[str]) -> Judgement:
 
 
 def judge_letters(text: str) -> Judgement:
-    """Judge letters whose morphemes are not known, vowel by vowel; a breach may be the free inside of a
-    root."""
+    """Judge letters whose morphemes are not known, vowel by vowel; a breach may be inside a root, where it is
+    free."""
     here = _vowels_of(casing.lower(text))
     if len(here) < 2:
         return NOTHING_TO_JUDGE
@@ -113,7 +113,7 @@ def check(morphemes: Sequence[str]) -> Verdict:
 
 
 def _excuse(suffix: str) -> Reason:
-    """Why a suffix need not agree; its connecting vowel (-iyor, -ebil) stands before what is listed."""
+    """Why a suffix need not agree; the listed form may follow its connecting vowel (-iyor, -ebil)."""
     for start in range(3):
         reason = _table().get(suffix[start:], "")
         if reason in ("invariable", "verb"):

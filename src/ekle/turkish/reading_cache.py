@@ -1,8 +1,8 @@
-"""The lexicon's readings of many words: over processes, and remembered on disk.
+"""The lexicon's readings of many words, by several processes and with a cache on disk.
 
-A reading depends on the word, the lexicon library and the table of labels only, so the file is named after
-the last two. It lives in the user's cache folder (`EKLE_CACHE`, else `XDG_CACHE_HOME/ekle`, else
-`~/.cache/ekle`) and may be deleted at any time; where it cannot be written, nothing is remembered.
+A reading depends only on the word, the lexicon library and the table of labels, so the cache file is named
+after the last two. It is in the user's cache folder (`EKLE_CACHE`, else `XDG_CACHE_HOME/ekle`, else
+`~/.cache/ekle`) and may be deleted at any time; where it cannot be written, nothing is cached.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from ekle.turkish.lexicon import Reading, readings, version
 from ekle.turkish.tables import digest
 
 _ALONE = 4_000
-"""Fewer new words than this are read in this process: starting others takes some seconds."""
+"""Fewer new words are read in this process: starting others takes some seconds."""
 
 _CHUNK = 2_000
 _LONGEST = 40
-"""Letters; longer strings are no words, and the walk over the grammar grows with length."""
+"""Letters; longer strings are no words, and the search over the grammar grows with length."""
 
 
 def read_words(words: Iterable[str], processes: int = 0, remember: bool = True) -> dict[str, list[Reading]]:
@@ -30,8 +30,8 @@ def read_words(words: Iterable[str], processes: int = 0, remember: bool = True) 
 
     Args:
         words: lower-case Turkish words without apostrophes.
-        processes: 0 means one a core.
-        remember: use and extend the file in the user's cache folder.
+        processes: number of processes; 0 means one per core.
+        remember: whether to use and extend the file in the user's cache folder.
     """
     wanted = list(dict.fromkeys(words))
     known = _load() if remember else {}
@@ -44,7 +44,7 @@ def read_words(words: Iterable[str], processes: int = 0, remember: bool = True) 
 
 
 def cache_folder() -> Path:
-    """Where ekle keeps what it can make again."""
+    """The folder for what ekle can compute again."""
     if "EKLE_CACHE" in os.environ:
         return Path(os.environ["EKLE_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ekle"
@@ -53,10 +53,10 @@ def cache_folder() -> Path:
 def _read(words: Sequence[str], processes: int) -> list[list[Reading]]:
     if processes == 1 or len(words) < _ALONE:
         return _read_some(words)
-    # Similar endings meet in one process, whose memory of endings then serves more words.
+    # Words with similar endings go to one process, whose cache of endings then serves more of them.
     order = sorted(range(len(words)), key=lambda place: words[place][::-1])
     chunks = [[words[place] for place in order[at : at + _CHUNK]] for at in range(0, len(order), _CHUNK)]
-    # Not fork: other libraries of this process may hold locks in their threads.
+    # Not fork: threads of other libraries in this process may hold locks.
     with multiprocessing.get_context("spawn").Pool(min(processes, len(chunks))) as pool:
         found = [one for chunk in pool.map(_read_some, chunks, chunksize=1) for one in chunk]
     results: list[list[Reading]] = [[] for _ in words]
@@ -75,7 +75,7 @@ def _file() -> Path:
 
 
 def _load() -> dict[str, list[Reading]]:
-    """What is remembered; a file that cannot be read counts as empty."""
+    """The cached readings; a file that cannot be read counts as empty."""
     known: dict[str, list[Reading]] = {}
     try:
         with _file().open(encoding="utf-8") as lines:

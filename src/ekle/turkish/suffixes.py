@@ -1,7 +1,7 @@
 """Turkish suffixes: their surface forms, and strings read as chains of them.
 
-`data/suffixes.tsv` writes every suffix once, in archiphonemic form, with the places of the word between
-which it stands; this file realises the forms and walks the places. Nothing here knows a root.
+`data/suffixes.tsv` has every suffix once, in archiphonemic form, with the places in a word where it may begin
+and to which it leads. This file realises the forms and finds chains. Nothing here knows a root.
 """
 
 from collections.abc import Collection
@@ -10,10 +10,12 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ekle.turkish import casing
-from ekle.turkish.alphabet import BACK, FRONT, ROUNDED, VOICELESS, VOWELS, vowels
+from ekle.turkish.alphabet import VOICELESS, VOWELS, vowels
+from ekle.turkish.harmony import four_fold, two_fold
 from ekle.turkish.tables import read_table
 
-_VOICED = {"D": "dt", "C": "cç", "G": "gk"}  # first after a vowel or a voiced consonant, second after others
+# The form after a vowel or a voiced consonant, and the form after the other consonants.
+_VOICED = {"D": "dt", "C": "cç", "G": "gk"}
 _LONGEST = 8  # letters of the longest surface form (-meksizin)
 
 
@@ -28,7 +30,6 @@ class Suffix:
     sources: frozenset[str]
     target: str
     cost: float
-    cuts_stems: bool
 
     @property
     def softens(self) -> bool:
@@ -56,7 +57,6 @@ def suffixes() -> tuple[Suffix, ...]:
             frozenset(row["from"].split(",")),
             row["to"],
             float(row["cost"]),
-            row["stem"] == "yes",
         )
         for row in read_table("suffixes")
     )
@@ -64,7 +64,7 @@ def suffixes() -> tuple[Suffix, ...]:
 
 @cache
 def allomorphs() -> dict[str, tuple[Suffix, ...]]:
-    """Each surface form, in whatever surroundings, with the suffixes that can appear so."""
+    """Each surface form, in any context, with the suffixes that can have it."""
     found: dict[str, list[Suffix]] = {}
     for suffix in suffixes():
         for surface in sorted(realise(suffix, "")):
@@ -73,9 +73,9 @@ def allomorphs() -> dict[str, tuple[Suffix, ...]]:
 
 
 def realise(suffix: Suffix, before: str) -> frozenset[str]:
-    """The surface forms of `suffix` behind lower-case text `before`.
+    """The surface forms of `suffix` after the lower-case text `before`.
 
-    One form, or two where the last letter can soften (-lIK: lık, lığ). Where `before` does not say enough
+    One form, or two where the last letter can soften (-lIK: lık, lığ). Where `before` does not decide
     (it is empty, or has no vowel), every form that it allows.
     """
     vowel = vowels(before)[-1:]
@@ -102,15 +102,15 @@ def _realise(suffix: Suffix, last: str, vowel: str) -> frozenset[str]:
 def _extend(
     state: tuple[str, str, str], letter: str, optional: bool, final: bool
 ) -> list[tuple[str, str, str]]:
-    """A state with one more letter of the form, in every way that is open."""
+    """A state with one more letter of the form, in every possible way."""
     text, last, vowel = state
     is_vowel = letter in "AI"
     if optional and last and (last in VOWELS) == is_vowel:
         return [state]  # the buffer is not needed
     if letter == "A":
-        choices = "ae" if not vowel else "a" if vowel in BACK else "e"
+        choices = "ae" if not vowel else two_fold(vowel)
     elif letter == "I":
-        choices = "ıiuü" if not vowel else _high(vowel)
+        choices = "ıiuü" if not vowel else four_fold(vowel)
     elif letter in _VOICED:
         choices = _VOICED[letter] if not last else _VOICED[letter][last in VOICELESS]
     elif letter == "K":
@@ -119,13 +119,6 @@ def _extend(
         choices = letter
     longer = [(text + choice, choice, choice if choice in VOWELS else vowel) for choice in choices]
     return [*longer, state] if optional and not last else longer
-
-
-def _high(vowel: str) -> str:
-    """The high vowel that four-fold harmony asks for after `vowel`."""
-    if vowel in FRONT:
-        return "ü" if vowel in ROUNDED else "i"
-    return "u" if vowel in ROUNDED else "ı"
 
 
 def _may_follow(after: str, last: str) -> bool:
@@ -146,11 +139,11 @@ def chains(text: str, before: str = "", places: Collection[str] | None = None) -
     Args:
         text: letters from inside or from the end of a word, in any case.
         before: the lower-case letters before it, where known; the first suffix must suit them.
-        places: where the chain may begin ({"noun"} behind a bare noun); default anywhere, so that
+        places: where the chain may begin ({"noun"} after a bare noun); default anywhere, so that
             "lerimizden", "imizden" and "den" all pass.
 
-    A k that would have to soften before the next suffix, or a ğ before a consonant, ends a reading; at
-    the end of `text` both may stand, because a token may end inside a word.
+    A k that would have to soften before the next suffix, or a ğ before a consonant, ends a reading. At the
+    end of `text` both are allowed, because a token may end inside a word.
     """
     start = frozenset(places) if places is not None else None
     return _chains(casing.lower(text), before[-1:], vowels(before)[-1:], start)
@@ -160,7 +153,7 @@ def chains(text: str, before: str = "", places: Collection[str] | None = None) -
 def _chains(text: str, last: str, vowel: str, places: frozenset[str] | None) -> tuple[Chain, ...]:
     table = allomorphs()
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], float] = {}
-    # (start, place, whether a k/ğ waits for its neighbour, morphemes, labels, cost)
+    # (start, place, whether a k/ğ depends on the next letter, morphemes, labels, cost)
     open_paths: list[tuple[int, str, bool, tuple[str, ...], tuple[str, ...], float]]
     open_paths = [(0, "", False, (), (), 0.0)]
     while open_paths:
