@@ -158,6 +158,6 @@ def _ranks() -> dict[bytes, int]:
         lines = path.read_bytes().splitlines()
     except (metadata.PackageNotFoundError, FileNotFoundError) as error:
         raise TokenizerError(
-            "the Qwen vocabulary comes with the `dashscope` package, which is missing: pip install dashscope"
+            "the Qwen vocabulary is in the `dashscope` package, which is missing: pip install dashscope"
         ) from error
     return {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines)}

@@ -29,7 +29,7 @@ SOFTENED = {"b": "p", "c": "ç", "d": "t", "ğ": "k", "g": "k"}
 """A root's last consonant before a vowel, and what it is elsewhere: kitab-ı, kitap."""
 
 
-@lru_cache(1 << 16)  # beginnings of words come again and again
+@lru_cache(1 << 16)  # beginnings of words recur
 def vowels(text: str) -> str:
     """The vowels of lower-case `text`, in order: kitaplar -> iaa."""
     return "".join(letter for letter in text if letter in VOWELS)

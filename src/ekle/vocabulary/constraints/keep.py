@@ -43,7 +43,7 @@ class TermForm:
 
 
 def read_terms(files: Sequence[str]) -> list[str]:
-    """The terms of `files`, one a line, in NFC; blank lines and repeats are left out.
+    """The terms of `files`, one per line, in NFC; blank lines and repeats are left out.
 
     Raises:
         TextError: a file is absent or not UTF-8.
