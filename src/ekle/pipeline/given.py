@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from ekle.artifacts import ExtendedModel, Release, Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.errors import InputError, TextError, TokenizerError
+from ekle.files import short_names
 from ekle.pipeline.run_folder import RunFolder
 
 
