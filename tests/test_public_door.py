@@ -134,11 +134,14 @@ def test_the_name_of_a_file_in_a_list_of_strings_is_not_taken_for_text(tmp_path:
 
 
 def test_names_of_sources_stay_what_they_are(tmp_path: Path) -> None:
+    wiki, law = tmp_path / "wiki.txt", tmp_path / "law.jsonl"
+    for file in (wiki, law):
+        file.touch()
     with Given() as files:
         assert files.sources("bundled:tr") == ["bundled:tr"]
         assert files.sources(["hf:a/b:c", "bundled:tr", Path("x")]) == ["hf:a/b:c", "bundled:tr", "x"]
         assert files.sources([]) == []
-        assert list(files.named([Path("a/wiki.txt"), Path("law.jsonl")], "any")) == ["wiki", "law"]
+        assert list(files.named([wiki, law], "any")) == ["wiki", "law"]
         assert list(files.named(["Bir metin."], "any")) == ["any"]
 
 
