@@ -1,7 +1,13 @@
-"""README's tables are taken from pages of docs/; this holds them together."""
+"""README's tables are those of pages and recipes, and its program runs."""
+
+import re
+from pathlib import Path
 
 import pytest
 from project import ROOT
+from tiny import TURKISH
+
+from ekle.recipe.recipe import load_recipe, shipped_recipes
 
 README = (ROOT / "README.md").read_text("utf-8")
 QUALITY = "## What it does to quality"
@@ -37,3 +43,29 @@ def test_the_figures_of_the_ablations_are_those_of_their_pages(page: str) -> Non
         f"`{turkish[0].split(', rate')[0]}` {turkish[1].split(' (')[0]}",
         english[1].split(" (")[0],
     ]
+
+
+def test_the_table_of_recipes_has_each_with_its_base() -> None:
+    table = rows(README.split("## Recipes")[1].split("\n## ")[0])
+    table.pop("recipe")
+    assert {name.strip("`") for name in table} == set(shipped_recipes())
+    for name, (base, _) in table.items():
+        model = load_recipe(name.strip("`")).base.model.removeprefix("Qwen/")
+        assert base.startswith("a toy" if model == "tiny" else model), name
+
+
+@pytest.mark.slow(seconds=18)
+def test_the_program_in_readme_runs(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a tiny model, and as many tokens as a small text gives."""
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    program = program.replace("Qwen/Qwen3-0.6B", str(tiny_base)).replace("size=5000", "size=12, min_count=2")
+    monkeypatch.chdir(tmp_path)
+    Path("my-text.txt").write_text("\n".join(text.replace("\n", " ") for text in TURKISH * 20), "utf-8")
+    made: dict[str, object] = {}
+    exec(program, made)  # what a reader would paste
+    base, new, fits = capsys.readouterr().out.split("\n")[:3]
+    assert int(new.split()[1]) < int(base.split()[1])
+    assert fits == "True"
+    assert hasattr(made["model"], "forward")
