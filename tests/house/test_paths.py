@@ -61,6 +61,12 @@ def test_every_file_and_module_that_a_page_names_is_there(page: Path) -> None:
     assert missing <= PAST
 
 
+def test_every_decision_is_in_the_index() -> None:
+    index = ROOT / "docs" / "decisions" / "README.md"
+    linked = re.findall(r"\]\((\d[\w-]*\.md)\)", index.read_text("utf-8"))
+    assert linked == sorted(path.name for path in index.parent.glob("[0-9]*.md"))
+
+
 def options() -> dict[str, set[str]]:
     """The options of each command, `--help` and `--version` among them."""
     commands = typer.main.get_group(app).commands.items()

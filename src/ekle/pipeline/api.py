@@ -377,7 +377,7 @@ def compare(
         changes: whether to list everything that each tokenizes differently from the first.
 
     Returns:
-        A row a tokenizer, in their order.
+        One row per tokenizer, in their order.
 
     Raises:
         TextError, TokenizerError: a text or a tokenizer cannot be read.
