@@ -125,7 +125,7 @@ def count_text(
     ray: bool = False,
     reporter: ProgressReporter | None = None,
 ) -> Counts:
-    """Count text and write the counts file `out`; word lists are left to whoever learns from it.
+    """Count text and write the counts file `out`, without word lists: `learn_vocabulary` adds those.
 
     Args:
         corpus: text in the language to learn.

@@ -142,7 +142,7 @@ class Given:
     def tokenizer(self, tokenizer: TokenizerLike) -> BaseTokenizer:
         """A tokenizer to extend.
 
-        New ids begin behind the embedding rows of its model. Of a loaded tokenizer those are read from the
+        New ids begin after the embedding rows of its model. Of a loaded tokenizer those are read from the
         config.json in the folder, or in the cache of the hub, that it was loaded from; one that comes from
         nowhere has Qwen3's rows if it is Qwen's, or else as many as it has ids.
 

@@ -132,7 +132,7 @@ class Passes:
         sizes: how a step is divided.
         seed: part of every random draw.
         processes: who takes part.
-        reporter: is told when the micro-batch becomes smaller.
+        reporter: receives a message when the micro-batch becomes smaller.
         backward: takes the backward pass of a loss.
     """
 

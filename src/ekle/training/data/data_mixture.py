@@ -38,7 +38,7 @@ def make_sources(
         extended: has the tokenizer and the new tokens.
         tokenizer: the same tokenizer as transformers reads it, for its chat template.
         tokens: of one step.
-        reporter: is told what is asked for and not there.
+        reporter: receives a message for each source that is asked for and not there.
 
     Raises:
         TrainingError: the tokenizer lacks <|endoftext|> or a chat template, or a source has no documents or
@@ -141,5 +141,5 @@ def _lines_of(path: Path, seed: int, reporter: ProgressReporter, what: str) -> L
 def _dropout(recipe: Recipe, extended: ExtendedModel) -> TokenTransform | None:
     if not recipe.training.merge_dropout:
         return None
-    pieces = base_token_ids(read_json(extended.model / "tokenizer.json"), extended.first_new_id)
-    return MergeDropout(pieces, recipe.training.merge_dropout, recipe.seed).transform
+    base_tokens = base_token_ids(read_json(extended.model / "tokenizer.json"), extended.first_new_id)
+    return MergeDropout(base_tokens, recipe.training.merge_dropout, recipe.seed).transform

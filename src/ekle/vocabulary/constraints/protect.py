@@ -35,7 +35,7 @@ class _WrittenForm(NamedTuple):
     """Of the word's occurrences: round figures on the high side, because a name is nearly always capitalised
     and a common word nearly never, and the list does not say which is which."""
     least: float
-    """Rarer words are left out of this form: behind their first token they are mostly tokenized as in another
+    """Rarer words are left out of this form: after their first token they are mostly tokenized as in another
     form, and a million more rows would only make learning slower."""
 
 
