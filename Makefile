@@ -22,10 +22,10 @@ setup: .venv/.installed
 run: setup
 	@$(BIN)/ekle run recipes/quickstart.toml
 
-# One thread a test process: torch would otherwise start as many threads as cores in each of them.
+# One thread per test process: torch would otherwise start as many threads as cores in each of them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
-# All but the slow ones, in the time of a cup of tea; a change is done when test-slow passes, too.
+# All but the slow tests. A change is done when test-slow passes, too.
 test: setup
 	$(PYTEST) -m "not slow" $(TESTS)
 
