@@ -25,7 +25,7 @@ from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import count_tokens, measure_drift, time_encoding
 from ekle.corpus.count import count_sources
 from ekle.counting import Counts
-from ekle.evaluation.tokenizer.segmentation import boundary_scores, root_uncut
+from ekle.evaluation.tokenizer.segmentation import boundary_scores, intact_root_share
 from ekle.files import atomic_folder
 from ekle.progress import silent
 from ekle.recipe.corpus import CorpusSettings
@@ -179,8 +179,8 @@ def _row(name: str, tokenizer: Tokenizer, about: dict[str, str], texts: Evaluati
     reference, speed = time_encoding([texts.base, tokenizer], texts.speed_sample, SPEED_ROUNDS).rates
     agreements = [boundary_scores(tokenizer, words) for words in texts.lists]
     cells = [name, f"{count_tokens(tokenizer, texts.held_out).saved(plain):.2%}"]
-    cells += [f"{root_uncut(tokenizer, words):.1%}" for words in texts.treebanks]
-    cells += [f"{one.without_wrong_boundary:.1%}" for one in agreements]
+    cells += [f"{intact_root_share(tokenizer, words):.1%}" for words in texts.treebanks]
+    cells += [f"{one.no_wrong_boundary:.1%}" for one in agreements]
     cells += [f"{one.precision:.1%} / {one.recall:.1%}" for one in agreements]
     cells += [f"{measure_drift(texts.base, tokenizer, lines).share:.2%}" for lines in texts.others.values()]
     cells += [f"{speed / reference:.2f}x", *(about.get(key, "") for key in ("loads", "file", "rare"))]

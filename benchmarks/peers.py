@@ -31,9 +31,9 @@ from ekle.artifacts.evaluation_report import Figure
 from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import TokenCounts, count_tokens, measure_drift, time_encoding
 from ekle.counting import count_documents
-from ekle.evaluation.tokenizer.segmentation import root_uncut
+from ekle.evaluation.tokenizer.segmentation import intact_root_share
 from ekle.evaluation.trust.intervals import ratio, saved
-from ekle.page.formatting import times_span
+from ekle.page.formatting import ratio_interval
 from ekle.progress import silent
 from ekle.text.documents import documents
 from ekle.turkish.gold import RootedWord, read_treebank
@@ -150,7 +150,7 @@ def _row(texts: EvaluationSet, tokenizer: Tokenizer) -> list[str]:
         f"{measure_drift(texts.base, tokenizer, lines).share:.2%}" if extends else ""
         for lines in texts.others.values()
     ]
-    return [*cells, f"{root_uncut(tokenizer, texts.words):.1%}"]
+    return [*cells, f"{intact_root_share(tokenizer, texts.words):.1%}"]
 
 
 def _speeds(peers: dict[str, Tokenizer], data: Path) -> dict[str, Figure]:
@@ -190,7 +190,7 @@ def _share(figure: Figure) -> str:
 
 
 def _times(quotient: Figure) -> str:
-    value, limits = f"{quotient.value:.2f}x", times_span(quotient)
+    value, limits = f"{quotient.value:.2f}x", ratio_interval(quotient)
     return f"{value} ({limits})" if limits else value
 
 

@@ -5,7 +5,7 @@ That the real one has this shape is what the tests see that draw the page of a m
 
 from typing import Any
 
-from ekle.artifacts.evaluation_report import EvaluationReport
+from ekle.artifacts.evaluation_report import FORMAT, EvaluationReport
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.verdict import verdict
 from ekle.recipe.evaluation import EvaluationSettings
@@ -18,7 +18,7 @@ MODELS = ("base", "extended", "trained", "rival")
 def complete() -> dict[str, Any]:
     """A new copy each time."""
     figures: dict[str, Any] = {
-        "format": 1,
+        "format": FORMAT,
         "title": "örnek",
         "ekle": "0",
         "settings": EvaluationSettings().model_dump(),
@@ -53,11 +53,11 @@ def complete() -> dict[str, Any]:
         "tokens": _tokens(),
         "drift": {name: _drift() for name in ("en", "code")},
         "morphology": _morphology(),
-        "beside": {"another": _beside()},
-        "untouched": {"tensors": 25, "rows": 400, "changed": [], "base_changed": []},
-        "overlap": {name: _overlap(0.0) for name in ("haber", "en", "code")}
-        | {"masal": _overlap(0.3)}
-        | {"task: squad": _overlap(0.2)},
+        "peers": {"another": _peer()},
+        "preservation": {"tensors": 25, "rows": 400, "changed": [], "base_changed": []},
+        "contamination": {name: _contamination(0.0) for name in ("haber", "en", "code")}
+        | {"masal": _contamination(0.3)}
+        | {"task: squad": _contamination(0.2)},
         "models": {
             name: {"parameters": 10**9, "row_parameters": 10**8, "weight_bytes": 2 * 10**9} for name in MODELS
         },
@@ -65,7 +65,7 @@ def complete() -> dict[str, Any]:
         "divergence": {
             name: {
                 "en": {
-                    **{key: between(0.1) for key in ("kl", "new_mass", "same_choice")},
+                    **{key: between(0.1) for key in ("kl", "new_mass", "same_top_token")},
                     "tokens": 90,
                     "documents": 9,
                     "left_out": 1,
@@ -151,8 +151,8 @@ def _tokens() -> dict[str, Any]:
     floor = {"tokens": 700, "tokens_per_word": 700 / 600, "saved": 0.56}
     part = {"documents": 20, "bytes": 5_000, "words": 600, **counts, "saved": between(0.375), "floor": floor}
     speed = {"base": 1e6, "extended": 1e6, "ratio": between(1.0)}
-    costly = [
-        {"word": "Nücûmü'z", "why": "pre_tokenizer", "pieces": ["Nücûmü", "'z"]},
+    expensive = [
+        {"word": "Nücûmü'z", "why": "pre_tokenizer", "pre_tokens": ["Nücûmü", "'z"]},
         {"word": "Eksobol", "why": "unknown"},
         {"word": "inkılapları", "why": "root", "root": "inkılap", "suffixes": ["lar", "ı"]},
         {"word": "Mihrap", "why": "capital", "root": "mihrap", "suffixes": []},
@@ -163,7 +163,7 @@ def _tokens() -> dict[str, Any]:
     word = {"word": "yağız", "count": 4, "before": [" ya", "ğ", "ız"], "after": [" yağız"]}
     return {
         "by_text": {"haber": part, "masal": part},
-        "together": part,
+        "all_held_out": part,
         "new_tokens": {
             "available": 20,
             "reached_by_own_text": 19,
@@ -173,7 +173,7 @@ def _tokens() -> dict[str, Any]:
         },
         "speed": speed,
         "decoding": speed,
-        "words": {"common": [word], "gained": [word], "costly": [word | item for item in costly]},
+        "words": {"common": [word], "gained": [word], "expensive": [word | item for item in expensive]},
         "sentences": [{"text": f"genre {n}", "before": sentence, "after": sentence} for n in range(5)],
     }
 
@@ -192,11 +192,15 @@ def _drift() -> dict[str, Any]:
 
 def _morphology() -> dict[str, Any]:
     kinds = {"whole": 0.1, "morphemes": 0.4, "chains": 0.2, "neither": 0.3}
-    cuts = {key: between(0.7) for key in ("root_uncut", "no_wrong_cut", "precision", "recall", "f1")}
-    own = {**cuts, "tokens": {kind: between(share) for kind, share in kinds.items()}}
-    apart = {"root_uncut_difference": between(0.2)}
-    by = {name: own | (apart if name != "base" else {}) for name in TOKENIZERS}
-    rooted = {name: {"root_uncut": between(0.8)} | (apart if name != "base" else {}) for name in TOKENIZERS}
+    boundaries = {
+        key: between(0.7) for key in ("root_intact", "no_wrong_boundary", "precision", "recall", "f1")
+    }
+    own = {**boundaries, "tokens": {kind: between(share) for kind, share in kinds.items()}}
+    difference = {"root_intact_difference": between(0.2)}
+    by = {name: own | (difference if name != "base" else {}) for name in TOKENIZERS}
+    rooted = {
+        name: {"root_intact": between(0.8)} | (difference if name != "base" else {}) for name in TOKENIZERS
+    }
     return {
         "gold": {
             "bank.conllu": {"kind": "rooted", "words": 900, "by_tokenizer": rooted},
@@ -208,18 +212,18 @@ def _morphology() -> dict[str, Any]:
     }
 
 
-def _beside() -> dict[str, Any]:
+def _peer() -> dict[str, Any]:
     part = {"tokens": 1_100, "bytes_per_token": 4.5, "tokens_per_word": 1.8, "saved": between(0.31)}
     return {
         "vocabulary": 32_000,
         "by_text": {"haber": part, "masal": part},
-        "together": part,
+        "all_held_out": part,
         **{key: {"base": 1e6, "extended": 9e5, "ratio": between(0.9)} for key in ("speed", "decoding")},
         "drift": {"en": between(0.9), "code": between(0.5)},
     }
 
 
-def _overlap(value: float) -> dict[str, Any]:
+def _contamination(value: float) -> dict[str, Any]:
     return {
         "documents": 20,
         "too_short": 1,
@@ -239,7 +243,7 @@ def _likelihood(place: int) -> dict[str, Any]:
         "perplexity": 20.1,
         **({"change": between(-place / 20)} if place else {}),
     }
-    return dict.fromkeys(("together", "haber", "masal", "en", "code"), part)
+    return dict.fromkeys(("all_held_out", "haber", "masal", "en", "code"), part)
 
 
 def _generated() -> dict[str, Any]:
@@ -257,7 +261,7 @@ def _task(language: str, form: str, *scores: str) -> dict[str, Any]:
             if name != "base":
                 own[f"{score}_difference"] = between(-0.02)
         models[name] = own
-    models["trained"]["cut"] = 3
+    models["trained"]["truncated"] = 3
     about = {"language": language, "format": form, "examples": 80, "shots": 5, "harness": "0.4"}
     return {**about, "models": models} | ({} if "f1" in scores else {"chance": 0.25})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from earlier_report import of_format_1
 from full_report import complete
 from partial_report import report_of
 from project import ROOT
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from ekle.artifacts.evaluation_report import EvaluationReport, Figure, TaskScores, TextDrift
 from ekle.artifacts.evaluation_report.schema import field_docs, keys_page, report_schema
-from ekle.errors import InputError
+from ekle.artifacts.renamed_keys import EVALUATION_KEYS
+from ekle.errors import InputError, RenamedWarning
 from ekle.files import write_json
 
 
@@ -63,8 +65,35 @@ def test_a_report_does_not_change() -> None:
 
 def test_a_report_of_another_format_is_refused_with_the_format_that_is_read(file: Path) -> None:
     write_json(file, complete() | {"format": 99})
-    with pytest.raises(InputError, match=r"report\.json has format 99 and this ekle reads 1; evaluate again"):
+    with pytest.raises(
+        InputError, match=r"report\.json has format 99 and this ekle reads 1 and 2; evaluate again"
+    ):
         EvaluationReport.read(file)
+
+
+def test_a_report_of_ekle_0_1_is_read_under_the_names_of_today(file: Path, tmp_path: Path) -> None:
+    vocabulary = {"unfilled_quotas": {"root": 1}, "keep": {"forms": [{"text": "a", "origin": "base"}]}}
+    content = complete()
+    content["vocabulary"] |= vocabulary
+    content["vocabulary"]["size_trade_offs"][0]["root_intact"] = 0.4
+    write_json(file, content)
+    earlier, again = tmp_path / "earlier.json", tmp_path / "again.json"
+    write_json(earlier, of_format_1(content))
+    old = set(_names(json.loads(earlier.read_text("utf-8"))))
+    never = {"contractions_put_back"}  # of a part of the vocabulary's report that evaluations leave out
+    assert {key.old for key in EVALUATION_KEYS} - never <= old
+    assert not {"peers", "all_held_out", "root_intact", "same_top_token", "truncated", "pre_tokens"} & old
+    with pytest.warns(RenamedWarning, match=r"earlier\.json is of ekle 0\.1 \(format 1\)") as warned:
+        EvaluationReport.read(earlier).write(again)
+    assert len(warned) == 1
+    assert again.read_bytes() == file.read_bytes()
+
+
+def _names(part: Any) -> list[str]:
+    """Every key, at any depth."""
+    if isinstance(part, list):
+        return [key for inner in part for key in _names(inner)]
+    return [*part, *_names([*part.values()])] if isinstance(part, dict) else []
 
 
 def test_a_wrong_key_is_named(file: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_base_against_itself_changes_nothing(tiny_base, texts, settings, tmp_p
     figures = evaluate_folder(
         tiny_base, tiny_base, texts, settings, tmp_path / "out", silent(), other=texts
     ).report.dump()
-    assert figures["tokens"]["together"]["saved"]["value"] == 0
+    assert figures["tokens"]["all_held_out"]["saved"]["value"] == 0
     assert figures["drift"]["metin"]["changed"] == 0
     assert figures["likelihood"]["extended"]["metin"]["change"]["value"] == 0
     assert figures["tokens"]["new_tokens"]["available"] == 0
@@ -73,7 +73,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match="at least one text"):
         evaluate_folder(tiny_extended.model, tiny_base, {}, settings, out, silent())
     with pytest.raises(InputError, match="another name"):
-        named = {"together": texts["metin"]}
+        named = {"all_held_out": texts["metin"]}
         evaluate_folder(tiny_extended.model, tiny_base, named, settings, out, silent())
     with pytest.raises(InputError, match="another name"):
         evaluate_folder(tiny_extended.model, tiny_base, texts, settings, out, silent(), other=named)

@@ -25,7 +25,7 @@ def test_everything_promised_is_measured(evaluated):
     figures = evaluated.report.dump()
     assert set(figures) == {
         "format", "title", "ekle", "settings", "texts", "models", "vocabulary", "tokens", "morphology",
-        "drift", "overlap", "likelihood", "divergence", "generation", "generated", "inference",
+        "drift", "contamination", "likelihood", "divergence", "generation", "generated", "inference",
         "criteria", "training", "verdict", "provenance",
     }  # fmt: skip
     assert set(figures["tokens"]["by_text"]) == {"prose", "street"}
@@ -34,7 +34,7 @@ def test_everything_promised_is_measured(evaluated):
     assert set(figures["generated"]) == {"base", "extended", "trained", "held_out"}
     assert figures["inference"]["models"] == ["base", "trained"]
     for model in ("base", "extended", "trained"):
-        assert set(figures["likelihood"][model]) == {"together", "prose", "street", "english"}
+        assert set(figures["likelihood"][model]) == {"all_held_out", "prose", "street", "english"}
         assert [sample["prompt"] for sample in figures["generation"][model]] == ["Ağaçların altında", "Deniz"]
     assert "change" not in figures["likelihood"]["base"]["prose"]
     assert "change" in figures["likelihood"]["trained"]["prose"]
@@ -43,7 +43,7 @@ def test_everything_promised_is_measured(evaluated):
 
 def test_figures_agree_with_each_other(evaluated, tiny_corpus):
     figures = evaluated.report.dump()
-    together, parts = figures["tokens"]["together"], figures["tokens"]["by_text"].values()
+    together, parts = figures["tokens"]["all_held_out"], figures["tokens"]["by_text"].values()
     for key in ("base", "extended"):
         assert together[key]["tokens"] == sum(part[key]["tokens"] for part in parts)
     assert together["saved"]["value"] == pytest.approx(
@@ -52,7 +52,7 @@ def test_figures_agree_with_each_other(evaluated, tiny_corpus):
     assert together["saved"]["value"] > 0.02  # the new tokens were learned from text like this
     # The likelihood is over the same text: the tokens that were counted are the tokens that were read.
     for key in ("base", "extended"):
-        own = figures["likelihood"][key]["together"]
+        own = figures["likelihood"][key]["all_held_out"]
         assert (own["tokens"], own["bytes"]) == (together[key]["tokens"], together["bytes"])
         bits = own["loss_per_token"] * own["tokens"] / own["bytes"] / math.log(2)
         assert own["bits_per_byte"]["value"] == pytest.approx(bits)
@@ -60,9 +60,12 @@ def test_figures_agree_with_each_other(evaluated, tiny_corpus):
 
 def test_the_checkpoint_makes_the_trained_model_another_one(evaluated):
     likelihood = evaluated.report.dump()["likelihood"]
-    before, after = (likelihood[key]["together"]["bits_per_byte"]["value"] for key in ("extended", "trained"))
+    before, after = (
+        likelihood[key]["all_held_out"]["bits_per_byte"]["value"] for key in ("extended", "trained")
+    )
     assert abs(before - after) > 1e-3
-    assert likelihood["extended"]["together"]["tokens"] == likelihood["trained"]["together"]["tokens"]
+    tokens = [likelihood[key]["all_held_out"]["tokens"] for key in ("extended", "trained")]
+    assert tokens[0] == tokens[1]
 
 
 def test_what_was_not_measured_is_absent(recipe, inputs, tiny_corpus, tmp_path):
@@ -106,7 +109,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(recipe, inputs, eval
 
 def test_whichever_part_is_missing_it_alone_is_measured_again(recipe, inputs, evaluated):
     before = evaluated.report.dump()
-    names = ("divergence-extended", "samples-trained", "judged", "speeds", "overlap", "morphology")
+    names = ("divergence-extended", "samples-trained", "judged", "speeds", "contamination", "morphology")
     for name in names:
         (evaluated.folder / "parts" / f"{name}.json").unlink()
     kept = {path.name: path.stat().st_mtime_ns for path in (evaluated.folder / "parts").iterdir()}
@@ -126,7 +129,7 @@ def test_what_was_measured_before_an_interruption_is_kept(recipe, inputs, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         run(recipe, inputs, tmp_path / "6-evaluation", silent())
     kept = {path.stem for path in (tmp_path / "6-evaluation" / "parts").iterdir()}
-    assert {"tokens", "morphology", "overlap", "likelihood-base", "generation-base"} <= kept
+    assert {"tokens", "morphology", "contamination", "likelihood-base", "generation-base"} <= kept
     assert not (tmp_path / "6-evaluation" / "report.json").exists()
 
 
@@ -153,7 +156,7 @@ def test_a_part_that_is_damaged_or_of_another_form_is_measured_again(recipe, inp
     kept["figures"]["english"]["places"] = kept["figures"]["english"].pop("positions")
     divergence.write_text(json.dumps(kept), "utf-8")
     found = run(recipe, inputs, evaluated.folder, silent()).report
-    assert found.tokens.together == expected.tokens.together
+    assert found.tokens.all_held_out == expected.tokens.all_held_out
     assert found.divergence == expected.divergence
 
 

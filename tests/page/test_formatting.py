@@ -3,7 +3,7 @@
 import pytest
 
 from ekle.artifacts.evaluation_report import Figure
-from ekle.page.formatting import number, times, times_span
+from ekle.page.formatting import number, ratio, ratio_interval
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,6 @@ def test_a_number_keeps_the_digits_that_matter(value, shown):
 
 
 def test_a_quotient_has_its_interval_where_there_is_one():
-    assert times(Figure(value=1.024)) == "1.02×"
-    assert times_span(Figure(value=1.024)) == ""
-    assert times_span(Figure(value=1.024, low=0.987, high=1.05)) == "0.99 to 1.05"
+    assert ratio(Figure(value=1.024)) == "1.02×"
+    assert ratio_interval(Figure(value=1.024)) == ""
+    assert ratio_interval(Figure(value=1.024, low=0.987, high=1.05)) == "0.99 to 1.05"

@@ -144,13 +144,13 @@ def test_gold_and_pairs_are_read_before_the_first_stage(
 def test_a_text_called_as_all_together_is_refused(
     setting: str, stand_ins, recipe_with: Recipes, tmp_path: Path
 ) -> None:
-    text = tmp_path / "together.txt"
+    text = tmp_path / "all_held_out.txt"
     text.write_text("Evlerimizden çıktık.\n", "utf-8")
-    _refused(recipe_with(f"corpus.{setting}=['{text}']"), tmp_path, InputError, "together is what")
+    _refused(recipe_with(f"corpus.{setting}=['{text}']"), tmp_path, InputError, "all_held_out is what")
 
 
 def test_text_to_learn_alone_may_have_any_name(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
-    text = tmp_path / "together.txt"
+    text = tmp_path / "all_held_out.txt"
     text.write_text("Evlerimizden çıktık.\n", "utf-8")
     run(recipe_with(f"corpus.sources=['{text}']", "corpus.held_out=0"), tmp_path / "run")
     assert "evaluation" in stand_ins.made

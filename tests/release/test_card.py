@@ -12,7 +12,7 @@ def share(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
 
-ROOTS = {"base": {"root_uncut": share(0.44)}, "extended": {"root_uncut": share(0.93)}}
+ROOTS = {"base": {"root_intact": share(0.44)}, "extended": {"root_intact": share(0.93)}}
 ROW = {"target": "> 20 %", "definition": "d", "unit": "share"}
 FIGURES: dict[str, Any] = {
     "morphology": {"gold": {"boun": {"by_tokenizer": ROOTS}}},
@@ -43,7 +43,7 @@ FIGURES: dict[str, Any] = {
         "weights": {"change": 0.02},
         "break_even_characters": 2_500_000.0,
     },
-    "overlap": {"wiki": {"overlapping": share(0.03)}, "law": {"documents": 0}},
+    "contamination": {"wiki": {"overlapping": share(0.03)}, "law": {"documents": 0}},
     "criteria": [
         {**ROW, "name": "Faster inference", "value": share(0.25), "met": True, "certain": False},
         {**ROW, "name": "Final loss", "unit": "number", "value": {"value": 1.75}, "met": False},
@@ -87,4 +87,4 @@ def test_bits_per_byte_stand_with_their_intervals_and_what_changed() -> None:
 
 def test_an_empty_report_says_nothing() -> None:
     assert measured(report_of({})) == []
-    assert measured(report_of({"criteria": [{"name": "x", "why": "y"}], "overlap": {"a": {}}})) == []
+    assert measured(report_of({"criteria": [{"name": "x", "why": "y"}], "contamination": {"a": {}}})) == []

@@ -13,16 +13,16 @@ from transformers import Qwen3ForCausalLM
 
 from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Scorecard
 from ekle.bpe.chat_templates import read_templates, write_templates
-from ekle.errors import InputError
+from ekle.errors import InputError, NotAvailableError
 from ekle.files import write_json
 from ekle.model.checkpoint.adapter import save_adapter
 from ekle.model.layers.dora import attach
 from ekle.model.layers.new_rows import split_rows
 from ekle.progress import silent
 from ekle.recipe import make_recipe
-from ekle.recipe.release import ReleaseSettings
+from ekle.recipe.release import ExportFormat, ReleaseSettings
 from ekle.recipe.training import DoraSettings
-from ekle.release.export import export_hf
+from ekle.release.export import export
 from ekle.release.stage import Inputs, run
 
 LOAD = """
@@ -80,7 +80,7 @@ def test_a_release_loads_in_a_fresh_process_and_generates(
 
 
 def test_an_extended_model_can_be_exported(tiny_extended: ExtendedModel, tmp_path: Path) -> None:
-    out = export_hf(tiny_extended.folder, tmp_path / "out", ReleaseSettings(), silent())
+    out = export(tiny_extended.folder, tmp_path / "out", ReleaseSettings(), silent())
     before = load_file(tiny_extended.model / "model.safetensors")
     after = load_file(out / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -91,11 +91,18 @@ def test_templates_in_a_folder_of_their_own_are_exported_too(
 ) -> None:
     folder = Path(shutil.copytree(tiny_extended.folder, tmp_path / "extended"))
     write_templates(folder / "model", {"tool_use": "call {{ messages }}"})
-    out = export_hf(folder, tmp_path / "out", ReleaseSettings(), silent())
+    out = export(folder, tmp_path / "out", ReleaseSettings(), silent())
     assert read_templates(out) == read_templates(folder / "model")
 
 
 def test_a_folder_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run, extended model or release"):
-        export_hf(tmp_path, tmp_path / "out", ReleaseSettings(), silent())
+        export(tmp_path, tmp_path / "out", ReleaseSettings(), silent())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["gguf", "int8", "int4"])
+def test_a_format_that_is_not_built_yet_is_refused(format: ExportFormat, tmp_path: Path) -> None:
+    with pytest.raises(NotAvailableError, match=f"--format {format} is not built yet; hf is"):
+        export(tmp_path, tmp_path / "out", ReleaseSettings(), silent(), format)
+    assert not (tmp_path / "out").exists()

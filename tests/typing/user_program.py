@@ -36,7 +36,7 @@ at: ekle.RunFolder = ekle.run(other, "runs/mine", ekle.ProgressReporter(), until
 checkpoint: ekle.Checkpoint = ekle.train(other, at.folder)
 scorecard: ekle.Scorecard = ekle.evaluate(at, "evaluation", settings=ekle.EvaluationSettings(samples=0))
 report: ekle.EvaluationReport = scorecard.report
-saved: float | None = report.tokens.together.saved.value if report.tokens else None
+saved: float | None = report.tokens.all_held_out.saved.value if report.tokens else None
 rows = ekle.compare(
     {"qwen3": "qwen3", "mine": vocabulary, "loaded": tokenizer}, text={"news": Path("news.txt")}
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ekle.artifacts.evaluation_report import EvaluationReport
+from ekle.artifacts.renamed_keys import VOCABULARY_KEYS, rename_keys
 from ekle.errors import InputError
 from ekle.files import read_json
 
@@ -137,7 +138,8 @@ class Vocabulary:
     @property
     def report(self) -> dict[str, Any]:
         """What was learned, from what, and what it saves (`report.json`)."""
-        return _with_new_keys(read_json(self.folder / "report.json"))
+        report: dict[str, Any] = rename_keys(read_json(self.folder / "report.json"), VOCABULARY_KEYS)
+        return report
 
     @property
     def first_new_id(self) -> int:
@@ -150,7 +152,7 @@ class Vocabulary:
         return int(self.report["size"])
 
     def tokens(self, say: Callable[[str], None] = lambda line: None) -> list[NewToken]:
-        """The new tokens in the order of their ids; `say` is told where ekle 0.1 wrote them."""
+        """The new tokens in the order of their ids; `say` gets a line where ekle 0.1 wrote them."""
         path = self.folder / "tokens.jsonl"
         if not path.exists():
             raise InputError(
@@ -163,21 +165,6 @@ class Vocabulary:
             for fields in found:
                 fields["base_tokens"] = fields.pop("base_pieces")
         return [NewToken(**fields) for fields in found]
-
-
-def _with_new_keys(report: dict[str, Any]) -> dict[str, Any]:
-    """A vocabulary's report with the keys of today; those of ekle 0.1 are to be read until 0.3."""
-    renamed = [
-        (report, "trades", "size_trade_offs"),
-        (report, "quota_places_left_to_others", "unfilled_quotas"),
-        (report.get("protected", {}), "contractions_put_back", "contractions_restored"),
-        *((form, "was", "origin") for form in report.get("keep", {}).get("forms", [])),
-        *((point, "root_uncut", "root_intact") for point in report.get("trades", [])),
-    ]
-    for part, old, new in renamed:
-        if old in part:
-            part[new] = part.pop(old)
-    return report
 
 
 @dataclass(frozen=True)

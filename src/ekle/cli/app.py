@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Tables of millions of strings make a pass of the garbage collector long, and its usual pace very many.
     gc.set_threshold(200_000, 20, 20)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", RenamedWarning)
+        warnings.simplefilter("default", RenamedWarning)  # each line once
         warnings.showwarning = _show_warning(warnings.showwarning)
         return _run(sys.argv[1:] if arguments is None else arguments)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -10,9 +10,9 @@ from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError, NotAvailableError
 from ekle.page.formatting import counted, percent, signed
 from ekle.recipe.extension import ExtensionSettings, Initialiser
+from ekle.recipe.release import ExportFormat
 from ekle.recipe.vocabulary import Profile, Strategy, VocabularySettings
 
-Format = Literal["hf", "gguf", "int8", "int4"]
 _DEFAULTS = VocabularySettings()
 
 
@@ -225,18 +225,14 @@ def extend(
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, or an extended model.")],
     out: Out,
-    format: Annotated[Format, typer.Option(help="hf; the others come later.")] = "hf",
+    format: Annotated[ExportFormat, typer.Option(help="hf; the others come later.")] = "hf",
     set_: Set = None,
 ) -> None:
     """Write a finished model in the format of an engine: merged weights, tokenizer, model card."""
     from ekle.pipeline.api import export as export_model
 
     recipe = settings("export", set_, release={})
-    if format != "hf":
-        raise NotAvailableError(
-            f"--format {format} is not built yet; hf is, and converters of engines read it"
-        )
-    written = export_model(folder, out, settings=recipe.release, reporter=terminal_reporter())
+    written = export_model(folder, out, format=format, settings=recipe.release, reporter=terminal_reporter())
     terminal().print(f"The model is {written}", soft_wrap=True)
 
 

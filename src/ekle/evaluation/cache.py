@@ -17,7 +17,7 @@ Kept = TypeVar("Kept")
 
 
 class FigureCache:
-    """Finished parts, a JSON file each; one that was measured on anything else is measured again.
+    """Finished parts, a JSON file each; a part that was measured on something else is measured again.
 
     Args:
         folder: where the files are.
@@ -64,13 +64,13 @@ class FigureCache:
 def stamp_of(question: Mapping[str, Any], inputs: Iterable[Path]) -> str:
     """A digest of what is asked, of ekle's version and its report's, and of all input files.
 
-    Of a file its name, size and time count. Reading a model of many gigabytes to know that it has not
+    Of a file, its name, size and time count. Reading a model of many gigabytes to know that it has not
     changed would take longer than most parts.
 
     Args:
-        question: everything beside the files that figures depend on, as JSON: settings, which place and text
-            has which name, device and libraries. The order of names counts, because resamples follow it.
-        inputs: files and folders; what is none, such as a hub id, is passed over.
+        question: all that figures depend on except files, as JSON: settings, the name of each place and text,
+            device and libraries. The order of names counts, because resamples follow it.
+        inputs: files and folders; anything else, such as a hub id, is ignored.
     """
     asked = json.dumps([version("ekle"), FORMAT, question], ensure_ascii=False)
     total = hashlib.sha256(f"{asked}\n".encode())

@@ -29,7 +29,7 @@ class EvaluatedModel:
     Args:
         name: one of `OURS`, or what the user calls it; a key of report.json.
         folder: model and tokenizer.
-        checkpoint: what training changed, put on top of `folder`; None for an unchanged model.
+        checkpoint: what training changed, applied to `folder`; None for an unchanged model.
     """
 
     def __init__(self, name: str, folder: Path, checkpoint: Checkpoint | None = None) -> None:
@@ -40,8 +40,8 @@ class EvaluatedModel:
         """Model and tokenizer: bfloat16 on a GPU, float32 on a CPU.
 
         Raises:
-            CheckpointError: the folder is no model, is damaged, or ekle would measure another model than it
-                is (see `check_logits`).
+            CheckpointError: the folder is no model, is damaged, or ekle would measure another model than the
+                folder holds (see `check_logits`).
             DeviceMemoryError: it does not fit the device.
         """
         logging.disable_progress_bar()  # ekle has a bar of its own
@@ -53,15 +53,15 @@ class EvaluatedModel:
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(
                 f"the {self.name} model, {self.folder}, does not fit the GPU's memory; take a larger one, or "
-                'measure on the processor, with CUDA_VISIBLE_DEVICES="" before the command'
+                'measure on the CPU, with CUDA_VISIBLE_DEVICES="" before the command'
             ) from error
         return model, tokenizer
 
     def check(self) -> None:
-        """See that the tokenizer gives no id for which there is no row, that config.json knows the rows, and
-        that the model can be measured.
+        """See that every id of the tokenizer has an embedding, that config.json gives their number, and that
+        the model can be measured.
 
-        A model of another architecture than Qwen3's is loaded for that: to find out when the models before
+        A model of another architecture than Qwen3's is loaded for that. To find out after the models before
         it have been measured would be hours too late.
 
         Raises:
@@ -89,8 +89,8 @@ class EvaluatedModel:
             self.close()
 
     def size(self) -> ModelSize:
-        """How many parameters the model has, how many of them are embedding and output rows, and how many
-        bytes the folder's weights take.
+        """How many parameters the model has, how many of them are input and output embeddings, and how
+        many bytes the folder's weights take.
         """
         model, _ = self.loaded
         rows = {id(item): item for part in _row_parts(model) for item in part.parameters()}
@@ -103,7 +103,7 @@ class EvaluatedModel:
         )
 
     def close(self) -> None:
-        """Let go of the model's memory."""
+        """Free the model's memory."""
         self.__dict__.pop("loaded", None)
         gc.collect()
         if torch.cuda.is_available():
@@ -120,14 +120,14 @@ def _row_parts(model: Any) -> list[Any]:
 
 
 _PADDING = 512
-"""Rows without a token that a model may have more than another of its family: Qwen3 has 267, Qwen2.5 up to
+"""Embedding rows without a token by which models of one family may differ: Qwen3 has 267, Qwen2.5 up to
 399."""
 
 
 def check_tokenizer_matches(model: Path, tokenizer: Tokenizer, base: Path, *, recorded: bool) -> None:
     """See that the tokenizer in an extended model's folder reaches its new rows.
 
-    With the base's tokenizer the model runs, and is measured as if it had never been extended.
+    With the base's tokenizer the model would run, but as if it had never been extended.
 
     Args:
         model: the extended model.

@@ -1,4 +1,4 @@
-"""What is to be measured, and what is refused before anything is, because what comes first may take hours."""
+"""What is measured. Faults are refused before the first measurement, which may take hours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ from ekle.turkish.gold import read_gold
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """Models and tokenizers, text, and how much of it; the first of `subjects` is the base, which the others
-    are held against."""
+    """Models and tokenizers, text, and how much of it. The first of `models` is the base, with which the
+    others are compared."""
 
     title: str
     base: Tokenizer
@@ -50,7 +50,7 @@ class EvaluationPlan:
 
 
 def evaluated_texts(plan: EvaluationPlan) -> dict[str, Sequence[str]]:
-    """By name, every text that a figure is taken on: also the questions and the sentences that models get."""
+    """By name, every text that is measured on: also questions and sentences for the models."""
     found: dict[str, Sequence[str]] = {**plan.texts.all}
     if not plan.models:
         return found
@@ -67,7 +67,7 @@ def read_named_files(settings: EvaluationSettings) -> list[Task]:
 
     Raises:
         InputError: as `read_tasks`.
-        TextError: gold or pairs are not there, or not in a form that is known.
+        TextError: gold or pairs are not there, or not in a known form.
     """
     tasks = read_tasks(settings)
     for file in settings.gold:
@@ -78,10 +78,10 @@ def read_named_files(settings: EvaluationSettings) -> list[Task]:
 
 
 def check_text_names(names: Iterable[str]) -> None:
-    """See that no text has the name that all of them together have in a report.
+    """See that no text has the name that a report gives to all of them.
 
     Raises:
         InputError: one has.
     """
     if ALL_HELD_OUT in names:
-        raise InputError(f"{ALL_HELD_OUT} is what the texts as one are called; give that text another name")
+        raise InputError(f"{ALL_HELD_OUT} is the name of all texts as one; give that text another name")

@@ -51,7 +51,7 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         SpaceError: the disk is full.
     """
     parts, settings, texts = FigureCache(folder / "parts", plan.stamp), plan.settings, plan.texts
-    # Only tokens that spell raw bytes can be held against each other: others may spell one piece in two ways.
+    # Only tokens that spell raw bytes can be compared: others may spell the same text in two ways.
     alike = is_byte_level(plan.base) and is_byte_level(plan.extended)
     tokens = (
         parts.get(
@@ -81,19 +81,19 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         else None
     )
     peers = (
-        parts.get("beside", dict[str, Peer], lambda: measure_peers(plan.base, plan.peers, texts, settings))
+        parts.get("peers", dict[str, Peer], lambda: measure_peers(plan.base, plan.peers, texts, settings))
         if plan.peers
         else None
     )
     record, base = plan.record, plan.models[0].folder if plan.models else None
     preservation = (
-        parts.get("untouched", Preservation, lambda: verify_preserved(record, base, reporter))
+        parts.get("preservation", Preservation, lambda: verify_preserved(record, base, reporter))
         if record is not None
         else None
     )
     contamination = (
         parts.get(
-            "overlap",
+            "contamination",
             dict[str, Contamination],
             lambda: measure_contamination(evaluated_texts(plan), plan.learned_from, reporter),
         )
@@ -114,9 +114,9 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         tokens=tokens,
         drift=drift,
         morphology=morphology,
-        beside=peers,
-        untouched=preservation,
-        overlap=contamination,
+        peers=peers,
+        preservation=preservation,
+        contamination=contamination,
         **vars(measure_models(plan, parts, reporter)),
         criteria=[],
         verdict=[],
@@ -147,8 +147,8 @@ def evaluate_folder(
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
-    Where one of the two is a tokenizer alone, the tokens are measured, the bytes of an extended model are
-    still checked against the record of its making, and the rest is absent.
+    Where one of the two is a tokenizer alone, only tokens are measured. The bytes of an extended model are
+    still checked against the record of the extension.
 
     Args:
         model: a model folder with its tokenizer, such as a release, or a tokenizer folder.
@@ -156,17 +156,16 @@ def evaluate_folder(
         texts: by name, files or folders in the language that was learned.
         settings: limits and prompts.
         out: a new folder, or one that an interrupted evaluation left.
-        reporter: says what happens.
-        other: by name, files or folders in other languages or code, whose cut should not change.
+        reporter: receives progress.
+        other: by name, files or folders in other languages or code, whose tokenization should not change.
         trained: the model folder that training made of `model`.
-        beside: by name, further models or tokenizers, measured with the same rulers.
-        learned_from: text that vocabulary or training has seen; what of the texts stands in it is counted.
-        earlier: what earlier stages reported; the vocabulary's report where it lies beside `model` needs not
-            be given.
+        peers: by name, further models or tokenizers, measured by the same metrics.
+        learned_from: text that vocabulary or training has seen; what the texts share with it is counted.
+        earlier: what earlier stages reported; a vocabulary's report next to `model` is found without it.
 
     Raises:
-        InputError: no text is named, a folder is absent, or a name is taken or no name.
-        TextError: a text cannot be read, or gold or pairs are not in a form that is known.
+        InputError: no text is named, a folder is absent, or a name is invalid or in use.
+        TextError: a text cannot be read, or gold or pairs are not in a known form.
         TokenizerError, CheckpointError: a folder is damaged, or its tokenizer and its rows disagree.
         RunFolderError: `out` holds something else.
     """
@@ -239,7 +238,7 @@ def evaluate_folder(
 
 
 def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
-    """The text to measure on, all of it there."""
+    """The texts to measure on; none is empty."""
     measured = file_texts(texts, other)
     for source, documents in zip(
         [*texts.values(), *other.values()],
@@ -252,7 +251,7 @@ def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
 
 
 def _where(places: Mapping[str, Path | str]) -> dict[str, str]:
-    """Places by name as they are on this machine; what is no file or folder is a name already."""
+    """Absolute paths by name; what is no file or folder is a name already."""
     return {
         name: str(Path(place).absolute()) if Path(place).exists() else str(place)
         for name, place in places.items()

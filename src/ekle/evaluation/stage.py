@@ -1,4 +1,4 @@
-"""The evaluation stage: what the extension is worth, before and after training."""
+"""The evaluation stage: measure the base, the extended and the trained model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ class Inputs:
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Scorecard:
     """Measure the base, the extended and the trained model on the corpus's held-out text.
 
-    `folder` gets report.json, report.html, and parts/ with what is finished; parts that an
-    interrupted run left there are used again if they were measured on the same inputs.
+    `folder` gets report.json, report.html, and parts/ with what is finished. Parts of an interrupted run
+    are used again if they were measured on the same inputs.
 
     Raises:
         InputError: a text has a name that the report needs itself.

@@ -1,4 +1,4 @@
-"""The text that is measured, held in memory by name."""
+"""The text that is measured, in memory by name."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from ekle.text.documents import documents as read_source
 
 @dataclass(frozen=True)
 class Texts:
-    """Documents by name: `held_out` in the language to learn, a genre each, and `other` to leave alone."""
+    """Documents by name: `held_out` in the language to learn, a genre each; `other` should not change."""
 
     held_out: dict[str, list[str]]
     other: dict[str, list[str]]
 
     @property
     def all(self) -> dict[str, list[str]]:
-        """Both kinds, each by a name of its own; see `other_name`."""
+        """Both kinds by unique names; see `other_name`."""
         return self.held_out | {other_name(name, self.held_out): text for name, text in self.other.items()}
 
 
@@ -51,11 +51,10 @@ def describe_text(documents: Sequence[str]) -> TextSize:
 
 
 def sample_documents(documents: Sequence[str], size: int, seed: int) -> list[str]:
-    """Documents of about `size` bytes, drawn without regard to their order in the file.
+    """A sample of documents of about `size` bytes that does not depend on their order in the file.
 
-    The draw sorts by a digest, so it is the same on every machine and does not move when documents
-    are added elsewhere. The last document is cut where the bytes are full; a text smaller than
-    `size` comes back whole.
+    Documents are sorted by a digest. So the sample is the same on every machine, and it changes little when
+    documents are added. The last document is truncated to reach `size`; a smaller text is returned whole.
     """
     chosen: list[str] = []
     left = size

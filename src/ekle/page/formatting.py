@@ -42,7 +42,7 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}{SPACE}points".replace("-", "−")
 
 
-def span(figure: Interval) -> str:
+def interval(figure: Interval) -> str:
     """The interval of a share or change as "33.8 to 34.2 %"; empty where there is none."""
     if figure.low is None or figure.high is None:
         return ""
@@ -50,13 +50,13 @@ def span(figure: Interval) -> str:
     return f"{low.removesuffix(f'{SPACE}%')} to {high}"
 
 
-def times(figure: Interval) -> str:
-    """The value of a quotient as "1.02×"."""
+def ratio(figure: Interval) -> str:
+    """The value of a ratio as "1.02×"."""
     return f"{figure.value:.2f}×"
 
 
-def times_span(figure: Interval) -> str:
-    """The interval of a quotient as "0.99 to 1.05"; empty where there is none."""
+def ratio_interval(figure: Interval) -> str:
+    """The interval of a ratio as "0.99 to 1.05"; empty where there is none."""
     return "" if figure.low is None else f"{figure.low:.2f} to {figure.high:.2f}"
 
 

@@ -38,9 +38,9 @@ def render(template: Path, drawn: Mapping[str, Plot], **content: Any) -> str:
     environment.filters |= {
         "percent": formatting.percent,
         "signed": formatting.signed,
-        "span": formatting.span,
-        "times": formatting.times,
-        "times_span": formatting.times_span,
+        "interval": formatting.interval,
+        "ratio": formatting.ratio,
+        "ratio_interval": formatting.ratio_interval,
         "amount": formatting.amount,
         "size": formatting.size,
         "listed": formatting.listed,

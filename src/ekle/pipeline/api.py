@@ -44,7 +44,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.recipe import load_recipe
-from ekle.recipe.release import ReleaseSettings
+from ekle.recipe.release import ExportFormat, ReleaseSettings
 from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import check_sources, documents
 
@@ -412,6 +412,7 @@ def export(
     model: Place,
     out: str | Path,
     *,
+    format: ExportFormat = "hf",
     settings: ReleaseSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Path:
@@ -420,6 +421,7 @@ def export(
     Args:
         model: a run folder, an extended model or a release.
         out: the new folder.
+        format: `hf`; the others are not built yet.
         settings: precision and shard size.
         reporter: receives progress.
 
@@ -427,13 +429,16 @@ def export(
         `out`.
 
     Raises:
+        NotAvailableError: `format` is not built yet.
         InputError: `model` is none of these.
         CheckpointError: the weights cannot be read.
         RunFolderError: `out` holds something.
     """
-    from ekle.release.export import export_hf
+    from ekle.release.export import export as write_model
 
-    return export_hf(folder_of(model), Path(out), settings or ReleaseSettings(), reporter or silent())
+    return write_model(
+        folder_of(model), Path(out), settings or ReleaseSettings(), reporter or silent(), format
+    )
 
 
 def plan(recipe: Recipe | str | Path, gpu: str | None = None, gpus: int = 1) -> Plan:

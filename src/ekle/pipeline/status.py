@@ -96,7 +96,7 @@ def _evaluation(scorecard: Scorecard) -> str:
         report = scorecard.report
     except InputError:  # the other stages are to be shown all the same
         return "a report that this ekle does not read"
-    saved = f"{_percent(-report.tokens.together.saved.value)} tokens" if report.tokens else ""
+    saved = f"{_percent(-report.tokens.all_held_out.saved.value)} tokens" if report.tokens else ""
     return _joined(saved, _from_to(_losses(report)))
 
 

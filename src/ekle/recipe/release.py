@@ -6,6 +6,9 @@ from pydantic import PositiveFloat
 
 from ekle.recipe.section import Section
 
+ExportFormat = Literal["hf", "gguf", "int8", "int4"]
+"""What `ekle export --format` takes; `ekle.release.export` says what is built."""
+
 
 class ReleaseSettings(Section):
     """Format and precision of the released model."""

@@ -1,6 +1,6 @@
 """The model card, written from what was measured.
 
-Nothing here computes: a figure stands in the evaluation's report.json or is left out.
+Nothing is computed here: a figure is in the evaluation's report.json or is left out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,11 @@ from ekle.artifacts.evaluation_report import (
     Figure,
     Score,
     TaskScores,
+    text_title,
 )
 from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.files import read_json
-from ekle.page.formatting import LANGUAGES, SPACE, amount, percent, points, signed, span
+from ekle.page.formatting import LANGUAGES, SPACE, amount, interval, percent, points, signed
 from ekle.recipe import Recipe
 
 _USE = """\
@@ -43,7 +44,7 @@ class Origin:
 
 
 def origin_of(name: str, model: Path) -> Origin:
-    """What the model folder `model` says of itself; `name` is what the recipe calls it."""
+    """What the model folder `model` says about itself; `name` is from the recipe."""
     texts = sorted(model.glob("LICENSE*"))
     head = texts[0].read_text(encoding="utf-8", errors="replace")[:400] if texts else ""
     known = "apache-2.0" if "Apache License" in head and "Version 2.0" in head else None
@@ -51,7 +52,7 @@ def origin_of(name: str, model: Path) -> Origin:
 
 
 def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationReport, origin: Origin) -> str:
-    """README.md of a released model; a figure that was not measured is left out.
+    """README.md of a released model; what was not measured is left out.
 
     Args:
         recipe: how it was made.
@@ -67,7 +68,7 @@ def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationR
         "ekle. Ids and embedding rows of the base are unchanged.",
     ]
     if origin.name == "tiny":
-        parts.append("The model is a toy that shows the procedure; only its tokenizer is of use.")
+        parts.append("The model is a toy that shows the procedure. Only its tokenizer is useful.")
     parts += [table for table in (_tokens(report), _bits_per_byte(report)) if table]
     parts += measured(report)
     training = recipe.training
@@ -112,9 +113,8 @@ def _bits_per_byte(report: EvaluationReport) -> str:
         cells = [_bits(measured[model][name].bits_per_byte) for model in models]
         if last:
             change = measured[last][name].change
-            cells.append(_with(signed(change.value), span(change)) if change else "")
-        title = "held-out text together" if name == ALL_HELD_OUT else name
-        table.append(f"| {title} | {' | '.join(cells)} |")
+            cells.append(_with(signed(change.value), interval(change)) if change else "")
+        table.append(f"| {text_title(name)} | {' | '.join(cells)} |")
     return "\n".join(table)
 
 
@@ -131,7 +131,7 @@ def measured(report: EvaluationReport) -> list[str]:
     """The paragraphs and tables in Markdown that the report supports; none where it is empty."""
     lines = [
         line
-        for part in (_morphology, _drift, _forgetting, _generated, _translation, _inference, _overlap)
+        for part in (_morphology, _drift, _forgetting, _generated, _translation, _inference, _contamination)
         for line in part(report)
     ]
     parts = ["\n".join(f"- {line}" for line in lines)] if lines else []
@@ -148,8 +148,12 @@ def _morphology(report: EvaluationReport) -> Iterator[str]:
     for name, tokenizers in by.items():
         own, before = (tokenizers.get(key, BoundaryShares()) for key in ("extended", "base"))
         for now, then, text in (
-            (own.root_uncut, before.root_uncut, "inflected words whose root is not cut"),
-            (own.no_wrong_cut, before.no_wrong_cut, "words without a cut that is no morpheme boundary"),
+            (own.root_intact, before.root_intact, "inflected words inside whose root no token ends"),
+            (
+                own.no_wrong_boundary,
+                before.no_wrong_boundary,
+                "words in which every token boundary is a morpheme boundary",
+            ),
         ):
             if now and then:
                 yield f"{text}, by {name}: {_figure(now)}, base {percent(then.value)}"
@@ -157,14 +161,14 @@ def _morphology(report: EvaluationReport) -> Iterator[str]:
 
 def _drift(report: EvaluationReport) -> Iterator[str]:
     for name, part in (report.drift or {}).items():
-        yield f"lines of {name} that are cut differently: {_figure(part.share)} of {part.lines:,}"
+        yield f"lines of {name} that are tokenized differently: {_figure(part.share)} of {part.lines:,}"
 
 
 def _forgetting(report: EvaluationReport) -> Iterator[str]:
     for name, part in (report.divergence or {}).get("trained", {}).items():
         yield (
             f"divergence from the base on {name}, where no new token occurs: {part.kl.value:.4f} nats "
-            f"a token; {percent(part.new_mass.value)} of the probability goes to new tokens"
+            f"per token; {percent(part.new_mass.value)} of the probability goes to new tokens"
         )
 
 
@@ -178,7 +182,7 @@ def _generated(report: EvaluationReport) -> Iterator[str]:
         (own.harmony, people.harmony, "that obey vowel harmony"),
     ):
         if now and human:
-            yield f"words it writes {text}: {_figure(now)}; words of held-out text {percent(human.value)}"
+            yield f"generated words {text}: {_figure(now)}; words of held-out text {percent(human.value)}"
 
 
 def _translation(report: EvaluationReport) -> Iterator[str]:
@@ -202,8 +206,8 @@ def _inference(report: EvaluationReport) -> Iterator[str]:
     if found is None:
         return
     if found.generation:
-        gain = _with(signed(found.generation.gain.value), span(found.generation.gain))
-        yield f"characters a second when writing the same text, against the base: {gain}"
+        gain = _with(signed(found.generation.gain.value), interval(found.generation.gain))
+        yield f"characters per second when writing the same text, against the base: {gain}"
     cache, weights = signed(-found.kv_cache.saved.value), signed(found.weights.change)
     yield f"memory for keys and values of the same text: {cache}; weights: {weights}"
     if found.break_even_characters is not None:
@@ -211,28 +215,30 @@ def _inference(report: EvaluationReport) -> Iterator[str]:
         yield f"less memory in all than the base from {even} characters in the cache"
 
 
-def _overlap(report: EvaluationReport) -> Iterator[str]:
+def _contamination(report: EvaluationReport) -> Iterator[str]:
     found = {
-        name: part.overlapping.value for name, part in (report.overlap or {}).items() if part.overlapping
+        name: part.overlapping.value
+        for name, part in (report.contamination or {}).items()
+        if part.overlapping
     }
     if found:
         worst = max(found, key=lambda name: found[name])
         yield (
-            "documents measured on that share eight words in a row with text that was learned from: at most "
+            "measured documents that share eight words in a row with the text that was learned from: at most "
             f"{percent(found[worst])} ({worst})"
         )
 
 
 _SCORES: dict[Score, str] = {
     "accuracy": "accuracy",
-    "accuracy_bytes": "accuracy a byte",
+    "accuracy_bytes": "accuracy per byte",
     "exact_match": "exact match",
     "f1": "F1",
 }
 
 
 def _tasks(report: EvaluationReport) -> Iterator[str]:
-    """A row a task and score: what guessing gives, the base, the trained model, and their difference."""
+    """A row per task and score: guessing, the base, the trained model, and their difference."""
     table = [
         "| task | questions | guessing | base | trained | difference |",
         "|---|---:|---:|---:|---:|---:|",
@@ -258,7 +264,7 @@ def _tasks(report: EvaluationReport) -> Iterator[str]:
 
 
 def _criteria(report: EvaluationReport) -> Iterator[str]:
-    """Of the guide's criteria those that were measured."""
+    """The guide's criteria that were measured."""
     rows = [row for row in criteria_table(report) if row.met is not None]
     if rows:
         table = ["| criterion of the guide | asked | measured as | value | met |", "|---|---|---|---:|---|"]
@@ -270,11 +276,11 @@ def _criteria(report: EvaluationReport) -> Iterator[str]:
 
 def _figure(figure: Figure) -> str:
     """A share with its interval."""
-    return _with(percent(figure.value), span(figure))
+    return _with(percent(figure.value), interval(figure))
 
 
 def _points(change: Figure, unit: float = 1.0) -> str:
-    """A difference in points with its interval; `unit` is what makes it a share of 1."""
+    """A difference in points with its interval; times `unit` it is a share of 1."""
     value, *limits = (
         points(unit * part) for part in (change.value, change.low, change.high) if part is not None
     )

@@ -1,23 +1,50 @@
-"""`ekle export --format hf`: a model folder out of a run, an extension or a release."""
+"""`ekle export`: the model of a run, an extension or a release, in the format of an engine."""
 
 import shutil
 from pathlib import Path
+from typing import assert_never
 
 from ekle.artifacts import Checkpoint, folder_name
-from ekle.errors import InputError
+from ekle.errors import InputError, NotAvailableError
 from ekle.files import atomic_file, atomic_folder
 from ekle.progress import ProgressReporter
-from ekle.recipe.release import ReleaseSettings
+from ekle.recipe.release import ExportFormat, ReleaseSettings
 from ekle.release.model_folder import write_release
 
 
-def export_hf(source: Path, out: Path, settings: ReleaseSettings, reporter: ProgressReporter) -> Path:
-    """Write the model of a run, an extension or a release as a Hugging Face folder `out`.
+def export(
+    source: Path,
+    out: Path,
+    settings: ReleaseSettings,
+    reporter: ProgressReporter,
+    format: ExportFormat = "hf",
+) -> Path:
+    """Write the model of a run, an extension or a release to `out`, which is returned.
+
+    Args:
+        source: the folder of a run, an extended model or a release.
+        out: a new or empty folder.
+        settings: precision of the weights and size of their files.
+        reporter: receives progress.
+        format: `hf` is a Hugging Face folder: merged weights, tokenizer, model card.
 
     Raises:
-        InputError: `source` holds none of these.
+        NotAvailableError: `format` is not built yet.
+        InputError: `source` holds no model.
         RunFolderError: `out` exists and is not empty.
     """
+    match format:
+        case "hf":
+            return _export_hf(source, out, settings, reporter)
+        case "gguf" | "int8" | "int4":
+            raise NotAvailableError(
+                f"--format {format} is not built yet; hf is, and converters of engines read it"
+            )
+        case _:
+            assert_never(format)
+
+
+def _export_hf(source: Path, out: Path, settings: ReleaseSettings, reporter: ProgressReporter) -> Path:
     extended, checkpoint = _find(source)
     with atomic_folder(out) as folder:
         shard_bytes = int(settings.shard_gigabytes * 1e9)

@@ -36,8 +36,8 @@ def write_release(
 ) -> None:
     """Merge `checkpoint` into the extended model folder `extended` and write the result to `model`.
 
-    Files beside the weights are copied as they are, so that no library rewrites them: transformers 5
-    would save the tokenizer under a class name that transformers 4 does not know.
+    Other files are copied as they are, so that no library rewrites them. transformers 5 would save the
+    tokenizer under a class name that transformers 4 does not know.
 
     Raises:
         CheckpointError: the extended model is damaged.
@@ -54,7 +54,7 @@ def write_release(
     for path in sorted(extended.iterdir()):
         if path.is_file() and not path.name.endswith(_NOT_COPIED) and not path.name.startswith("."):
             shutil.copyfile(path, model / path.name)
-    write_templates(model, read_templates(extended))  # some lie in a folder of their own
+    write_templates(model, read_templates(extended))  # some are in a folder of their own
     if kind is not None:
         _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
     with reporter.task("verifying the release", len(names), "tensors") as task:
@@ -66,7 +66,7 @@ def _cast(
 ) -> Iterator[tuple[str, Tensor]]:
     for pair in merged_tensors(extended, checkpoint):
         yield pair if kind is None else (pair[0], pair[1].to(kind))
-        del pair  # or it would stay while the next one is made
+        del pair  # or it would stay in memory while the next one is made
         task.advance()
 
 
@@ -87,7 +87,7 @@ def _size(shape: tuple[int, ...], kind: torch.dtype) -> int:
 
 
 def _write_dtype(config: Path, name: str) -> None:
-    """Say in config.json which precision the weights have now, or loading would cast them back."""
+    """Write the precision of the weights into config.json, or loading would cast them back."""
     text = config.read_text(encoding="utf-8")
     written, count = re.subn(r'("(?:torch_)?dtype"\s*:\s*)"\w+"', rf'\g<1>"{name}"', text)
     if not count:
@@ -102,8 +102,8 @@ _TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) -> None:
     """Compare the folder `model` with the digests of what was written, its config and its tokenizer.
 
-    Names and shapes are held against the architecture that config.json asks for, built without memory
-    for its weights.
+    Names and shapes are compared with the architecture that config.json describes, which is built without
+    memory for its weights.
 
     Raises:
         PreservationError: they differ.

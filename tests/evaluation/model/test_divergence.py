@@ -77,7 +77,7 @@ def test_an_extension_before_training_moves_mass_and_nothing_else(
     found = measure_divergence(reference, *loaded(tiny_extended.model), SETTINGS, silent())  # type: ignore[misc]
     figures = compare_divergence({"extended": found}, SETTINGS)["extended"]
     for text in figures.values():
-        assert text.kl.value == pytest.approx(0, abs=1e-6) and text.same_choice.value == 1
+        assert text.kl.value == pytest.approx(0, abs=1e-6) and text.same_top_token.value == 1
         assert 0 < text.new_mass.value < 1
     assert figures["both"].left_out == 1  # the Turkish line holds new tokens
     assert figures["both"].documents == 2

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
+from sacrebleu.metrics import BLEU, CHRF
 from tiny import START, with_start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -15,6 +17,7 @@ from ekle.evaluation.model.translation import (
     choose_pairs,
     prompt_of,
     read_pairs,
+    resampled_scores,
     score_translations,
     translate,
 )
@@ -122,6 +125,19 @@ def test_scores_are_those_of_sacrebleu() -> None:
     assert trained.bleu_change.value == pytest.approx(100 - base.bleu.value)
     assert trained.bleu_change.low > 0 and base.bleu_change is None
     assert base.examples[0].dump() == {"source": PAIRS[0][0], "reference": english[0], "text": worse[0]}
+
+
+@pytest.mark.parametrize("metric", [BLEU(), CHRF()], ids=["BLEU", "chrF"])
+def test_resampled_scores_are_those_of_the_resampled_sentences(metric: BLEU | CHRF) -> None:
+    """Private methods of sacrebleu are used for them; this is what they must equal."""
+    turkish, english = zip(*PAIRS, strict=True)
+    texts = [*english[:9], "", *turkish[10:], *english[15:]]
+    draws = np.random.default_rng(0).integers(len(PAIRS), size=(5, len(PAIRS)))
+    expected = [
+        metric.corpus_score([texts[n] for n in drawn], [[english[n] for n in drawn]]).score for drawn in draws
+    ]
+    assert len(set(expected)) > 1
+    assert resampled_scores(metric, texts[: len(PAIRS)], english, draws) == expected
 
 
 def test_few_pairs_give_no_interval() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from earlier_report import of_format_1
 from full_report import between, complete
 from partial_report import report_of
 from rich.console import Console
@@ -21,23 +22,23 @@ def compared_reports(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return compare_reports({name: report_of(content) for name, content in reports.items()}).dump()
 
 
-def test_figures_that_both_have_stand_beside_each_other() -> None:
+def test_figures_that_both_have_are_side_by_side() -> None:
     first, second = complete(), complete()
-    bits = ["likelihood", "trained", "together", "bits_per_byte"]
-    second["likelihood"]["trained"] = {"together": {"bits_per_byte": between(1.075)}}
+    bits = ["likelihood", "trained", "all_held_out", "bits_per_byte"]
+    second["likelihood"]["trained"] = {"all_held_out": {"bits_per_byte": between(1.075)}}
     second["drift"]["en"] = {"share": {"value": 0.5}}
     compared = compared_reports({"old": first, "new": second})
     rows = {tuple(row["figure"]): row for row in compared["figures"]}
-    old = first["likelihood"]["trained"]["together"]["bits_per_byte"]
+    old = first["likelihood"]["trained"]["all_held_out"]["bits_per_byte"]
     # 1.10 and 1.075, both with 0.01 to each side.
     assert rows[tuple(bits)] == {
         "figure": bits,
         "unit": "number",
         "values": {"old": old, "new": between(1.075)},
-        "apart": {"new": True},
+        "non_overlapping": {"new": True},
     }
-    assert rows["tokens", "together", "saved"]["apart"] == {"new": False}
-    assert rows["drift", "en", "share"]["apart"] == {}, "one of them has no interval"
+    assert rows["tokens", "all_held_out", "saved"]["non_overlapping"] == {"new": False}
+    assert rows["drift", "en", "share"]["non_overlapping"] == {}, "one of them has no interval"
     assert ("likelihood", "trained", "haber", "bits_per_byte") not in rows, "the second does not have it"
     assert compared["different"] == {"texts": [], "settings": [], "base": [], "device": []}
 
@@ -75,16 +76,16 @@ def test_every_number_is_compared_in_its_unit() -> None:
     compared = compared_reports({name: complete() for name in ("old", "new")})
     rows = {tuple(row["figure"]): row for row in compared["figures"]}
     for path, unit, value in (
-        ("tokens together base bytes_per_token", "number", 3.125),
-        ("tokens together extended tokens", "amount", 1_000),
-        ("tokens together floor saved", "share", 0.56),
+        ("tokens all_held_out base bytes_per_token", "number", 3.125),
+        ("tokens all_held_out extended tokens", "amount", 1_000),
+        ("tokens all_held_out floor saved", "share", 0.56),
         ("tokens speed extended", "amount", 10**6),
         ("tokens speed ratio", "quotient", 1.0),
         ("tokens new_tokens share_of_tokens", "share", 0.4),
-        ("beside another together tokens_per_word", "number", 1.8),
+        ("peers another all_held_out tokens_per_word", "number", 1.8),
         ("models trained parameters", "amount", 10**9),
-        ("overlap masal runs", "share", 0.1),
-        ("likelihood trained together perplexity", "number", 20.1),
+        ("contamination masal runs", "share", 0.1),
+        ("likelihood trained all_held_out perplexity", "number", 20.1),
         ("tasks sınav chance", "share", 0.25),
         ("inference generation trained", "amount", 120.0),
         ("inference generation gain", "share", 0.3),
@@ -99,28 +100,28 @@ def test_every_number_is_compared_in_its_unit() -> None:
     assert ("inference", "interleaved") not in rows, "yes or no is no figure"
 
 
-def test_three_reports_are_held_against_the_first() -> None:
+def test_three_reports_are_compared_with_the_first() -> None:
     reports = {name: complete() for name in ("a", "b", "c")}
-    reports["c"]["tokens"]["together"]["saved"] = between(0.5)
+    reports["c"]["tokens"]["all_held_out"]["saved"] = between(0.5)
     rows = {tuple(row["figure"]): row for row in compared_reports(reports)["figures"]}
-    assert rows["tokens", "together", "saved"]["apart"] == {"b": False, "c": True}
+    assert rows["tokens", "all_held_out", "saved"]["non_overlapping"] == {"b": False, "c": True}
 
 
-def test_a_table_says_what_is_apart_and_what_is_not_alike() -> None:
+def test_a_table_marks_intervals_that_do_not_overlap_and_what_is_not_alike() -> None:
     first, second = complete(), complete()
-    second["tokens"]["together"]["saved"] = between(0.5)
+    second["tokens"]["all_held_out"]["saved"] = between(0.5)
     second["settings"]["context"] = 7
     second["inference"]["generation"]["trained"] = 1_234.5
     stream = io.StringIO()
     table = reports_table(compare_reports({"old": report_of(first), "new": report_of(second)}))
     Console(file=stream, width=200, color_system=None).print(table)
     shown = " ".join(stream.getvalue().replace("\u00a0", " ").split())
-    assert "together saved 37.5 % (36.5 to 38.5 %) 50.0 % (49.0 to 51.0 %) yes" in shown
+    assert "all_held_out saved 37.5 % (36.5 to 38.5 %) 50.0 % (49.0 to 51.0 %) yes" in shown
     assert "speed ratio 1.00× (0.99 to 1.01) 1.00× (0.99 to 1.01) no" in shown
-    assert "trained together bits_per_byte 1.10 (1.09 to 1.11)" in shown
-    assert "together base bytes_per_token 3.12 3.12" in shown
+    assert "trained all_held_out bits_per_byte 1.10 (1.09 to 1.11)" in shown
+    assert "all_held_out base bytes_per_token 3.12 3.12" in shown
     assert "generation trained 120 1,234" in shown
-    assert "together bytes 5,000" not in shown and "counts the same in all reports" in shown
+    assert "all_held_out bytes 5,000" not in shown and "counts the same in all reports" in shown
     assert "fewer_tokens 37.5 % (36.5 to 38.5 %), not met" in shown
     assert "Not the same in all reports: the settings context" in shown
 
@@ -156,3 +157,18 @@ def test_the_command_compares_reports_where_no_text_is_named(
     assert main(["compare", *places, "--changes"]) == 2
     assert main(["compare", places[0], str(tmp_path / "nowhere")]) == 2
     assert "--text" in capsys.readouterr().err
+
+
+def test_a_report_of_ekle_0_1_is_compared_and_one_line_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in (("old", of_format_1(complete())), ("new", complete())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(content), "utf-8")
+    out = tmp_path / "all.json"
+    assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new"), "--json", str(out)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "old") in line and "ekle 0.1 (format 1)" in line
+    rows = json.loads(out.read_text("utf-8"))["figures"]
+    assert {row["figure"][0] for row in rows} >= {"peers", "contamination", "preservation"}
+    assert all(row["values"]["old"] == row["values"]["new"] for row in rows)

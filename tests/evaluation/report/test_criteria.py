@@ -26,7 +26,7 @@ def figures(**changed: Any) -> dict[str, Any]:
     words = {"words": {"accepted": share(0.97), "harmony": share(0.99)}, "repeated": share(0.02)}
     return {
         "texts": {"held_out": {"wiki": {}}, "other": {"en": {}, "code": {}}},
-        "tokens": {"together": {"saved": share(0.34), "floor": {"saved": 0.51}}},
+        "tokens": {"all_held_out": {"saved": share(0.34), "floor": {"saved": 0.51}}},
         "training": {"extended": LOG},
         "generated": {
             "base": {**words, "turkish": share(0.5)},
@@ -71,11 +71,11 @@ def test_a_good_model_meets_all_that_can_be_met() -> None:
     [
         (0.48, "cannot be reached with"),
         (0.51, "70 % cannot be reached with"),
-        (0.71, "one token for each piece"),
+        (0.71, "one token for each pre-token"),
     ],
 )
 def test_a_saving_beyond_the_floor_says_that_it_cannot_be_reached(floor: float, said: str) -> None:
-    found = figures(tokens={"together": {"saved": share(0.34), "floor": {"saved": floor}}})
+    found = figures(tokens={"all_held_out": {"saved": share(0.34), "floor": {"saved": floor}}})
     note = rows(found)["fewer_tokens"]["note"]
     assert note.startswith(said) and f"{100 * floor:.1f}\u00a0%" in note
 

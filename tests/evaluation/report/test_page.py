@@ -134,7 +134,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
     for shown in (
         "rival", "32,000", "0.90× 0.89 to 0.91", "1.00× (0.99 to 1.01)", "90.0 % en", "bank.conllu",
         "list.tsv", "96.2 % of 520", "15 new tokens", "30.0 % (29.0 to 31.0 %)", "15.0 % of all",
-        "task: squad 21 – 20.0 % 19.0 to 21.0 % 10.0 % 6.7 %", "all 25 tensors", "400 rows", "0.10 nats",
+        "task: squad 21 – 20.0 % 19.0 to 21.0 % 10.0 % 6.7 %", "all 25 tensors", "400 embedding rows", "0.10 nats",
         "sınav accuracy, 80 questions, 5 shown 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
         "skipped", "90.0 % seen", "285,714 characters", "Turkish to English, 100 sentences", "−2.0",
         "−35.0 % −36.0 to −34.0 %", "people",
@@ -145,7 +145,7 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
 
 def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents():
     keys = {
-        "criteria": "criteria", "beside": "peers", "morphology": "morphology", "likelihood": "likelihood",
+        "criteria": "criteria", "peers": "peers", "morphology": "morphology", "likelihood": "likelihood",
         "training": "training", "tasks": "tasks", "translation": "translation", "inference": "inference",
     }  # fmt: skip
     for key, section in keys.items():
@@ -159,7 +159,7 @@ def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents
 
 def test_what_other_text_costs_is_shown_where_drift_cannot_be_measured():
     page = render(report_of({name: part for name, part in complete().items() if name != "drift"}))
-    assert 'id="plot-forgetting"' in page and "<th>cut differently</th>" not in page
+    assert 'id="plot-forgetting"' in page and "<th>tokenized differently</th>" not in page
 
 
 def test_without_held_out_text_no_plot_is_left_without_a_place():
@@ -187,7 +187,7 @@ def test_each_criterion_says_what_was_measured_or_why_it_was_not():
     assert "met, not certain" in plain(render(report_of(figures | {"criteria": unsure})))
 
 
-def test_figures_of_a_lexicon_that_was_learned_with_say_so_beside_the_figure():
+def test_figures_of_a_lexicon_that_was_learned_with_say_so_next_to_the_figure():
     figures = complete()
     assert "learned with the same lexicon, so figures" not in plain(whole_page())
     figures["vocabulary"]["profile"] = "morphological"
@@ -207,11 +207,11 @@ def test_good_and_bad_news_differ_by_more_than_their_colour():
     assert set(signs) == {"good", "bad"} and len(set(signs.values())) == 2
 
 
-def test_the_worst_words_say_why():
+def test_expensive_words_say_why():
     page = plain(whole_page())
-    for reason in ("Nücûmü | 'z", "no word of the lexicon", "root mihrap", "root inkılap", "root ev"):
+    for reason in ("Nücûmü | 'z", "not in the lexicon", "root mihrap", "root inkılap", "root ev"):
         assert reason in page
-    assert "2 suffixes stand (-lar-ı)" in page and "one suffix stands (-ler)" in page
+    assert "2 suffixes follow (-lar-ı)" in page and "one suffix follows (-ler)" in page
 
 
 def test_a_model_keeps_its_colour_wherever_it_is_shown():
@@ -227,10 +227,10 @@ def test_a_model_keeps_its_colour_wherever_it_is_shown():
     assert f"--swatch: var(--{found['rival']})" in page and f"--swatch: var(--{found['another']})" in page
 
 
-def test_what_nobody_looked_at_is_said_to_be_unseen():
-    figures = {key: part for key, part in complete().items() if key not in ("overlap", "untouched")}
+def test_contamination_that_was_not_measured_is_said_to_be_unknown():
+    figures = {key: part for key, part in complete().items() if key not in ("contamination", "preservation")}
     text = plain(render(report_of(figures)))
-    assert "nobody has looked" in text and "tensors and the first" not in text
+    assert "contamination was not measured" in text and "tensors and the first" not in text
 
 
 def test_a_page_is_small_enough_to_send():
@@ -261,7 +261,7 @@ def test_text_of_others_cannot_become_markup():
     hostile["title"] = "<script>alert(1)</script>"
     hostile["generation"]["base"][0]["text"] = "</p><img src=x onerror=alert(1)>"
     hostile["tokens"]["by_text"]["</script><b>"] = hostile["tokens"]["by_text"]["haber"]
-    hostile["beside"]["another"]["by_text"]["</script><b>"] = hostile["beside"]["another"]["together"]
+    hostile["peers"]["another"]["by_text"]["</script><b>"] = hostile["peers"]["another"]["all_held_out"]
     page = render(report_of(hostile))
     assert "<script>alert" not in page and "<img src=x" not in page and "</script><b>" not in page
 
@@ -270,7 +270,7 @@ def test_intervals_have_a_column_only_where_they_are_known():
     heading = "<th>95&nbsp;% interval</th><th>floor saves"
     figures = complete()
     assert heading in whole_page()
-    figures["tokens"]["together"]["saved"] = {"value": 0.4}  # genres are the same object
+    figures["tokens"]["all_held_out"]["saved"] = {"value": 0.4}  # genres are the same object
     assert heading not in render(report_of(figures))
 
 

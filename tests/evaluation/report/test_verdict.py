@@ -11,7 +11,7 @@ from ekle.artifacts.evaluation_report import Figure, Sentence
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.terminal import verdict_lines
 from ekle.evaluation.report.verdict import abilities, verdict
-from ekle.page.formatting import amount, listed, percent, signed, size, span
+from ekle.page.formatting import amount, interval, listed, percent, signed, size
 
 
 def figures(saved=0.34, change=None, base_parameters=4_000_000_000):
@@ -25,16 +25,16 @@ def figures(saved=0.34, change=None, base_parameters=4_000_000_000):
     }
     found = {
         "texts": {"held_out": {"wiki": {}}, "other": {"en": {}}},
-        "tokens": {"together": whole, "by_text": {"wiki": whole}},
+        "tokens": {"all_held_out": whole, "by_text": {"wiki": whole}},
     }
     if change is not None:
         found |= {
             "models": {"base": {"parameters": base_parameters, "row_parameters": 1_000_000}},
             "likelihood": {
-                "base": {"together": {"bits_per_byte": {"value": 1.0}}, "en": {}},
-                "extended": {"together": {"bits_per_byte": {"value": 1.5}, "change": change}, "en": {}},
+                "base": {"all_held_out": {"bits_per_byte": {"value": 1.0}}, "en": {}},
+                "extended": {"all_held_out": {"bits_per_byte": {"value": 1.5}, "change": change}, "en": {}},
                 "trained": {
-                    "together": {"bits_per_byte": {"value": 1.0 + change["value"]}, "change": change},
+                    "all_held_out": {"bits_per_byte": {"value": 1.0 + change["value"]}, "change": change},
                     "en": {"change": {"value": 0.05, "low": 0.04, "high": 0.06}},
                 },
             },
@@ -83,7 +83,7 @@ def test_a_clear_gain_is_called_a_gain():
 
 def test_a_change_within_the_interval_is_no_change():
     found = figures(change={"value": -0.01, "low": -0.05, "high": 0.03})
-    assert {"1.000", "0.990"} <= told(found, "plain") and "told apart" in said(found)
+    assert {"1.000", "0.990"} <= told(found, "plain") and "does not clearly differ" in said(found)
 
 
 def test_a_change_on_a_handful_of_documents_is_told_without_certainty():
@@ -133,8 +133,8 @@ def test_the_headline_comes_first_and_once():
 def test_roots_are_told_by_gold_and_by_the_lexicon_where_there_is_none():
     def roots(before, now, spread=0.005):
         change = {"value": now - before, "low": now - before - spread, "high": now - before + spread}
-        extended = {"root_uncut": {"value": now}, "root_uncut_difference": change}
-        return {"by_tokenizer": {"base": {"root_uncut": {"value": before}}, "extended": extended}}
+        extended = {"root_intact": {"value": now}, "root_intact_difference": change}
+        return {"by_tokenizer": {"base": {"root_intact": {"value": before}}, "extended": extended}}
 
     found = figures() | {"morphology": {"lexicon": roots(0.5, 0.8)}}
     assert {"80.0", "50.0"} <= told(found, "good") and "lexicon" in said(found)
@@ -143,15 +143,15 @@ def test_roots_are_told_by_gold_and_by_the_lexicon_where_there_is_none():
     assert "lexicon" not in said(found)
     found["morphology"]["gold"] = {"boun": roots(0.44, 0.43, spread=0.02)}
     assert "bad" not in kinds(found)
-    assert {"43.0", "44.0"} <= told(found, "plain") and "not told apart" in said(found)
+    assert {"43.0", "44.0"} <= told(found, "plain") and "the difference is not clear" in said(found)
 
 
 def test_a_lexicon_that_the_vocabulary_was_learned_with_is_named():
-    own = {"base": {"root_uncut": {"value": 0.4}}, "extended": {"root_uncut": {"value": 0.9}}}
+    own = {"base": {"root_intact": {"value": 0.4}}, "extended": {"root_intact": {"value": 0.9}}}
     found = figures() | {"morphology": {"lexicon": {"by_tokenizer": own}}}
     for profile, named in (("portable", False), ("morphological", True)):
         found["vocabulary"] = {"profile": profile}
-        assert ("learned with that lexicon" in said(found)) == named
+        assert ("learned with the same lexicon" in said(found)) == named
 
 
 def test_speed_is_told_with_its_doubt():
@@ -167,7 +167,7 @@ def test_speed_is_told_with_its_doubt():
     assert {"25.0", "30.0"} <= told(clearly, "good") and "25.0 % faster" in said(clearly)
     assert "30.0 % less memory" in said(clearly)
     assert "25.0" not in told(perhaps, "good") and "faster" not in said(perhaps)
-    assert "as far as can be told" in said(perhaps)
+    assert "at about the same speed" in said(perhaps)
 
 
 def test_criteria_that_are_missed_are_named():
@@ -232,14 +232,14 @@ def test_text_that_misses_the_targets_is_told_with_its_doubt():
 
 
 def test_text_that_was_learned_from_is_told_and_copies_are_bad_news():
-    def overlap(shared, copied):
+    def contamination(shared, copied):
         return {
             "wiki": {"overlapping": {"value": shared}, "mostly": {"value": copied}},
             "short": {"documents": 0},
         }
 
-    assert "No document" in said(figures() | {"overlap": overlap(0.0, 0.0)})
-    formulas, copies = (figures() | {"overlap": overlap(0.1, share)} for share in (0.0, 0.05))
+    assert "No measured document" in said(figures() | {"contamination": contamination(0.0, 0.0)})
+    formulas, copies = (figures() | {"contamination": contamination(0.1, share)} for share in (0.0, 0.05))
     assert "10.0" in told(formulas, "plain") and "10.0 % of wiki" in said(formulas)
     assert "bad" not in kinds(formulas) and "bad" in kinds(copies)
 
@@ -248,8 +248,8 @@ def test_figures_are_worded_for_people():
     plain = [text.replace("\u00a0", " ") for text in map(percent, (0.3402, 0.0044, 0.00001, 0, -0.021))]
     assert plain == ["34.0 %", "0.44 %", "<0.01 %", "0 %", "−2.1 %"]
     assert signed(0.02).startswith("+") and not signed(-0.02).startswith("+")
-    assert span(Figure(value=0.5, low=0.4, high=0.6)).replace("\u00a0", " ") == "40.0 to 60.0 %"
-    assert span(Figure(value=0.5)) == ""
+    assert interval(Figure(value=0.5, low=0.4, high=0.6)).replace("\u00a0", " ") == "40.0 to 60.0 %"
+    assert interval(Figure(value=0.5)) == ""
     assert (amount(1234), amount(2_500_000)) == ("1,234", "2.5\u00a0million")
     assert (size(999), size(5_100_000)) == ("999\u00a0bytes", "5.1\u00a0MB")
     assert (listed(["a"]), listed(["a", "b", "c"])) == ("a", "a, b and c")

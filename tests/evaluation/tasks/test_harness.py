@@ -155,7 +155,7 @@ def test_figures_are_held_against_the_first_model() -> None:
     base, trained = figures.models["base"], figures.models["trained"]
     assert base.accuracy.value == 0.5 and trained.accuracy.value == 0.75
     assert base.accuracy.low < 0.5 < base.accuracy.high
-    assert base.accuracy_difference is None and base.cut is None and trained.cut == 4
+    assert base.accuracy_difference is None and base.truncated is None and trained.truncated == 4
     assert trained.accuracy_difference.value == pytest.approx(0.25)
     assert trained.accuracy_bytes_difference == Figure(value=0)
     lettered = Task("sınav", "tr", "exam", (), ASKED)

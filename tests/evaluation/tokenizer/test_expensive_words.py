@@ -34,7 +34,7 @@ def test_a_word_that_costs_much_says_why(word, expected):
 
 def test_what_the_pre_tokenizer_cuts_comes_first():
     """No token crosses such a cut, whatever the vocabulary."""
-    assert said("Gelibolu'da") == {"why": "pre_tokenizer", "pieces": ["Gelibolu", "'d", "a"]}
+    assert said("Gelibolu'da") == {"why": "pre_tokenizer", "pre_tokens": ["Gelibolu", "'d", "a"]}
 
 
 def test_a_tokenizer_without_pre_tokenizer_cuts_nothing_before():

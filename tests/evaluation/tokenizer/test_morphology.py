@@ -33,14 +33,17 @@ def test_each_file_of_gold_gets_what_it_can_say(gold: EvaluationSettings) -> Non
         "bank.conllu": ("rooted", 1),
         "text.gold": ("rooted", 1),
     }
-    assert set(found["bank.conllu"].by_tokenizer["base"].dump()) == {"root_uncut"}
-    assert set(found["text.gold"].by_tokenizer["extended"].dump()) == {"root_uncut", "root_uncut_difference"}
+    assert set(found["bank.conllu"].by_tokenizer["base"].dump()) == {"root_intact"}
+    assert set(found["text.gold"].by_tokenizer["extended"].dump()) == {
+        "root_intact",
+        "root_intact_difference",
+    }
     by = found["words.tsv"].by_tokenizer
-    assert by["extended"].root_uncut_difference == Figure(value=0)  # too few words for an interval
-    assert by["base"].root_uncut_difference is None
+    assert by["extended"].root_intact_difference == Figure(value=0)  # too few words for an interval
+    assert by["base"].root_intact_difference is None
     own = by["extended"]
     # evler: ' ev' 'ler'; evde: ' ev' 'd' 'e', whose second cut is wrong.
-    assert own.no_wrong_cut.value == 1 / 2
+    assert own.no_wrong_boundary.value == 1 / 2
     assert own.precision.value == pytest.approx(2 / 3)
     assert own.recall.value == 1
     assert own.f1.value == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
@@ -57,8 +60,8 @@ def test_whole_roots_are_compared_word_by_word(tmp_path: Path) -> None:
     after = byte_level("e v", "Ġ ev", "a t", "Ġ at")
     found = measure_morphology({"base": before, "extended": after}, {}, settings).gold["words.tsv"]
     base, extended = (found.by_tokenizer[name] for name in ("base", "extended"))
-    assert base.root_uncut.value == pytest.approx(40 / 49)
-    change = extended.root_uncut_difference
+    assert base.root_intact.value == pytest.approx(40 / 49)
+    change = extended.root_intact_difference
     assert change.value == pytest.approx(9 / 49) and 0 < change.low < change.high < 0.35
 
 
@@ -93,4 +96,4 @@ def test_gold_gives_what_is_known_of_the_base(shared_data: Path, base: object) -
         gold=[str(shared_data / "morphology" / "tr_boun-ud-dev.conllu")], resamples=50
     )
     (found,) = measure_morphology({"base": qwen, "extended": qwen}, {}, settings).gold.values()
-    assert found.by_tokenizer["base"].root_uncut.value == pytest.approx(0.444, abs=5e-4)
+    assert found.by_tokenizer["base"].root_intact.value == pytest.approx(0.444, abs=5e-4)

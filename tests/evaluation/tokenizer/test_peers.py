@@ -36,11 +36,11 @@ def test_a_tokenizer_beside_has_the_figures_it_would_have_as_ours(
         base, {"ours": ours, "base again": base}, Texts({"a": SENTENCES}, {"en": ENGLISH}), settings
     )
     again, own = found["base again"], found["ours"]
-    assert again.together.saved == Figure(value=0.0)
+    assert again.all_held_out.saved == Figure(value=0.0)
     assert again.drift["en"].value == 0
     tokens = [sum(len(one.encode(text)) for text in SENTENCES) for one in (base, ours)]
-    assert own.together.saved.value == pytest.approx(1 - tokens[1] / tokens[0])
-    assert own.by_text["a"] == own.together
+    assert own.all_held_out.saved.value == pytest.approx(1 - tokens[1] / tokens[0])
+    assert own.by_text["a"] == own.all_held_out
     assert all(0 < speed.ratio.low <= speed.ratio.high for speed in (own.speed, own.decoding))
 
 
@@ -72,7 +72,7 @@ def test_models_beside_are_measured_as_ours_and_tokenizers_as_tokenizers(
         trained=tiny_extended.model,
         peers={"twin": tiny_extended.model, "words": tiny_vocabulary.tokenizer},
     ).report.dump()
-    assert set(figures["beside"]) == {"twin", "words"}
+    assert set(figures["peers"]) == {"twin", "words"}
     assert list(figures["likelihood"]) == ["base", "extended", "trained", "twin"]
     assert figures["likelihood"]["twin"] == figures["likelihood"]["extended"]
     assert figures["generation"]["twin"] == figures["generation"]["extended"]
@@ -140,5 +140,5 @@ def test_the_command_takes_others_by_name_and_by_folder(
     words += ["--beside", f"peer={tiny_base}", "--beside", tokenizer, "--out", str(out)]
     assert main(words) == 0
     figures = json.loads((out / "report.json").read_text("utf-8"))
-    assert list(figures["beside"]) == ["peer", "tokenizer"]
+    assert list(figures["peers"]) == ["peer", "tokenizer"]
     assert main([*words[:-1], str(tmp_path / "again"), "--beside", f"peer={tiny_base}"]) == 2

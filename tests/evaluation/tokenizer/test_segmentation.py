@@ -8,7 +8,7 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.evaluation.tokenizer.segmentation import (
     boundary_scores,
     count_boundaries,
-    root_uncut,
+    intact_root_share,
     token_boundaries,
 )
 from ekle.turkish.gold import RootedWord, SegmentedWord
@@ -38,7 +38,7 @@ def test_shares_follow_from_the_cuts(qwen: Tokenizer) -> None:
     found = boundary_scores(qwen, [right, wrong])
     assert found.without_wrong_boundary == 0.5
     assert boundary_scores(qwen, [right]).f1 == 1.0
-    assert root_uncut(qwen, [RootedWord("kitaplar", min(places)), RootedWord("kitaplar", 8)]) == 0.5
+    assert intact_root_share(qwen, [RootedWord("kitaplar", min(places)), RootedWord("kitaplar", 8)]) == 0.5
 
 
 def read(text: str, *readings: str) -> SegmentedWord:

@@ -46,7 +46,7 @@ def test_an_extended_model_is_its_base_byte_for_byte(
     settings = EvaluationSettings(context=32, prompts=[], samples=0, resamples=20)
     figures = evaluate_folder(made.model, tiny_base, texts, settings, out, silent()).report.dump()
     tensors = len(load_file(tiny_base / "model.safetensors"))
-    assert figures["untouched"] == {"tensors": tensors, "rows": 410, "changed": [], "base_changed": []}
+    assert figures["preservation"] == {"tensors": tensors, "rows": 410, "changed": [], "base_changed": []}
     assert any("byte for byte" in sentence["text"] for sentence in figures["verdict"])
 
 
@@ -76,7 +76,7 @@ def test_another_base_is_named_as_such(
     change(other, "model.norm.weight")
     settings = EvaluationSettings(context=32, prompts=[], samples=0, resamples=20)
     figures = evaluate_folder(made.model, other, texts, settings, tmp_path / "out", silent()).report.dump()
-    assert figures["untouched"]["base_changed"] == ["model.norm.weight"]
+    assert figures["preservation"]["base_changed"] == ["model.norm.weight"]
     assert any("not the one" in sentence["text"] for sentence in figures["verdict"])
 
 
@@ -89,14 +89,14 @@ def test_beside_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
     change(made.model, "model.norm.weight")
     settings = EvaluationSettings(context=32, prompts=[], resamples=20)
     scores = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "out", silent())
-    found = scores.report.untouched
+    found = scores.report.preservation
     assert found.changed == ["model.norm.weight"] and found.base_changed is None
     assert any("no longer is what was written" in sentence.text for sentence in scores.report.verdict)
     page = (scores.folder / "report.html").read_text("utf-8")
     assert "differ from the record of the extension: model.norm.weight" in page
     change(made.model, "model.norm.weight")
     again = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "again", silent())
-    assert again.report.untouched.changed == []
+    assert again.report.preservation.changed == []
     assert "hold the bytes that the base had" in (again.folder / "report.html").read_text("utf-8")
 
 

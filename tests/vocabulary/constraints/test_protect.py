@@ -13,7 +13,7 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.counting import Counts, count_documents
 from ekle.errors import TextError
-from ekle.evaluation.tokenizer.segmentation import root_uncut
+from ekle.evaluation.tokenizer.segmentation import intact_root_share
 from ekle.progress import silent
 from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import documents
@@ -177,8 +177,8 @@ def test_roots_left_whole_are_counted_at_every_size(
     made = learn_vocabulary(counts["apostrophe"], base, settings, tmp_path / "out", silent())
     points = made.report["size_trade_offs"]
     known = read_treebank(gold)
-    assert points[0]["root_intact"] == pytest.approx(root_uncut(base.tokenizer(), known))
-    assert points[-1]["root_intact"] == pytest.approx(root_uncut(opened(made), known))
+    assert points[0]["root_intact"] == pytest.approx(intact_root_share(base.tokenizer(), known))
+    assert points[-1]["root_intact"] == pytest.approx(intact_root_share(opened(made), known))
 
 
 def test_a_treebank_without_inflected_words_is_refused(

@@ -16,6 +16,7 @@ from ekle.artifacts.evaluation_report.figures import (
     Unit,
     furthest_model,
     other_name,
+    text_title,
     unit_of,
 )
 from ekle.artifacts.evaluation_report.model import (
@@ -140,5 +141,6 @@ __all__ = [
     "WordShares",
     "furthest_model",
     "other_name",
+    "text_title",
     "unit_of",
 ]

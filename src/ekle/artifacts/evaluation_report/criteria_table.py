@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ekle.artifacts.evaluation_report.report import Criterion, EvaluationReport
-from ekle.page.formatting import number, percent, span
+from ekle.page.formatting import interval, number, percent
 
 
 class CriterionCells(NamedTuple):
@@ -25,12 +25,12 @@ class CriterionCells(NamedTuple):
     met: bool | None
     """Whether that is enough; None where nothing was measured."""
     certain: bool
-    """False where the interval lies on both sides of the limit."""
+    """False where the interval has values on both sides of the limit."""
     remark: str
-    """Why nothing was measured, or what should be known beside it."""
+    """Why nothing was measured, or what else a reader should know."""
 
     def answer(self, yes: str, no: str, doubt: str) -> str:
-        """Whether it is met, in the words of the reader; `doubt` follows where that is not certain."""
+        """Whether it is met, in the words of the reader; `doubt` follows where the answer is not certain."""
         if self.met is None:
             return ""
         return (yes if self.met else no) + ("" if self.certain else doubt)
@@ -42,10 +42,10 @@ def criteria_table(report: EvaluationReport) -> list[CriterionCells]:
 
 
 def _cells(row: Criterion) -> CriterionCells:
-    measured, exact, interval = "", "", ""
+    measured, exact, limits = "", "", ""
     if row.value is not None and row.unit == "share":
         measured = exact = percent(row.value.value)
-        interval = span(row.value)
+        limits = interval(row.value)
     elif row.value is not None:
         measured, exact = f"{row.value.value:.2f}", number(row.value.value)
     return CriterionCells(
@@ -55,7 +55,7 @@ def _cells(row: Criterion) -> CriterionCells:
         asked=row.target,
         measured=measured,
         exact=exact,
-        interval=interval,
+        interval=limits,
         met=row.met,
         certain=row.certain is not False,
         remark=row.why or row.note or "",

@@ -9,11 +9,11 @@ from pydantic.fields import FieldInfo
 OURS = ("base", "extended", "trained")
 """The models that ekle makes; others that are measured have names of their own."""
 
-ALL_HELD_OUT = "together"
-"""The held-out texts in the language to learn, taken as one."""
+ALL_HELD_OUT = "all_held_out"
+"""All held-out texts in the language to learn, as one text."""
 
 HUMAN_TEXT = "held_out"
-"""Text that people wrote, where it stands among the models whose text is judged."""
+"""The key of text that people wrote, in a list of models whose text is judged."""
 
 Unit = Literal["share", "number", "quotient", "amount"]
 """How people read a figure: as per cent, as a number of a few digits, as "1.02 times", or as a count, a
@@ -22,7 +22,7 @@ number of bytes or a rate."""
 NUMBER = Field(json_schema_extra={"unit": "number"})
 QUOTIENT = Field(json_schema_extra={"unit": "quotient"})
 AMOUNT = Field(json_schema_extra={"unit": "amount"})
-"""Marks of a key whose unit is none of those that `unit_of` takes for granted."""
+"""Marks for keys whose unit `unit_of` cannot know by the type."""
 
 
 class Part(BaseModel):
@@ -47,12 +47,12 @@ class Figure(Part):
 
     @property
     def is_significant(self) -> bool:
-        """Whether a change is told apart from none: its interval is known and leaves 0 out."""
+        """Whether a change is clear: its interval is known and does not hold 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     @property
     def negated(self) -> Self:
-        """The figure with its sign turned: what was saved, as a change."""
+        """The figure with the opposite sign: what was saved, as a change."""
         low, high = (None if limit is None else -limit for limit in (self.high, self.low))
         return type(self)(value=-self.value, low=low, high=high)
 
@@ -62,12 +62,17 @@ Quotient = Annotated[Figure, QUOTIENT]
 
 
 def other_name(name: str, held_out: Iterable[str]) -> str:
-    """What a text in another language, or code, is called among the texts `held_out`, if need be apart."""
+    """The name of a text in another language, or of code, that none of the texts `held_out` has."""
     return f"other: {name}" if name in {*held_out, ALL_HELD_OUT} else name
 
 
+def text_title(name: str) -> str:
+    """What people read where a report has the text `name`."""
+    return "all held-out text" if name == ALL_HELD_OUT else name
+
+
 def furthest_model(names: Iterable[str]) -> str | None:
-    """The one of our models in `names` that came furthest."""
+    """The last of our models in `names`, in the order in which ekle makes them."""
     found = set(names)
     return next((name for name in reversed(OURS) if name in found), None)
 

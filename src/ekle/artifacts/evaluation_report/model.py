@@ -12,7 +12,7 @@ class ModelSize(Part):
     parameters: int
     """Its parameters."""
     row_parameters: int
-    """Those in embedding and output rows."""
+    """Those in input and output embeddings."""
     weight_bytes: int
     """Bytes of the weights as they are stored."""
 
@@ -41,10 +41,10 @@ class TextDivergence(Part):
     """How far predictions have moved from the base's where both read the same tokens."""
 
     kl: Number
-    """Nats per token, from the base's distribution to the model's over the base's rows."""
+    """Nats per token, from the base's distribution to the model's, over the base's tokens."""
     new_mass: Figure
-    """The share of the probability that goes to new rows."""
-    same_choice: Figure
+    """The share of the probability that goes to new tokens."""
+    same_top_token: Figure
     """The share of the positions at which both find the same base token most probable."""
     tokens: int
     """Positions that were compared."""
@@ -55,7 +55,7 @@ class TextDivergence(Part):
 
 
 class GreedySample(Part):
-    """What a model says when it takes its most probable token each time."""
+    """What a model writes when it takes its most probable token each time."""
 
     prompt: str
     """The beginning that it was given."""
@@ -68,16 +68,16 @@ class GreedySample(Part):
 
 
 class GeneratedText(Part):
-    """Figures of sampled text, or of text that people wrote, in pieces of the same length."""
+    """Figures of sampled text, or of excerpts of the same length that people wrote."""
 
     samples: int
-    """Continuations, or pieces."""
+    """Continuations, or excerpts."""
     characters: int
     """Their characters."""
     words: WordShares
     """What the analyser says about their words."""
     repeated: Figure | None = None
-    """The share of the runs of four words that stand in the same sample before."""
+    """The share of the runs of four words that occur earlier in the same sample."""
     turkish: Figure | None = None
     """The share of the samples of 20 letters or more whose language is Turkish; the interval is Wilson's."""
     bits_per_byte: Annotated[Figure | None, NUMBER] = None
@@ -140,7 +140,7 @@ class TaskScores(Part):
     """F1 of words against the right answer that fits best, 0 to 1, the mean over questions."""
     f1_difference: Figure | None = None
     """From the base; absent for the base."""
-    cut: int | None = None
+    truncated: int | None = None
     """Requests whose beginning was left out because the context is too short; absent where there are none."""
 
     def score(self, name: Score) -> Figure | None:
@@ -209,7 +209,7 @@ class CacheBytes(Part):
     trained: Annotated[float | None, AMOUNT] = None
     """Of the trained model, where that is our last."""
     saved: Figure
-    """The share of the base's bytes that our last model does without."""
+    """The share of the base's bytes that our last model saves."""
 
 
 class WeightBytes(Part):
@@ -237,13 +237,13 @@ class Inference(Part):
     interleaved: bool | None = None
     """Whether the two took turns; false where memory does not hold both."""
     prefill: ModelSpeeds | None = None
-    """Reading a passage at once."""
+    """Reading a passage as one prompt."""
     generation: ModelSpeeds | None = None
-    """Going through it token by token over a cache, as writing that very text would."""
+    """Reading it token by token over a cache, as fast as this text could be written."""
     kv_cache: CacheBytes
     """Memory for keys and values."""
     weights: WeightBytes
     """Memory for weights."""
     break_even_characters: Annotated[float | None, AMOUNT] = None
-    """Characters in the cache, over all requests that are served at once, from which our last model needs
+    """Characters in the cache, over all requests that are served together, from which our last model needs
     less memory in all; absent where there is no such number."""

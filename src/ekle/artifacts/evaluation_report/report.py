@@ -1,5 +1,6 @@
 """The report as a whole, and what makes it worth believing: texts, provenance, contamination, criteria."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,11 +19,15 @@ from ekle.artifacts.evaluation_report.model import (
     Translation,
 )
 from ekle.artifacts.evaluation_report.tokenizer import Morphology, Peer, TextDrift, TokenSavings
-from ekle.errors import InputError
+from ekle.artifacts.renamed_keys import EVALUATION_KEYS, rename_keys
+from ekle.errors import InputError, RenamedWarning
 from ekle.files import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 """Of report.json; grows when a key changes its name or its meaning."""
+
+_EARLIER_FORMAT = 1
+"""Of ekle 0.1; to be read until ekle 0.3."""
 
 
 class TextSize(Part):
@@ -46,7 +51,7 @@ class MeasuredTexts(Part):
 
     @property
     def other_names(self) -> dict[str, str]:
-        """What each of `other` is called where all texts stand together (`likelihood`, `overlap`)."""
+        """The key of each of `other` where all texts share one object (`likelihood`, `contamination`)."""
         return {name: other_name(name, self.held_out) for name in self.other}
 
 
@@ -54,7 +59,7 @@ class Source(Part):
     """What was measured under one name."""
 
     place: str
-    """The name of a folder, without where it lies on the machine, or a hub id."""
+    """The name of a folder, without its path on the machine, or a hub id."""
     tokenizer: str | None = None
     """SHA-256 in hex of its tokenizer as the tokenizers library writes it."""
 
@@ -127,7 +132,7 @@ class TrainingLogs(Part):
 
 
 class Preservation(Part):
-    """Whether the extended model still is its base, byte for byte, apart from the new rows."""
+    """Whether the extended model still is its base, byte for byte, except for the new rows."""
 
     tensors: int
     """Tensors that should be the base's."""
@@ -140,22 +145,22 @@ class Preservation(Part):
 
 
 class Contamination(Part):
-    """How much of a text stands in the text that was learned from, by runs of eight words."""
+    """How much of a text is also in the text that was learned from, by runs of eight words."""
 
     documents: int
     """Documents of eight words or more."""
     too_short: int
     """Documents of fewer words; they are in no share."""
     overlapping: Figure | None = None
-    """The share of the documents with such a run; the interval is Wilson's."""
+    """The share of the documents that share such a run with the learned text; the interval is Wilson's."""
     mostly: Figure | None = None
-    """The share of the documents of which half of the runs, or more, are such; likewise."""
+    """The share of the documents that share half of their runs or more; the interval is Wilson's."""
     runs: float | None = None
-    """The share of all runs that are such."""
+    """The share of all runs that are also in the learned text."""
 
 
 class Criterion(Part):
-    """A success criterion of the guide, and what came of it."""
+    """A success criterion of the guide, and whether it is met."""
 
     key: str
     """Its short name."""
@@ -164,25 +169,25 @@ class Criterion(Part):
     name: str
     """Its name, for people."""
     target: str
-    """What is asked, as the guide states it."""
+    """The target, as the guide states it."""
     definition: str
     """What is measured for it here."""
     unit: Literal["share", "number"]
     """Of the value: a share, or a number in the unit of the definition."""
     why: str | None = None
-    """What is lacking, where it was not measured."""
+    """What is missing, where the criterion was not measured."""
     value: Figure | None = None
     """What was measured."""
     met: bool | None = None
     """Whether the value is enough; absent where there is none."""
     certain: bool | None = None
-    """Whether all of the interval is on the side of the value; absent where there is no interval."""
+    """Whether the whole interval is on the value's side of the limit; absent where there is no interval."""
     note: str | None = None
-    """What should be known beside it."""
+    """What else a reader should know."""
 
     @property
     def is_certain(self) -> bool:
-        """False where the interval lies on both sides of the limit."""
+        """False where the interval has values on both sides of the limit."""
         return self.certain is not False
 
 
@@ -224,23 +229,23 @@ class EvaluationReport(Part):
     byte-level."""
     morphology: Morphology | None = None
     """Token boundaries against morphemes."""
-    beside: dict[str, Peer] | None = None
+    peers: dict[str, Peer] | None = None
     """By name: other tokenizers, against the same base."""
-    untouched: Preservation | None = None
+    preservation: Preservation | None = None
     """Whether the extended model still is its base, byte for byte."""
-    overlap: dict[str, Contamination] | None = None
-    """By text, and by `task: NAME` and `translation: LANGUAGE`: what of it stands in the text that was
+    contamination: dict[str, Contamination] | None = None
+    """By text, and by `task: NAME` and `translation: LANGUAGE`: how much of it is also in the text that was
     learned from."""
     models: dict[str, ModelSize] | None = None
     """By model: its size."""
     likelihood: dict[str, dict[str, TextLikelihood]] | None = None
-    """By model, by text and `together`: how well it reads the text."""
+    """By model, by text and `all_held_out`: how well it reads the text."""
     divergence: dict[str, dict[str, TextDivergence]] | None = None
     """By model, by other text: how far its predictions have moved from the base's."""
     generation: dict[str, list[GreedySample]] | None = None
     """By model: greedy continuations of `evaluation.prompts`."""
     generated: dict[str, GeneratedText] | None = None
-    """By model, and as `held_out` of people: figures of sampled text."""
+    """By model: figures of sampled text; under `held_out` those of text that people wrote."""
     translation: dict[str, dict[Direction, Translation]] | None = None
     """By model, by direction: how well it translates."""
     tasks: dict[str, TaskResult] | None = None
@@ -254,7 +259,7 @@ class EvaluationReport(Part):
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """The report in `file`.
+        """The report in `file`; a RenamedWarning says so where ekle 0.1 wrote it.
 
         Raises:
             InputError: there is none, it is no evaluation's, it is of another format, or a key is wrong.
@@ -264,9 +269,18 @@ class EvaluationReport(Part):
             raise InputError(
                 f"{file} is no report of ekle evaluate; to compare tokenizers name a text with --text"
             )
+        if content["format"] == _EARLIER_FORMAT:
+            warnings.warn(
+                f"{file} is of ekle 0.1 (format {_EARLIER_FORMAT}): "
+                "its keys are read under their names of today",
+                RenamedWarning,
+                stacklevel=1,  # the same for all callers, so that a command says it once
+            )
+            content = rename_keys(content, EVALUATION_KEYS) | {"format": FORMAT}
         if content["format"] != FORMAT:
             raise InputError(
-                f"{file} has format {content['format']} and this ekle reads {FORMAT}; evaluate again"
+                f"{file} has format {content['format']} and this ekle reads {_EARLIER_FORMAT} and {FORMAT}; "
+                "evaluate again"
             )
         try:
             return cls.model_validate(content)

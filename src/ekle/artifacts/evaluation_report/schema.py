@@ -49,7 +49,7 @@ def keys_page() -> str:
 
 
 def field_docs() -> dict[tuple[str, str], str]:
-    """By class and field, the text below the field on one line; those of a parent stand under each child."""
+    """By class and field, the text below the field on one line; fields of a parent are in each child."""
     found: dict[tuple[str, str], str] = {}
     for module in _MODULES:
         for node in ast.parse(inspect.getsource(module)).body:

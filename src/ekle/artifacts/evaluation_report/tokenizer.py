@@ -13,11 +13,11 @@ class TokenAverages(Part):
     bytes_per_token: Annotated[float, NUMBER]
     """UTF-8 bytes per token."""
     tokens_per_word: Annotated[float, NUMBER]
-    """Tokens per word (fertility); a word is what stands between white space."""
+    """Tokens per word (fertility); a word is what is between white space."""
 
 
 class Floor(Part):
-    """One token per pre-token of the base: no vocabulary needs fewer while that pre-tokenizer stands."""
+    """One token per pre-token of the base: no vocabulary needs fewer with that pre-tokenizer."""
 
     tokens: int
     """Pre-tokens of the text."""
@@ -35,13 +35,13 @@ class TextSavings(Part):
     bytes: int
     """Its UTF-8 bytes."""
     words: int
-    """Its words: what stands between white space."""
+    """Its words: what is between white space."""
     base: TokenAverages
     """With the base's tokenizer."""
     extended: TokenAverages
     """With the extended tokenizer."""
     saved: Figure
-    """The share of the base's tokens that the extended tokenizer does without."""
+    """The share of the base's tokens that the extended tokenizer saves."""
     floor: Floor
     """What no vocabulary can beat."""
 
@@ -54,7 +54,7 @@ class NewTokenUse(Part):
     reached_by_own_text: int | None = None
     """Those that it produces from their own text."""
     reached: int | None = None
-    """Those that it produces from their own text, or from that with a letter behind it."""
+    """Those that it produces from their own text, with or without a letter after it."""
     used: int
     """Those that occur in the held-out text."""
     share_of_tokens: float
@@ -92,13 +92,13 @@ class ExpensiveWord(WordExample):
     why: Literal["pre_tokenizer", "unknown", "root", "capital", "suffixes"] | None = None
     """`pre_tokenizer`: it splits the word, and no token crosses such a boundary; `unknown`: the lexicon has
     no reading; `root`: the root has no token of its own; `capital`: it has one in lower case, but not as the
-    word is written; `suffixes`: it has one, and the suffixes behind it take the rest."""
-    pieces: list[str] | None = None
+    word is written; `suffixes`: it has one, and the suffixes after it take the rest."""
+    pre_tokens: list[str] | None = None
     """Pre-tokens of the word, where that is why."""
     root: str | None = None
     """The longest root that is one token; where none is, the longest there is."""
     suffixes: list[str] | None = None
-    """The suffixes behind that root that have letters of their own."""
+    """The suffixes after that root that have letters of their own."""
 
 
 class ShownWords(Part):
@@ -107,9 +107,9 @@ class ShownWords(Part):
     common: list[WordExample]
     """The most frequent words that changed."""
     gained: list[WordExample]
-    """The words that lose most tokens, of those that occur more than once."""
-    costly: list[ExpensiveWord]
-    """The words that still take most tokens, likewise."""
+    """The words that save most tokens, of those that occur more than once."""
+    expensive: list[ExpensiveWord]
+    """The words that still take most tokens, of those that occur more than once."""
 
 
 class ShownToken(Part):
@@ -134,7 +134,7 @@ class ExampleSentence(Part):
     """A sentence that saves what its whole genre saves, as nearly as one does."""
 
     text: str
-    """Name of the text that it stands in."""
+    """Name of the text that it is from."""
     before: list[ShownToken]
     """The tokens of the base's tokenizer."""
     after: list[ShownToken]
@@ -146,7 +146,7 @@ class TokenSavings(Part):
 
     by_text: dict[str, TextSavings]
     """By held-out text."""
-    together: TextSavings
+    all_held_out: TextSavings
     """All held-out text as one."""
     new_tokens: NewTokenUse
     """How many new tokens are produced."""
@@ -161,7 +161,7 @@ class TokenSavings(Part):
 
 
 class TextDrift(Part):
-    """How many lines of a text that was not meant to change are split differently."""
+    """How many lines of a text that should not change are tokenized differently."""
 
     lines: int
     """Lines that were compared."""
@@ -191,11 +191,11 @@ class TokenKinds(Part):
 
 
 class BoundaryShares(Part):
-    """Token boundaries of one tokenizer against morpheme boundaries, as shares; of nothing there is none."""
+    """Token boundaries of a tokenizer against morpheme boundaries; a share of nothing is absent."""
 
-    root_uncut: Figure | None = None
+    root_intact: Figure | None = None
     """Inflected words inside whose root no token ends."""
-    no_wrong_cut: Figure | None = None
+    no_wrong_boundary: Figure | None = None
     """Words in which every token boundary is a morpheme boundary of some reading."""
     precision: Figure | None = None
     """Token boundaries that are morpheme boundaries of the reading that agrees best."""
@@ -205,8 +205,8 @@ class BoundaryShares(Part):
     """Harmonic mean of precision and recall."""
     tokens: TokenKinds | None = None
     """What the tokens are."""
-    root_uncut_difference: Figure | None = None
-    """How much higher `root_uncut` is than the base's, over the same words; absent for the base."""
+    root_intact_difference: Figure | None = None
+    """How much higher `root_intact` is than the base's, over the same words; absent for the base."""
 
 
 class GoldMorphology(Part):
@@ -274,7 +274,7 @@ class PeerSavings(TokenAverages):
     """What another tokenizer makes of a text, against the base."""
 
     saved: Figure
-    """The share of the base's tokens that it does without."""
+    """The share of the base's tokens that it saves."""
 
 
 class Peer(Part):
@@ -284,11 +284,11 @@ class Peer(Part):
     """Its tokens."""
     by_text: dict[str, PeerSavings] | None = None
     """By held-out text."""
-    together: PeerSavings | None = None
+    all_held_out: PeerSavings | None = None
     """All held-out text as one."""
     speed: TokenizerSpeed | None = None
     """Of encoding; `extended` is this tokenizer."""
     decoding: TokenizerSpeed | None = None
     """Of decoding, likewise."""
     drift: dict[str, Figure] | None = None
-    """By other text: the share of the lines that are split differently."""
+    """By other text: the share of the lines that are tokenized differently."""

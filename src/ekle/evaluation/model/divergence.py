@@ -1,13 +1,13 @@
 """How far a model has moved from its base where both read the same tokens.
 
-On text that holds no new token, base and model see the same ids, so their predictions can be held against
-each other place by place. With p the base's distribution over its rows and q the model's over all of its own,
+On text that holds no new token, base and model read the same ids, so their predictions can be compared
+position by position. With p the base's distribution over its tokens and q the model's over all of its own,
 
-    KL = sum over base rows of p (ln p - ln q'),   q' = q / (1 - m),   m = q's mass on the new rows,
+    KL = sum over base tokens of p (ln p - ln q'),   q' = q / (1 - m),   m = q's mass on the new tokens,
 
-that is, what was lost of the old knowledge, and m, which went to the new tokens, are told apart; the plain
-divergence KL(p || q) is KL - ln(1 - m). The base's last states are kept and its output rows, not its logits,
-so one model is in memory at a time; logits exist for one chunk of places.
+so KL, which is what was lost of the old knowledge, is separate from m, which went to the new tokens. The
+plain divergence KL(p || q) is KL - ln(1 - m). The base's last hidden states and output embeddings are kept,
+not its logits, so one model is in memory at a time. Logits exist for one chunk of positions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from ekle.model.scoring.batches import in_batches
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
 
-_BLOCK = 16_384  # rows that are widened to float32 together: 268 MB at a width of 4,096
+_BLOCK = 16_384  # embedding rows that become float32 at a time: 268 MB at a width of 4,096
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DivergenceSums:
     kl: list[float]
     """Nats."""
     new_mass: list[float]
-    """Probability of new rows."""
+    """Probability of new tokens."""
     same: list[float]
     """Positions at which both find the same base token most probable."""
     positions: list[int]
@@ -54,7 +54,7 @@ Divergences = dict[str, DivergenceSums]
 
 @dataclass(frozen=True)
 class DocumentStates:
-    """A text as the base reads it: ids with the start before them (n,), last states (n, D)."""
+    """A text as the base reads it: ids with the BOS or prefix token (n,), last hidden states (n, D)."""
 
     text: str
     ids: list[int]
@@ -66,14 +66,14 @@ class BaseStates:
     """What is kept of the base."""
 
     head: Tensor
-    """Its output rows (V, D)."""
+    """Its output embeddings (V, D)."""
     documents: dict[str, list[DocumentStates]]
 
 
 def collect_base_states(
     model: Any, tokenizer: Any, texts: Mapping[str, Sequence[str]], settings: EvaluationSettings
 ) -> BaseStates:
-    """Let the base read a draw of each text, each document up to `evaluation.context`."""
+    """Let the base read a sample of each text, each document up to `evaluation.context` tokens."""
     read: dict[str, list[DocumentStates]] = {}
     for name, documents in texts.items():
         chosen = sample_documents(documents, settings.divergence_bytes, settings.seed)
@@ -90,13 +90,13 @@ def measure_divergence(
     settings: EvaluationSettings,
     reporter: ProgressReporter,
 ) -> Divergences:
-    """Let a model read what the base has read, where both cut it alike.
+    """Let a model read what the base has read, where both tokenize it alike.
 
     Returns:
-        The sums; a model with fewer rows than the base, which has lost tokens, has none.
+        The sums; none for a model with fewer embeddings than the base, which has lost tokens.
 
     Raises:
-        DeviceMemoryError: the device has no memory for the logits of one place.
+        DeviceMemoryError: the device has no memory for the logits of one position.
         CheckpointError: the model's predictions are no numbers.
     """
     head = model.get_output_embeddings().weight.detach()
@@ -104,7 +104,7 @@ def measure_divergence(
         return {}
     try:
         base_head = reference.head.to(model.device)
-    except torch.OutOfMemoryError:  # the GPU does not hold the rows of both: the processor multiplies
+    except torch.OutOfMemoryError:  # the GPU does not hold the embeddings of both: the CPU multiplies
         base_head, head = reference.head, head.cpu()
     found: Divergences = {}
     with reporter.task("divergence", total=len(reference.documents), unit="texts") as task:
@@ -139,7 +139,7 @@ def compare_divergence(
             name: TextDivergence(
                 kl=ratio(sums.kl, sums.positions, resamples, seed),
                 new_mass=ratio(sums.new_mass, sums.positions, resamples, seed),
-                same_choice=clustered(sums.same, sums.positions, resamples, seed),
+                same_top_token=clustered(sums.same, sums.positions, resamples, seed),
                 tokens=sum(sums.positions),
                 documents=len(sums.positions),
                 left_out=sums.left_out,
@@ -153,7 +153,7 @@ def compare_divergence(
 
 
 def _sums(base_states: Tensor, base_head: Tensor, states: Tensor, head: Tensor) -> tuple[float, float, float]:
-    """Divergence, mass on new rows and equal choices, summed over the places of a document."""
+    """Divergence, mass on new tokens and equal top tokens, summed over the positions of a document."""
 
     def work(places: Sequence[int]) -> list[tuple[float, float, float]]:
         at = slice(places[0], places[-1] + 1)
@@ -170,26 +170,26 @@ def _sums(base_states: Tensor, base_head: Tensor, states: Tensor, head: Tensor) 
 def compare_positions(
     base_states: Tensor, base_head: Tensor, states: Tensor, head: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Divergence in nats, mass on new rows, and whether the likeliest base row is the same, each (n,).
+    """Divergence in nats, mass on new tokens, and whether the top base token is the same, each (n,).
 
     Args:
-        base_states, states: last states (n, D) of base and model at the same places.
-        base_head, head: output rows (V, D) and (V + new, D).
+        base_states, states: last hidden states (n, D) of base and model at the same positions.
+        base_head, head: output embeddings (V, D) and (V + new, D).
     """
     rows = len(base_head)
-    # A product of its own for the base rows: equal states then give exactly 0.
+    # The base tokens have a product of their own: equal states then give exactly 0.
     p, _ = _distribution(_logits(base_states, base_head))
     q, old = _distribution(_logits(states, head[:rows]))
     kl = (p.exp() * (p - q)).sum(dim=1, dtype=torch.float64)
-    new = _logits(states, head[rows:]).logsumexp(dim=1)  # of no row at all: minus infinity
+    new = _logits(states, head[rows:]).logsumexp(dim=1)  # minus infinity where there are none
     return kl, torch.sigmoid(new - old), (p.argmax(dim=1) == q.argmax(dim=1)).float()
 
 
 def _logits(states: Tensor, head: Tensor) -> Tensor:
-    """States times rows, (n, V), in float32 also where both are in bfloat16.
+    """Hidden states times output embeddings, (n, V), in float32 also where both are in bfloat16.
 
-    A product in bfloat16 has eight bits: between logits of 16 and 32 there would be steps of 1/8, which is
-    more than training moves most of them. The rows are widened a block at a time.
+    A product in bfloat16 has eight bits. Logits between 16 and 32 would move in steps of 1/8, which is more
+    than training moves most of them. The embeddings become float32 block by block.
     """
     states = states.float()
     logits = states.new_empty(len(states), len(head))
@@ -206,10 +206,10 @@ def _distribution(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _states(model: Any, sequences: Sequence[list[int]]) -> list[Tensor]:
-    """The last states (n, D) of each sequence, on the CPU."""
+    """The last hidden states (n, D) of each sequence, on the CPU."""
     ids = pad_sequence([torch.tensor(one) for one in sequences], batch_first=True).to(model.device)
     lengths = torch.tensor([len(one) for one in sequences], device=ids.device)
-    # Padding stands on the right, where causal attention cannot see it.
+    # Padding is on the right, where causal attention cannot see it.
     mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
     with torch.inference_mode():
         states = model.get_decoder()(

@@ -1,4 +1,4 @@
-"""Whether generated text is Turkish, in words and as a whole, beside the same figures for held-out text."""
+"""Whether generated text is Turkish, in its words and as a whole, compared with held-out text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ekle.evaluation.trust.intervals import clustered, share
 from ekle.recipe.evaluation import EvaluationSettings
 
 _NGRAM = 4
-_LEAST_LETTERS = 20  # shorter text has no language that could be told
+_LEAST_LETTERS = 20  # the language of shorter text cannot be identified
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Sample:
     """The continuation alone."""
     tokens: int
     ended: bool
-    """Whether it came to its own end before `evaluation.sample_tokens`."""
+    """Whether it ended before `evaluation.sample_tokens` tokens."""
 
 
 def measure_generated(
     samples: Mapping[str, Sequence[Sample]], held_out: Sequence[str], settings: EvaluationSettings
 ) -> dict[str, GeneratedText]:
-    """Figures of the text that each model generated, and of held-out text in pieces of the same length.
+    """Figures of the text that each model generated, and of held-out text in excerpts of the same length.
 
     Args:
         samples: by model, what `generation.generate_sampled` gives; each has a prompt of its own, so
-            intervals are drawn over samples, and of held-out text over documents.
+            intervals are over samples, and for held-out text over documents.
         held_out: documents that people wrote.
         settings: for the intervals.
 
     Returns:
-        By model, and of people as `held_out`.
+        By model, and under `held_out` for text that people wrote.
     """
     figures: dict[str, GeneratedText] = {}
     for name, drawn in samples.items():
@@ -58,13 +58,13 @@ def measure_generated(
 
 
 def mean_words(texts: Iterable[str]) -> int:
-    """Words of a text on average, a whole number; 0 of no text."""
+    """The mean number of words of a text, rounded; 0 where there is no text."""
     lengths = [len(text.split()) for text in texts]
     return round(sum(lengths) / max(len(lengths), 1))
 
 
 def repeated_ngrams(text: str) -> tuple[int, int]:
-    """Runs of four words that stand in `text` before, and all runs of four words."""
+    """How many runs of four words occur earlier in `text`, and how many runs there are."""
     words = text.split()
     grams = [tuple(words[at : at + _NGRAM]) for at in range(len(words) - _NGRAM + 1)]
     return len(grams) - len(set(grams)), len(grams)
@@ -81,7 +81,7 @@ def language_of(text: str) -> str | None:
 def _figures(
     texts: Sequence[Sequence[str]], words: Sequence[Sequence[str]], settings: EvaluationSettings
 ) -> GeneratedText:
-    """Figures of pieces of text by document, and of the words of each document; a document is drawn whole."""
+    """Figures of excerpts by document, and of the words of each document; resamples draw documents."""
     excerpts = [excerpt for own in texts for excerpt in own]
     runs = np.array([np.sum([repeated_ngrams(excerpt) for excerpt in own], axis=0) for own in texts])
     repeated = (
@@ -100,7 +100,7 @@ def _figures(
 
 
 def _whole_words(sample: Sample) -> str:
-    """A continuation without the end of the prompt's last word, and without a last word that was cut off."""
+    """A continuation without the end of the prompt's last word and without a truncated last word."""
     text, prompt = sample.text, sample.prompt
     if text[:1].isalpha() and prompt[-1:].isalpha():
         text = text[len(_beginning(text)) :]

@@ -1,4 +1,4 @@
-"""What a model says when it is asked to go on: once as it thinks likeliest, and often by chance."""
+"""What a model writes: greedy continuations of a few prompts, and sampled continuations of many."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice, zip_longest
@@ -24,7 +24,7 @@ _WORDS = 5  # of a line, which make a prompt
 def generate_greedy(
     model: Any, tokenizer: Any, settings: EvaluationSettings, reporter: ProgressReporter
 ) -> list[GreedySample]:
-    """Continue each prompt greedily, so that the same model always says the same.
+    """Continue each prompt greedily, so that the same model always writes the same.
 
     Raises:
         DeviceMemoryError: the device has no memory for one of them.
@@ -39,7 +39,7 @@ def generate_greedy(
     )
 
     def work(prompts: Sequence[str]) -> list[GreedySample]:
-        (prompt,) = prompts  # alone, so that nothing beside it moves a rounding
+        (prompt,) = prompts  # alone: in a batch, rounding would depend on the other prompts
         ids = torch.tensor([_ids(tokenizer, prompt)], device=model.device)
         with torch.inference_mode():
             output = model.generate(
@@ -58,8 +58,8 @@ def generate_greedy(
 
 
 def choose_prompts(texts: Mapping[str, Sequence[str]], settings: EvaluationSettings) -> list[str]:
-    """What is continued by chance, all different: `evaluation.prompts`, then the first five words of longer
-    lines of `texts`, drawn from each text in turn, until there are `evaluation.samples`."""
+    """Different prompts for sampling: `evaluation.prompts`, then the first five words of longer lines of
+    `texts`, from each text in turn, until there are `evaluation.samples`."""
     beginnings = (
         [
             " ".join(words[:_WORDS])
@@ -79,7 +79,7 @@ def generate_sampled(
     settings: EvaluationSettings,
     reporter: ProgressReporter,
 ) -> list[Sample]:
-    """Continue each of `prompts` once by chance, from a seed that moves no other draw.
+    """Sample one continuation of each of `prompts`; the seed affects no other random number.
 
     Raises:
         DeviceMemoryError: the device has no memory for one of them.
@@ -107,7 +107,7 @@ def generate_sampled(
 
     samples = []
     devices = [model.device] if model.device.type == "cuda" else []
-    with reporter.task("drawn samples", len(prompts), "prompts") as task, torch.random.fork_rng(devices):
+    with reporter.task("sampled text", len(prompts), "prompts") as task, torch.random.fork_rng(devices):
         torch.manual_seed(settings.seed)
         for sample in in_batches(prompts, _BATCH_SIZE, work, "evaluation.sample_tokens"):
             samples.append(sample)

@@ -1,4 +1,4 @@
-"""Bits per byte of one model on each text, and of the models against each other."""
+"""Bits per byte of each model on each text, and the change from the first model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def measure_losses(
     settings: EvaluationSettings,
     reporter: ProgressReporter,
 ) -> Losses:
-    """Let the model read a draw of each text; the same draw for every model.
+    """Let the model read a sample of each text; the sample is the same for every model.
 
     Raises:
         CheckpointError: the model and the tokenizer do not belong together, or the model is broken.
@@ -62,8 +62,8 @@ def compare_losses(
     """Bits per byte of each model on each text, and the change from the first model.
 
     Args:
-        losses: by model; the first is what the others are held against.
-        held_out: names of the texts in the language to learn; they are also taken together.
+        losses: by model; the others are compared with the first.
+        held_out: names of the texts in the language to learn; they are also measured as one text.
         settings: for the intervals.
 
     Returns:

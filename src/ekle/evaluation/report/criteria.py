@@ -1,7 +1,8 @@
 """The success criteria of the guide that ekle grew from: what each means here, and whether it is met.
 
-A criterion is met by its value; where the value has an interval, `certain` says whether all of it is on the
-same side. What was not measured has no value and is neither met nor missed; `why` says what is lacking.
+A criterion is met by its value. Where the value has an interval, `certain` says whether all of it is on the
+same side of the limit. What was not measured has no value and is neither met nor missed; `why` says what is
+missing.
 """
 
 import statistics
@@ -28,12 +29,12 @@ _IN_UNITS = frozenset({"final_loss", "final_loss_stretch", "gradients", "trainin
 _SAVED = (0.5, 0.7)
 _STEPS, _HOURS = 2_000, 12
 _SETTLED = 0.01  # relative change of bits per byte
-_EVALUATIONS = 5  # fewer on the way do not show whether a curve is flat
+_EVALUATIONS = 5  # fewer do not show whether a curve is flat
 _SPREAD = 100.0
 
 
 def criteria(report: EvaluationReport) -> list[Criterion]:
-    """The table; of the report everything is read but the criteria and the verdict."""
+    """The table; reads everything in the report except the criteria and the verdict."""
     return [row for part in (_tokens, _training, language, knowledge, _inference) for row in part(report)]
 
 
@@ -59,8 +60,8 @@ def _judged(
         above: the value must be greater than this.
         below: the value must be smaller than this.
         also: what else must hold.
-        note: what should be known beside it.
-        why: what is lacking where nothing was measured.
+        note: what else a reader should know.
+        why: what is missing where nothing was measured.
     """
 
     def passes(one: float) -> bool:
@@ -85,14 +86,14 @@ def _judged(
 
 
 def _tokens(report: EvaluationReport) -> Iterator[Criterion]:
-    whole = report.tokens.together if report.tokens else None
+    whole = report.tokens.all_held_out if report.tokens else None
     why = "" if whole else "no held-out text in the language to learn was named"
     yield _judged(
         "tokenization",
         "technical",
         "Tokenization improvement",
         "> 40 %",
-        "bytes a token, all held-out text together: how much more than with the base's tokenizer",
+        "bytes per token on all held-out text: how much more than with the base's tokenizer",
         _longer(whole.saved) if whole else None,
         above=0.4,
         why=why,
@@ -102,7 +103,7 @@ def _tokens(report: EvaluationReport) -> Iterator[Criterion]:
         "technical",
         "Tokens saved",
         "50 to 70 %",
-        "tokens less than with the base's tokenizer, all held-out text together",
+        "tokens saved against the base's tokenizer, on all held-out text",
         whole.saved if whole else None,
         above=_SAVED[0],
         why=why,
@@ -111,7 +112,7 @@ def _tokens(report: EvaluationReport) -> Iterator[Criterion]:
 
 
 def _longer(saved: Figure) -> Figure:
-    """How much more text a token takes where `saved` is the share of the tokens that are saved."""
+    """How much more text a token holds where `saved` is the share of the tokens that are saved."""
     value, low, high = (
         None if part is None else 1 / (1 - part) - 1 for part in (saved.value, saved.low, saved.high)
     )
@@ -119,12 +120,12 @@ def _longer(saved: Figure) -> Figure:
 
 
 def _reachable(floor: float) -> str:
-    """What of 50 to 70 % can be had at all, `floor` being what the floor saves."""
+    """How much of 50 to 70 % is possible at all; `floor` is what the floor saves."""
     if floor > _SAVED[1]:
-        return f"one token for each piece of the base's pre-tokenizer saves {percent(floor)} of this text"
+        return f"one token for each pre-token of the base saves {percent(floor)} of this text"
     part = "" if floor <= _SAVED[0] else f"{100 * _SAVED[1]:g} % "
     return (
-        f"{part}cannot be reached with the base's pre-tokenizer: one token for each of its pieces saves "
+        f"{part}cannot be reached with the base's pre-tokenizer: one token for each pre-token saves "
         f"{percent(floor)} of this text"
     )
 
@@ -139,11 +140,11 @@ def _training(report: EvaluationReport) -> Iterator[Criterion]:
             "technical",
             "Final loss" if key == "final_loss" else "Final loss (stretch)",
             f"< {limit:g}",
-            "nats a token of the text trained on, last line of the log",
+            "nats per token of the training text, last line of the log",
             losses[-1] if losses else None,
             below=limit,
-            why=why or "the training log holds no loss a token",
-            note="a loss a token grows with the length of tokens and does not compare across vocabularies; "
+            why=why or "the training log holds no loss per token",
+            note="a loss per token grows with the length of tokens and does not compare across vocabularies; "
             "bits per byte do",
         )
     steps, bits = curve(log, "held_out_bits_per_byte")
@@ -159,7 +160,7 @@ def _training(report: EvaluationReport) -> Iterator[Criterion]:
         1 - bits[-1] / bits[early[-1]] if early else None,
         below=_SETTLED,
         also=bool(steps) and steps[-1] <= _STEPS,
-        why=why or "held-out text was measured too seldom in training",
+        why=why or "held-out text was measured too rarely during training",
         note=counted(int(steps[-1]), "step") if steps else "",
     )
     _, norms = curve(log, "grad_norm")
@@ -206,10 +207,10 @@ def _inference(report: EvaluationReport) -> Iterator[Criterion]:
         "performance",
         "Faster inference",
         "> 20 %",
-        "characters a second when held-out text is generated token by token, against the base on the same",
+        "characters per second when held-out text is generated token by token, against the base",
         found.generation.gain if found and found.generation else None,
         above=0.2,
-        why="two models, and held-out text of one passage, are needed (evaluation.speed_passages)",
+        why="two models and held-out text of at least one passage are needed (evaluation.speed_passages)",
     )
     even = found.break_even_characters if found else None
     yield _judged(
@@ -217,7 +218,7 @@ def _inference(report: EvaluationReport) -> Iterator[Criterion]:
         "performance",
         "Memory",
         "> 15 % better",
-        "bytes of keys and values in the cache for the same held-out text, less than with the base",
+        "bytes of keys and values in the cache saved against the base, for the same held-out text",
         found.kv_cache.saved if found else None,
         above=0.15,
         why="two models and held-out text are needed",
@@ -233,7 +234,7 @@ _REPEATED = 0.05
 
 
 def language(report: EvaluationReport) -> Iterator[Criterion]:
-    """Of the Turkish that the last model generates."""
+    """Criteria of the Turkish that the last model generates."""
     generated = report.generated or {}
     last = furthest_model(generated)
     own, human = generated[last] if last else None, generated.get(HUMAN_TEXT)
@@ -245,7 +246,7 @@ def language(report: EvaluationReport) -> Iterator[Criterion]:
             own.words.accepted if own else None,
             human.words.accepted if human else None,
             0.9,
-            "words that the model generates and the analyser accepts",
+            "generated words that the analyser accepts",
         ),
         (
             "harmony",
@@ -253,7 +254,7 @@ def language(report: EvaluationReport) -> Iterator[Criterion]:
             own.words.harmony if own else None,
             human.words.harmony if human else None,
             0.95,
-            "of these words, and those that vowels in harmony would make one, the share that obeys harmony",
+            "of these words, and words that it would accept with other vowels, the share that obeys harmony",
         ),
     ):
         yield _judged(
@@ -274,12 +275,12 @@ def language(report: EvaluationReport) -> Iterator[Criterion]:
         "quality",
         "Coherent generation",
         "coherent",
-        "samples that are told to be Turkish, more than 95 %; and of their runs of four words at most "
-        f"{100 * _REPEATED:g} points more repeated than in text that people wrote",
+        "samples identified as Turkish, more than 95 %; and repeated runs of four words at most "
+        f"{100 * _REPEATED:g} points more often than in text that people wrote",
         own.turkish if own and spare is not None else None,
         above=0.95,
         also=spare is not None and spare <= _REPEATED,
-        why=why or "the samples are too short to tell",
+        why=why or "the samples are too short to judge",
         note=f"{percent(repeated.value)} of the runs are repeated, in text that people wrote "
         f"{percent(by_people.value)}; signs of coherence, not coherence itself"
         if repeated and by_people
@@ -288,7 +289,7 @@ def language(report: EvaluationReport) -> Iterator[Criterion]:
 
 
 def knowledge(report: EvaluationReport) -> Iterator[Criterion]:
-    """Of what the base knew: other text, and tasks in English where some were asked."""
+    """The criterion of the base's knowledge: other text, and English tasks where there are some."""
     likelihood = report.likelihood or {}
     last = furthest_model(likelihood)
     changes = changes_on_other_text(report, last)
@@ -312,12 +313,12 @@ def knowledge(report: EvaluationReport) -> Iterator[Criterion]:
         "quality",
         "Knowledge of the base preserved",
         "preserved",
-        f"the text in another language, or code, that loses most: less than {percent(_LOST)} more bits per "
-        "byte than the base needs; and in no English task that was asked a clear loss, the interval of the "
-        "paired difference below 0",
+        f"the other text that loses most: less than {percent(_LOST)} more bits per "
+        "byte than the base needs; and no English task with a clear loss (the interval of the paired "
+        "difference is below 0)",
         changes[worst] if worst else None,
         below=_LOST,
         also=not lost,
-        why="no text in other languages was read by a model and its base" + (f"; {told}" if asked else ""),
+        why="no model and its base have read text in other languages" + (f"; {told}" if asked else ""),
         note=f"{worst}; {told}" if worst else "",
     )

@@ -1,4 +1,4 @@
-"""The same figures for the terminal: tables, the verdict, and a cut in colour."""
+"""The figures for the terminal: tables, the verdict, and the tokens of a text in colour."""
 
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,14 +17,25 @@ from ekle.artifacts.evaluation_report import (
     TaskResult,
     Unit,
     furthest_model,
+    text_title,
 )
 from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.bpe.segmentation import TokenSpan
 from ekle.evaluation.report.compare import ComparedFigure, ComparedValue, ReportComparison
 from ekle.evaluation.tokenizer.compare import ComparedTokenizer
-from ekle.page.formatting import Interval, amount, counted, number, percent, signed, span, times, times_span
+from ekle.page.formatting import (
+    Interval,
+    amount,
+    counted,
+    interval,
+    number,
+    percent,
+    ratio,
+    ratio_interval,
+    signed,
+)
 
-# Far enough apart to stay apart where a terminal has sixteen colours.
+# They stay different in a terminal of sixteen colours.
 _COLOURS = ("on #24418f", "on #7a2a7a")
 # Marks of direction: what follows them on the line would be shown in another order.
 _CHANGES = 25  # rows of one list; the rest is for a file
@@ -32,11 +43,11 @@ _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u
 _NEW = "on #1d7a3b"
 _STYLES = {"headline": "bold", "good": "green", "bad": "red", "plain": "", "note": "dim"}
 _LEADS = {"headline": "", "good": "+ ", "bad": "− ", "plain": "· ", "note": ""}
-"""What stands before a sentence of the verdict, because a colour is not seen by everyone or everywhere."""
+"""The sign before a sentence of the verdict; not everybody sees colours, and not every terminal has them."""
 
 
 def visible(text: str) -> str:
-    """`text` with signs in place of the characters that would steer a terminal.
+    """`text` with signs in place of the characters that control a terminal.
 
     Control characters get their picture (a line break is ␊, escape is ␛); marks that turn the direction
     of the line are spelled `\\u202e`. Letters, emoji and their joiners stay.
@@ -54,7 +65,7 @@ def _sign(character: str) -> str:
 
 
 def highlighted_tokens(spans: Sequence[TokenSpan], new: Collection[int] = ()) -> Text:
-    """A text with its tokens on alternating grounds; tokens in `new` stand on green."""
+    """A text with its tokens on alternating backgrounds; tokens in `new` are on green."""
     line = Text()
     for place, token in enumerate(spans):
         ground = _NEW if token.id in new else _COLOURS[place % len(_COLOURS)]
@@ -65,7 +76,7 @@ def highlighted_tokens(spans: Sequence[TokenSpan], new: Collection[int] = ()) ->
 
 
 def comparison_table(rows: Sequence[ComparedTokenizer]) -> Group:
-    """One table a text from what `compare_tokenizers` returns, one more where it is Turkish, and one for the
+    """From what `compare_tokenizers` returns: a table per text, another one for Turkish text, and one for the
     speed."""
     tables: list[Table] = []
     for title, first in rows[0].texts.items():
@@ -101,17 +112,17 @@ def comparison_table(rows: Sequence[ComparedTokenizer]) -> Group:
 
 
 def _morphology_table(title: str, rows: Sequence[ComparedTokenizer]) -> Table:
-    """Cuts in the words of a text, as a lexicon reads them."""
-    table = _table(f"morphology of {title}", "root uncut", "no wrong cut", "cuts, F1")
+    """Token boundaries in the words of a text against the readings of a lexicon."""
+    table = _table(f"morphology of {title}", "root intact", "no wrong boundary", "boundaries, F1")
     for row in rows:
         own = row.texts[title].morphology or BoundaryShares()
-        table.add_row(row.name, *map(_share, (own.root_uncut, own.no_wrong_cut, own.f1)))
+        table.add_row(row.name, *map(_share, (own.root_intact, own.no_wrong_boundary, own.f1)))
     return table
 
 
 def reports_table(compared: ReportComparison) -> Group:
-    """A table a section of what `reports.compare_reports` returns, and what was not measured alike; counts
-    that are the same in all are left out, because most of them are of the text."""
+    """A table per section of what `compare_reports` returns, and what was not measured alike. Counts that are
+    the same in all reports are left out, because most of them describe the text."""
     tables: list[RenderableType] = []
     sections: dict[str, list[ComparedFigure]] = {}
     told = [row for row in compared.figures if not _same_count(row)]
@@ -119,16 +130,16 @@ def reports_table(compared: ReportComparison) -> Group:
         sections.setdefault(row.figure[0], []).append(row)
     names = list(dict.fromkeys(name for row in compared.figures for name in row.values))
     for section, rows in sections.items():
-        table = _table(section, *names, "apart")
+        table = _table(section, *names, "non-overlapping")
         groups = [list(group) for _, group in groupby(rows, key=lambda row: row.figure[1])]
         for place, group in enumerate(groups):
             if place and len(rows) > len(groups):
                 table.add_row()
             for row in group:
                 show = _SHOWN[row.unit]
-                apart = ", ".join("yes" if one else "no" for one in row.apart.values())
+                marks = ", ".join("yes" if one else "no" for one in row.non_overlapping.values())
                 cells = [_met(row.values.get(name), show) for name in names]
-                table.add_row(" ".join(row.figure[1:]), *cells, apart)
+                table.add_row(" ".join(row.figure[1:]), *cells, marks)
         tables.append(table)
     left = len(compared.figures) - len(told)
     if left:
@@ -146,7 +157,7 @@ def _same_count(row: ComparedFigure) -> bool:
 
 
 def changes_table(rows: Sequence[ComparedTokenizer]) -> Group:
-    """For each tokenizer but the first, and each text, what it cuts differently, the most frequent first."""
+    """For each tokenizer but the first, and each text, what it tokenizes differently, most frequent first."""
     parts: list[RenderableType] = []
     for row in rows[1:]:
         for title, own in row.texts.items():
@@ -173,7 +184,7 @@ def changes_table(rows: Sequence[ComparedTokenizer]) -> Group:
 
 
 def verdict_lines(sentences: Sequence[Sentence]) -> Group:
-    """A verdict, a line a sentence; good and bad news have a sign and a colour."""
+    """A verdict, a line per sentence; good and bad news have a sign and a colour."""
     return Group(
         *(
             Text(f"{_LEADS[sentence.kind]}{sentence.text}", style=_STYLES[sentence.kind])
@@ -186,10 +197,10 @@ def scorecard_table(report: EvaluationReport) -> Group:
     """The verdict and the main tables of a report; tables without figures are left out."""
     parts: list[Table] = []
     if report.tokens:
-        table = _table("tokens a word", "base", "extended", "saved", "floor saves")
-        for name, text in [*report.tokens.by_text.items(), (ALL_HELD_OUT, report.tokens.together)]:
+        table = _table("tokens per word", "base", "extended", "saved", "floor saves")
+        for name, text in [*report.tokens.by_text.items(), (ALL_HELD_OUT, report.tokens.all_held_out)]:
             words = [f"{counts.tokens_per_word:.2f}" for counts in (text.base, text.extended)]
-            table.add_row(name, *words, percent(text.saved.value), percent(text.floor.saved))
+            table.add_row(text_title(name), *words, percent(text.saved.value), percent(text.floor.saved))
         parts.append(table)
     if report.likelihood:
         models = report.likelihood
@@ -197,12 +208,14 @@ def scorecard_table(report: EvaluationReport) -> Group:
         table = _table("bits per byte", *models, f"{last} against base")
         for name, likelihood in models[last].items():
             values = [f"{own[name].bits_per_byte.value:.3f}" for own in models.values()]
-            table.add_row(name, *values, signed(likelihood.change.value) if likelihood.change else "")
+            table.add_row(
+                text_title(name), *values, signed(likelihood.change.value) if likelihood.change else ""
+            )
         parts.append(table)
     if report.tasks:
         parts.append(_tasks(report.tasks))
     if report.drift is not None:
-        table = _table("cut differently", "lines", "changed", "share")
+        table = _table("tokenized differently", "lines", "changed", "share")
         for name, drift in report.drift.items():
             table.add_row(name, f"{drift.lines:,}", f"{drift.changed:,}", percent(drift.share.value))
         parts.append(table)
@@ -228,18 +241,18 @@ def _tasks(tasks: Mapping[str, TaskResult]) -> Table:
                 percent(part.chance) if part.chance is not None else "",
                 *(percent(figure.value) if figure else "" for figure in figures),
                 signed(difference.value) if difference else "",
-                span(difference) if difference else "",
+                interval(difference) if difference else "",
             )
     return table
 
 
 def _peers(report: EvaluationReport) -> Table | None:
-    """Other tokenizers, on the held-out text together, with ours at the top."""
-    others = {name: part.together for name, part in (report.beside or {}).items() if part.together}
+    """Peers, on all held-out text, with ours at the top."""
+    others = {name: part.all_held_out for name, part in (report.peers or {}).items() if part.all_held_out}
     if not others or report.tokens is None:
         return None
-    ours = report.tokens.together
-    table = _table("beside", "bytes/token", "tokens/word", "tokens saved")
+    ours = report.tokens.all_held_out
+    table = _table("peers", "bytes/token", "tokens/word", "tokens saved")
     rows = [("extended", ours.extended, ours.saved)]
     rows += [(name, part, part.saved) for name, part in others.items()]
     for name, counts, saved in rows:
@@ -249,7 +262,7 @@ def _peers(report: EvaluationReport) -> Table | None:
 
 
 def _criteria(report: EvaluationReport) -> Table | None:
-    """The guide's criteria: what it asks for, what was measured, and whether that is enough."""
+    """The guide's criteria: the target, what was measured, and whether that is enough."""
     if not report.criteria:
         return None
     table = _table("criterion of the guide", "asked", "measured", "met")
@@ -262,7 +275,7 @@ def _criteria(report: EvaluationReport) -> Table | None:
 
 
 def _share(figure: Interval | None) -> str:
-    return "" if figure is None else _with(percent(figure.value), span(figure))
+    return "" if figure is None else _with(percent(figure.value), interval(figure))
 
 
 def _number(figure: Interval | None) -> str:
@@ -274,7 +287,7 @@ def _number(figure: Interval | None) -> str:
 
 
 def _quotient(figure: Interval | None) -> str:
-    return "" if figure is None else _with(times(figure), times_span(figure))
+    return "" if figure is None else _with(ratio(figure), ratio_interval(figure))
 
 
 def _amount(figure: Interval | None) -> str:

@@ -12,11 +12,11 @@ from ekle.artifacts.evaluation_report import (
     Sentence,
     furthest_model,
 )
-from ekle.page.formatting import LANGUAGES, SPACE, amount, listed, percent, points, size, span
+from ekle.page.formatting import LANGUAGES, SPACE, amount, interval, listed, percent, points, size
 
 
 def kind_of_change(change: Figure, *, less_is_better: bool = False) -> Kind:
-    """What a change is: good or bad where its interval leaves 0 out, plain otherwise."""
+    """Good or bad news where the interval of a change does not hold 0, plain otherwise."""
     if not change.is_significant:
         return "plain"
     return "good" if (change.value < 0) == less_is_better else "bad"
@@ -33,14 +33,14 @@ def changes_on_other_text(report: EvaluationReport, model: str | None) -> dict[s
 
 
 TOY_PARAMETERS = 50_000_000
-"""A model with fewer parameters, rows not counted, is a stand-in; the smallest Qwen3 has 440 million."""
+"""A model with fewer parameters, without its embeddings, is a toy; the smallest Qwen3 has 440 million."""
 
 _COPIED = 0.01
-"""Share of documents that mostly stand in the learned text from which the figures are in doubt."""
+"""With a larger share of documents that are mostly in the learned text, the figures are in doubt."""
 
 
 def verdict(report: EvaluationReport) -> list[Sentence]:
-    """The sentences that the figures support; the headline comes first."""
+    """The sentences that the figures support; the headline is first."""
     return [
         *_tokens(report),
         *_morphology(report),
@@ -50,8 +50,8 @@ def verdict(report: EvaluationReport) -> list[Sentence]:
         *abilities(report),
         *_inference(report),
         *_criteria(report),
-        *_untouched(report),
-        *_overlap(report),
+        *_preservation(report),
+        *_contamination(report),
         *_caveats(report),
     ]
 
@@ -64,14 +64,14 @@ def is_toy(report: EvaluationReport) -> bool:
 
 def _tokens(report: EvaluationReport) -> list[Sentence]:
     if report.tokens is None:
-        text = "No Turkish text was held out, so nothing can be said about Turkish."
+        text = "No Turkish text was held out, so the report says nothing about Turkish."
         return [Sentence(kind="headline", text=text)]
-    whole, genres = report.tokens.together, report.tokens.by_text
+    whole, genres = report.tokens.all_held_out, report.tokens.by_text
     value = whole.saved.value
     direction = "fewer" if value >= 0 else "more"
-    limits = span(whole.saved)
+    limits = interval(whole.saved)
     spread = (
-        f" The saving lies between {limits.replace(' to ', ' and ')} (95{SPACE}% interval)." if limits else ""
+        f" The saving is between {limits.replace(' to ', ' and ')} (95{SPACE}% interval)." if limits else ""
     )
     where = f"in {len(genres)} genres" if len(genres) > 1 else f"({next(iter(genres))})"
     return [
@@ -83,14 +83,14 @@ def _tokens(report: EvaluationReport) -> list[Sentence]:
         ),
         Sentence(
             kind="plain",
-            text="The most that any vocabulary could save, as long as text is split into words the way the "
-            f"base does it, is {percent(whole.floor.saved)}.",
+            text="With the base's pre-tokenizer, no vocabulary could save more than "
+            f"{percent(whole.floor.saved)}.",
         ),
     ]
 
 
 def _morphology(report: EvaluationReport) -> list[Sentence]:
-    """How often roots stay whole: by gold where there is some, by the lexicon otherwise."""
+    """How often roots stay intact: by gold where there is some, by the lexicon otherwise."""
     if report.morphology is None:
         return []
     lexicon = report.morphology.lexicon
@@ -99,21 +99,21 @@ def _morphology(report: EvaluationReport) -> list[Sentence]:
     profile = report.vocabulary.profile if report.vocabulary else None
     for where, by_tokenizer in by_gold or by_lexicon:
         base, extended = (by_tokenizer.get(name, BoundaryShares()) for name in ("base", "extended"))
-        if base.root_uncut is None or extended.root_uncut is None:
+        if base.root_intact is None or extended.root_intact is None:
             continue
-        now, before = extended.root_uncut.value, base.root_uncut.value
-        change = extended.root_uncut_difference or Figure(value=now - before)
+        now, before = extended.root_intact.value, base.root_intact.value
+        change = extended.root_intact_difference or Figure(value=now - before)
         text = f"No token ends inside the root in {percent(now)} of the inflected words {where}"
-        doubt = "" if change.is_significant or now == before else ", which is not told apart from that"
+        doubt = "" if change.is_significant or now == before else ", and the difference is not clear"
         own_lexicon = profile == "morphological" and not by_gold
-        caveat = " The vocabulary was learned with that lexicon too." if own_lexicon else ""
+        caveat = " The vocabulary was learned with the same lexicon." if own_lexicon else ""
         told = f"{text}; before it was {percent(before)}{doubt}.{caveat}"
         return [Sentence(kind=kind_of_change(change), text=told)]
     return []
 
 
 def _likelihood(report: EvaluationReport) -> list[Sentence]:
-    """How the last model stands against the base on Turkish."""
+    """The last model compared with the base on Turkish."""
     likelihood = report.likelihood or {}
     base, last = _first_and_last(report)
     if last is None or ALL_HELD_OUT not in likelihood[last]:
@@ -122,18 +122,18 @@ def _likelihood(report: EvaluationReport) -> list[Sentence]:
     now = likelihood[last][ALL_HELD_OUT]
     middle = likelihood.get("extended", {}).get(ALL_HELD_OUT) if last != "extended" else None
     change = now.change or Figure(value=now.bits_per_byte.value / before - 1)
-    numbers = f"{now.bits_per_byte.value:.3f} instead of {before:.3f} bits a byte"
+    numbers = f"{now.bits_per_byte.value:.3f} instead of {before:.3f} bits per byte"
     start = (
-        f" Before training, with its new rows only initialised, it stood at {middle.bits_per_byte.value:.3f}."
+        f" Before training, with initial new rows, it needed {middle.bits_per_byte.value:.3f}."
         if middle
         else ""
     )
     fewer = f"{percent(abs(change.value))} {'fewer' if change.value < 0 else 'more'} bits than the base"
     if change.low is None:
-        text = f"For Turkish the {last} model needs {fewer}, on too little text to be sure of it: {numbers}."
+        text = f"For Turkish the {last} model needs {fewer}, but on too little text to be sure: {numbers}."
         return [Sentence(kind="plain", text=f"{text}{start}")]
     if not change.is_significant:
-        text = f"On Turkish the {last} model cannot be told apart from the base: {numbers}.{start}"
+        text = f"On Turkish the {last} model does not clearly differ from the base: {numbers}.{start}"
         return [Sentence(kind="plain", text=text)]
     text = f"For Turkish the {last} model needs {fewer}: {numbers}.{start}"
     return [Sentence(kind=kind_of_change(change, less_is_better=True), text=text)]
@@ -148,18 +148,18 @@ def _drift(report: EvaluationReport) -> list[Sentence]:
     )
     if not touched:
         lines = sum(part.lines for part in drift.values())
-        text = f"Not one of {lines:,} lines of {listed(list(drift))} is cut differently."
+        text = f"None of {lines:,} lines of {listed(list(drift))} is tokenized differently."
         return [Sentence(kind="good", text=text)]
     shares = [f"{percent(drift[name].share.value)} of {name}" for name in touched[:4]]
     others = len(drift) - len(shares)
     least = "less" if len(touched) > len(shares) else "none"
     more = f", {least} of the {'other text' if others == 1 else f'{others} others'}" if others else ""
-    text = f"Lines that are cut differently than before: {listed(shares)}{more}."
+    text = f"Lines that are tokenized differently than before: {listed(shares)}{more}."
     return [Sentence(kind="plain", text=text)]
 
 
 def _forgetting(report: EvaluationReport) -> list[Sentence]:
-    """Other languages that the last model reads clearly worse or better than the base."""
+    """Other text that the last model reads clearly worse than the base, or that it does not."""
     _, last = _first_and_last(report)
     changes = changes_on_other_text(report, last)
     worse = [
@@ -168,21 +168,21 @@ def _forgetting(report: EvaluationReport) -> list[Sentence]:
         if kind_of_change(change, less_is_better=True) == "bad"
     ]
     if worse:
-        text = f"Other text costs the {last} model more bits than the base: {listed(worse)}."
+        text = f"For other text the {last} model needs more bits than the base: {listed(worse)}."
         return [Sentence(kind="bad", text=text)]
     if changes and all(change.low is not None for change in changes.values()):
-        text = f"Other text does not clearly cost the {last} model more bits than the base"
+        text = f"For other text the {last} model does not clearly need more bits than the base"
         return [Sentence(kind="good", text=f"{text}: {listed(list(changes))}.")]
     return []
 
 
 def _inference(report: EvaluationReport) -> list[Sentence]:
-    """What the same text costs to write, in time and in memory."""
+    """The time and the memory that writing the same text needs."""
     found = report.inference
     if found is None or found.generation is None:
         return []
     gain, cache = found.generation.gain, found.kv_cache.saved.value
-    told = "as fast, as far as can be told,"
+    told = "at about the same speed,"
     if gain.is_significant:
         told = f"{percent(abs(gain.value))} {'faster' if gain.value > 0 else 'slower'}"
     memory = f"{percent(abs(cache))} {'less' if cache >= 0 else 'more'} memory for keys and values"
@@ -198,45 +198,45 @@ def _criteria(report: EvaluationReport) -> list[Sentence]:
     met = len(rows) - len(missed)
     unsure = sum(bool(row.met) and not row.is_certain for row in rows)
     text = f"Of the guide's criteria {len(rows)} were measured, and {met} {'is' if met == 1 else 'are'} met"
-    text += f", {unsure} of them not certainly, as the interval reaches across the limit" if unsure else ""
+    text += f", {unsure} of them not certainly, because the interval includes the limit" if unsure else ""
     return [Sentence(kind="plain", text=f"{text}{'; not met: ' + listed(missed) if missed else ''}.")]
 
 
-def _overlap(report: EvaluationReport) -> list[Sentence]:
-    """Whether what was measured on stands in what was learned from."""
+def _contamination(report: EvaluationReport) -> list[Sentence]:
+    """Whether the measured text is also in the learned text."""
     shares = {
         name: (part.overlapping.value, part.mostly.value)
-        for name, part in (report.overlap or {}).items()
+        for name, part in (report.contamination or {}).items()
         if part.overlapping and part.mostly
     }
     if not shares:
         return []
     seen = {name: share for name, share in shares.items() if share[0] > 0}
     if not seen:
-        text = "No document measured on shares eight words in a row with text that was learned from."
+        text = "No measured document shares eight words in a row with the text that was learned from."
         return [Sentence(kind="good", text=text)]
     copied = any(mostly > _COPIED for _, mostly in seen.values())
     told = listed([f"{percent(overlapping)} of {name}" for name, (overlapping, _) in seen.items()])
-    text = f"Documents that share eight words in a row with text that was learned from: {told}."
+    text = f"Measured documents that share eight words in a row with the text that was learned from: {told}."
     return [Sentence(kind="bad" if copied else "plain", text=text)]
 
 
-def _untouched(report: EvaluationReport) -> list[Sentence]:
-    """Whether the extended model is the base, byte for byte, but for its new rows."""
-    found = report.untouched
+def _preservation(report: EvaluationReport) -> list[Sentence]:
+    """Whether the extended model is the base, byte for byte, except for its new rows."""
+    found = report.preservation
     if found is None:
         return []
     if found.changed:
         names = listed(found.changed[:4])
         more = f" and {len(found.changed) - 4} more" if len(found.changed) > 4 else ""
-        text = f"The extended model no longer is what was written, its weights differ in {names}{more}."
+        text = f"The extended model has changed since it was written. Its weights differ in {names}{more}."
         return [Sentence(kind="bad", text=text)]
     if found.base_changed:
-        text = "The base it is held against is not the one the extended model was made from."
+        text = "The base of this comparison is not the one that the extended model was made from."
         return [Sentence(kind="bad", text=text)]
     text = (
-        f"Before training, all {found.tensors:,} tensors of the extended model are the base's byte "
-        f"for byte, its {found.rows:,} rows included; only the rows of new tokens are added."
+        f"Before training, all {found.tensors:,} tensors of the extended model equal the base's byte for "
+        f"byte, including its {found.rows:,} embedding rows. Only the rows of new tokens are added."
     )
     return [Sentence(kind="good", text=text)]
 
@@ -247,21 +247,21 @@ def _caveats(report: EvaluationReport) -> list[Sentence]:
     if base is not None and is_toy(report):
         own = amount(base.parameters - base.row_parameters)
         text = (
-            f"This is a toy model: {own} parameters besides its embedding rows. It shows that every step "
-            "works; its quality is not the point. The figures about tokens do not depend on it."
+            f"This is a toy model: {own} parameters besides its embeddings. It shows that every step "
+            "works; its quality means nothing. The figures about tokens do not depend on it."
         )
         sentences.append(Sentence(kind="note", text=text))
     if "trained" in (report.likelihood or {}):
         text = (
-            "The base has not had the training that the trained model had, so their difference is "
-            "the worth of vocabulary and training together."
+            "The base has not had the training of the trained model, so their difference is the effect of "
+            "vocabulary and training together."
         )
         sentences.append(Sentence(kind="note", text=text))
     return sentences
 
 
 def _first_and_last(report: EvaluationReport) -> tuple[str, str | None]:
-    """The base, and the one of our models that came furthest; None where only the base was measured."""
+    """The base and the last of our models; None where only the base was measured."""
     names = [name for name in OURS if name in (report.likelihood or {})]
     return (names[0], names[-1]) if len(names) > 1 else ("base", None)
 
@@ -272,7 +272,7 @@ _WRITING = {
     "harmony": "{value} of its words obey vowel harmony",
     "coherence": "{value} of its samples are Turkish and {repeated} of its runs of four words repeated",
 }
-"""By key of the criterion, how a figure of generated text is told."""
+"""By key of the criterion, the words for a figure of generated text."""
 
 
 def abilities(report: EvaluationReport) -> Iterator[Sentence]:
@@ -283,7 +283,7 @@ def abilities(report: EvaluationReport) -> Iterator[Sentence]:
 
 
 def _tasks(report: EvaluationReport) -> Iterator[Sentence]:
-    """Tasks that the last model does clearly better or worse than the base, those that it loses first."""
+    """Tasks in which the last model is clearly better or worse than the base; losses are first."""
     tasks = report.tasks or {}
     last = furthest_model(name for part in tasks.values() for name in part.models)
     changes = {
@@ -297,13 +297,13 @@ def _tasks(report: EvaluationReport) -> Iterator[Sentence]:
         {
             "bad": f"In tasks the {last} model scores clearly lower than the base: {{}}.",
             "good": f"In tasks the {last} model scores clearly higher than the base: {{}}.",
-            "plain": f"In these tasks the {last} model cannot be told apart from the base: {{}}.",
+            "plain": f"In these tasks the {last} model does not clearly differ from the base: {{}}.",
         },
     )
 
 
 def _translation(report: EvaluationReport) -> Iterator[Sentence]:
-    """By chrF, which counts parts of words and so suits a language of long words."""
+    """By chrF, which counts parts of words and so suits a language with long words."""
     found = report.translation or {}
     last = furthest_model(found)
     changes = {
@@ -317,14 +317,14 @@ def _translation(report: EvaluationReport) -> Iterator[Sentence]:
         {
             "bad": f"The {last} model translates clearly worse than the base, by chrF: {{}}.",
             "good": f"The {last} model translates clearly better than the base, by chrF: {{}}.",
-            "plain": f"In translation, by chrF, the {last} model cannot be told apart from the base: {{}}.",
+            "plain": f"In translation the {last} model does not clearly differ from the base, by chrF: {{}}.",
         },
     )
 
 
 def _told(changes: Mapping[str, Figure], unit: float, words: Mapping[Kind, str]) -> Iterator[Sentence]:
-    """A sentence for each kind of news among `changes`, which are paired differences from the base by what
-    was asked; `unit` is what makes them shares of 1."""
+    """A sentence for each kind of news among `changes`, the paired differences from the base by name; times
+    `unit` they are shares of 1."""
     for kind, text in words.items():
         items = [
             f"{name} {points(unit * change.value)}"
@@ -336,7 +336,7 @@ def _told(changes: Mapping[str, Figure], unit: float, words: Mapping[Kind, str])
 
 
 def _writing(report: EvaluationReport) -> Iterator[Sentence]:
-    """What of the text that the last model generates misses the guide's targets."""
+    """The guide's targets that the last model's generated text misses."""
     generated = report.generated or {}
     last = furthest_model(generated)
     repeated = generated[last].repeated if last else None
@@ -349,6 +349,6 @@ def _writing(report: EvaluationReport) -> Iterator[Sentence]:
             if row.key in _WRITING and row.met is False and row.value and bool(row.certain) == certain
         ]
         if items:
-            doubt = "" if certain else ", though the intervals reach across them or are not known"
-            text = f"The {last} model's own text misses targets of the guide{doubt}: {listed(items)}."
+            doubt = "" if certain else ", but the intervals include them or are not known"
+            text = f"Text of the {last} model misses targets of the guide{doubt}: {listed(items)}."
             yield Sentence(kind=kind, text=text)

@@ -1,4 +1,4 @@
-"""Task files: their formats, told apart by their fields, and the questions made of them.
+"""Task files: their formats, which their fields identify, and the questions made of them.
 
 All files are read and checked here, before any model is loaded.
 
@@ -68,7 +68,7 @@ def read_records(file: Path) -> list[Record]:
 
 
 def _lines_in_closing_order(text: str) -> Iterator[int]:
-    """The line on which each object begins, in the order in which objects end, as the decoder meets them."""
+    """The line on which each object begins, in the order in which objects end, which is the decoder's."""
     open_lines: list[int] = []
     line, counted = 1, 0
     for match in _STRING_OR_BRACE.finditer(text):
@@ -81,7 +81,7 @@ def _lines_in_closing_order(text: str) -> Iterator[int]:
 
 def _after_space(text: str, place: int) -> int:
     match = _SPACE.match(text, place)
-    assert match is not None  # it matches nothing, too
+    assert match is not None  # it also matches the empty text
     return match.end()
 
 
@@ -100,14 +100,14 @@ _FIELDS: dict[Format, tuple[str, ...]] = {
     ),
     "extraction": ("data",),
 }
-_LEAST = 0.5  # share of a format's fields that the first object must have to be taken for one of its kind
+_LEAST = 0.5  # share of a format's fields that the first object must have
 
 
 @dataclass(frozen=True)
 class Example:
     """A question: `prompt` ends before the answer, which begins with a space.
 
-    Of `choices`, number `gold` is right; without choices the model writes, and any of `answers` is right.
+    Of `choices`, number `gold` is right. Without choices the model writes, and any of `answers` is right.
     """
 
     prompt: str
@@ -115,7 +115,7 @@ class Example:
     gold: int = 0
     answers: tuple[str, ...] = ()
     question: str = field(default="", compare=False, repr=False)
-    """Passage and question as they stand in the file, without choices and without words of the prompt."""
+    """Passage and question as in the file, without choices and without words of the prompt."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,10 @@ _ENGLISH = _Words("Question:", "Answer:", "Text:", "The reason for this was:", "
 
 
 def format_of(record: Record) -> Format:
-    """The format whose fields the first object of a file has most of.
+    """The format of a file: the one of whose fields its first object has most.
 
     Raises:
-        InputError: it looks like none of them.
+        InputError: it has the fields of none.
     """
     shares = {name: sum(key in record for key in keys) / len(keys) for name, keys in _FIELDS.items()}
     best = max(shares, key=lambda name: shares[name])
@@ -277,7 +277,7 @@ _NAME = re.compile(r"[\w.+@-]+")  # a key of the report and part of a file's nam
 
 @dataclass(frozen=True)
 class Task:
-    """Examples to ask, and `shown`, which stand before each of them with their answers."""
+    """Examples to ask, and `shown`: examples with answers that go before each of them."""
 
     name: str
     language: Language
@@ -295,8 +295,8 @@ def read_tasks(settings: EvaluationSettings) -> list[Task]:
     """The tasks of `settings`: for each, which examples are shown and asked depends on the seed alone.
 
     Raises:
-        InputError: lm-evaluation-harness is not installed, a name is taken or no name, or a file has a fault,
-            which is named with its line.
+        InputError: lm-evaluation-harness is not installed, a name is invalid or in use, or a file has a
+            fault; the message gives its line.
     """
     files: list[tuple[Language, str, str]] = [("tr", *item) for item in settings.tasks.items()]
     files += [("en", *item) for item in settings.english_tasks.items()]

@@ -1,16 +1,16 @@
 """A task asked of a loaded model through lm-evaluation-harness (Gao et al., EleutherAI), without a network.
 
-Where its model class would do something that does not compare across tokenizers, this one says what it does:
+What the harness's model class does is not comparable across tokenizers in these points, so ours differs:
 
-- The prompt ends a token and the answer begins one. The harness encodes both as one text and takes what is
-  left behind as many tokens as the prompt alone has; a token that holds the end of the prompt and the first
-  letters of the answer would go to the wrong side.
+- The prompt and the answer are encoded separately, so no token holds parts of both. The harness encodes them
+  as one text and takes what follows as many tokens as the prompt alone has. A token across the boundary would
+  count for the wrong side.
 - Probabilities are taken in float32, also where the model computes in bfloat16.
-- No chat template: the prompts are plain text for every model, and no token is put before them that the
-  tokenizer itself does not add.
+- No chat template: the prompts are plain text for every model. A BOS token is there only where the tokenizer
+  itself adds one.
 - The batch is `evaluation.batch_size`, never "auto", and is halved where the device lacks memory.
-- Writing is greedy and the model's own generation settings (sampling, repetition penalty) are put aside.
-- A prompt longer than the model's context loses its beginning, as in the harness; how many did is counted.
+- Writing is greedy; the model's own generation settings (sampling, repetition penalty) are ignored.
+- A prompt longer than the model's context loses its beginning, as in the harness. Such prompts are counted.
 """
 
 import io
@@ -89,7 +89,7 @@ def _ask(model: Any, tokenizer: Any, task: Task, size: int, reporter: ProgressRe
 
 
 class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types
-    """The harness's model class over a model that is loaded already, with the differences named above."""
+    """The harness's model class over a loaded model, with the differences named above."""
 
     def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:
         super().__init__(
@@ -117,7 +117,7 @@ class HarnessModel(HFLM):  # type: ignore[misc] # the harness ships no types
         return found
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[str]:
-        """What the model writes behind each prompt, up to the end of the line."""
+        """What the model writes after each prompt, up to the end of the line."""
         room = self.max_length - _ANSWER_TOKENS
         self.truncated += sum(len(self.tok_encode(request.args[0])) > room for request in requests)
         written: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
@@ -181,7 +181,7 @@ def _rows(examples: Sequence[Example]) -> Any:
 
 
 class _Bar:
-    """Hears of each answer where the harness would store it, and moves the bar."""
+    """Gets each answer in place of the harness's cache, and moves the progress bar."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
@@ -193,7 +193,7 @@ class _Bar:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Warnings of the harness about what is done on purpose here are left out; errors are not."""
+    """Hides warnings of the harness about what ekle does on purpose, but no errors."""
     log = logging.getLogger("lm_eval")
     level = log.level
     log.setLevel(logging.ERROR)

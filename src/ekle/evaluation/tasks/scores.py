@@ -20,7 +20,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def score_answer(text: str, answers: Sequence[str], language: Language) -> dict[str, float]:
-    """`exact_match` (0 or 1) and `f1` (0 to 1) against the one of `answers` that fits best.
+    """`exact_match` (0 or 1) and `f1` (0 to 1) against the best fitting of `answers`.
 
     Case and punctuation do not count; nor do articles in English. Turkish "bir" counts, because it is also a
     number, and a suffix belongs to its word: "Ankara'da" is not "Ankara".
@@ -66,7 +66,7 @@ def compare_tasks(
 
     Args:
         tasks: what was asked.
-        scores: by task, by model, what `harness.ask` returns; others are held against the first.
+        scores: by task, by model, what `harness.ask` returns; others are compared with the first model.
         settings: for the intervals.
     """
     figures: dict[str, TaskResult] = {}
@@ -101,7 +101,7 @@ def _figures(
         if first is not None:
             differences = [now - before for now, before in zip(values, first.by_score[name], strict=True)]
             found[f"{name}_difference"] = _mean(differences, settings)
-    return TaskScores.model_validate({**found, "cut": own.truncated or None})
+    return TaskScores.model_validate({**found, "truncated": own.truncated or None})
 
 
 def _mean(values: Sequence[float], settings: EvaluationSettings) -> Figure:

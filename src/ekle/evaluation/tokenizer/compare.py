@@ -29,12 +29,12 @@ _SETTINGS = EvaluationSettings()  # of the intervals: compare has no recipe
 
 
 class ComparedText(TokenAverages):
-    """A tokenizer on one text; the first tokenizer is held against none."""
+    """A tokenizer on one text, compared with the first tokenizer."""
 
     floor: int
-    """Pre-tokens of the text: no vocabulary needs fewer tokens while that pre-tokenizer stands."""
+    """Pre-tokens of the text: no vocabulary needs fewer tokens with that pre-tokenizer."""
     tokens_saved: Figure | None = None
-    """The share of the first tokenizer's tokens that this one does without."""
+    """The share of the first tokenizer's tokens that this one saves."""
     lines: int | None = None
     """Lines of the text; like the next two, absent where the two spell their tokens differently."""
     lines_changed: Figure | None = None
@@ -46,7 +46,7 @@ class ComparedText(TokenAverages):
 
 
 class ComparedTokenizer(Part):
-    """A tokenizer beside others."""
+    """A tokenizer, compared with the first one."""
 
     name: str
     """What the user calls it."""
@@ -67,12 +67,12 @@ class ComparedTokenizer(Part):
 def compare_tokenizers(
     tokenizers: Mapping[str, Path | str], texts: Mapping[str, Path], *, changes: bool = False
 ) -> list[ComparedTokenizer]:
-    """Measure each tokenizer on each text file; the first one is what the others are held against.
+    """Measure each tokenizer on each text file; the others are compared with the first.
 
     Args:
         tokenizers: by the name to print: a folder, a tokenizer.json, "qwen3" or a hub id.
         texts: by the name to print: a file or folder.
-        changes: whether to list what each splits differently from the first.
+        changes: whether to list what each tokenizes differently from the first.
 
     Raises:
         TextError: a text cannot be read, or holds no words.
@@ -134,10 +134,10 @@ def _on_text(
     """A tokenizer on one text.
 
     Args:
-        first: the tokenizer that it is held against.
-        tokenizer: it; may be the first itself.
+        first: the tokenizer to compare with.
+        tokenizer: the one that is measured; may be the first itself.
         documents: the text.
-        before: what the first makes of it.
+        before: the counts of the first.
         alike: whether the two spell their tokens alike, so that lines can be compared.
         added: the new tokens, where changes are to be listed.
         morphology: its boundaries against the lexicon, where the text is Turkish.
@@ -161,7 +161,7 @@ def _on_text(
 
 
 def _some(texts: Mapping[str, Sequence[str]]) -> list[str]:
-    """An equal part of each text, together enough to time an encoder."""
+    """An equal part of each text, in all enough to time an encoder."""
     chosen: list[str] = []
     for documents in texts.values():
         characters = 0

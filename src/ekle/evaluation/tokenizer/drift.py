@@ -1,4 +1,4 @@
-"""Whether other languages and code are still cut as they were."""
+"""Drift: how many lines in other languages and code are tokenized differently than before."""
 
 from tokenizers import Tokenizer
 
@@ -15,7 +15,7 @@ _LONGEST = 240  # characters of a line that is shown
 def measure_text_drift(
     base: Tokenizer, extended: Tokenizer, texts: dict[str, list[str]], settings: EvaluationSettings
 ) -> dict[str, TextDrift]:
-    """How many lines of each text change, by its name."""
+    """How many lines of each text are tokenized differently, by the name of the text."""
     new = new_token_ids(base, extended)
     figures: dict[str, TextDrift] = {}
     for name, documents in texts.items():

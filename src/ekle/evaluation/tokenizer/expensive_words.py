@@ -1,4 +1,4 @@
-"""Why a word still costs many tokens, as far as its own letters and a lexicon can tell."""
+"""Why a word still takes many tokens, by its letters and a lexicon."""
 
 from dataclasses import asdict
 
@@ -11,21 +11,21 @@ from ekle.turkish.lexicon import readings
 
 
 def explain(extended: Tokenizer, word: ChangedWord) -> ExpensiveWord:
-    """What stands in the way of a shorter cut of `word`, the first of these that holds.
+    """The first reason that holds why `word` does not take fewer tokens.
 
     Returns:
-        The word with `why` and what belongs to it; see `ExpensiveWord`. A word that is one token has none.
+        The word with `why` and its details; see `ExpensiveWord`. A word that is one token has no reason.
     """
     plain = asdict(word)
     if len(word.after) < 2:
         return ExpensiveWord(**plain)
     pre_tokens = _pre_tokens(extended, word.word)
     if len(pre_tokens) > 1:
-        return ExpensiveWord(**plain, why="pre_tokenizer", pieces=pre_tokens)
+        return ExpensiveWord(**plain, why="pre_tokenizer", pre_tokens=pre_tokens)
     found = readings(stem_of(word.word))
     if not found:
         return ExpensiveWord(**plain, why="unknown")
-    # The longest root that is one token explains the most; where none is, the longest there is.
+    # The longest root that is one token explains most; if there is none, the longest root.
     written = [reading for reading in found if _is_token(extended, word.word[: len(reading.root)])]
     lower = [reading for reading in found if _is_token(extended, reading.root)]
     best = max(written or lower or found, key=lambda reading: len(reading.root))
@@ -42,7 +42,7 @@ def _is_token(tokenizer: Tokenizer, root: str) -> bool:
 
 
 def _pre_tokens(tokenizer: Tokenizer, word: str) -> list[str]:
-    """The letters between the cuts of the pre-tokenizer."""
+    """The pre-tokens of a word, without the space before it."""
     if tokenizer.pre_tokenizer is None:
         return [word]
     spelled = f" {word}"

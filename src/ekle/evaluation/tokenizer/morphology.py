@@ -1,4 +1,4 @@
-"""Where tokenizers cut words, held against gold that the user names and against the lexicon's readings."""
+"""Token boundaries compared with morphemes: those of gold files, and those of the lexicon's readings."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,12 +26,12 @@ from ekle.evaluation.model.turkish_words import (
     words_of,
 )
 from ekle.evaluation.texts import sample_documents
-from ekle.evaluation.tokenizer.segmentation import BoundaryCounts, Counts, count_boundaries, roots_uncut
+from ekle.evaluation.tokenizer.segmentation import BoundaryCounts, Counts, count_boundaries, roots_intact
 from ekle.evaluation.trust.intervals import clustered, ratio
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.turkish.gold import RootedWord, SegmentedWord, read_gold
 
-_BYTES = 50_000  # of each text, whose words are read with the lexicon; some thousand words
+_BYTES = 50_000  # per text, whose words the lexicon reads; some thousand words
 _TOKENS = 2_000  # new tokens that are judged; the vocabulary's own report judges all of them
 
 
@@ -40,12 +40,12 @@ def measure_morphology(
 ) -> Morphology:
     """Token boundaries of each tokenizer against morphemes.
 
-    Tokenizers that do not spell bytes are left out.
+    Tokenizers that are not byte-level are left out.
 
     Args:
         tokenizers: by name; the first is the base, the second the extended one.
         texts: held-out documents by name.
-        settings: names the files of gold segmentations, and says how much text is read.
+        settings: for the files of gold segmentations, and how much text is read.
     """
     spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
     words = [words for text in texts.values() for words in _words(text, settings)]
@@ -76,11 +76,11 @@ def _gold(
     first: NDArray[np.int64] | None = None
     every = np.ones(len(rooted))
     for name, tokenizer in tokenizers.items():
-        intact = roots_uncut(tokenizer, rooted).astype(np.int64)
+        intact = roots_intact(tokenizer, rooted).astype(np.int64)
         first = intact if first is None else first
         by_tokenizer[name] = BoundaryShares(
-            root_uncut=clustered(intact, every, settings.resamples, settings.seed),
-            root_uncut_difference=None
+            root_intact=clustered(intact, every, settings.resamples, settings.seed),
+            root_intact_difference=None
             if intact is first
             else ratio(intact - first, every, settings.resamples, settings.seed),
         )
@@ -93,8 +93,8 @@ def measure_text(
     """Token boundaries of each tokenizer in one text against the lexicon's readings.
 
     Returns:
-        By tokenizer, the first held against none; empty where fewer than half of the words have a reading,
-        because such a text is not Turkish.
+        By tokenizer. Empty where fewer than half of the words have a reading, because such a text is not
+        Turkish.
     """
     words = _words(documents, settings)
     spelled = {name: one for name, one in tokenizers.items() if is_byte_level(one)}
@@ -105,7 +105,7 @@ def measure_text(
 
 
 def _words(documents: Sequence[str], settings: EvaluationSettings) -> list[list[str]]:
-    """The words of each document of a draw."""
+    """The words of each document of a sample."""
     drawn = sample_documents(documents, min(settings.bytes_per_text, _BYTES), settings.seed)
     return [words_of(document) for document in drawn]
 
@@ -133,7 +133,7 @@ def _lexicon(
 def _compared(
     counts: Mapping[str, BoundaryCounts], settings: EvaluationSettings
 ) -> dict[str, BoundaryShares]:
-    """The figures by tokenizer; whole roots are held against the first's, word by word."""
+    """The figures by tokenizer; intact roots are compared with the first tokenizer's, word by word."""
     figures: dict[str, BoundaryShares] = {}
     first: BoundaryCounts | None = None
     for name, own in counts.items():
@@ -144,7 +144,7 @@ def _compared(
             difference = ratio(
                 own.root_intact - first.root_intact, own.inflected, settings.resamples, settings.seed
             )
-            figures[name] = figures[name].model_copy(update={"root_uncut_difference": difference})
+            figures[name] = figures[name].model_copy(update={"root_intact_difference": difference})
     return figures
 
 
@@ -159,8 +159,8 @@ def shares_of(counts: BoundaryCounts, settings: EvaluationSettings) -> BoundaryS
 
     neither = counts.tokens - (counts.whole + counts.morphemes + counts.chains)
     return BoundaryShares(
-        root_uncut=quotient(counts.root_intact, counts.inflected),
-        no_wrong_cut=quotient(counts.without_wrong, counts.words),
+        root_intact=quotient(counts.root_intact, counts.inflected),
+        no_wrong_boundary=quotient(counts.no_wrong_boundary, counts.words),
         precision=quotient(counts.correct, counts.predicted),
         recall=quotient(counts.correct, counts.expected),
         f1=quotient(2 * counts.correct, counts.predicted + counts.expected),

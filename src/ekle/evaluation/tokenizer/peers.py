@@ -1,4 +1,4 @@
-"""Tokenizers that are measured beside the extended one, against the same base on the same text."""
+"""Peers: other tokenizers, compared with the same base on the same text."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -17,9 +17,9 @@ from ekle.recipe.evaluation import EvaluationSettings
 def measure_peers(
     base: Tokenizer, others: Mapping[str, Tokenizer], texts: Texts, settings: EvaluationSettings
 ) -> dict[str, Peer]:
-    """Token figures of each of `others`, held against the base, by name.
+    """Token figures of each of `others`, compared with the base, by name.
 
-    Without held-out text there are no savings and no speed. Without other text there is no drift, nor where
+    Without held-out text there are no savings and no speed. There is no drift without other text, or where
     the two tokenizers spell their tokens differently.
     """
     before = {name: count_tokens(base, documents) for name, documents in texts.held_out.items()}
@@ -36,7 +36,7 @@ class _Savings(TypedDict, total=False):
     """The figures of a `Peer` that need held-out text."""
 
     by_text: dict[str, PeerSavings]
-    together: PeerSavings
+    all_held_out: PeerSavings
     speed: TokenizerSpeed
     decoding: TokenizerSpeed
 
@@ -58,7 +58,7 @@ def _savings(
     encoding, decoding = tokenizer_speeds(base, tokenizer, everything, settings)
     return {
         "by_text": {name: against(before[name], after[name]) for name in before},
-        "together": against(pooled(list(before.values())), pooled(list(after.values()))),
+        "all_held_out": against(pooled(list(before.values())), pooled(list(after.values()))),
         "speed": encoding,
         "decoding": decoding,
     }

@@ -1,4 +1,4 @@
-"""What the extended tokenizer saves, by genre, and what its new tokens are good for."""
+"""The tokens that the extended tokenizer saves, by genre, and how its new tokens are used."""
 
 import re
 from collections.abc import Sequence
@@ -44,12 +44,12 @@ _SENTENCE_LENGTH = range(50, 160)  # characters: long enough to show something, 
 def measure_savings(
     base: Tokenizer, extended: Tokenizer, texts: dict[str, list[str]], settings: EvaluationSettings
 ) -> TokenSavings:
-    """Token figures of both tokenizers on the text of each genre and on all of it together.
+    """Token figures of both tokenizers on the text of each genre and on all of it.
 
     Args:
         base, extended: the two tokenizers.
         texts: held-out documents by genre.
-        settings: for the intervals, and the seed of what is sampled.
+        settings: for the intervals, and the seed of the samples.
     """
     counts = {name: (count_tokens(base, text), count_tokens(extended, text)) for name, text in texts.items()}
     floors = {name: int(count_pre_tokens(base, text).sum()) for name, text in texts.items()}
@@ -66,7 +66,7 @@ def measure_savings(
         by_text={
             name: _compared(old, grown, floors[name], settings) for name, (old, grown) in counts.items()
         },
-        together=_compared(
+        all_held_out=_compared(
             pooled([old for old, _ in counts.values()]),
             pooled([grown for _, grown in counts.values()]),
             sum(floors.values()),
@@ -84,7 +84,7 @@ def measure_savings(
         words=ShownWords(
             common=[WordExample(**asdict(word)) for word in changed("common")],
             gained=[WordExample(**asdict(word)) for word in changed("gained")],
-            costly=[explain(extended, word) for word in changed("expensive")],
+            expensive=[explain(extended, word) for word in changed("expensive")],
         ),
         sentences=[
             shown
@@ -121,7 +121,7 @@ def tokenizer_speeds(
 def _compared(
     base: TokenCounts, extended: TokenCounts, floor: int, settings: EvaluationSettings
 ) -> TextSavings:
-    """The figures of both on the same documents; the floor is what no vocabulary can beat."""
+    """The figures of both on the same documents; the floor is the fewest tokens of any vocabulary."""
     tokens, words = int(base.tokens.sum()), int(base.words.sum())
     return TextSavings(
         documents=len(base.tokens),
@@ -161,7 +161,7 @@ def _typical_sentence(
     new: frozenset[int],
     seed: int,
 ) -> ExampleSentence | None:
-    """The sentence that saves what the whole genre saves, as nearly as one does: no show-piece."""
+    """The sentence whose saving is nearest to that of the whole genre, so that it is no exception."""
     sentences = [
         sentence
         for document in sample_documents(documents, 100_000, seed)

@@ -1,9 +1,9 @@
-"""How a tokenizer's cuts agree with morphemes: those that people have marked, or those of a lexicon.
+"""How token boundaries agree with morpheme boundaries: those that people have marked, or those of a lexicon.
 
-Every figure is taken on words with a space before them, as in running text, and a cut is a place between two
-tokens of the word, in letters. A word that is one token has no cut, so it is never wrong; it has no boundary
-found either, which is what recall shows. Where a word has several readings, the one that suits the tokenizer
-best counts, for every tokenizer alike.
+Words have a space before them, as in running text. A token boundary is a place between two tokens of a word,
+counted in letters. A word that is one token has no token boundary, so none is wrong. Recall shows that its
+morpheme boundaries are not found. Where a word has several readings, the one that agrees best with the
+tokenizer counts, for every tokenizer alike.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ Counts = NDArray[np.int64]
 
 
 class BoundaryCounts(NamedTuple):
-    """What the cuts of words come to; each array has one entry a word, or a group of words."""
+    """Counts of token and morpheme boundaries; each array has one entry per word, or per group of words."""
 
     words: Counts
     inflected: Counts
     """Words with a boundary in some reading."""
     root_intact: Counts
-    """Of these, words inside whose root no token ends; a longer first token leaves it uncut."""
-    without_wrong: Counts
-    """Words in which every cut is a boundary of some reading."""
+    """Of these, words inside whose root no token ends; a longer first token leaves the root intact."""
+    no_wrong_boundary: Counts
+    """Words in which every token boundary is a morpheme boundary of some reading."""
     predicted: Counts
-    """Cuts that are made."""
+    """Token boundaries."""
     expected: Counts
-    """Boundaries of the reading that agrees best: most boundaries found less wrong cuts, then fewest."""
+    """Morpheme boundaries of the reading that agrees best: most found less wrong ones, then fewest."""
     correct: Counts
-    """Boundaries of that reading that are cuts."""
+    """Morpheme boundaries of that reading that are token boundaries."""
     tokens: Counts
     """Tokens with a letter of the word; each is one of the next three kinds, or none of them."""
     whole: Counts
@@ -46,7 +46,7 @@ class BoundaryCounts(NamedTuple):
     """Tokens, not whole words, from one boundary to another with boundaries between."""
 
     def grouped(self, groups: Sequence[Sequence[int]]) -> "BoundaryCounts":
-        """Sums over groups of words, given by the words' places; a word may stand in several, and often."""
+        """Sums over groups of words, given by their places; a word may be in several, and more than once."""
         owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         places = np.array([place for group in groups for place in group], dtype=np.int64)
         return BoundaryCounts(
@@ -59,12 +59,12 @@ class BoundaryScores:
     """Figures of a tokenizer over segmented words; shares from 0 to 1."""
 
     words: int
-    without_wrong_boundary: float
-    """Share of the words in which every cut is a morpheme boundary of some reading."""
+    no_wrong_boundary: float
+    """Share of the words in which every token boundary is a morpheme boundary of some reading."""
     precision: float
-    """Share of the cuts that are boundaries of the reading that agrees best with the cuts of the word."""
+    """Share of the token boundaries that are morpheme boundaries of the reading that agrees best."""
     recall: float
-    """Share of the boundaries of that reading that are cuts."""
+    """Share of the morpheme boundaries of that reading that are token boundaries."""
 
     @property
     def f1(self) -> float:
@@ -74,18 +74,18 @@ class BoundaryScores:
 
 
 def boundary_scores(tokenizer: Tokenizer, words: Sequence[SegmentedWord]) -> BoundaryScores:
-    """Cuts against boundaries, each word once; no cut at all is no wrong cut."""
+    """Token boundaries against morpheme boundaries, each word once."""
     sums = {name: int(column.sum()) for name, column in count_boundaries(tokenizer, words)._asdict().items()}
     return BoundaryScores(
         len(words),
-        sums["without_wrong"] / len(words),
+        sums["no_wrong_boundary"] / len(words),
         sums["correct"] / sums["predicted"] if sums["predicted"] else 1.0,
         sums["correct"] / sums["expected"] if sums["expected"] else 1.0,
     )
 
 
 def count_boundaries(tokenizer: Tokenizer, words: Sequence[SegmentedWord]) -> BoundaryCounts:
-    """Cuts against boundaries, an entry a word."""
+    """Token boundaries against morpheme boundaries, an entry per word."""
     boundaries = token_boundaries(tokenizer, [word.text for word in words])
     rows = [_row(word, places) for word, places in zip(words, boundaries, strict=True)]
     columns = np.array(rows, dtype=np.int64).reshape(len(words), len(BoundaryCounts._fields)).T
@@ -110,7 +110,7 @@ def _row(word: SegmentedWord, places: Sequence[float]) -> tuple[int, ...]:
 
 
 def _kinds(places: Sequence[float], reading: frozenset[int], length: int) -> tuple[int, int, int, int]:
-    """Tokens, and how many of them are the whole word, a morpheme, a chain, when the word is read so."""
+    """Tokens, and how many of them are the whole word, a morpheme, a chain, by one reading of the word."""
     if not places:
         return (1, 1, 0, 0)
     edges, morphemes, chains = [0.0, *places, float(length)], 0, 0
@@ -127,15 +127,15 @@ def _alike(kinds: tuple[int, int, int, int]) -> int:
     return sum(kinds[1:])
 
 
-def root_uncut(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> float:
-    """Share of inflected words whose root no token ends inside of; see `roots_uncut`."""
-    return float(roots_uncut(tokenizer, words).mean())
+def intact_root_share(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> float:
+    """Share of inflected words inside whose root no token ends; see `roots_intact`."""
+    return float(roots_intact(tokenizer, words).mean())
 
 
-def roots_uncut(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> NDArray[np.bool_]:
-    """Whether no token ends inside of the root of each inflected word.
+def roots_intact(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> NDArray[np.bool_]:
+    """For each inflected word, whether no token ends inside its root.
 
-    Each occurrence counts, so frequent words weigh as much as they do in the treebank.
+    Each occurrence counts, so frequent words weigh as much as in the treebank.
     """
     boundaries = token_boundaries(tokenizer, [word.text for word in words])
     return np.array(
@@ -145,9 +145,9 @@ def roots_uncut(tokenizer: Tokenizer, words: Sequence[RootedWord]) -> NDArray[np
 
 
 def token_boundaries(tokenizer: Tokenizer, words: Sequence[str]) -> list[tuple[float, ...]]:
-    """Where each word is cut, as letters before the cut; a cut inside a letter's bytes lies halfway.
+    """The token boundaries of each word, as letters before each; one inside a letter's bytes is halfway.
 
-    A token that holds nothing but the space before the word makes no cut.
+    A token that holds only the space before the word makes no boundary.
     """
     results: list[tuple[float, ...]] = []
     for word, encoding in zip(
@@ -155,7 +155,7 @@ def token_boundaries(tokenizer: Tokenizer, words: Sequence[str]) -> list[tuple[f
     ):
         ends = _letter_ends(word)
         at, places = -1, []  # -1: the space
-        for token in encoding.tokens[:-1]:  # byte-level: one character a byte
+        for token in encoding.tokens[:-1]:  # byte-level: one character per byte
             at += len(token)
             if at > 0:
                 places.append(ends[at])

@@ -1,7 +1,7 @@
-"""Whether the text that is measured on stands in the text that was learned from.
+"""Contamination: whether the text that is measured on is also in the text that was learned from.
 
 Runs of eight words (as in GPT-3's check, Brown et al. 2020, appendix C, with a shorter run, because the
-documents are shorter) of the measured text are kept as 64-bit hashes; the learned text streams past them. So
+documents are shorter) of the measured text are kept as 64-bit hashes, and the learned text is read once. So
 memory grows with the measured text alone. Words are letters and digits in lower case. Of conversations each
 message is a text.
 """
@@ -24,7 +24,7 @@ from ekle.turkish import casing
 
 NGRAM = 8
 
-_STOP = "\x00"  # between texts: a word of its own, which no text has
+_STOP = "\x00"  # between texts: a word that no text has
 _WORD = re.compile(rf"\w+|{_STOP}")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no run of words is lost; digits of the golden ratio
 
@@ -37,9 +37,9 @@ def measure_contamination(
     """How many documents of each text share a run of eight words with what was learned.
 
     Args:
-        texts: by name, what is measured on.
+        texts: by name, the text to measure on.
         learned: files and folders of text, or of conversations (JSON lines with `messages`).
-        reporter: hears of the progress.
+        reporter: receives progress.
 
     Returns:
         By text.
@@ -51,7 +51,7 @@ def measure_contamination(
     every = [run for part in runs.values() for run in part]
     wanted = np.unique(np.concatenate(every)) if every else np.empty(0, np.uint64)
     seen = np.zeros(len(wanted), dtype=bool)
-    with reporter.task("overlap", None, "texts") as task:
+    with reporter.task("contamination", None, "texts") as task:
         for batch in batches(text for path in learned for text in _texts_of(str(path))):
             if not len(wanted):
                 break
@@ -86,7 +86,7 @@ def _holds_conversations(file: str) -> bool:
 
 
 def ngram_hashes(texts: Sequence[str]) -> list[Hashes]:
-    """The hashes of the runs of eight words of each text, in order; none of a shorter text."""
+    """The hashes of the runs of eight words of each text, in order; a shorter text has none."""
     words = _WORD.findall(casing.lower(f" {_STOP} ".join(text.replace(_STOP, " ") for text in texts)))
     # Python's own hash: 64 bits, and the same for the same word throughout this process.
     hashes = np.array([*map(hash, words), hash(_STOP)], dtype=np.int64).view(np.uint64)

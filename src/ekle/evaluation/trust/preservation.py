@@ -1,4 +1,4 @@
-"""Whether an extended model still is its base, byte for byte, apart from the new rows."""
+"""Preservation: whether an extended model still is its base, byte for byte, except for the new rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ _RECORD = "extension.json"
 
 
 def extension_record(model: Path) -> Path | None:
-    """The digests that `ekle extend` left beside the model folder `model`; None where there are none."""
+    """The file with digests that `ekle extend` wrote next to the model folder `model`; None without one."""
     record = model.parent / _RECORD
     if model.name != "model" or not record.is_file() or not is_model(model):
         return None
@@ -22,12 +22,12 @@ def extension_record(model: Path) -> Path | None:
 
 
 def verify_preserved(record: Path, base: Path | None, reporter: ProgressReporter) -> Preservation:
-    """Read all weights again and hold them against the digests that were taken when the model was extended.
+    """Read all weights again and compare them with the digests that were taken when the model was extended.
 
     Args:
-        record: extension.json beside the extended model; its digests are of the bytes that the base had then.
-        base: the base as it is now; None where only a tokenizer is there.
-        reporter: shows the progress.
+        record: extension.json of the extended model; its digests are of the bytes that the base had then.
+        base: the base as it is now; None where only its tokenizer is known.
+        reporter: receives progress.
 
     Raises:
         CheckpointError: a model folder is damaged.

@@ -1,4 +1,4 @@
-"""Where figures come from: what was measured, on which device, with which libraries, after which training."""
+"""Provenance: what was measured, on which device, with which libraries, after which training."""
 
 import hashlib
 import os
@@ -26,18 +26,19 @@ from ekle.recipe.evaluation import EvaluationSettings
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 _PARTS = re.compile(r"model|tokenizer|snapshots|\d-[a-z]+")
-"""Folders inside something that has the name: a vocabulary, a run, a model in the cache of the hub."""
+"""Names of folders inside a vocabulary, a run, or a model in the cache of the hub; the folder around them
+has the name that people know."""
 
 
 def provenance(
     places: Mapping[str, Path | str], tokenizers: Mapping[str, Tokenizer], settings: EvaluationSettings
 ) -> Provenance:
-    """What two evaluations must share for their figures to be held against each other.
+    """What two evaluations must share for their figures to be compared.
 
     Args:
         places: by name, the folder or hub id of everything that is measured.
         tokenizers: those of `places` whose tokens are measured.
-        settings: names the files of gold, pairs and tasks.
+        settings: for the files of gold, pairs and tasks.
     """
     device, dtype = inference_device()
     return Provenance(
@@ -60,7 +61,7 @@ def provenance(
 
 
 def place_name(place: Path | str) -> str:
-    """The name of a folder, without where it lies on this machine; a hub id is one."""
+    """The name of a folder, without its path on this machine; a hub id stays as it is."""
     if not Path(place).exists() and not Path(place).is_absolute():
         return str(place)
     path = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its name
@@ -76,7 +77,7 @@ def _digest(tokenizer: Tokenizer) -> str:
 
 
 _LISTS = ("other", "protected", "rarely_used")
-"""What is long in a vocabulary's report and not repeated in the evaluation's; the page beside it shows it."""
+"""Long lists of a vocabulary's report that are not repeated; the vocabulary's page shows them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def vocabulary_summary(report: Mapping[str, Any]) -> VocabularySummary:
 def training_logs(base: BaseModel, checkpoint: Checkpoint) -> TrainingLogs:
     """The logs of both trainings.
 
-    A log that does not exist, because the base came from elsewhere, is absent.
+    A base that was not trained here has no log.
     """
     pre_training: list[LogEntry] = read_json(base.folder / "base.json").get("curve", [])
     return TrainingLogs(base=pre_training or None, extended=checkpoint.history or None)

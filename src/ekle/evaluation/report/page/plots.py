@@ -9,8 +9,9 @@ from ekle.artifacts.evaluation_report import (
     Figure,
     LogEntry,
     TrainingLogs,
+    text_title,
 )
-from ekle.evaluation.report.page.tables import colours, peers, sections, source_of, task_groups
+from ekle.evaluation.report.page.tables import colours, peers, sections, source_with, task_groups
 from ekle.evaluation.trust.provenance import curve
 from ekle.page.plots import Plot, figure, trade_plots
 
@@ -18,9 +19,9 @@ _ROW, _DOT, _FRAME = 30, 14, 96  # pixels: a bar, a dot, and title, axis and leg
 
 
 def plots(report: EvaluationReport) -> dict[str, Plot]:
-    """Every plot that the report has data for, by the name of its place.
+    """Every plot that the report has data for, by its name on the page.
 
-    A section that the page leaves out has no place for its plots, so they are left out, too.
+    The plots of a section that the page leaves out are left out, too.
     """
     held_out = list(report.texts.held_out)
     held_out += [ALL_HELD_OUT] if len(held_out) > 1 else []
@@ -48,14 +49,14 @@ def plots(report: EvaluationReport) -> dict[str, Plot]:
 
 
 def words(report: EvaluationReport) -> Plot | None:
-    """Tokens a word by genre: base and extended as bars, the floor as a line across them."""
+    """Tokens per word by genre: base and extended as bars, the floor as a line across them."""
     if report.tokens is None:
         return None
     genres = report.tokens.by_text
     names = list(genres)
     if len(names) > 1:
-        genres = genres | {ALL_HELD_OUT: report.tokens.together}
-        names.append(ALL_HELD_OUT)
+        genres = genres | {text_title(ALL_HELD_OUT): report.tokens.all_held_out}
+        names.append(text_title(ALL_HELD_OUT))
     by_tokenizer = {
         "base": [genres[name].base.tokens_per_word for name in names],
         "extended": [genres[name].extended.tokens_per_word for name in names],
@@ -71,7 +72,7 @@ def words(report: EvaluationReport) -> Plot | None:
             "text": [f"{value:.2f}" for value in values],
             "textposition": "outside",
             "cliponaxis": False,
-            "hovertemplate": "%{y}: %{x:.3f} tokens a word<extra>" + key + "</extra>",
+            "hovertemplate": "%{y}: %{x:.3f} tokens per word<extra>" + key + "</extra>",
         }
         for key, values in by_tokenizer.items()
     ]
@@ -84,13 +85,13 @@ def words(report: EvaluationReport) -> Plot | None:
         "y": names,
         "x": [genres[name].floor.tokens_per_word for name in names],
         "marker": {"symbol": "line-ns-open", "size": 26, "line": {"width": 2}},
-        "hovertemplate": "%{y}: %{x:.3f} at one token a pre-token<extra>floor</extra>",
+        "hovertemplate": "%{y}: %{x:.3f} at one token per pre-token<extra>floor</extra>",
     }
     # Plotly stacks a group from below; reversed axes put the first genre and the base on top.
     return figure(
         [*bars, floor],
         height=_FRAME + 2 * _ROW * len(names),
-        x={"title": {"text": "tokens a word"}, "range": [0, 1.15 * longest]},  # room for the labels
+        x={"title": {"text": "tokens per word"}, "range": [0, 1.15 * longest]},  # room for the labels
         y={"autorange": "reversed", "type": "category"},
         bargap=0.3,
     )
@@ -136,8 +137,8 @@ def likelihood(report: EvaluationReport, names: Sequence[str]) -> Plot | None:
     if not names:
         return None
     values = {model: [by_text[name].bits_per_byte for name in names] for model, by_text in models.items()}
-    dots = _dots(report, names, values, "%{x:.3f} bits per byte")
-    # Said outright: dots that keep out of each other's way would otherwise have an axis from 0.
+    dots = _dots(report, [text_title(name) for name in names], values, "%{x:.3f} bits per byte")
+    # A range of our own: with dots at different heights Plotly would start the axis at 0.
     low = min(_limit(value.low, value) for found in values.values() for value in found)
     high = max(_limit(value.high, value) for found in values.values() for value in found)
     edge = 0.06 * (high - low or high)
@@ -208,8 +209,8 @@ def savings(report: EvaluationReport) -> Plot | None:
 
 
 def kinds(report: EvaluationReport) -> Plot | None:
-    """Of the tokens of words, how many are whole words, morphemes, chains of them, or neither."""
-    tokenizers = {name: own.tokens for name, own in source_of(report, "tokens")[1].items() if own.tokens}
+    """The shares of tokens that are whole words, morphemes, chains of morphemes, or neither."""
+    tokenizers = {name: own.tokens for name, own in source_with(report, "tokens")[1].items() if own.tokens}
     if not tokenizers:
         return None
     names = list(tokenizers)
@@ -247,7 +248,7 @@ _KINDS = (
 def _dots(
     report: EvaluationReport, names: Sequence[str], values: dict[str, list[Figure]], shown: str
 ) -> list[dict[str, Any]]:
-    """A dot a model and name, with its interval; `shown` words the figure under the pointer."""
+    """A dot per model and name, with its interval; `shown` is the text of the figure under the pointer."""
     own = colours(report)
     return [
         {
@@ -267,7 +268,7 @@ def _dots(
 
 
 def _by_name(dots: list[dict[str, Any]], names: Sequence[str], x: dict[str, Any]) -> Plot:
-    """A strip a name, the first on top, in which each model's dot has a height of its own."""
+    """A strip per name, the first on top, in which each model's dot has a height of its own."""
     return figure(
         dots,
         height=_FRAME + len(names) * (_ROW // 2 + _DOT * len(dots)),
@@ -297,7 +298,7 @@ def _error(values: Sequence[Figure]) -> dict[str, Any]:
 
 
 def training(report: EvaluationReport) -> dict[str, Plot | None]:
-    """Bits per byte, loss a token, and what else a trainer looks at; None for what no log holds."""
+    """Bits per byte, loss per token, and other curves of training; None for what no log holds."""
     logs = report.training or TrainingLogs()
     bits = [
         _curve(logs.extended, "bits_per_byte", "text trained on", "extended"),
@@ -311,7 +312,7 @@ def training(report: EvaluationReport) -> dict[str, Plot | None]:
     gradient = [_curve(logs.extended, "grad_norm", "norm of the gradient", "trained")]
     return {
         "training-bits": _curves(bits, "bits per byte"),
-        "training-loss": _curves(losses, "loss a token"),
+        "training-loss": _curves(losses, "loss per token"),
         "training-gradient": _curves(
             gradient,
             "norm of the gradient",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ekle.artifacts.evaluation_report import EvaluationReport, TrainingLogs
+from ekle.artifacts.evaluation_report import EvaluationReport, TrainingLogs, text_title
 from ekle.artifacts.evaluation_report.criteria_table import criteria_table
 from ekle.evaluation.report.page import tables
 from ekle.evaluation.report.page.plots import plots
@@ -35,14 +35,15 @@ def render(report: EvaluationReport) -> str:
         criteria=criteria_table(report),
         peers=tables.peers(report),
         other_names=report.texts.other_names,
-        roots_by=tables.source_of(report, "root_uncut")[0],
-        cuts_by=tables.source_of(report, "no_wrong_cut")[0],
-        kinds_by=tables.source_of(report, "tokens")[0],
-        roots_whole=tables.roots_whole(report),
+        root_source=tables.source_with(report, "root_intact")[0],
+        boundary_source=tables.source_with(report, "no_wrong_boundary")[0],
+        kind_source=tables.source_with(report, "tokens")[0],
+        roots_intact=tables.roots_intact(report),
         most_overlapping=tables.most_overlapping(report),
         asked_of_models=tables.asked_of_models(report),
         task_groups=tables.task_groups(report),
         instruments=training_summary(training.extended or []),
+        text_title=text_title,
         colours=tables.colours(report),
         why=tables.why,
     )
