@@ -92,7 +92,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         evaluate_folder(tiny_extended.model, tiny_base, texts, settings, tmp_path, silent())
 
 
-def test_compared_tokenizers_are_held_against_the_first_with_intervals(tmp_path):
+def test_tokenizers_are_compared_with_the_first_with_intervals(tmp_path):
     for name, tokenizer in {
         "base": byte_level("e v"),
         "ours": byte_level("e v", "l e", "le r", "ev ler"),
@@ -119,12 +119,12 @@ def test_compared_tokenizers_are_held_against_the_first_with_intervals(tmp_path)
 def test_compared_tokenizers_are_printed_side_by_side(tiny_base, tiny_vocabulary, texts):
     rows = compare_tokenizers({"base": tiny_base, "ours": tiny_vocabulary.folder}, texts)
     assert rows[1].texts["metin"].tokens_saved.value > 0
-    cuts = [row.texts["metin"].morphology for row in rows]
-    assert cuts[1].f1.value > cuts[0].f1.value > 0
+    boundaries = [row.texts["metin"].morphology for row in rows]
+    assert boundaries[1].f1.value > boundaries[0].f1.value > 0
     speeds = {"speed": Figure(value=0.9, low=0.8, high=1.1), "decoding_speed": Figure(value=1.2)}
     rows[1] = rows[1].model_copy(update=speeds)
     shown = printed(comparison_table(rows))
-    assert "morphology of metin" in shown and "root uncut" in shown
+    assert "morphology of metin" in shown and "root intact" in shown
     assert "ours" in shown and "tokens saved" in shown and "characters/s" in shown
     assert "0.90× (0.80 to 1.10)" in shown and "1.20×" in shown
 
@@ -135,7 +135,7 @@ def test_text_in_another_language_gets_no_morphology(tiny_base, tmp_path):
     assert row.texts["en"].morphology is None
 
 
-def test_a_cut_is_printed_with_nothing_lost(tiny_vocabulary):
+def test_tokens_are_printed_with_nothing_lost(tiny_vocabulary):
     tokenizer = load_tokenizer(tiny_vocabulary.tokenizer)
     text = "Ağaçların altında oturan yaşlılar"
     spans = token_spans(tokenizer, text)

@@ -18,11 +18,11 @@ def test_a_draw_has_the_bytes_asked_for():
     assert sum(len(text.encode()) for text in chosen) == pytest.approx(200, abs=1)
 
 
-def test_a_document_is_cut_between_characters():
+def test_a_document_is_truncated_between_characters():
     assert sample_documents(["ğğğğ"], 5, seed=0) == ["ğğ"]
 
 
-def test_a_small_text_comes_back_whole():
+def test_a_small_text_is_returned_whole():
     assert sorted(sample_documents(DOCUMENTS, 10**6, seed=0)) == sorted(DOCUMENTS)
 
 

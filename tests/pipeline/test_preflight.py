@@ -146,7 +146,7 @@ def test_a_text_called_as_all_together_is_refused(
 ) -> None:
     text = tmp_path / "all_held_out.txt"
     text.write_text("Evlerimizden çıktık.\n", "utf-8")
-    _refused(recipe_with(f"corpus.{setting}=['{text}']"), tmp_path, InputError, "all_held_out is what")
+    _refused(recipe_with(f"corpus.{setting}=['{text}']"), tmp_path, InputError, "all_held_out is the name")
 
 
 def test_text_to_learn_alone_may_have_any_name(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:

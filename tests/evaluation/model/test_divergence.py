@@ -83,7 +83,7 @@ def test_an_extension_before_training_moves_mass_and_nothing_else(
     assert figures["both"].documents == 2
 
 
-def test_text_that_is_cut_differently_throughout_is_absent(
+def test_text_that_is_tokenized_differently_throughout_is_absent(
     tiny_base: Path, tiny_extended: ExtendedModel
 ) -> None:
     reference = collect_base_states(*loaded(tiny_base), {"tr": TURKISH[:3]}, SETTINGS)  # type: ignore[misc]
@@ -115,7 +115,7 @@ def test_chunks_become_smaller_where_memory_is_short(
     assert max(sizes) > 4
 
 
-def test_rows_that_do_not_fit_beside_the_model_are_multiplied_on_the_processor(tiny_base: Path) -> None:
+def test_rows_that_do_not_fit_next_to_the_model_are_multiplied_on_the_cpu(tiny_base: Path) -> None:
     base = loaded(tiny_base)
     reference = collect_base_states(*base, TEXTS, SETTINGS)  # type: ignore[misc]
     whole = measure_divergence(reference, *base, SETTINGS, silent())  # type: ignore[misc]

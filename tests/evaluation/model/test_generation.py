@@ -162,7 +162,7 @@ def test_figures_match_a_case_counted_by_hand() -> None:
     assert found["held_out"].words.accepted.value == 1
 
 
-def test_pieces_of_one_document_are_drawn_together() -> None:
+def test_excerpts_of_one_document_are_drawn_together() -> None:
     good, bad = "evler evde kitaplar kitapta", "zzk zzz kkz zkz"
     samples = {"trained": [sample(f" {good}")]}
     one = measure_generated(samples, [" ".join([good, bad] * 12)], SETTINGS)["held_out"]

@@ -55,7 +55,7 @@ def test_a_prompt_shows_pairs_and_begins_the_line_to_come() -> None:
     assert prompt_of("en-tr", [], ("Git!", "Go!")) == "English: Go!\nTurkish:"
 
 
-def test_an_answer_is_the_rest_of_the_line_whatever_stands_beside_it(tiny_base: Path) -> None:
+def test_an_answer_is_the_rest_of_the_line_whatever_else_is_in_the_batch(tiny_base: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     together = translate(model, tokenizer, PAIRS[:1], PAIRS[1:5], SETTINGS, silent())

@@ -134,7 +134,8 @@ def test_every_figure_of_a_complete_report_is_on_the_page():
     for shown in (
         "rival", "32,000", "0.90× 0.89 to 0.91", "1.00× (0.99 to 1.01)", "90.0 % en", "bank.conllu",
         "list.tsv", "96.2 % of 520", "15 new tokens", "30.0 % (29.0 to 31.0 %)", "15.0 % of all",
-        "task: squad 21 – 20.0 % 19.0 to 21.0 % 10.0 % 6.7 %", "all 25 tensors", "400 embedding rows", "0.10 nats",
+        "task: squad 21 – 20.0 % 19.0 to 21.0 % 10.0 % 6.7 %", "all 25 tensors",
+        "400 embedding rows", "0.10 nats",
         "sınav accuracy, 80 questions, 5 shown 25.0 %", "squad F1", "−2.0 −3.0 to −1.0", "squad, trained: 3.",
         "skipped", "90.0 % seen", "285,714 characters", "Turkish to English, 100 sentences", "−2.0",
         "−35.0 % −36.0 to −34.0 %", "people",

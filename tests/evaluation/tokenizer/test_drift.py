@@ -12,7 +12,7 @@ from ekle.recipe.evaluation import EvaluationSettings
 
 
 @pytest.mark.parametrize("spells_bytes", [True, False])
-def test_a_cut_in_another_spelling_is_not_called_changed(
+def test_tokens_in_another_spelling_are_not_called_changed(
     spells_bytes: bool, tiny_base: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "own"

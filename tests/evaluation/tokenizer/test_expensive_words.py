@@ -32,12 +32,12 @@ def test_a_word_that_costs_much_says_why(word, expected):
     assert said(word) == expected
 
 
-def test_what_the_pre_tokenizer_cuts_comes_first():
+def test_what_the_pre_tokenizer_splits_is_the_first_reason():
     """No token crosses such a cut, whatever the vocabulary."""
     assert said("Gelibolu'da") == {"why": "pre_tokenizer", "pre_tokens": ["Gelibolu", "'d", "a"]}
 
 
-def test_a_tokenizer_without_pre_tokenizer_cuts_nothing_before():
+def test_a_tokenizer_without_pre_tokenizer_splits_nothing_before():
     whole = byte_level("Ġ e", "Ġe v")
     whole.pre_tokenizer = None
     assert explain(whole, ChangedWord("Blorgazk", 2, ["a", "b"], ["a", "b"])).why == "unknown"

@@ -51,7 +51,7 @@ def test_each_file_of_gold_gets_what_it_can_say(gold: EvaluationSettings) -> Non
     assert kinds == pytest.approx({"whole": 0, "morphemes": 3 / 5, "chains": 0, "neither": 2 / 5})
 
 
-def test_whole_roots_are_compared_word_by_word(tmp_path: Path) -> None:
+def test_intact_roots_are_compared_word_by_word(tmp_path: Path) -> None:
     """Two shares whose intervals overlap widely are told apart where no word gets worse."""
     nouns = ["ev"] * 40 + ["at"] * 9
     (tmp_path / "words.tsv").write_text("".join(f"{noun}ler\t{noun} ler\n" for noun in nouns), "utf-8")

@@ -1,4 +1,4 @@
-"""Other models and tokenizers beside ours, and folders that do not hold together."""
+"""Peers: other models and tokenizers; and folders whose parts do not belong together."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def texts(tmp_path: Path) -> dict[str, Path]:
     return {"metin": path}
 
 
-def test_a_tokenizer_beside_has_the_figures_it_would_have_as_ours(
+def test_a_peer_tokenizer_has_the_figures_it_would_have_as_ours(
     tiny_base: Path, tiny_vocabulary: Vocabulary, settings: EvaluationSettings
 ) -> None:
     base, ours = load_tokenizer(tiny_base), load_tokenizer(tiny_vocabulary.tokenizer)
@@ -54,7 +54,7 @@ def test_without_text_in_a_language_its_figures_are_absent(
     assert found.drift is None
 
 
-def test_models_beside_are_measured_as_ours_and_tokenizers_as_tokenizers(
+def test_peer_models_are_measured_as_ours_and_tokenizers_as_tokenizers(
     tiny_base: Path,
     tiny_extended: ExtendedModel,
     tiny_vocabulary: Vocabulary,

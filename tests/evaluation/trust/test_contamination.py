@@ -55,7 +55,7 @@ def test_case_and_marks_do_not_hide_a_copy_and_a_line_between_is_no_run(tmp_path
     assert measure_contamination({"a": [WORDS]}, shouted, silent())["a"].runs == 1 / 5
 
 
-def test_instructions_are_read_message_by_message_and_beside_text(tmp_path: Path) -> None:
+def test_instructions_are_read_message_by_message_and_with_text(tmp_path: Path) -> None:
     words = WORDS.split()
     halves = [" ".join(words[:6]), " ".join(words[6:])]
     chats = [

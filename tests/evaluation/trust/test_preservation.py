@@ -80,7 +80,7 @@ def test_another_base_is_named_as_such(
     assert any("not the one" in sentence["text"] for sentence in figures["verdict"])
 
 
-def test_beside_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
+def test_against_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
     made: ExtendedModel, tiny_base: Path, texts: dict[str, Path], tmp_path: Path
 ) -> None:
     tokenizer = tmp_path / "tokenizer"
@@ -91,13 +91,13 @@ def test_beside_a_tokenizer_alone_the_bytes_are_checked_against_the_record(
     scores = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "out", silent())
     found = scores.report.preservation
     assert found.changed == ["model.norm.weight"] and found.base_changed is None
-    assert any("no longer is what was written" in sentence.text for sentence in scores.report.verdict)
+    assert any("has changed since it was written" in sentence.text for sentence in scores.report.verdict)
     page = (scores.folder / "report.html").read_text("utf-8")
     assert "differ from the record of the extension: model.norm.weight" in page
     change(made.model, "model.norm.weight")
     again = evaluate_folder(made.model, tokenizer, texts, settings, tmp_path / "again", silent())
     assert again.report.preservation.changed == []
-    assert "hold the bytes that the base had" in (again.folder / "report.html").read_text("utf-8")
+    assert "have the bytes that the base had" in (again.folder / "report.html").read_text("utf-8")
 
 
 def test_a_folder_without_a_record_is_not_checked(tiny_base: Path, made: ExtendedModel) -> None:
