@@ -52,7 +52,7 @@ def test_each_file_of_gold_gets_what_it_can_say(gold: EvaluationSettings) -> Non
 
 
 def test_intact_roots_are_compared_word_by_word(tmp_path: Path) -> None:
-    """Two shares whose intervals overlap widely are told apart where no word gets worse."""
+    """Two shares whose intervals overlap widely differ clearly where no word gets worse."""
     nouns = ["ev"] * 40 + ["at"] * 9
     (tmp_path / "words.tsv").write_text("".join(f"{noun}ler\t{noun} ler\n" for noun in nouns), "utf-8")
     settings = EvaluationSettings(gold=[str(tmp_path / "words.tsv")], resamples=200)

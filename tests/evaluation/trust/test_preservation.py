@@ -1,4 +1,4 @@
-"""What was extended is checked against the digests of its making, and told apart where it differs."""
+"""What was extended is checked against the digests of its making, and every difference is named."""
 
 import shutil
 from pathlib import Path

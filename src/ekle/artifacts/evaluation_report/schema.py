@@ -73,7 +73,7 @@ def _documented(node: ast.ClassDef) -> list[tuple[str, str]]:
 
 
 def _without_null(content: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a key without the title, the default and the null that stand for its absence."""
+    """The schema of a key without the title, and without the default and the null that mean its absence."""
     kept = {key: part for key, part in content.items() if key not in ("title", "default", "anyOf")}
     kinds = [kind for kind in content.get("anyOf", []) if kind != {"type": "null"}]
     return {**kept, **kinds[0]} if len(kinds) == 1 else kept | ({"anyOf": kinds} if kinds else {})

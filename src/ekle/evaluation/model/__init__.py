@@ -1,1 +1,1 @@
-"""What the models are worth: each measured in turn, then held against the base."""
+"""What the models are worth: each is measured in turn, then compared with the base."""
