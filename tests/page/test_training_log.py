@@ -40,7 +40,7 @@ def test_an_overview_says_how_far_how_well_and_what_went_wrong() -> None:
         {"step": 0, "held_out_bits_per_byte": 0.95},
         {"step": 250, "held_out_bits_per_byte": 0.85},
         {"step": 300, "skipped": "its loss is nan"},
-        {"step": 301, "went_back_from": 320},
+        {"step": 301, "rolled_back_from": 320},
         LINE,
         {"step": 500, "held_out_bits_per_byte": 0.86},
     ]
@@ -56,6 +56,8 @@ def test_an_overview_says_how_far_how_well_and_what_went_wrong() -> None:
         "98.0 % seen, 90.0 % 10 times, 60.0 % 100 times or more; 4.0 % of the rows still near their start"
     )
     assert said["trouble"] == "1 step skipped, 1 rollback"
+    history[3] = {"step": 301, "went_back_from": 320}  # as 0.1 wrote it
+    assert plain(training_summary(history)["trouble"]) == "1 step skipped, 1 rollback"
 
 
 def test_an_empty_log_says_nothing() -> None:

@@ -373,8 +373,11 @@ def test_a_resumed_run_does_not_ask_for_more_than_fitted(inputs: Inputs, tmp_pat
         whole = train(inputs, tmp_path / "whole")
         with killed_at(10):
             train(inputs, tmp_path / "again")
-    progress = json.loads((tmp_path / "again/checkpoints/step-000004/progress.json").read_text("utf-8"))
-    assert progress["at_once"] == 2
+    place = tmp_path / "again/checkpoints/step-000004/progress.json"
+    progress = json.loads(place.read_text("utf-8"))
+    assert progress["micro_batch_size"] == 2
+    of_0_1 = {"at_once": progress.pop("micro_batch_size"), **progress}
+    place.write_text(json.dumps(of_0_1), encoding="utf-8")
     again = train(
         inputs, tmp_path / "again", ProgressReporter(events=events)
     )  # on a device that could take four
@@ -387,7 +390,7 @@ def test_how_many_go_through_at_once_may_change_between_two_attempts(inputs: Inp
         train(inputs, tmp_path / "run")
     train(inputs, tmp_path / "run", micro_batch_size=1)
     last = tmp_path / "run/checkpoints/step-000006/progress.json"
-    assert json.loads(last.read_text("utf-8"))["at_once"] == 1
+    assert json.loads(last.read_text("utf-8"))["micro_batch_size"] == 1
 
 
 def recipe(**changes: Any) -> Any:

@@ -84,6 +84,7 @@ def _new_tokens(line: Entry) -> str:
 
 def _trouble(history: Sequence[Entry]) -> str:
     skipped = sum("skipped" in entry for entry in history)
-    back = sum("went_back_from" in entry for entry in history)
+    # The second name is that of 0.1.
+    rollbacks = sum("rolled_back_from" in entry or "went_back_from" in entry for entry in history)
     parts = [f"{counted(skipped, 'step')} skipped"] if skipped else []
-    return ", ".join([*parts, counted(back, "rollback")] if back else parts)
+    return ", ".join([*parts, counted(rollbacks, "rollback")] if rollbacks else parts)

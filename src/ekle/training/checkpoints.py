@@ -5,7 +5,8 @@
     checkpoints/best-000250/           the weights of the best evaluation so far
 
 After a rollback, a run may come to the same step again. The checkpoint that it writes then is newer than all
-before and gets a name of its own: what a killed run resumes from stays until the new one is complete.
+before and gets a name of its own: what a killed run resumes from stays until the new one is complete. That
+name, with `back`, is that of 0.1, so that its checkpoints are still found.
 
 Everything is safetensors or JSON. A folder gets its name only after its last file was written, so its name
 alone says that it is complete.

@@ -202,7 +202,9 @@ def _roll_back(state: RunState, fault: str) -> None:
     if is_main_process():
         state.setup.history.truncate(state.step)
     rate = state.guard.rate
-    _log(state, {"step": state.step + 1, "went_back_from": came_from, "because": fault, "rate_factor": rate})
+    _log(
+        state, {"step": state.step + 1, "rolled_back_from": came_from, "because": fault, "rate_factor": rate}
+    )
     state.setup.reporter.say(
         f"back from step {came_from:,} to the checkpoint of step {state.step:,}, and on with "
         f"{rate:g} times the learning rate",

@@ -144,7 +144,10 @@ class RunState:
             self.early_stopping.load_state_dict(progress["watch"])
             self.meter.load_state_dict(progress["meter"])
             self.guard.load_state_dict(progress["guard"])
-            self.passes.micro_batch_size = min(self.passes.micro_batch_size, progress["at_once"])
+            fitted = progress[
+                "micro_batch_size" if "micro_batch_size" in progress else "at_once"
+            ]  # as in 0.1
+            self.passes.micro_batch_size = min(self.passes.micro_batch_size, fitted)
         self.setup.new_tokens.load(folder / "new_tokens.safetensors")
         return progress
 
@@ -209,7 +212,7 @@ class RunState:
             "watch": self.early_stopping.state_dict(),
             "meter": self.meter.state_dict(),
             "guard": self.guard.state_dict(),
-            "at_once": self.passes.micro_batch_size,
+            "micro_batch_size": self.passes.micro_batch_size,
             "sequences": self.setup.sizes.sequences,
             "schedule": self.schedule.state_dict(),
             "record": self.setup.record,

@@ -95,8 +95,8 @@ def test_a_run_that_stumbles_goes_back_and_on_with_other_text_and_half_the_rate(
 ) -> None:
     nonsense.update({7, 8})
     history = train(inputs, tmp_path).history
-    back = [line for line in history if "went_back_from" in line]
-    assert [(line["step"], line["went_back_from"], line["rate_factor"]) for line in back] == [(5, 8, 0.5)]
+    back = [line for line in history if "rolled_back_from" in line]
+    assert [(line["step"], line["rolled_back_from"], line["rate_factor"]) for line in back] == [(5, 8, 0.5)]
     assert "spike" in back[0]["because"]
     lines = [line for line in history if "learning_rate" in line]
     assert [line["step"] for line in lines] == list(range(1, 13)), "the log forgets the way there"
@@ -110,8 +110,8 @@ def test_weights_whose_steps_go_wrong_are_not_saved_to_go_back_to(
     spoil_gradients(monkeypatch, {7, 8, 9}, math.nan)
     guarding = {**SETTINGS["guard"], "bad_steps": 3}
     history = train(inputs, tmp_path, guard=guarding, evaluate_steps=8).history
-    back = [line for line in history if "went_back_from" in line]
-    assert [(line["step"], line["went_back_from"]) for line in back] == [(5, 9)]
+    back = [line for line in history if "rolled_back_from" in line]
+    assert [(line["step"], line["rolled_back_from"]) for line in back] == [(5, 9)]
 
 
 def test_a_checkpoint_that_falls_due_among_bad_steps_is_made_after_the_next_good_one(
@@ -135,8 +135,8 @@ def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
 ) -> None:
     nonsense.update({7, 8, 9, 10})
     history = train(inputs, tmp_path, keep_checkpoints=9).history
-    back = [line for line in history if "went_back_from" in line]
-    assert [(line["step"], line["went_back_from"], line["rate_factor"]) for line in back] == [(1, 6, 0.25)]
+    back = [line for line in history if "rolled_back_from" in line]
+    assert [(line["step"], line["rolled_back_from"], line["rate_factor"]) for line in back] == [(1, 6, 0.25)]
     made = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
     assert made == ["step-000000", *(f"step-{step:06}-back-2" for step in (4, 8, 12))]
 
@@ -235,6 +235,14 @@ def test_the_first_step_after_going_back_to_the_start_is_skipped_like_any_other(
     judge = guard(max_rollbacks=2)
     judge.roll_back(7, "its loss is nan")
     assert judge.skip_reason(1, math.nan, 1.0) == "its loss is nan"
+
+
+def test_the_state_of_a_checkpoint_of_0_1_is_read() -> None:
+    before, after = guard(), guard()
+    before.roll_back(7, "its loss is nan")
+    state = before.state_dict()
+    after.load_state_dict({"returns": state.pop("rollbacks"), **state})
+    assert after.state_dict() == before.state_dict()
 
 
 def test_a_good_step_ends_the_row_of_bad_ones() -> None:

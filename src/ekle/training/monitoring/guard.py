@@ -102,11 +102,12 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
-        return {"bad_steps": self.bad_steps, "returns": self.rollbacks, "losses": list(self._losses)}
+        return {"bad_steps": self.bad_steps, "rollbacks": self.rollbacks, "losses": list(self._losses)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what `state_dict` gave."""
-        self.bad_steps, self.rollbacks = state["bad_steps"], state["returns"]
+        """Take what `state_dict` gave, here or in 0.1, where `rollbacks` was `returns`."""
+        self.bad_steps = state["bad_steps"]
+        self.rollbacks = state["rollbacks"] if "rollbacks" in state else state["returns"]
         self._losses = deque(state["losses"], maxlen=self.settings.window)
 
     def _fault(self, loss: float, norm: float) -> str | None:

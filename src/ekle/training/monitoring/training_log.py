@@ -15,7 +15,7 @@ Logged step:
     `memory_bytes` (the peak so far), `memory_in_use`, `memory_slope` in bytes per step
         (`ekle.training.monitoring.memory_leak`).
 Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`, `held_out_bytes`.
-Skipped step: `step`, `skipped` (why). Rollback: `step` (the first that is made again), `went_back_from`,
+Skipped step: `step`, `skipped` (why). Rollback: `step` (the first that is made again), `rolled_back_from`,
 `because`, `rate_factor` (of the learning rate from here on).
 
 The evaluation stage copies the whole log into `training.extended` of its report.json.
