@@ -37,15 +37,16 @@ CONTRACTION = r"'(?i:[stmd]|re|ve|ll)"
 _REST = r"\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-def joined_pattern(inside: Sequence[str], opening: Sequence[str]) -> str:
+def joined_pattern(inside: Sequence[str], sentence_start: Sequence[str]) -> str:
     """The regular expression (Oniguruma) of the joining pre-tokenizer.
 
     Args:
         inside: words that stay joined to a word, or to a word and one of `PAUSES`, before them.
-        opening: words that stay joined to a word and one of `ENDS` before them.
+        sentence_start: words that stay joined to a word and one of `ENDS` before them.
     """
     join = (
-        rf"(?:[{PAUSES}]? {alternatives(inside)}(?!\p{{L}})|[{ENDS}] {alternatives(opening)}(?!\p{{L}}))*"
+        rf"(?:[{PAUSES}]? {alternatives(inside)}(?!\p{{L}})"
+        rf"|[{ENDS}] {alternatives(sentence_start)}(?!\p{{L}}))*"
         rf"(?:(?<=\p{{Ll}})[{MARKS}](?= |\z)| (?=\p{{N}}))?"
     )
     # Most words follow a space, so this alternative comes first and spares them the others.
@@ -53,7 +54,7 @@ def joined_pattern(inside: Sequence[str], opening: Sequence[str]) -> str:
 
 
 def joined_pre_tokenizer(
-    base: BaseTokenizer, inside: Sequence[str], opening: Sequence[str]
+    base: BaseTokenizer, inside: Sequence[str], sentence_start: Sequence[str]
 ) -> dict[str, Any]:
     """The base's `pre_tokenizer` of tokenizer.json with `joined_pattern` instead of its own.
 
@@ -66,7 +67,7 @@ def joined_pre_tokenizer(
             "use --profile portable"
         )
     first, *others = base.spec["pre_tokenizer"]["pretokenizers"]
-    split = {**first, "pattern": {"Regex": joined_pattern(inside, opening)}}
+    split = {**first, "pattern": {"Regex": joined_pattern(inside, sentence_start)}}
     return {**base.spec["pre_tokenizer"], "pretokenizers": [split, *others]}
 
 

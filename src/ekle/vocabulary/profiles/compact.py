@@ -41,9 +41,9 @@ def add_word_contexts(table: pl.DataFrame, base: BaseTokenizer) -> pl.DataFrame:
     """
     words = table.filter(pl.col("text").str.contains(r"^ ?\p{L}+$"))
     shares = dict(words.select("text", "share").iter_rows())
-    inside, opening = joined_words()
+    inside, sentence_start = joined_words()
     contexts = dict(_AFTER_WORD)
-    for group, marks in ((inside, ("", *PAUSES)), (opening, tuple(ENDS))):
+    for group, marks in ((inside, ("", *PAUSES)), (sentence_start, tuple(ENDS))):
         for word in group:
             if (share := shares.get(f" {word}", 0.0)) > _FREQUENT:
                 contexts |= {f"{mark} {word}": share * _AFTER_WORD.get(mark, 1.0) for mark in marks}
