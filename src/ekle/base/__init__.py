@@ -1,1 +1,4 @@
-"""The base stage (3): the model that is to learn Turkish, as a folder."""
+"""Stage 3, base: the model that is to learn Turkish, as a folder.
+
+`stage` finds the model or downloads it, `tiny` trains the one of the quickstart.
+"""

@@ -1,4 +1,4 @@
-"""The base stage (3) in a run: a folder is checked, a hub model downloaded, the tiny model trained."""
+"""Stage 3, base, in a run: a folder is checked, a hub model downloaded, the tiny model trained."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Stage 1 in a run: documents to train on, documents to measure on, and counts.
+"""Stage 1, corpus, in a run: documents to train on, documents to measure on, and counts.
 
 Sources are read once, and each document is written at once, so no source is ever in memory as a whole.
 """

@@ -1,1 +1,1 @@
-"""Stage 6: what the extension is worth, as figures and as a page."""
+"""Stage 6, evaluation: what the extension is worth, as figures and as a page."""

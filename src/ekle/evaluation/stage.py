@@ -1,4 +1,4 @@
-"""The evaluation stage: measure the base, the extended and the trained model."""
+"""Stage 6, evaluation, in a run: measure the base, the extended and the trained model."""
 
 from dataclasses import dataclass
 from pathlib import Path

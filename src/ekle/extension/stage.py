@@ -1,4 +1,4 @@
-"""The extension stage (4) in a run: base model and vocabulary become the extended model."""
+"""Stage 4, extension, in a run: base model and vocabulary become the extended model."""
 
 import shutil
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The release stage: one folder that every Hugging Face based engine loads."""
+"""Stage 7, release: one folder that every Hugging Face based engine loads."""

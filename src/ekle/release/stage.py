@@ -1,4 +1,4 @@
-"""The release stage in a run: merge, write, describe."""
+"""Stage 7, release, in a run: merge, write, describe."""
 
 from dataclasses import dataclass
 from pathlib import Path

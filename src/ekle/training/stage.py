@@ -1,4 +1,4 @@
-"""The training stage: puts a run together from recipe, corpus and extended model, and writes its result."""
+"""Stage 5, training, in a run: recipe, corpus and extended model become adapters and new rows."""
 
 import json
 import shutil

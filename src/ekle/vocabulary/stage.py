@@ -1,4 +1,4 @@
-"""Stage 2 in a run: the corpus's counts become a vocabulary, measured on its held-out text."""
+"""Stage 2, vocabulary, in a run: the corpus's counts become a vocabulary, measured on its held-out text."""
 
 from dataclasses import dataclass
 from pathlib import Path
