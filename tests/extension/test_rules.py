@@ -142,7 +142,7 @@ def test_a_suffix_is_like_its_variant_in_other_vowels() -> None:
     assert near(rows, [0.5, 3.5], [0.5, 3.5])  # the mean of both, for either
 
 
-def test_what_comes_out_is_like_first_pieces_and_unlike_suffixes() -> None:
+def test_what_comes_out_is_like_first_base_tokens_and_unlike_suffixes() -> None:
     rows = made("similarity", "output", EVLER, EVLERDEN, LERDEN)
     assert near(rows[:1], [2.0, 0.0])
     assert near(rows[2:], [0.0, 4.0])  # it has no harmony variant here

@@ -91,7 +91,7 @@ def test_the_teacher_is_left_alone(
             assert torch.equal(model(text).logits[..., :FIRST], before)
 
 
-def test_a_model_that_reads_only_base_pieces_is_as_near_as_can_be(
+def test_a_model_that_reads_only_base_tokens_is_as_near_as_can_be(
     tiny_extended: ExtendedModel, tokenizer_pair: TokenizerPair
 ) -> None:
     """Both read the base tokens: states are equal, and likelihoods but for the share of the new rows."""
@@ -162,7 +162,9 @@ def _after(model: Any, ids: list[int]) -> list[torch.Tensor]:
     return [states[0] for states in found]
 
 
-def test_boundaries_are_where_both_cuts_end_a_token_at_the_same_byte(tokenizer_pair: TokenizerPair) -> None:
+def test_boundaries_are_where_both_tokenizations_end_a_token_at_the_same_byte(
+    tokenizer_pair: TokenizerPair,
+) -> None:
     some = passages(tokenizer_pair)[:5]
     here, there = shared_boundaries(some, FIRST)
     assert here.shape[1] > 0
@@ -179,7 +181,7 @@ def test_boundaries_are_where_both_cuts_end_a_token_at_the_same_byte(tokenizer_p
         assert texts[0] == texts[1]
 
 
-def test_spans_hold_the_same_text_in_both_cuts(tokenizer_pair: TokenizerPair) -> None:
+def test_spans_hold_the_same_text_in_both_tokenizations(tokenizer_pair: TokenizerPair) -> None:
     some = passages(tokenizer_pair)[:5]
     old, new = span_ids(some, new=False), span_ids(some, new=True)
     assert old[-1] == new[-1] == sum(len(passage.new_ends) for passage in some) - 1

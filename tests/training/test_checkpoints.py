@@ -80,7 +80,7 @@ def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:
     assert step_of(last) == 1_000_000
 
 
-def test_what_is_written_after_going_back_is_newer_whatever_its_step(tmp_path: Path) -> None:
+def test_what_is_written_after_a_rollback_is_newer_whatever_its_step(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, 3)
     for step in (0, 4, 8):
         kept.save(step, progress(None), 0, None)
@@ -147,7 +147,7 @@ def test_the_random_state_comes_back(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), first)
 
 
-def test_missing_pieces_are_named(tmp_path: Path) -> None:
+def test_missing_files_are_named(tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))])
     for read in (lambda: load_optimizer(optimizer, tmp_path), lambda: load_random_state(tmp_path)):
         with pytest.raises(CheckpointError, match="is damaged"):

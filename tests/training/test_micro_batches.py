@@ -385,7 +385,7 @@ def test_a_resumed_run_does_not_ask_for_more_than_fitted(inputs: Inputs, tmp_pat
     assert "out of memory" not in events.read_text("utf-8")
 
 
-def test_how_many_go_through_at_once_may_change_between_two_attempts(inputs: Inputs, tmp_path: Path) -> None:
+def test_the_micro_batch_size_may_change_between_two_attempts(inputs: Inputs, tmp_path: Path) -> None:
     with killed_at(10):
         train(inputs, tmp_path / "run")
     train(inputs, tmp_path / "run", micro_batch_size=1)

@@ -31,7 +31,7 @@ def test_lengths_are_those_of_each_packed_sequence() -> None:
     assert sequence_lengths(positions).tolist() == [[3, 3, 3, 2, 2, 1], [6] * 6]
 
 
-def test_a_row_that_goes_on_with_a_cut_text_starts_anew() -> None:
+def test_a_row_that_goes_on_with_a_split_text_starts_anew() -> None:
     assert sequence_lengths(torch.tensor([[0, 1], [5, 6]])).tolist() == [[2, 2], [2, 2]]
 
 

@@ -105,7 +105,7 @@ def test_a_tokenizer_without_a_template_is_refused() -> None:
         template(Bare())
 
 
-def test_real_instructions_are_cut_as_one_text_would_be(base: BaseTokenizer, shared_data: Path) -> None:
+def test_real_instructions_are_tokenized_as_one_text_would_be(base: BaseTokenizer, shared_data: Path) -> None:
     tokenizer = base.tokenizer()
     for path in sorted(shared_data.glob("instruct/*.jsonl")):
         for place, (turns, _) in enumerate(conversations([str(path)])):

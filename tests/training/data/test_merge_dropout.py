@@ -1,4 +1,4 @@
-"""Merge dropout changes the cut and not the text, as often as it is told to, and only while training."""
+"""Merge dropout changes the encoded and not the text, as often as it is told to, and only while training."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def tokenizer(tiny_vocabulary: Vocabulary) -> Tokenizer:
 
 
 @pytest.fixture
-def pieces(tiny_vocabulary: Vocabulary) -> dict[int, list[int]]:
+def base_tokens(tiny_vocabulary: Vocabulary) -> dict[int, list[int]]:
     return base_token_ids(read_json(tiny_vocabulary.tokenizer / "tokenizer.json"), FIRST)
 
 
@@ -33,10 +33,10 @@ def ids(tokenizer: Tokenizer) -> list[int]:
     return [number for line in TURKISH for number in tokenizer.encode(line).ids]
 
 
-def test_merges_lead_back_to_the_pieces_that_the_base_cuts(
-    pieces: dict[int, list[int]], tiny_vocabulary: Vocabulary
+def test_merges_lead_back_to_the_base_tokens(
+    base_tokens: dict[int, list[int]], tiny_vocabulary: Vocabulary
 ) -> None:
-    assert pieces == {token.id: token.base_tokens for token in tiny_vocabulary.tokens()}
+    assert base_tokens == {token.id: token.base_tokens for token in tiny_vocabulary.tokens()}
 
 
 def test_the_old_way_of_writing_merges_is_read_too(tiny_vocabulary: Vocabulary) -> None:
@@ -48,43 +48,45 @@ def test_the_old_way_of_writing_merges_is_read_too(tiny_vocabulary: Vocabulary) 
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
-def test_the_text_is_the_same(tokenizer: Tokenizer, pieces: dict[int, list[int]], probability: float) -> None:
-    dropout = MergeDropout(pieces, probability, 0)
+def test_the_text_is_the_same(
+    tokenizer: Tokenizer, base_tokens: dict[int, list[int]], probability: float
+) -> None:
+    dropout = MergeDropout(base_tokens, probability, 0)
     for number, line in enumerate(TURKISH):
-        cut = tokenizer.encode(line).ids
-        assert tokenizer.decode(dropout.transform(number, cut)) == tokenizer.decode(cut)
+        encoded = tokenizer.encode(line).ids
+        assert tokenizer.decode(dropout.transform(number, encoded)) == tokenizer.decode(encoded)
 
 
 def test_all_or_nothing_at_the_ends_of_the_scale(
-    tokenizer: Tokenizer, pieces: dict[int, list[int]], tiny_base: Path
+    tokenizer: Tokenizer, base_tokens: dict[int, list[int]], tiny_base: Path
 ) -> None:
     base = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
     for line in TURKISH:
-        cut = tokenizer.encode(line).ids
-        assert MergeDropout(pieces, 0.0, 0).transform(3, cut) == cut
-        assert MergeDropout(pieces, 1.0, 0).transform(3, cut) == base.encode(line).ids
+        encoded = tokenizer.encode(line).ids
+        assert MergeDropout(base_tokens, 0.0, 0).transform(3, encoded) == encoded
+        assert MergeDropout(base_tokens, 1.0, 0).transform(3, encoded) == base.encode(line).ids
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5])
 def test_each_occurrence_falls_apart_with_the_probability_that_is_set(
-    tokenizer: Tokenizer, pieces: dict[int, list[int]], probability: float
+    tokenizer: Tokenizer, base_tokens: dict[int, list[int]], probability: float
 ) -> None:
-    cut = ids(tokenizer)
-    new = sum(number >= FIRST for number in cut)
-    dropout = MergeDropout(pieces, probability, 0)
-    kept = [sum(number >= FIRST for number in dropout.transform(turn, cut)) for turn in range(200)]
+    encoded = ids(tokenizer)
+    new = sum(number >= FIRST for number in encoded)
+    dropout = MergeDropout(base_tokens, probability, 0)
+    kept = [sum(number >= FIRST for number in dropout.transform(turn, encoded)) for turn in range(200)]
     share = 1 - sum(kept) / (200 * new)
     assert share == pytest.approx(probability, abs=4 * (probability / (200 * new)) ** 0.5)
     assert len(set(kept)) > 1  # each time anew
 
 
 def test_a_document_falls_apart_alike_however_it_is_reached(
-    tokenizer: Tokenizer, pieces: dict[int, list[int]], tiny_corpus: Corpus
+    tokenizer: Tokenizer, base_tokens: dict[int, list[int]], tiny_corpus: Corpus
 ) -> None:
     def encode(texts: list[str]) -> list[list[int]]:
         return [tokenizer.encode(text).ids for text in texts]
 
-    transform = MergeDropout(pieces, 0.5, 0).transform
+    transform = MergeDropout(base_tokens, 0.5, 0).transform
     lines = Lines(tiny_corpus.train, 0)
     forward, backward = (Documents(lines, encode, 0, transform) for _ in range(2))
     count = 2 * len(forward)
@@ -96,7 +98,7 @@ def test_a_document_falls_apart_alike_however_it_is_reached(
 def test_it_is_off_where_held_out_text_is_measured(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
 ) -> None:
-    """Before the first step both runs have the same model, so a difference could only come from the cut."""
+    """Before the first step both runs have the same model, so a difference could only come from the tokens."""
     first = []
     for probability in (0.0, 0.9):
         training = {

@@ -90,7 +90,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_logged(
     assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(checkpoint.rows).values())
 
 
-def test_a_run_that_stumbles_goes_back_and_on_with_other_text_and_half_the_rate(
+def test_a_run_with_bad_steps_rolls_back_and_goes_on_with_other_text_and_half_the_rate(
     inputs: Inputs, tmp_path: Path, nonsense: set[int]
 ) -> None:
     nonsense.update({7, 8})
@@ -104,7 +104,7 @@ def test_a_run_that_stumbles_goes_back_and_on_with_other_text_and_half_the_rate(
     assert [line["tokens"] // A_STEP for line in lines] == [1, 2, 3, 4, *range(9, 17)]
 
 
-def test_weights_whose_steps_go_wrong_are_not_saved_to_go_back_to(
+def test_weights_whose_steps_go_wrong_are_not_saved_to_roll_back_to(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil_gradients(monkeypatch, {7, 8, 9}, math.nan)
@@ -130,7 +130,7 @@ def test_a_checkpoint_is_made_whenever_the_last_is_too_old(inputs: Inputs, tmp_p
     assert made == [f"step-{step:06}" for step in range(4)]
 
 
-def test_a_run_that_stumbles_again_before_it_has_saved_goes_back_further(
+def test_a_run_with_bad_steps_before_its_next_checkpoint_rolls_back_further(
     inputs: Inputs, tmp_path: Path, nonsense: set[int]
 ) -> None:
     nonsense.update({7, 8, 9, 10})
@@ -151,7 +151,7 @@ def whole_runs() -> dict[int, Checkpoint]:
     ("bad", "calls"),
     [({7, 8}, 11), ({7, 8}, 17), ({7, 8}, 22), ({7, 8}, 31), ({7, 8, 9, 10}, 21), ({7, 8, 9, 10}, 27)],
 )
-def test_a_run_killed_around_its_way_back_ends_the_same(
+def test_a_run_killed_around_its_rollback_ends_the_same(
     inputs: Inputs,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -177,7 +177,7 @@ def test_a_run_killed_around_its_way_back_ends_the_same(
     assert ours == theirs
 
 
-def test_a_run_that_goes_back_in_vain_is_given_up(
+def test_a_run_that_rolls_back_in_vain_is_given_up(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil_gradients(monkeypatch, set(range(6, 99)), math.inf)
@@ -231,7 +231,7 @@ def test_before_the_window_is_full_no_loss_is_too_high() -> None:
     assert fresh.skip_reason(3, math.nan, 1.0) == "its loss is nan"
 
 
-def test_the_first_step_after_going_back_to_the_start_is_skipped_like_any_other() -> None:
+def test_the_first_step_after_a_rollback_to_the_start_is_skipped_like_any_other() -> None:
     judge = guard(max_rollbacks=2)
     judge.roll_back(7, "its loss is nan")
     assert judge.skip_reason(1, math.nan, 1.0) == "its loss is nan"

@@ -87,6 +87,6 @@ def test_too_few_lines_say_nothing() -> None:
     assert off.steps_left() is None
 
 
-def test_going_back_starts_anew() -> None:
+def test_a_rollback_starts_anew() -> None:
     watch = watched([100] * 4)
     assert "memory_slope" not in watch.record(10)
