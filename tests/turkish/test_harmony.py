@@ -2,8 +2,8 @@
 
 import pytest
 
+from ekle.files import read_table
 from ekle.turkish.harmony import agrees, four_fold, heard, judge, judge_letters, two_fold
-from ekle.turkish.tables import read_table
 
 
 def test_suffix_vowels_follow_the_vowel_before() -> None:
@@ -46,6 +46,6 @@ def test_a_loan_is_heard_with_a_front_vowel() -> None:
 
 
 def test_the_table_is_sorted_and_has_no_form_twice() -> None:
-    forms = [row["form"] for row in read_table("harmony")]
+    forms = [row["form"] for row in read_table("ekle.turkish", "harmony")]
     order = "aâbcçdefgğhıiîjklmnoöprsştuûüvyz"
     assert forms == sorted(set(forms), key=lambda form: [order.index(letter) for letter in form])

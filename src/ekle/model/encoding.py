@@ -4,7 +4,8 @@ from typing import Any
 
 from ekle.errors import TokenizerError
 
-_END_OF_TEXT = "<|endoftext|>"
+END_OF_TEXT = "<|endoftext|>"
+"""Separated the documents that Qwen3 learned from."""
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -36,11 +37,11 @@ def prefix_token_id(tokenizer: Any) -> int:
     Raises:
         TokenizerError: there is none of them. Any other token would have a meaning of its own.
     """
-    named = tokenizer.get_vocab().get(_END_OF_TEXT)
+    named = tokenizer.get_vocab().get(END_OF_TEXT)
     for found in (*bos_ids(tokenizer), named, tokenizer.bos_token_id, tokenizer.eos_token_id):
         if found is not None:
             return int(found)
     raise TokenizerError(
-        f"the tokenizer has no {_END_OF_TEXT} and no other token to start a document with; "
+        f"the tokenizer has no {END_OF_TEXT} and no other token to start a document with; "
         "name one as bos_token in its tokenizer_config.json"
     )

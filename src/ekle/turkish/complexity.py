@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ekle.files import read_table
 from ekle.turkish import casing
 from ekle.turkish.alphabet import is_turkish_word
 from ekle.turkish.analysis import APOSTROPHES, stem_of
 from ekle.turkish.lexicon import Reading
 from ekle.turkish.reading_cache import read_words
 from ekle.turkish.suffixes import chain
-from ekle.turkish.tables import read_table
 
 FREQUENT = 0.9
 """Share of the running words that the frequent words make up."""
@@ -146,4 +146,4 @@ def _clauses(reading: Reading) -> int:
 
 @cache
 def _subordinators() -> frozenset[str]:
-    return frozenset(row["word"] for row in read_table("subordinators"))
+    return frozenset(row["word"] for row in read_table("ekle.turkish", "subordinators"))

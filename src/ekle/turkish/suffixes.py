@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from ekle.files import read_table
 from ekle.turkish import casing
 from ekle.turkish.alphabet import VOICELESS, VOWELS, vowels
 from ekle.turkish.harmony import four_fold, two_fold
-from ekle.turkish.tables import read_table
 
 # The form after a vowel or a voiced consonant, and the form after the other consonants.
 _VOICED = {"D": "dt", "C": "cç", "G": "gk"}
@@ -58,7 +58,7 @@ def suffixes() -> tuple[Suffix, ...]:
             row["to"],
             float(row["cost"]),
         )
-        for row in read_table("suffixes")
+        for row in read_table("ekle.turkish", "suffixes")
     )
 
 

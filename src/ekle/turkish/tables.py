@@ -4,14 +4,9 @@ import hashlib
 from functools import cache
 from importlib import resources
 
-from ekle import files
+from ekle.files import read_table
 
 _PACKAGE = "ekle.turkish"
-
-
-def read_table(name: str) -> tuple[dict[str, str], ...]:
-    """The rows of `data/<name>.tsv`, as column name to value."""
-    return files.read_table(_PACKAGE, name)
 
 
 @cache
@@ -26,7 +21,7 @@ def digest(*names: str) -> str:
 
 def joined_words() -> tuple[list[str], list[str]]:
     """The words that join the word before them: inside a sentence, and as the first word of the next one."""
-    table = read_table("joined_words")
+    table = read_table(_PACKAGE, "joined_words")
     return (
         [row["word"] for row in table if row["place"] == "inside"],
         [row["word"] for row in table if row["place"] == "opening"],

@@ -12,11 +12,11 @@ from ekle.artifacts import NewToken
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.learn import LearnedMerge
 from ekle.counting import Counts
+from ekle.files import read_table
 from ekle.page.plots import trade_plots
 from ekle.page.render import render as fill
 from ekle.page.render import write_html
 from ekle.recipe.vocabulary import VocabularySettings
-from ekle.turkish.tables import read_table
 from ekle.vocabulary.constraints.keep import KeptTerms
 from ekle.vocabulary.evidence import Evidence
 from ekle.vocabulary.selection import WeightedPreTokens
@@ -153,7 +153,7 @@ def _terms(tokens: Sequence[NewToken], base: BaseTokenizer) -> dict[str, Any]:
     new = {token.text for token in tokens}
     figures: dict[str, dict[str, int]] = {}
     tokenizer = base.tokenizer()
-    for row in read_table("terms"):
+    for row in read_table("ekle.turkish", "terms"):
         text = f" {row['term']}"
         is_one = len(tokenizer.encode(text, add_special_tokens=False).ids) == 1
         kind = figures.setdefault(row["kind"], {"terms": 0, "one_token_before": 0, "one_token": 0})

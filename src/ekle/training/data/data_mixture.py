@@ -10,6 +10,7 @@ from ekle.artifacts import Corpus, ExtendedModel
 from ekle.bpe.graft import base_token_ids
 from ekle.errors import TrainingError
 from ekle.files import read_json
+from ekle.model.encoding import END_OF_TEXT
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.training.data.conversations import Conversations, template
@@ -18,7 +19,6 @@ from ekle.training.data.documents import Documents, Encode, Lines, TokenTransfor
 from ekle.training.data.merge_dropout import MergeDropout
 from ekle.training.data.packing import Cursor, Source, check_enough_text
 
-_START = "<|endoftext|>"
 _TURKISH = "turkish"
 
 
@@ -47,9 +47,9 @@ def make_sources(
     """
     settings = recipe.training
     fast = Tokenizer.from_file(str(extended.model / "tokenizer.json"))
-    encode, start, seed = encoder(fast), fast.token_to_id(_START), recipe.seed
+    encode, start, seed = encoder(fast), fast.token_to_id(END_OF_TEXT), recipe.seed
     if start is None:
-        raise TrainingError(f"the tokenizer of {extended.model} has no {_START} to separate documents")
+        raise TrainingError(f"the tokenizer of {extended.model} has no {END_OF_TEXT} to separate documents")
     transform = _dropout(recipe, extended)
     others: list[Source] = []
     if settings.replay_share and (lines := _lines_of(corpus.replay, seed, reporter, "replay text")):
