@@ -20,22 +20,27 @@ from ekle.files import atomic_file
 
 
 def is_sharded_tensor(tensor: Tensor) -> bool:
-    """Whether each process holds a shard of its rows."""
+    """Whether each process holds a shard of the rows of `tensor` (rows, ...)."""
     return isinstance(tensor, DTensor)
 
 
 def local_shard(tensor: Tensor) -> Tensor:
-    """The rows that this process holds; shares memory with `tensor`."""
+    """The rows (local rows, ...) that this process holds of `tensor` (rows, ...); shares memory with it."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """All rows, in every process; collective."""
+    """All rows (rows, ...) of `tensor`, in every process; collective."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def full_tensor_like(local: Tensor, sharded: Tensor) -> Tensor:
-    """The full vector of which each process computed `local`, for its rows of `sharded`; collective."""
+    """The full vector (rows,) of which each process computed `local` (local rows,); collective.
+
+    Args:
+        local: a number for each row of `sharded` (rows, ...) that this process holds.
+        sharded: says how the rows are sharded.
+    """
     if not isinstance(sharded, DTensor):
         return local
     shape = torch.Size([len(sharded)])
@@ -45,7 +50,7 @@ def full_tensor_like(local: Tensor, sharded: Tensor) -> Tensor:
 
 
 def shard_like(value: Tensor, sharded: Tensor) -> Tensor:
-    """`value`, which every process holds in full, with its rows sharded like those of `sharded`."""
+    """`value` (rows, ...), held in full by every process, with its rows sharded like those of `sharded`."""
     if not isinstance(sharded, DTensor):
         return value
     mesh, placements = sharded.device_mesh, sharded.placements
@@ -54,7 +59,7 @@ def shard_like(value: Tensor, sharded: Tensor) -> Tensor:
 
 @torch.no_grad()
 def copy_full_tensor(tensor: Tensor, value: Tensor) -> None:
-    """Copy `value`, which every process holds in full, into `tensor`, sharded or not."""
+    """Copy `value` (rows, ...), which every process holds in full, into `tensor`, sharded or not."""
     tensor.copy_(shard_like(value, tensor))
 
 

@@ -44,7 +44,7 @@ def row_statistics(rows: EmbeddingMatrix, used: Tensor) -> RowStatistics:
 
 
 def used_ids(ids_by_token: Mapping[str, int], first_new_id: int) -> Tensor:
-    """Ids, ascending, of the base rows that have a token; the others (267 in Qwen3) were never trained.
+    """Ids (n,), ascending, of the base rows that have a token; the others (267 in Qwen3) were never trained.
 
     Args:
         ids_by_token: the extended tokenizer's vocabulary, added tokens included.

@@ -78,7 +78,7 @@ class AlignmentLoss:
         self._depths = sorted({depth_to_layer(depth, layers) for depth in settings.depths})
 
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
-        """Distance of hidden states, and loss of the span likelihoods.
+        """Distance of hidden states, and loss of the span likelihoods, both scalars.
 
         The gradient of the second is exact but computed in the forward pass, so it allows one backward pass.
         """
@@ -145,7 +145,7 @@ def _summed(nats: Tensor, spans: Tensor) -> Tensor:
 
 
 def span_ids(passages: Sequence[AlignedEncoding], new: bool) -> Tensor:
-    """The span of each token, passage after passage; spans are numbered through all passages."""
+    """The span of each token (tokens,), passage after passage; spans are numbered through all passages."""
     numbers, before = [], 0
     for passage in passages:
         ids, ends = (passage.new, passage.new_ends) if new else (passage.base, passage.base_ends)

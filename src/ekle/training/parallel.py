@@ -61,7 +61,7 @@ class Processes:
             self.wait()
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in each of them."""
+        """The sum of `values` over all processes, in each of them; of the shape of `values`."""
         summed: Tensor = reduce(values, "sum")
         return summed
 
@@ -70,7 +70,7 @@ class Processes:
         return int(gather(torch.tensor([number], device=self.device)).min())
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Put the mean over all processes into each of `tensors`, in the same order in all processes."""
+        """Put the mean over all processes into each of `tensors`, of any shapes, in the same order in all."""
         if self.world_size > 1:
             for tensor in tensors:
                 distributed.all_reduce(tensor)

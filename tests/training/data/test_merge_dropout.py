@@ -1,4 +1,4 @@
-"""Merge dropout changes the encoded and not the text, as often as it is told to, and only while training."""
+"""Merge dropout changes the tokens and not the text, as often as it is told to, and only while training."""
 
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def test_a_document_falls_apart_alike_however_it_is_reached(
 def test_it_is_off_where_held_out_text_is_measured(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
 ) -> None:
-    """Before the first step both runs have the same model, so a difference could only come from the tokens."""
+    """Before the first step both runs have the same model, so only the tokens can make a difference."""
     first = []
     for probability in (0.0, 0.9):
         training = {

@@ -55,7 +55,7 @@ class Distiller:
         self.adams = {name: RowAdam(table.data) for name, table in tables.items()}
 
     def rows(self) -> dict[str, Tensor]:
-        """The new rows, by the name of their matrix; they change with each step."""
+        """The new rows (new tokens, width), by the name of their matrix; they change with each step."""
         return {name: table.data for name, table in self._tables.items()}
 
     def fixed(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Distiller:
         return distance.item(), float("nan") if entropy is None else entropy.item()
 
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor | None]:
-        """Distance and cross-entropy of a batch; see `step`."""
+        """Distance and cross-entropy of a batch, scalars; see `step`."""
         device = self._embedding.base.device
         at_depth, last = self._teacher_states([passage.base for passage in passages])
         ids, mask = self._padded([passage.new for passage in passages])

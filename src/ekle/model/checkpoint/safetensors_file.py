@@ -57,7 +57,7 @@ class SafetensorsFile:
             raise
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop` of a tensor, as a copy in memory."""
+        """Rows `start` to `stop` of a tensor, (stop - start, ...), as a copy in memory."""
         entry = self.entries[name]
         tensor = torch.empty((max(stop - start, 0), *entry.shape[1:]), dtype=entry.dtype)
         row_bytes = math.prod(entry.shape[1:]) * entry.dtype.itemsize
@@ -65,7 +65,7 @@ class SafetensorsFile:
         return tensor
 
     def read(self, name: str) -> Tensor:
-        """A tensor, as a copy in memory."""
+        """A tensor in full, of any shape, as a copy in memory."""
         entry = self.entries[name]
         tensor = torch.empty(entry.shape, dtype=entry.dtype)
         self._fill(tensor, entry.start)
@@ -118,7 +118,7 @@ class SafetensorsFile:
 
 @dataclass(frozen=True)
 class StreamedTensor:
-    """A tensor that comes in parts along its first dimension and is never in memory in full."""
+    """A tensor (rows, ...) that comes in parts (some rows, ...) and is never in memory in full."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype

@@ -60,11 +60,11 @@ class Weights:
         return sum((self.folder / file).stat().st_size for file in self._shards)
 
     def read(self, name: str) -> Tensor:
-        """A tensor in full."""
+        """A tensor in full, of any shape."""
         return self._home[name].read(name)
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop` of a tensor, without reading the others."""
+        """Rows `start` to `stop` of a tensor, (stop - start, ...), without reading the others."""
         return self._home[name].rows(name, start, min(stop, self.shape(name)[0]))
 
     def take(self, name: str, ids: Sequence[int]) -> Tensor:
@@ -287,7 +287,7 @@ class StoredEmbeddingMatrix:
         self.count, self.width = weights.shape(name)
 
     def take(self, ids: Tensor) -> Tensor:
-        """See `EmbeddingMatrix`."""
+        """The rows `ids` (n,), (n, width) in float32; see `EmbeddingMatrix`."""
         distinct, places = torch.unique(ids, return_inverse=True)
         return self._weights.take(self._name, distinct.tolist()).float()[places]
 
@@ -300,12 +300,12 @@ class LoadedEmbeddingMatrix:
         self.count, self.width = rows.shape
 
     def take(self, ids: Tensor) -> Tensor:
-        """See `EmbeddingMatrix`; on the CPU."""
+        """The rows `ids` (n,), (n, width) in float32 on the CPU; see `EmbeddingMatrix`."""
         return self._rows[ids.to(self._rows.device)].float().cpu()
 
 
 def row_chunks(rows: EmbeddingMatrix, ids: Tensor) -> Iterator[Tensor]:
-    """The rows `ids` in order, 64 MB of float32 at a time."""
+    """The rows `ids` (n,) in order, as chunks (rows, width) of at most 64 MB of float32."""
     for chunk in ids.split(rows_per_chunk(rows.width)):
         yield rows.take(chunk)
 
