@@ -18,10 +18,9 @@ from ekle.planning.memory import EVALUATION, persistent, phases, total
 from ekle.planning.shapes import ModelShape
 from ekle.progress import silent
 from ekle.recipe.training import TrainingSettings
-from ekle.training.micro_batches import Passes, split_step
+from ekle.training.micro_batches import Passes, clip_gradients, drop_gradients, split_step
 from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective
-from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
 from ekle.training.optimizers.make import make_optimizer
 from ekle.training.optimizers.sophia import Sophia
 from ekle.training.parallel import Processes

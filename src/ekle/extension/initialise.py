@@ -23,13 +23,13 @@ from ekle.extension.rules.averages import (
     length_weighted_rows,
     mean_rows,
     mix,
+    statistical_rows,
     subword_rows,
 )
 from ekle.extension.rules.distilled import distilled_rows, replay_passages, snippets
 from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
-from ekle.extension.rules.statistical import statistical_rows
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,

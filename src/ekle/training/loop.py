@@ -21,9 +21,9 @@ from ekle.model.distributed import is_main_process
 from ekle.model.layers.dora import adapted_layers, refresh_norms
 from ekle.page.training_log import step_summary
 from ekle.training.data.packing import Cursor
+from ekle.training.micro_batches import clip_gradients, drop_gradients
 from ekle.training.monitoring.log_line import LogLine
 from ekle.training.monitoring.trackers import tracked
-from ekle.training.optimizers.gradients import clip_gradients, drop_gradients
 from ekle.training.optimizers.sophia import Sophia
 from ekle.training.parallel import is_sharded, measure
 from ekle.training.run_state import RunState

@@ -20,10 +20,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ekle.artifacts import ExtendedModel
 from ekle.errors import TrainingError
 from ekle.model.device import first_gpu
+from ekle.model.distributed import full_tensor
 from ekle.page.formatting import size
 from ekle.planning.gpus import gpu_of_size
 from ekle.planning.plan import memory_shortage, plan_as_configured, with_new_rows
@@ -33,7 +35,6 @@ from ekle.recipe import Recipe
 from ekle.recipe.training import TrainingSettings
 from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective
-from ekle.training.optimizers.gradients import drop_gradients, gradient_norm
 from ekle.training.optimizers.sophia import Sophia
 from ekle.training.parallel import Processes, is_sharded
 
@@ -305,3 +306,22 @@ class Passes:
             seed = int.from_bytes(digest[:8], "big") >> 1
             made.append(torch.Generator(self._device).manual_seed(seed))
         return made
+
+
+def drop_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Drop the gradients; an optimiser does not change a parameter without one."""
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Norm of all gradients together, a scalar; for all processes (`ekle.model.distributed`)."""
+    return full_tensor(get_total_norm([p.grad for p in parameters if p.grad is not None]))
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
+    """Scale all gradients together to a norm of at most `longest`; returns their norm before."""
+    learning = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = gradient_norm(learning)
+    clip_grads_with_norm_(learning, longest, norm)
+    return norm

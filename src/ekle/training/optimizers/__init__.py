@@ -1,4 +1,4 @@
-"""Sophia, AdamW and Muon over adapters and new rows; the learning rate; the gradients.
+"""Sophia, AdamW and Muon over adapters and new rows; the learning rate.
 
 `make` chooses the optimiser and the schedule of its rate, `sophia` and `muon` are those that PyTorch lacks.
 """
