@@ -1,8 +1,9 @@
-"""The bases: small Qwen3 models, trained from scratch; one knows Turkish and one hardly does."""
+"""The bases and their folders: small Qwen3 models from scratch; one knows Turkish, one hardly does."""
 
 import json
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks.ablation.base_folders import BaseFolders
 from benchmarks.ablation.processes import run_tasks
 from benchmarks.ablation.sizes import BaseName, Pretraining, SharedSettings
 from benchmarks.ablation.text import Language, Purpose, Text
@@ -30,6 +30,44 @@ from ekle.training.optimizers.make import rate_factor
 
 _WARMUP = 0.03
 _POINTS = 20  # of the curve
+
+
+@dataclass(frozen=True)
+class BaseFolders:
+    """Folders under the working folder `work`; other shared settings are another folder."""
+
+    work: Path
+    name: str
+    """Of the size."""
+    shared: SharedSettings
+
+    @property
+    def folder(self) -> Path:
+        """The one that holds the others."""
+        return self.work / f"{self.name}-{self.shared.digest}"
+
+    @property
+    def text(self) -> Path:
+        """Text to learn from and to measure on."""
+        return self.folder / "text"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The base's tokenizer."""
+        return self.folder / "tokenizer"
+
+    @property
+    def vocabulary(self) -> Path:
+        """The new tokens."""
+        return self.folder / "vocabulary"
+
+    def base(self, name: BaseName) -> Path:
+        """A base: its model, its tokenizer, its curve."""
+        return self.folder / name
+
+    def curve(self, name: BaseName) -> Path:
+        """The file that is written when a base is trained."""
+        return self.base(name) / "base.json"
 
 
 def prepare_bases(

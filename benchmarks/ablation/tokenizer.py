@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from benchmarks.ablation.base_folders import BaseFolders
+from benchmarks.ablation.bases import BaseFolders
 from benchmarks.ablation.text import Text
 from ekle.artifacts import Vocabulary, read_documents
 from ekle.bpe.base import BaseTokenizer, load_base

@@ -17,14 +17,12 @@ from typing import get_args
 
 from rich.console import Console
 
-from benchmarks.ablation.base_folders import BaseFolders
-from benchmarks.ablation.bases import prepare_bases
+from benchmarks.ablation.bases import BaseFolders, prepare_bases
 from benchmarks.ablation.command import argument_parser, run
 from benchmarks.ablation.new_rows.adaptation_page import write_page
-from benchmarks.ablation.new_rows.jobs import run_jobs
+from benchmarks.ablation.new_rows.jobs import Job, WorkFolders, run_jobs
 from benchmarks.ablation.new_rows.training import AblationInputs
 from benchmarks.ablation.new_rows.variants import CONTROLS, all_variants, variants_for
-from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
 from benchmarks.ablation.sizes import BaseName, SizeName, size_named
 from benchmarks.ablation.text import prepare_text
 from benchmarks.ablation.tokenizer import prepare_vocabulary

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ablation.new_rows.jobs import Job, WorkFolders
 from benchmarks.ablation.new_rows.results import (
     MAX_ENGLISH_CHANGE,
     MAX_LAST_FIFTH,
@@ -17,7 +18,6 @@ from benchmarks.ablation.new_rows.results import (
     results_over,
 )
 from benchmarks.ablation.new_rows.variants import CONTROLS, Variant
-from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
 from benchmarks.ablation.sizes import BaseName, Size
 from benchmarks.curves import Curve, Panel, write_curves
 from benchmarks.markdown import mean_cell, paragraph, publish

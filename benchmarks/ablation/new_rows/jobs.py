@@ -1,13 +1,47 @@
-"""Runs variants in a few processes. Finished jobs are kept, so an interrupted run goes on."""
+"""What is trained over the bases, in a few processes, and where its results are.
+
+A job with a result is not run again, so an interrupted run goes on.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.ablation.bases import BaseFolders
 from benchmarks.ablation.new_rows.training import AblationInputs, train_variant
-from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
+from benchmarks.ablation.new_rows.variants import Variant
 from benchmarks.ablation.processes import run_tasks
-from benchmarks.ablation.sizes import BaseName
+from benchmarks.ablation.sizes import BaseName, Size
+
+
+@dataclass(frozen=True)
+class Job:
+    """A variant over a base with a seed."""
+
+    base: BaseName
+    variant: Variant
+    seed: int
+
+
+@dataclass(frozen=True)
+class WorkFolders:
+    """The folders of the bases, and in them those of the results.
+
+    A change to the variants leaves the bases valid.
+    """
+
+    bases: BaseFolders
+    size: Size
+
+    @property
+    def variants(self) -> Path:
+        """Results of variants."""
+        return self.bases.folder / f"variants-{self.size.digest}"
+
+    def result(self, job: Job) -> Path:
+        """The file that is written when the job is done."""
+        return self.variants / job.base / f"{job.variant.file_name}-{job.seed}.json"
 
 
 def run_jobs(

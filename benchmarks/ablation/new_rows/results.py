@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.ablation.new_rows.jobs import Job, WorkFolders
 from benchmarks.ablation.new_rows.variants import CONTROLS, Variant
-from benchmarks.ablation.new_rows.work_folders import Job, WorkFolders
 from benchmarks.ablation.sizes import BaseName
 from ekle.files import read_json
 

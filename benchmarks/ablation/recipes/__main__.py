@@ -29,7 +29,7 @@ from benchmarks.ablation.recipes.comparisons import (
 )
 from benchmarks.ablation.recipes.optimizers import best_rate_seeds, rate_search
 from benchmarks.ablation.recipes.recommended_page import write_page
-from benchmarks.ablation.recipes.scaling import SizeName
+from benchmarks.ablation.recipes.scaling import TrainingSizeName
 from benchmarks.ablation.recipes.training_runs import RecipeVariant, result_of, run_recipe
 from benchmarks.ablation.recipes.workspace import Workspace, prepare
 from ekle.recipe.training import Optimizer
@@ -80,7 +80,7 @@ def _variants(workspace: Workspace, parts: tuple[Part, ...]) -> Iterator[RecipeV
 
 
 def _options() -> argparse.Namespace:
-    parser = argument_parser("benchmarks.ablation.recipes", __doc__, get_args(SizeName))
+    parser = argument_parser("benchmarks.ablation.recipes", __doc__, get_args(TrainingSizeName))
     parser.add_argument("--only", nargs="+", choices=get_args(Part), help="some parts only")
     parser.add_argument("--threads", type=int, default=1, help="CPU cores of a run")
     return parser.parse_args()

@@ -7,7 +7,7 @@ After a change of that file only the variants whose settings changed are run aga
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from benchmarks.ablation.recipes.scaling import RateScaling, Size, scale_recipe
+from benchmarks.ablation.recipes.scaling import RateScaling, TrainingSize, scale_recipe
 from benchmarks.ablation.recipes.training_runs import RecipeVariant
 from ekle.recipe import Recipe
 from ekle.recipe.recipe import load_recipe, make_recipe
@@ -99,7 +99,7 @@ def with_settings(recipe: Recipe, other: Recipe, keys: tuple[str, ...]) -> Recip
     return _changed(recipe, {key: given[key] for key in keys})
 
 
-def both_recipes(size: Size, width: int) -> list[RecipeVariant]:
+def both_recipes(size: TrainingSize, width: int) -> list[RecipeVariant]:
     """Both recipes, with all seeds."""
     return [
         _variant(name, load_recipe(name), size, width, seed)
@@ -108,7 +108,7 @@ def both_recipes(size: Size, width: int) -> list[RecipeVariant]:
     ]
 
 
-def rate_scalings(size: Size, width: int) -> dict[RateScaling, RecipeVariant]:
+def rate_scalings(size: TrainingSize, width: int) -> dict[RateScaling, RecipeVariant]:
     """The guide's recipe with each scaling of its rate."""
     guide = load_recipe(GUIDE)
     names = {rate_scaling: f"{GUIDE}, {rate_scaling}" for rate_scaling in get_args(RateScaling)[1:]}
@@ -121,7 +121,7 @@ def rate_scalings(size: Size, width: int) -> dict[RateScaling, RecipeVariant]:
     }
 
 
-def one_by_one(size: Size, width: int) -> list[tuple[Difference, RecipeVariant, RecipeVariant]]:
+def one_by_one(size: TrainingSize, width: int) -> list[tuple[Difference, RecipeVariant, RecipeVariant]]:
     """For each difference: the guide's recipe with it, and the recommended recipe without it."""
     guide, recommended = load_recipe(GUIDE), load_recipe(RECOMMENDED)
     return [
@@ -146,7 +146,7 @@ def one_by_one(size: Size, width: int) -> list[tuple[Difference, RecipeVariant, 
     ]
 
 
-def alternatives(size: Size, width: int) -> dict[str, RecipeVariant]:
+def alternatives(size: TrainingSize, width: int) -> dict[str, RecipeVariant]:
     """The recommended recipe with each of `ALTERNATIVES`, one seed."""
     recommended = load_recipe(RECOMMENDED)
     return {
@@ -155,7 +155,9 @@ def alternatives(size: Size, width: int) -> dict[str, RecipeVariant]:
     }
 
 
-def with_optimizer(optimizer: Optimizer, multiple: float, seed: int, size: Size, width: int) -> RecipeVariant:
+def with_optimizer(
+    optimizer: Optimizer, multiple: float, seed: int, size: TrainingSize, width: int
+) -> RecipeVariant:
     """The recommended recipe with an optimiser, and both rates times `multiple`."""
     recipe = scale_recipe(load_recipe(RECOMMENDED), size, width)
     training = recipe.training
@@ -170,7 +172,7 @@ def with_optimizer(optimizer: Optimizer, multiple: float, seed: int, size: Size,
     )
 
 
-def curriculum(size: Size, width: int) -> dict[str, list[RecipeVariant]]:
+def curriculum(size: TrainingSize, width: int) -> dict[str, list[RecipeVariant]]:
     """The recommended recipe in random order, and with easy text first; all seeds."""
     shuffled = load_recipe(RECOMMENDED)
     orders = {"shuffled": shuffled, "easy first": _changed(shuffled, {"training.curriculum.pacing": "root"})}
@@ -180,7 +182,7 @@ def curriculum(size: Size, width: int) -> dict[str, list[RecipeVariant]]:
     }
 
 
-def _variant(name: str, recipe: Recipe, size: Size, width: int, seed: int) -> RecipeVariant:
+def _variant(name: str, recipe: Recipe, size: TrainingSize, width: int, seed: int) -> RecipeVariant:
     return RecipeVariant(name, _seeded(scale_recipe(recipe, size, width), seed))
 
 

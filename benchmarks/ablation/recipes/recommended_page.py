@@ -13,7 +13,7 @@ from benchmarks.ablation.recipes.optimizers import (
     rate_search,
     recommended_optimizer,
 )
-from benchmarks.ablation.recipes.scaling import SizeName
+from benchmarks.ablation.recipes.scaling import TrainingSizeName
 from benchmarks.ablation.recipes.training_runs import RecipeVariant, Result, measure_base, result_of
 from benchmarks.ablation.recipes.workspace import Workspace
 from benchmarks.curves import Curve, Panel, write_curves
@@ -60,7 +60,7 @@ _ALTERNATIVES = (
 )
 
 
-def write_page(out: Path, workspace: Workspace, name: SizeName) -> None:
+def write_page(out: Path, workspace: Workspace, name: TrainingSizeName) -> None:
     """Write `out`, and its curves into the folder next to it that has its name."""
     lines = ["# From the guide's recipe to the recommended one", "", *_head(workspace, name)]
     if missing := sum(not result_of(variant, workspace).exists() for variant in _planned(workspace)):
@@ -83,7 +83,7 @@ def _planned(workspace: Workspace) -> Iterator[RecipeVariant]:
     yield from (variant for variants in comparisons.curriculum(size, width).values() for variant in variants)
 
 
-def _head(workspace: Workspace, name: SizeName) -> list[str]:
+def _head(workspace: Workspace, name: TrainingSizeName) -> list[str]:
     size, base = workspace.size, measure_base(workspace)
     vocabulary = workspace.vocabulary(load_recipe(comparisons.RECOMMENDED).vocabulary)
     layers = json.loads((workspace.base / "config.json").read_text("utf-8"))["num_hidden_layers"]

@@ -10,11 +10,11 @@ from ekle.recipe import Recipe
 from ekle.recipe.recipe import make_recipe
 from ekle.recipe.training import Optimizer
 
-SizeName = Literal["cpu", "smoke"]
+TrainingSizeName = Literal["cpu", "smoke"]
 
 
 @dataclass(frozen=True)
-class Size:
+class TrainingSize:
     """Everything that decides what is measured, but for the shared settings of the same name."""
 
     steps: int
@@ -43,13 +43,13 @@ class Size:
         return digest(self)
 
 
-def size_named(name: SizeName) -> Size:
+def training_size_named(name: TrainingSizeName) -> TrainingSize:
     """`cpu` takes about an hour of one core, `smoke` a few seconds."""
     return _SIZES[name]
 
 
-_SIZES: dict[SizeName, Size] = {
-    "cpu": Size(
+_SIZES: dict[TrainingSizeName, TrainingSize] = {
+    "cpu": TrainingSize(
         steps=150,
         batch=2,
         accumulation=2,
@@ -66,7 +66,7 @@ _SIZES: dict[SizeName, Size] = {
         },
         seeds=3,
     ),
-    "smoke": Size(
+    "smoke": TrainingSize(
         steps=4,
         batch=1,
         accumulation=2,
@@ -92,7 +92,9 @@ WIDTH = 4096
 """Of Qwen3-8B."""
 
 
-def scale_recipe(recipe: Recipe, size: Size, width: int, rate_scaling: RateScaling = "by width") -> Recipe:
+def scale_recipe(
+    recipe: Recipe, size: TrainingSize, width: int, rate_scaling: RateScaling = "by width"
+) -> Recipe:
     """`recipe` for a model of so many channels; its text, vocabulary and base are ignored.
 
     Args:

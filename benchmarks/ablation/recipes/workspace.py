@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ablation.base_folders import BaseFolders
-from benchmarks.ablation.bases import prepare_bases
-from benchmarks.ablation.recipes.scaling import Size, SizeName, size_named
-from benchmarks.ablation.sizes import size_named as shared_size_named
+from benchmarks.ablation.bases import BaseFolders, prepare_bases
+from benchmarks.ablation.recipes.scaling import TrainingSize, TrainingSizeName, training_size_named
+from benchmarks.ablation.sizes import size_named
 from benchmarks.ablation.text import Text, held_out_turkish, prepare_text, save_documents, up_to
 from benchmarks.ablation.tokenizer import prepare_vocabulary
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary, read_documents
@@ -28,7 +27,7 @@ class Workspace:
 
     bases: BaseFolders
     folder: Path
-    size: Size
+    size: TrainingSize
 
     @property
     def base(self) -> Path:
@@ -84,13 +83,13 @@ class Workspace:
         return ExtendedModel(place)
 
 
-def prepare(data: Path, work: Path, name: SizeName) -> Workspace:
+def prepare(data: Path, work: Path, name: TrainingSizeName) -> Workspace:
     """Make what is missing; the base takes some minutes, once.
 
     Raises:
         InputError: a file of the data is missing.
     """
-    size, shared = size_named(name), shared_size_named(name).shared
+    size, shared = training_size_named(name), size_named(name).shared
     folders = BaseFolders(work, name, shared)
     text = prepare_text(data, shared, folders.text)
     prepare_vocabulary(text, folders)
