@@ -1,16 +1,19 @@
 """The library: few names, all of them there, none of them slow; objects in, objects out."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from tiny import TURKISH
 from tokenizers import Tokenizer
 
 import ekle
+from ekle import errors
 from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.errors import InputError, RunFolderError, TextError, TokenizerError
 from ekle.pipeline import given
@@ -42,24 +45,49 @@ def test_the_public_functions_are_these() -> None:
 @pytest.mark.parametrize("name", [name for name in ekle.__all__ if not name.startswith("__")])
 def test_a_public_name_is_there_documented_and_typed(name: str) -> None:
     thing = getattr(ekle, name)
-    assert inspect.getdoc(thing)
+    is_alias = not inspect.isclass(thing) and not inspect.isfunction(thing)
+    assert is_alias or inspect.getdoc(thing)
     if inspect.isfunction(thing):
         signature = inspect.signature(thing)
         assert signature.return_annotation is not inspect.Signature.empty
         assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
 
 
+PUBLIC = {name: getattr(ekle, name) for name in ekle.__all__}
+FUNCTIONS = {name: thing for name, thing in PUBLIC.items() if inspect.isfunction(thing)}
+ARTIFACTS = [ekle.Vocabulary, ekle.ExtendedModel, ekle.Checkpoint, ekle.Scorecard, ekle.Release]
+
+
+def classes(annotation: Any) -> set[type[Any]]:
+    """Every class of ekle that an annotation names, however deep inside."""
+    inside = [classes(part) for part in get_args(annotation)]
+    own = {annotation} if getattr(annotation, "__module__", "").startswith("ekle.") else set()
+    return own.union(*inside)
+
+
 def test_what_public_functions_take_and_return_is_public() -> None:
-    """A class that a signature names can be had from ekle, or from the library that made it."""
-    for name in ekle.__all__:
-        thing = getattr(ekle, name)
-        if inspect.isfunction(thing):
-            for annotation in thing.__annotations__.values():
-                for kind in getattr(annotation, "__args__", (annotation,)):
-                    ours = inspect.isclass(kind) and kind.__module__.startswith("ekle.")
-                    assert not ours or kind.__module__ == given.__name__ or kind.__name__ in ekle.__all__, (
-                        kind
-                    )
+    """Annotations in strings are resolved too, with public names only where the module lacks them."""
+    methods = [
+        member.fget if isinstance(member, property) else member
+        for artifact in ARTIFACTS
+        for name, member in vars(artifact).items()
+        if not name.startswith("_") and isinstance(member, property | FunctionType)
+    ]
+    for function in [*FUNCTIONS.values(), *methods]:
+        for annotation in get_type_hints(function, localns=PUBLIC).values():
+            assert classes(annotation) <= {thing for thing in PUBLIC.values() if inspect.isclass(thing)}
+
+
+def test_the_aliases_in_public_signatures_are_public() -> None:
+    aliases = (given.Text, given.NamedTexts, given.TokenizerLike, given.ModelLike, given.Place)
+    assert aliases == (ekle.Text, ekle.NamedTexts, ekle.TokenizerLike, ekle.ModelLike, ekle.Place)
+
+
+def test_every_error_is_public() -> None:
+    raised = {name for name, thing in vars(errors).items() if inspect.isclass(thing)}
+    assert raised <= set(ekle.__all__)
+    for function in FUNCTIONS.values():
+        assert set(re.findall(r"\w+Error\b", inspect.getdoc(function) or "")) <= raised
 
 
 def test_every_section_of_a_recipe_is_public() -> None:

@@ -13,11 +13,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ekle.artifacts import Checkpoint, ExtendedModel, Release, Scorecard, Vocabulary
-    from ekle.artifacts.evaluation_report import EvaluationReport
+    from ekle.artifacts import (
+        Checkpoint,
+        ExtendedModel,
+        NewToken,
+        Release,
+        Scorecard,
+        Stage,
+        Vocabulary,
+    )
+    from ekle.artifacts.evaluation_report import (
+        EvaluationReport,
+        Figure,
+    )
     from ekle.bpe.graft import Merge
     from ekle.counting import Counts
-    from ekle.errors import EkleError, RenamedWarning
+    from ekle.errors import (
+        CheckpointError,
+        DeviceMemoryError,
+        EkleError,
+        InputError,
+        NotAvailableError,
+        PreservationError,
+        RecipeError,
+        RenamedWarning,
+        RunFolderError,
+        SpaceError,
+        TextError,
+        TokenizerError,
+        TrainingError,
+        VocabularyError,
+    )
+    from ekle.evaluation.tokenizer.compare import (
+        ComparedTokenizer,
+    )
     from ekle.pipeline.api import (
         compare,
         count_text,
@@ -28,6 +57,15 @@ if TYPE_CHECKING:
         learn_vocabulary,
         plan,
         train,
+    )
+    from ekle.pipeline.given import (
+        LoadedModel,
+        LoadedTokenizer,
+        ModelLike,
+        NamedTexts,
+        Place,
+        Text,
+        TokenizerLike,
     )
     from ekle.pipeline.run import run
     from ekle.pipeline.run_folder import RunFolder
@@ -57,7 +95,11 @@ if TYPE_CHECKING:
         SophiaSettings,
         TrainingSettings,
     )
-    from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
+    from ekle.recipe.vocabulary import (
+        Profile,
+        QuotaSettings,
+        VocabularySettings,
+    )
 
     __version__: str
 
@@ -66,9 +108,12 @@ __all__ = [
     "AlignmentSettings",
     "BaseModelSettings",
     "Checkpoint",
+    "CheckpointError",
+    "ComparedTokenizer",
     "CorpusSettings",
     "Counts",
     "CurriculumSettings",
+    "DeviceMemoryError",
     "DistillationSettings",
     "DoraSettings",
     "EkleError",
@@ -76,26 +121,47 @@ __all__ = [
     "EvaluationSettings",
     "ExtendedModel",
     "ExtensionSettings",
+    "Figure",
     "FocusSettings",
     "GuardSettings",
     "HybridSettings",
+    "InputError",
+    "LoadedModel",
+    "LoadedTokenizer",
     "Merge",
+    "ModelLike",
     "MuonSettings",
+    "NamedTexts",
     "NeftuneSettings",
+    "NewToken",
+    "NotAvailableError",
+    "Place",
     "Plan",
+    "PreservationError",
+    "Profile",
     "ProgressReporter",
     "QuotaSettings",
     "Recipe",
+    "RecipeError",
     "Release",
     "ReleaseSettings",
     "RenamedWarning",
     "RunFolder",
+    "RunFolderError",
     "Scorecard",
     "SimilaritySettings",
     "SophiaSettings",
+    "SpaceError",
+    "Stage",
+    "Text",
+    "TextError",
     "TinyModelSettings",
+    "TokenizerError",
+    "TokenizerLike",
+    "TrainingError",
     "TrainingSettings",
     "Vocabulary",
+    "VocabularyError",
     "VocabularySettings",
     "__version__",
     "compare",
@@ -112,11 +178,47 @@ __all__ = [
 ]
 
 _NAMES = {
-    "ekle.artifacts": ("Checkpoint", "ExtendedModel", "Release", "Scorecard", "Vocabulary"),
-    "ekle.artifacts.evaluation_report": ("EvaluationReport",),
+    "ekle.artifacts": (
+        "Checkpoint",
+        "ExtendedModel",
+        "NewToken",
+        "Release",
+        "Scorecard",
+        "Stage",
+        "Vocabulary",
+    ),
+    "ekle.artifacts.evaluation_report": (
+        "EvaluationReport",
+        "Figure",
+    ),
     "ekle.bpe.graft": ("Merge",),
     "ekle.counting": ("Counts",),
-    "ekle.errors": ("EkleError", "RenamedWarning"),
+    "ekle.errors": (
+        "CheckpointError",
+        "DeviceMemoryError",
+        "EkleError",
+        "InputError",
+        "NotAvailableError",
+        "PreservationError",
+        "RecipeError",
+        "RenamedWarning",
+        "RunFolderError",
+        "SpaceError",
+        "TextError",
+        "TokenizerError",
+        "TrainingError",
+        "VocabularyError",
+    ),
+    "ekle.evaluation.tokenizer.compare": ("ComparedTokenizer",),
+    "ekle.pipeline.given": (
+        "LoadedModel",
+        "LoadedTokenizer",
+        "ModelLike",
+        "NamedTexts",
+        "Place",
+        "Text",
+        "TokenizerLike",
+    ),
     "ekle.pipeline.run": ("run",),
     "ekle.pipeline.run_folder": ("RunFolder",),
     "ekle.planning.plan": ("Plan",),
@@ -144,7 +246,11 @@ _NAMES = {
         "SophiaSettings",
         "TrainingSettings",
     ),
-    "ekle.recipe.vocabulary": ("QuotaSettings", "VocabularySettings"),
+    "ekle.recipe.vocabulary": (
+        "Profile",
+        "QuotaSettings",
+        "VocabularySettings",
+    ),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
