@@ -212,6 +212,38 @@ def test_a_loaded_model_cannot_be_measured_without_its_tokenizer(tiny_base: Path
         ekle.evaluate(model, tmp_path / "out")
 
 
+def test_what_training_returns_means_its_run(tmp_path: Path) -> None:
+    run = ekle.RunFolder(tmp_path / "run")
+    assert given.folder_of(run.checkpoint) == given.folder_of(run) == run.folder
+
+
+def test_a_checkpoint_is_compared_as_its_run(tiny_extended: ExtendedModel, tmp_path: Path) -> None:
+    run = ekle.RunFolder(tmp_path / "run")
+    run.write_recipe(ekle.load_recipe("quickstart"))
+    run.extended.folder.symlink_to(tiny_extended.folder, target_is_directory=True)
+    by_checkpoint, by_run = ekle.compare({"trained": run.checkpoint, "run": run}, {"turkish": TURKISH})
+    assert by_checkpoint.texts["turkish"].tokens == by_run.texts["turkish"].tokens
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["runs/quickstart"]])
+def test_what_is_no_folder_is_refused_in_one_line(wrong: Any, tiny_base: Path, tmp_path: Path) -> None:
+    for call in (
+        lambda: ekle.export(wrong, tmp_path / "out"),
+        lambda: ekle.extend_model(tiny_base, wrong, tmp_path / "out"),
+        lambda: ekle.evaluate(wrong, tmp_path / "out"),
+    ):
+        with pytest.raises(InputError, match="is no folder that ekle wrote; give its path"):
+            call()
+
+
+def test_a_loaded_model_is_not_exported(tiny_base: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_base)
+    with pytest.raises(InputError, match="is no folder that ekle wrote; give its path"):
+        ekle.export(model, tmp_path / "out")
+
+
 def test_training_does_not_make_what_comes_before_it(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"has no 1-corpus, .* and 4-extension.* until=\"extension\""):
         ekle.train("quickstart", tmp_path / "run")

@@ -419,7 +419,7 @@ def export(
     """Write a model as a Hugging Face folder: merged safetensors, tokenizer, model card.
 
     Args:
-        model: a run folder, an extended model or a release.
+        model: a run folder, an extended model, a release, or what `train` returned.
         out: the new folder.
         format: `hf`; the others are not built yet.
         settings: precision and shard size.

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from huggingface_hub import try_to_load_from_cache
 from tokenizers import Tokenizer
 
-from ekle.artifacts import ExtendedModel, Release, Vocabulary
+from ekle.artifacts import Checkpoint, ExtendedModel, Release, Vocabulary
 from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.errors import InputError, TextError, TokenizerError
 from ekle.files import short_names
@@ -67,16 +67,30 @@ TokenizerLike = str | Path | Tokenizer | LoadedTokenizer
 ModelLike = str | Path | LoadedModel
 """A model: a folder, a hub id, or a loaded one."""
 
-Place = str | Path | Vocabulary | ExtendedModel | Release | RunFolder
-"""A folder that ekle wrote, by its path or as what a function returned."""
+Place = str | Path | Vocabulary | ExtendedModel | Checkpoint | Release | RunFolder
+"""A folder that ekle wrote, by its path or as what a function returned. A `Checkpoint` means its run folder,
+because it holds only what training changed."""
 
 _PREFIXES = ("hf:", "bundled:")
 _FILES = (".txt", ".jsonl", ".zst", ".parquet")
 
 
 def folder_of(place: Place) -> Path:
-    """The folder that `place` means."""
-    return Path(place) if isinstance(place, str | Path) else place.folder
+    """The folder that `place` means.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    if isinstance(place, str | Path):
+        return Path(place)
+    if isinstance(place, Checkpoint):
+        return place.folder.parent
+    if isinstance(place, Vocabulary | ExtendedModel | Release | RunFolder):
+        return place.folder
+    raise InputError(
+        f"a {type(place).__name__} is no folder that ekle wrote; give its path, or what a function of ekle "
+        "returned"
+    )
 
 
 class Given:
