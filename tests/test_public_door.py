@@ -28,6 +28,7 @@ def test_the_public_functions_are_these() -> None:
     functions = [name for name in ekle.__all__ if inspect.isfunction(getattr(ekle, name))]
     assert functions == [
         "compare",
+        "compare_reports",
         "count_text",
         "evaluate",
         "export",
@@ -242,6 +243,19 @@ def test_a_loaded_model_is_not_exported(tiny_base: Path, tmp_path: Path) -> None
     model: Any = AutoModelForCausalLM.from_pretrained(tiny_base)
     with pytest.raises(InputError, match="is no folder that ekle wrote; give its path"):
         ekle.export(model, tmp_path / "out")
+
+
+def test_reports_are_compared_however_they_are_named(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    file = tmp_path / "news.txt"
+    file.write_text("\n".join(TURKISH), "utf-8")
+    card = ekle.evaluate(tiny_vocabulary, tmp_path / "out", against=tiny_base, held_out=file)
+    named = {"object": card, "folder": card.folder, "file": card.folder / "report.json", "read": card.report}
+    compared = ekle.compare_reports(named)
+    assert set(compared.figures[0].values) == set(named)
+    with pytest.raises(InputError, match="nothing to be compared with"):
+        ekle.compare_reports({"one": card})
 
 
 def test_training_does_not_make_what_comes_before_it(tmp_path: Path) -> None:

@@ -44,11 +44,13 @@ if TYPE_CHECKING:
         TrainingError,
         VocabularyError,
     )
+    from ekle.evaluation.report.compare import ReportComparison
     from ekle.evaluation.tokenizer.compare import (
         ComparedTokenizer,
     )
     from ekle.pipeline.api import (
         compare,
+        compare_reports,
         count_text,
         evaluate,
         export,
@@ -146,6 +148,7 @@ __all__ = [
     "Release",
     "ReleaseSettings",
     "RenamedWarning",
+    "ReportComparison",
     "RunFolder",
     "RunFolderError",
     "Scorecard",
@@ -165,6 +168,7 @@ __all__ = [
     "VocabularySettings",
     "__version__",
     "compare",
+    "compare_reports",
     "count_text",
     "evaluate",
     "export",
@@ -209,6 +213,7 @@ _NAMES = {
         "TrainingError",
         "VocabularyError",
     ),
+    "ekle.evaluation.report.compare": ("ReportComparison",),
     "ekle.evaluation.tokenizer.compare": ("ComparedTokenizer",),
     "ekle.pipeline.given": (
         "LoadedModel",

@@ -192,14 +192,11 @@ def compare(
 
 def _compare_reports(folders: dict[str, Path], json: Path | None) -> None:
     """Evaluations side by side."""
-    from ekle.evaluation.report.compare import compare_reports, read_report
     from ekle.evaluation.report.terminal import reports_table
     from ekle.files import write_json
-    from ekle.pipeline.lookup import find_report
+    from ekle.pipeline.api import compare_reports
 
-    if len(folders) < 2:
-        raise InputError("one report has nothing to be compared with; name another")
-    compared = compare_reports({name: read_report(find_report(place)) for name, place in folders.items()})
+    compared = compare_reports(folders)
     console = terminal()
     console.print(reports_table(compared))
     if json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from tokenizers import Tokenizer
 
 from ekle.artifacts import Checkpoint, ExtendedModel, Scorecard, Vocabulary
+from ekle.artifacts.evaluation_report import EvaluationReport
 from ekle.bpe.base import save_tokenizer
 from ekle.bpe.graft import Merge, graft
 from ekle.counting import Counts
@@ -30,6 +31,7 @@ from ekle.pipeline.given import (
 )
 from ekle.pipeline.lookup import (
     find_model,
+    find_report,
     held_out_of,
     models_of,
     recorded_base_model,
@@ -49,10 +51,12 @@ from ekle.recipe.vocabulary import Profile, VocabularySettings
 from ekle.text.documents import check_sources, documents
 
 if TYPE_CHECKING:
+    from ekle.evaluation.report.compare import ReportComparison
     from ekle.evaluation.tokenizer.compare import ComparedTokenizer
 
 __all__ = [
     "compare",
+    "compare_reports",
     "count_text",
     "evaluate",
     "export",
@@ -387,6 +391,38 @@ def compare(
     with Given() as given:
         found = {name: _resolved(_place(where, given)) for name, where in tokenizers.items()}
         return compare_tokenizers(found, given.named(text, "text"), changes=changes)
+
+
+def compare_reports(
+    reports: Mapping[str, Place | Scorecard | EvaluationReport],
+) -> "ReportComparison":
+    """Compare evaluations that were made before, figure by figure; the first is the reference.
+
+    Args:
+        reports: by the name to print, two or more of what `evaluate` returned, a run or evaluation folder,
+            the path of a report.json, or a report that was read.
+
+    Returns:
+        Every figure that the first shares with another, whether their intervals overlap, and what makes the
+        reports hard to compare.
+
+    Raises:
+        InputError: there are fewer than two; one is missing, damaged, or of another format.
+    """
+    from ekle.evaluation.report.compare import compare_reports as compared
+    from ekle.evaluation.report.compare import read_report
+
+    if len(reports) < 2:
+        raise InputError("one report has nothing to be compared with; name another")
+
+    def read(report: Place | Scorecard | EvaluationReport) -> EvaluationReport:
+        if isinstance(report, EvaluationReport):
+            return report
+        if isinstance(report, Scorecard):
+            return report.report
+        return read_report(find_report(folder_of(report)))
+
+    return compared({name: read(report) for name, report in reports.items()})
 
 
 def _place(thing: Place | TokenizerLike, given: Given) -> str | Path:
