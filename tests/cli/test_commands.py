@@ -96,6 +96,17 @@ def test_a_setting_that_a_command_does_not_read_is_refused(
     refused(["export", ".", "--out", "there", "--set", "corpus.repeats=1"], "does not read", "release")
 
 
+def test_count_refuses_word_lists_because_it_reads_none(text: Path, refused: Refused) -> None:
+    words = ["count", "--corpus", str(text), "--out", "counts.parquet"]
+    refused([*words, "--set", "corpus.word_lists=['list.txt']"], "reads no word lists", "ekle vocab")
+
+
+def test_the_help_of_export_offers_what_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "hf" in shown and not any(name in shown for name in ("gguf", "int8", "int4"))
+
+
 def test_old_names_of_options_and_keys_work_and_one_line_says_so(
     text: Path, vocab: Words, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
-from ekle.errors import InputError, NotAvailableError
+from ekle.errors import InputError, NotAvailableError, RecipeError
 from ekle.page.formatting import counted, percent, signed
 from ekle.recipe.extension import ExtensionSettings, Initialiser
 from ekle.recipe.release import ExportFormat
@@ -44,6 +44,10 @@ def count(
     from ekle.pipeline.api import count_text
     from ekle.pipeline.given import SourceNames
 
+    if any(override.partition("=")[0].strip() == "corpus.word_lists" for override in set_ or ()):
+        raise RecipeError(
+            "ekle count reads no word lists; give --set corpus.word_lists to ekle vocab, which adds them"
+        )
     recipe = settings("count", set_, vocabulary={"profile": profile}, corpus={"sources": corpus})
     counts = count_text(
         SourceNames(recipe.corpus.sources),
@@ -225,7 +229,10 @@ def extend(
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run, or an extended model.")],
     out: Out,
-    format: Annotated[ExportFormat, typer.Option(help="hf; the others come later.")] = "hf",
+    format: Annotated[
+        ExportFormat,
+        typer.Option(metavar="hf", help="hf: a Hugging Face folder, which engines load and convert."),
+    ] = "hf",
     set_: Set = None,
 ) -> None:
     """Write a finished model in the format of an engine: merged weights, tokenizer, model card."""
