@@ -156,7 +156,18 @@ _SHIPPED = _WHEEL if _WHEEL.is_dir() else _CHECKOUT  # see force-include in pypr
 
 
 def load_recipe(recipe: str | Path = "quickstart", overrides: Iterable[str] = ()) -> Recipe:
-    """Read and check a recipe; see `recipe_file` for what `recipe` may be and `read_recipe` for the rest."""
+    """Read and check a recipe.
+
+    Args:
+        recipe: a TOML file, or the name of a recipe that comes with ekle, such as "quickstart".
+        overrides: settings such as "training.steps=100", the value in TOML notation; a value that is not
+            TOML is taken as a string.
+
+    Raises:
+        InputError: there is no such file and no such recipe.
+        RecipeError: it is not TOML, keys are unknown, missing or of the wrong type (all are named), or it
+            extends itself.
+    """
     return read_recipe(recipe_file(recipe), overrides)
 
 
