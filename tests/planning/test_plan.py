@@ -12,7 +12,7 @@ from ekle.planning.memory import total
 from ekle.planning.plan import Plan, make_plan, plan_as_configured, plan_as_json, remedies
 from ekle.planning.shapes import shape_of
 from ekle.planning.terminal import render_plan
-from ekle.recipe.recipe import load_recipe
+from ekle.recipe.recipe import load_recipe, shipped_recipes
 
 GUIDE = "qwen3-8b-turkish"
 
@@ -77,6 +77,32 @@ def test_a_plan_that_cannot_fit_says_what_would() -> None:
         assert plan("24GB", *cure.split()).fits
     assert any(cure.startswith("training.dora.rank=") for cure in cures)
     assert "would fit with --set training.dora.rank=" in shown(made)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_lines_have_at_most_120_columns_however_wide_the_terminal(name: str) -> None:
+    recipe = load_recipe(name)
+    shape = shape_of(recipe)
+    others = [make_plan(recipe, shape, gpu) for gpu in known_gpus()]
+    changed = make_plan(load_recipe(name, ["training.state_precision=fp32"]), shape, find_gpu("t4"))
+    four = make_plan(recipe, shape, find_gpu("h200"), 4)
+    pages = [shown(make_plan(recipe, shape, None), others), *map(shown, [*others, changed, four])]
+    assert max(len(line.rstrip()) for page in pages for line in page.splitlines()) <= 120
+
+
+def test_every_part_of_every_phase_has_a_line_with_its_figure() -> None:
+    made = plan()
+    lines = [" ".join(line.split()) for line in shown(made).splitlines()]
+    for part in (part for phase in made.phases for part in phase.parts):
+        start = f"{part.name} {part.bytes / 1e9:,.2f}"
+        assert any(line.startswith(start) for line in lines), start
+
+
+def test_settings_that_make_it_fit_have_a_line_of_their_own() -> None:
+    made = plan("40GB", "training.state_precision=fp32", "training.activation_checkpointing=false")
+    first, second, *_ = shown(made).splitlines()
+    assert first.startswith("fits 40") and "with other settings: " in first
+    assert second.rstrip() == "  with " + " ".join(f"--set {change}" for change in made.changes)
 
 
 def test_no_cure_is_claimed_where_the_base_alone_is_too_large() -> None:

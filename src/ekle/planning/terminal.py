@@ -12,6 +12,7 @@ from ekle.planning.memory import Part, total
 from ekle.planning.plan import Plan, remedies
 
 _BAR = 32  # cells
+_HOW = 70  # columns; with the names before it, a line has at most 120
 
 
 def render_plan(plan: Plan, others: Sequence[Plan] = ()) -> Group:
@@ -26,7 +27,7 @@ def render_plan(plan: Plan, others: Sequence[Plan] = ()) -> Group:
 
 
 def verdict(plan: Plan) -> Iterator[Text]:
-    """Whether it fits and with which settings, in the first line; then warnings."""
+    """Whether it fits, in the first line; then the settings with which it does, and warnings."""
     case, gpu = plan.case, plan.gpu
     micro_batch = f"micro-batches of {case.micro_batch} of {case.training.batch_size} sequences"
     if gpu is None:
@@ -34,9 +35,11 @@ def verdict(plan: Plan) -> Iterator[Text]:
         yield Text(text, style="bold")
         return
     if plan.fits:
-        how = f" with --set {' --set '.join(plan.changes)}" if plan.changes else ""
+        how = " with other settings" if plan.changes else ""
         text = f"fits {gpu.name}{how}: {_size(plan.needed)} of {_size(gpu.bytes)}, {micro_batch}"
         yield Text(text, style="bold yellow" if plan.changes else "bold green")
+        if plan.changes:
+            yield Text(f"  with --set {' --set '.join(plan.changes)}")
     else:
         text = f"does not fit {gpu.name}: needs {_size(plan.needed)} of {_size(gpu.bytes)} with {micro_batch}"
         yield Text(text, style="bold red")
@@ -67,12 +70,8 @@ def _memory(plan: Plan) -> Table:
     table.add_row(Text("persistent", style="bold"), _number(persistent), _bar(persistent, full))
     for phase in plan.phases:
         table.add_section()
-        if phase is plan.peak:
-            for part in phase.parts:
-                _row(table, part, "  ")
-        else:
-            inside = ", ".join(f"{part.name} {_number(part.bytes)}" for part in phase.parts)
-            table.add_row("", "", Text(inside, style="dim"))
+        for part in phase.parts:
+            _row(table, part, "  ", "" if phase is plan.peak else "dim")
         size = persistent + phase.bytes
         table.add_row(Text(phase.name, style="bold"), _number(size), _bar(size, full))
     table.add_section()
@@ -90,12 +89,11 @@ def _time(plan: Plan) -> Table:
         table.add_row(compute.name, f"{compute.seconds / 3600:,.2f}", compute.formula)
     seconds = sum(compute.seconds for compute in plan.compute)
     speed = case.training.steps * case.tokens_per_step / seconds
-    what = (
-        f"{speed:,.0f} tokens/s per GPU at {SHARE_OF_PEAK:.0%} of its peak; "
-        f"{case.gpus * case.tokens_per_step:,} tokens per step; {amount(case.trainable_parameters)} of "
-        f"{amount(case.shape.parameter_count + case.trainable_parameters)} parameters are trained"
-    )
+    what = f"{speed:,.0f} tokens/s per GPU at {SHARE_OF_PEAK:.0%} of its peak"
     table.add_row(Text("total", style="bold"), f"{seconds / 3600:,.1f}", what)
+    table.add_row("", "", f"{case.gpus * case.tokens_per_step:,} tokens per step")
+    every = case.shape.parameter_count + case.trainable_parameters
+    table.add_row("", "", f"{amount(case.trainable_parameters)} of {amount(every)} parameters are trained")
     return table
 
 
@@ -120,14 +118,17 @@ def _gpus(plans: Iterable[Plan]) -> Table:
     for plan in plans:
         assert plan.gpu is not None
         hours = f"{sum(compute.seconds for compute in plan.compute) / 3600:,.1f}"
+        first, *more = (plan.changes if plan.fits else list(remedies(plan))) or ("",)
         table.add_row(
             plan.gpu.name,
             _number(plan.gpu.bytes),
             "yes" if plan.fits else f"no, {_number(plan.needed)}",
             str(plan.case.micro_batch),
             hours if plan.fits else "",
-            " ".join(plan.changes) if plan.fits else " or ".join(remedies(plan)),
+            first,
         )
+        for change in more:
+            table.add_row("", "", "", "", "", f"{'and' if plan.fits else 'or'} {change}")
     return table
 
 
@@ -135,12 +136,17 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, column in enumerate(columns):
         right = column in ("GB", "hours", "micro-batch")
-        table.add_column(column, justify="right" if right else "left", no_wrap=place == 0)
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=place == 0,
+            max_width=_HOW if column in ("how", "changes") else None,
+        )
     return table
 
 
-def _row(table: Table, part: Part, indent: str = "") -> None:
-    table.add_row(indent + part.name, _number(part.bytes), part.formula)
+def _row(table: Table, part: Part, indent: str = "", style: str = "") -> None:
+    table.add_row(indent + part.name, _number(part.bytes), part.formula, style=style)
 
 
 def _bar(size: int, full: int) -> Text:
