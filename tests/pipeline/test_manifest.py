@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ekle.errors import RunFolderError
+from ekle.errors import RenamedWarning, RunFolderError
 from ekle.pipeline.manifest import flat_settings, read_manifest, write_manifest
 from ekle.recipe import RENAMED_KEYS, make_recipe
 
@@ -61,8 +61,14 @@ def test_a_manifest_with_keys_of_an_older_ekle_is_kept(tmp_path: Path) -> None:
     old = {new: old for old, new in RENAMED_KEYS.items()}
     written = {old.get(key, key): value for key, value in settings.items()}
     assert "training.guard.returns" in written
-    write_manifest(tmp_path, "training", written, {}, 1.5)
-    manifest = read_manifest(tmp_path)
+    run = tmp_path / "run"
+    for stage in ("4-extension", "5-training"):
+        (run / stage).mkdir(parents=True)
+        write_manifest(run / stage, "training", written, {}, 1.5)
+    with pytest.warns(RenamedWarning) as said:
+        manifest, _ = read_manifest(run / "5-training"), read_manifest(run / "4-extension")
+    (line,) = [str(warning.message) for warning in said]
+    assert line.startswith(f"{run}: ekle 0.1 wrote it") and "ekle 0.3 drops the old names" in line
     assert manifest is not None
     assert manifest.differences(settings, {}) == []
     changed = settings | {"training.guard.max_rollbacks": 9}

@@ -11,7 +11,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,6 +20,7 @@ from ekle.artifacts.evaluation_report import EvaluationReport
 from ekle.artifacts.renamed_keys import VOCABULARY_KEYS, rename_keys
 from ekle.errors import InputError
 from ekle.files import read_json
+from ekle.recipe.section import warn_old_names
 
 Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
 ORDER: tuple[Stage, ...] = get_args(Stage)
@@ -137,9 +138,21 @@ class Vocabulary:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What was learned, from what, and what it saves (`report.json`)."""
-        report: dict[str, Any] = rename_keys(read_json(self.folder / "report.json"), VOCABULARY_KEYS)
+        """What was learned, from what, and what it saves (`report.json`).
+
+        Raises:
+            InputError: the file is missing or is not JSON.
+        """
+        written = read_json(self.folder / "report.json")
+        report: dict[str, Any] = rename_keys(written, VOCABULARY_KEYS)
+        if report != written:
+            warn_old_names(self._made_at)
         return report
+
+    @property
+    def _made_at(self) -> Path:
+        """The run folder, or the vocabulary's own where it was made without a run."""
+        return self.folder.parent if self.folder.name == folder_name("vocabulary") else self.folder
 
     @property
     def first_new_id(self) -> int:
@@ -151,8 +164,12 @@ class Vocabulary:
         """Number of new tokens."""
         return int(self.report["size"])
 
-    def tokens(self, say: Callable[[str], None] = lambda line: None) -> list[NewToken]:
-        """The new tokens in the order of their ids; `say` gets a line where ekle 0.1 wrote them."""
+    def tokens(self) -> list[NewToken]:
+        """The new tokens in the order of their ids (`tokens.jsonl`).
+
+        Raises:
+            InputError: the file is missing.
+        """
         path = self.folder / "tokens.jsonl"
         if not path.exists():
             raise InputError(
@@ -161,7 +178,7 @@ class Vocabulary:
         with path.open(encoding="utf-8") as handle:
             found = [json.loads(line) for line in handle]
         if found and "base_pieces" in found[0]:  # to be read until ekle 0.3
-            say(f"{path} is of ekle 0.1: its base_pieces are read as base_tokens")
+            warn_old_names(self._made_at)
             for fields in found:
                 fields["base_tokens"] = fields.pop("base_pieces")
         return [NewToken(**fields) for fields in found]

@@ -109,7 +109,7 @@ def write_extension(
     """
     if settings.reads_text and documents is None:
         raise InputError(f"the rule {settings.init} learns from text; give some with --corpus")
-    tokens = vocabulary.tokens(reporter.say)
+    tokens = vocabulary.tokens()
     first_new_id = vocabulary.first_new_id
     rows = first_new_id + len(tokens)
     (folder / "extension.json").unlink(missing_ok=True)  # of an attempt that was killed

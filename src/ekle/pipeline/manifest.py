@@ -18,7 +18,8 @@ from ekle.errors import RunFolderError, TextError
 from ekle.files import digest, read_json, write_json
 from ekle.pipeline.stages import SETTINGS
 from ekle.progress import ProgressReporter
-from ekle.recipe import RENAMED_KEYS, Recipe
+from ekle.recipe import Recipe
+from ekle.recipe.recipe import recorded_settings
 from ekle.recipe.section import dotted
 from ekle.text.documents import local_files
 
@@ -129,8 +130,7 @@ def _read(path: Path) -> Manifest | None:
         raise RunFolderError(
             f"{path} was not written by this version of ekle; remove {path.parent} to make it again"
         ) from error
-    settings = {RENAMED_KEYS.get(key, key): value for key, value in manifest.settings.items()}
-    return replace(manifest, settings=settings)
+    return replace(manifest, settings=recorded_settings(manifest.settings, path.parent.parent))
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a run produces, read from one TOML file."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.release import ReleaseSettings
-from ekle.recipe.section import Section, rename_keys, renamed_keys, warn_renamed
+from ekle.recipe.section import Section, rename_keys, renamed_keys, warn_old_names, warn_renamed
 from ekle.recipe.training import TrainingSettings
 from ekle.recipe.vocabulary import VocabularySettings
 
@@ -104,6 +104,13 @@ def make_recipe(content: dict[str, Any], overrides: Iterable[str] = (), origin: 
 
 RENAMED_KEYS: dict[str, str] = dict(renamed_keys(Recipe))
 """Old dotted key to new dotted key, for every key that has a new name since ekle 0.1."""
+
+
+def recorded_settings(settings: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    """Settings by dotted key that a run has recorded, under new names; one RenamedWarning for the run."""
+    if RENAMED_KEYS.keys() & settings.keys():
+        warn_old_names(run)
+    return {RENAMED_KEYS.get(key, key): value for key, value in settings.items()}
 
 
 def _with_new_names(content: dict[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -53,6 +55,16 @@ def warn_renamed(renamed: Mapping[str, str], where: str, stacklevel: int = 2) ->
     """One RenamedWarning for all keys of `renamed`, old to new, that were read in `where`."""
     pairs = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
     warnings.warn(f"{where}: {pairs}; ekle 0.3 drops the old names", RenamedWarning, stacklevel + 1)
+
+
+@cache
+def warn_old_names(place: Path) -> None:
+    """One RenamedWarning, however often it is read, that ekle 0.1 wrote the run or vocabulary `place`."""
+    warnings.warn(
+        f"{place}: ekle 0.1 wrote it; its old names are read as the new ones; ekle 0.3 drops the old names",
+        RenamedWarning,
+        stacklevel=2,
+    )
 
 
 def renamed_keys(section: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:

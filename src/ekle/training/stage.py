@@ -19,7 +19,8 @@ from ekle.model.layers.activation_checkpointing import enable_activation_checkpo
 from ekle.model.layers.dora import attach
 from ekle.model.layers.new_rows import NewRows, new_rows, read_new_rows, split_rows
 from ekle.progress import ProgressReporter, silent
-from ekle.recipe import RENAMED_KEYS, Recipe
+from ekle.recipe import Recipe
+from ekle.recipe.recipe import recorded_settings
 from ekle.recipe.section import dotted
 from ekle.recipe.training import RUNTIME_SETTINGS
 from ekle.training.alignment import align_or_load
@@ -270,7 +271,7 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise RunFolderError, naming every difference, unless a begun training has these settings."""
-    before = {RENAMED_KEYS.get(key, key): value for key, value in before.items()}  # of an older ekle
+    before = recorded_settings(before, folder.parent)
     changed = [
         f"{key} {before.get(key)} -> {now.get(key)}"
         for key in sorted({*before, *now})
