@@ -152,6 +152,18 @@ def test_a_run_says_on_one_screen_what_it_made(runs: Path, capsys: pytest.Captur
     assert capsys.readouterr().out.endswith(text + "\n")
 
 
+def test_what_to_type_next_names_the_program_of_a_clone(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    monkeypatch.setattr("sys.argv", [str(runs / ".venv" / "bin" / "ekle"), "run"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (line,) = (line for line in run_summary(runs / "whole") if line.startswith("Next"))
+    assert ".venv/bin/ekle" in line
+    assert len(line) <= 80
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    (line,) = (line for line in run_summary(runs / "whole") if line.startswith("Next"))
+    assert "bin/ekle" not in line
+
+
 def test_no_command_pads_a_table_where_there_is_no_terminal(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, _bases: dict[bool, Path]
 ) -> None:

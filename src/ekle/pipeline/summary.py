@@ -1,6 +1,9 @@
 """What a run has to show at its end, on one screen: the rest is on the report's page."""
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,8 +42,10 @@ def run_summary(folder: Path) -> Iterator[str]:
         if place.exists():
             yield f"{name:<15}{place}"
     yield ""
-    rest = " (open the report in a browser for all figures)" if at.manifest("release") else ""
-    yield f"Next{rest}:"
+    hints = ["all figures: open the report in a browser"] if at.manifest("release") else []
+    if (program := Path(sys.argv[0])).name == "ekle" and shutil.which("ekle") is None:
+        hints.insert(0, f"ekle is {os.path.relpath(program)}")  # a clone has it in .venv alone
+    yield f"Next ({'; '.join(hints)}):" if hints else "Next:"
     run = shlex.quote(str(folder))
     if not at.manifest("release"):
         yield f"  ekle status {run}"
