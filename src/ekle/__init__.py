@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         SimilaritySettings,
     )
     from ekle.recipe.recipe import load_recipe
-    from ekle.recipe.release import ReleaseSettings
+    from ekle.recipe.release import ExportFormat, ReleaseSettings
     from ekle.recipe.training import (
         AdamWSettings,
         AlignmentSettings,
@@ -121,6 +121,7 @@ __all__ = [
     "EkleError",
     "EvaluationReport",
     "EvaluationSettings",
+    "ExportFormat",
     "ExtendedModel",
     "ExtensionSettings",
     "Figure",
@@ -239,7 +240,7 @@ _NAMES = {
         "SimilaritySettings",
     ),
     "ekle.recipe.recipe": ("Recipe", "load_recipe"),
-    "ekle.recipe.release": ("ReleaseSettings",),
+    "ekle.recipe.release": ("ExportFormat", "ReleaseSettings"),
     "ekle.recipe.training": (
         "AdamWSettings",
         "AlignmentSettings",
