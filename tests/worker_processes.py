@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch.multiprocessing import start_processes
 
-from ekle.artifacts import Corpus, ExtendedModel
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel
 from ekle.cli import main
 from ekle.progress import silent
 from ekle.recipe import Recipe
@@ -31,6 +31,20 @@ class Training:
     def __call__(self) -> None:
         self.folder.mkdir(exist_ok=True)
         run(self.recipe, Inputs(Corpus(self.corpus), ExtendedModel(self.extended)), self.folder, silent())
+
+
+@dataclass(frozen=True)
+class BaseTraining:
+    """The same for a base as it is."""
+
+    recipe: Recipe
+    corpus: Path
+    base: BaseModel
+    folder: Path
+
+    def __call__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        run(self.recipe, Inputs(Corpus(self.corpus), self.base), self.folder, silent())
 
 
 @dataclass(frozen=True)

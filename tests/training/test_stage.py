@@ -65,7 +65,7 @@ def test_training_lowers_the_loss_and_writes_what_the_next_stages_read(
     assert about["steps"] == 20
     assert about["tokens"] == 20 * 2 * 2 * 40
     assert about["replay_tokens"] == pytest.approx(0.2 * about["tokens"], abs=60)
-    model, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    model, _ = load_trained(inputs.model.model, checkpoint, torch.float32, torch.device("cpu"))
     assert type(model) is Qwen3ForCausalLM
 
 
@@ -91,7 +91,7 @@ def test_the_loss_of_the_log_is_the_loss_of_the_model(inputs: Inputs, tmp_path: 
     checkpoint = train(
         inputs, tmp_path, learning_rate=1e-12, neftune={"alpha": 0}, replay_share=0.0, evaluate_steps=8
     )
-    model, tokenizer = load_trained(inputs.extended.model, None, torch.float32, torch.device("cpu"))
+    model, tokenizer = load_trained(inputs.model.model, None, torch.float32, torch.device("cpu"))
     texts = [json.loads(line)["text"] for line in inputs.corpus.train.read_text("utf-8").splitlines()]
     trained_on = [line["bits_per_byte"] for line in checkpoint.history if "bits_per_byte" in line]
     whole = measure(model, tokenizer, texts, context=40, batch_size=8).bits_per_byte
@@ -113,16 +113,16 @@ def test_the_best_evaluation_is_that_of_the_weights_that_are_kept(inputs: Inputs
     }
     best = min(evaluations, key=lambda step: evaluations[step])
     assert about["weights_from_step"] == best < 9
-    model, tokenizer = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    model, tokenizer = load_trained(inputs.model.model, checkpoint, torch.float32, torch.device("cpu"))
     found = measure(model, tokenizer, held_out_documents(inputs.corpus, 200_000), context=1024, batch_size=8)
     assert found.bits_per_byte == pytest.approx(evaluations[best], rel=1e-5)
 
 
 def test_peft_reads_the_adapter(inputs: Inputs, uninterrupted: Path) -> None:
     checkpoint = Checkpoint(uninterrupted)
-    model = Qwen3ForCausalLM.from_pretrained(inputs.extended.model, dtype=torch.float32)
+    model = Qwen3ForCausalLM.from_pretrained(inputs.model.model, dtype=torch.float32)
     theirs = PeftModel.from_pretrained(model, checkpoint.adapter).merge_and_unload()
-    ours, _ = load_trained(inputs.extended.model, checkpoint, torch.float32, torch.device("cpu"))
+    ours, _ = load_trained(inputs.model.model, checkpoint, torch.float32, torch.device("cpu"))
     name = "model.layers.1.mlp.up_proj.weight"
     torch.testing.assert_close(ours.get_parameter(name), theirs.get_parameter(name), atol=1e-6, rtol=1e-5)
 
@@ -307,7 +307,7 @@ def test_only_the_rows_learn_in_the_first_phase(inputs: Inputs, tmp_path: Path) 
     assert all(not tensor.any() for name, tensor in at_two.items() if "lora_B" in name)
     assert all(tensor.any() for name, tensor in at_four.items() if "lora_B" in name)
     rows = load_file(tmp_path / "checkpoints/step-000002/new_rows.safetensors")["input"]
-    start = Qwen3ForCausalLM.from_pretrained(inputs.extended.model).get_input_embeddings().weight[410:]
+    start = Qwen3ForCausalLM.from_pretrained(inputs.model.model).get_input_embeddings().weight[410:]
     assert not torch.equal(rows, start)
 
 
@@ -325,7 +325,7 @@ def test_a_corpus_shorter_than_one_step_is_refused(inputs: Inputs, tmp_path: Pat
 
 def test_a_model_that_gives_no_number_is_refused_at_once(inputs: Inputs, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    shutil.copytree(inputs.extended.folder, broken)
+    shutil.copytree(inputs.model.folder, broken)
     path = broken / "model" / "model.safetensors"
     tensors = load_file(path)
     tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], float("nan"))
@@ -419,7 +419,7 @@ def test_without_replay_or_held_out_text_training_goes_on(inputs: Inputs, tmp_pa
     shutil.copytree(inputs.corpus.folder, corpus)
     (corpus / "replay.jsonl").write_text("", "utf-8")
     shutil.rmtree(corpus / "held-out")
-    checkpoint = train(Inputs(Corpus(corpus), inputs.extended), tmp_path / "run")
+    checkpoint = train(Inputs(Corpus(corpus), inputs.model), tmp_path / "run")
     about = json.loads((tmp_path / "run" / "training.json").read_text("utf-8"))
     assert about["turkish_tokens"] == about["tokens"]
     assert "replay_tokens" not in about

@@ -221,6 +221,8 @@ class Checkpoint:
     """What training changed: adapters in PEFT's format, and the new rows."""
 
     folder: Path
+    has_new_rows: bool = True
+    """False where the model was the base, which has none."""
 
     @property
     def adapter(self) -> Path:

@@ -235,6 +235,11 @@ class TrainingSettings(Section):
     alignment: AlignmentSettings = AlignmentSettings()
     guard: GuardSettings = GuardSettings()
 
+    def without_new_tokens(self) -> Self:
+        """The same without what is about new tokens, for a model that has none."""
+        alignment = self.alignment.model_copy(update={"steps": 0})
+        return self.model_copy(update={"rows_first": 0.0, "merge_dropout": 0.0, "alignment": alignment})
+
     @model_validator(mode="after")
     def _leave_something_to_learn(self) -> Self:
         if self.replay_share + self.instruction_share >= 1:

@@ -26,7 +26,7 @@ _NOT_COPIED = (".safetensors", ".safetensors.index.json")
 
 
 def write_release(
-    extended: Path,
+    source: Path,
     checkpoint: Checkpoint | None,
     model: Path,
     *,
@@ -34,37 +34,39 @@ def write_release(
     shard_bytes: int,
     reporter: ProgressReporter,
 ) -> None:
-    """Merge `checkpoint` into the extended model folder `extended` and write the result to `model`.
+    """Merge `checkpoint` into the model folder `source`, which was trained, and write the result to `model`.
 
     Other files are copied as they are, so that no library rewrites them. transformers 5 would save the
     tokenizer under a class name that transformers 4 does not know.
 
     Raises:
-        CheckpointError: the extended model is damaged.
+        CheckpointError: the model is damaged.
         PreservationError: what was written does not load as the model that config.json describes.
         SpaceError: the disk cannot take the model.
     """
     kind = _torch_dtype(dtype)
     model.mkdir(parents=True, exist_ok=True)
-    with open_weights(extended) as weights:
+    with open_weights(source) as weights:
         names = weights.names()
         check_space(model, sum(_size(weights.shape(name), kind or weights.dtype(name)) for name in names))
     with reporter.task("writing the release", len(names), "tensors") as task:
-        digests = write_weights(model, _cast(extended, checkpoint, kind, task), shard_bytes)
-    for path in sorted(extended.iterdir()):
+        digests = write_weights(model, _cast(source, checkpoint, kind, task), shard_bytes)
+    for path in sorted(source.iterdir()):
         if path.is_file() and not path.name.endswith(_NOT_COPIED) and not path.name.startswith("."):
             shutil.copyfile(path, model / path.name)
-    write_templates(model, read_templates(extended))  # some are in a folder of their own
+    write_templates(model, read_templates(source))  # some are in a folder of their own
     if kind is not None:
         _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
     with reporter.task("verifying the release", len(names), "tensors") as task:
         verify(model, digests, task.advance)
+    if checkpoint is None or checkpoint.has_new_rows:
+        verify_tokenizer(model)  # that of a base is another's: its rows may be padded
 
 
 def _cast(
-    extended: Path, checkpoint: Checkpoint | None, kind: torch.dtype | None, task: Task
+    source: Path, checkpoint: Checkpoint | None, kind: torch.dtype | None, task: Task
 ) -> Iterator[tuple[str, Tensor]]:
-    for pair in merged_tensors(extended, checkpoint):
+    for pair in merged_tensors(source, checkpoint):
         yield pair if kind is None else (pair[0], pair[1].to(kind))
         del pair  # or it would stay in memory while the next one is made
         task.advance()
@@ -100,7 +102,7 @@ _TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 
 
 def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) -> None:
-    """Compare the folder `model` with the digests of what was written, its config and its tokenizer.
+    """Compare the folder `model` with the digests of what was written, and with its config.
 
     Names and shapes are compared with the architecture that config.json describes, which is built without
     memory for its weights.
@@ -121,6 +123,14 @@ def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) ->
             if weights.digest(name) != digests[name]:
                 raise PreservationError(f"{model}: {name} was not written as it was; is the disk sound?")
             done()
+
+
+def verify_tokenizer(model: Path) -> None:
+    """See that the tokenizer of the extended model in the folder `model` is whole and as ekle writes it.
+
+    Raises:
+        PreservationError: it has another number of ids than the model has rows, or another class.
+    """
     highest = max(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab().values())
     rows = read_config_json(model)["vocab_size"]
     if highest + 1 != rows:

@@ -113,7 +113,7 @@ def train(state: RunState, resume: Path | None) -> None:
             drop_gradients(objective.parameters())
             before, state.step = state.step, state.step + 1
             state.meter.end_step(counts=fault is None)
-            if fault is None:
+            if fault is None and setup.new_tokens is not None:
                 setup.new_tokens.count(batch["input_ids"] for batch in batches)
             state.cursor = Cursor(**batches[-1]["cursor"])
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from ekle.artifacts import ExtendedModel
+from ekle.artifacts import BaseModel, ExtendedModel
 from ekle.errors import TrainingError
 from ekle.model.device import first_gpu
 from ekle.model.distributed import full_tensor
@@ -84,7 +84,11 @@ def split_step(settings: TrainingSettings, processes: int, begun_with: int | Non
 
 
 def planned_micro_batch_size(
-    recipe: Recipe, extended: ExtendedModel, sizes: StepBatch, processes: int, reporter: ProgressReporter
+    recipe: Recipe,
+    model: ExtendedModel | BaseModel,
+    sizes: StepBatch,
+    processes: int,
+    reporter: ProgressReporter,
 ) -> int:
     """Sequences in a micro-batch, by plan; without a GPU as many as the recipe allows.
 
@@ -99,11 +103,12 @@ def planned_micro_batch_size(
     allowed = settings.micro_batch_size
     if found is None:
         return sizes.batch_size if allowed == "auto" else min(allowed, sizes.batch_size)
-    shape = read_shape(extended.model / "config.json")
+    shape = read_shape(model.model / "config.json")
+    frozen = model.first_new_id if isinstance(model, ExtendedModel) else shape.rows
     shared = {"batch_size": sizes.batch_size, "gradient_accumulation": sizes.accumulation}
     recipe = recipe.model_copy(update={"training": settings.model_copy(update=shared)})
-    recipe = with_new_rows(recipe, shape.rows - extended.first_new_id)
-    shape, gpu = replace(shape, rows=extended.first_new_id), gpu_of_size(*found)
+    recipe = with_new_rows(recipe, shape.rows - frozen)
+    shape, gpu = replace(shape, rows=frozen), gpu_of_size(*found)
     plan = plan_as_configured(recipe, shape, gpu, processes)
     shortage = memory_shortage(plan, recipe, shape)
     if shortage is not None:

@@ -1,10 +1,10 @@
 """All that changes while a run goes on: what a checkpoint holds, and how it is read back.
 
     adapter/                what PEFT reads
-    new_rows.safetensors
+    new_rows.safetensors    of an extended model
     optimizer.safetensors, optimizer.json
     random.safetensors      PyTorch's random state
-    new_tokens.safetensors  how often each new token was read
+    new_tokens.safetensors  how often each new token was read; of an extended model
     progress.json           the place in steps, text and time, and the state of all that monitors
 
 Whatever changes during training belongs here. Otherwise a resumed run would be another run.
@@ -51,9 +51,10 @@ class RunSetup:
     """What a run is made of and does not change, made by the stage."""
 
     objective: Objective
-    rows: NewRows
-    new_tokens: NewTokens
-    """Started from the rows that the extension made, before any alignment."""
+    rows: NewRows | None
+    """None if the model is the base."""
+    new_tokens: NewTokens | None
+    """Started from the rows that the extension made, before any alignment; None if the model is the base."""
     batches: Batches
     held_out: HeldOut | None
     """None if the corpus holds nothing out."""
@@ -113,13 +114,15 @@ class RunState:
         save_optimizer(self.optimizer, folder)
         if is_main_process():
             save_random_state(folder)
-            self.setup.new_tokens.save(folder / "new_tokens.safetensors")
+            if self.setup.new_tokens is not None:
+                self.setup.new_tokens.save(folder / "new_tokens.safetensors")
             write_json(folder / "progress.json", self._progress())
 
     def write_weights(self, folder: Path) -> None:
         """Fill a folder with the weights alone; as `write`."""
         save_adapter(self.setup.objective.language_model, folder / "adapter")
-        self.setup.rows.save(folder / "new_rows.safetensors")
+        if self.setup.rows is not None:
+            self.setup.rows.save(folder / "new_rows.safetensors")
 
     def read(self, folder: Path) -> None:
         """Take everything from a checkpoint.
@@ -129,7 +132,8 @@ class RunState:
         """
         with intact(folder):
             load_adapter(self.setup.objective.language_model, folder / "adapter")
-            self.setup.rows.load(folder / "new_rows.safetensors")
+            if self.setup.rows is not None:
+                self.setup.rows.load(folder / "new_rows.safetensors")
         progress = self.read_place(folder)
         load_random_state(folder)
         load_optimizer(self.optimizer, folder)
@@ -148,7 +152,8 @@ class RunState:
                 "micro_batch_size" if "micro_batch_size" in progress else "at_once"
             ]  # as in 0.1
             self.passes.micro_batch_size = min(self.passes.micro_batch_size, fitted)
-        self.setup.new_tokens.load(folder / "new_tokens.safetensors")
+        if self.setup.new_tokens is not None:
+            self.setup.new_tokens.load(folder / "new_tokens.safetensors")
         return progress
 
     def rate_factor(self, step: int) -> float:
@@ -200,7 +205,8 @@ class RunState:
         """
         # What each process counts by itself comes together in the main one, which writes it.
         self.meter.gather(self.processes.sum)
-        self.setup.new_tokens.gather(self.processes.sum)
+        if self.setup.new_tokens is not None:
+            self.setup.new_tokens.gather(self.processes.sum)
         size, best_step = self.weights_bytes + self.state_bytes, self.early_stopping.best_step
         self.setup.checkpoints.save(self.step, self.write, size, best_step, self.guard.rollbacks)
 

@@ -1,4 +1,7 @@
-"""Stage 5, training, in a run: recipe, corpus and extended model become adapters and new rows."""
+"""Stage 5, training, in a run: recipe, corpus and extended model become adapters and new rows.
+
+The control, the base with its own tokenizer, is trained by the same engine. It has no new rows.
+"""
 
 import json
 import shutil
@@ -10,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
+from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel
 from ekle.errors import RunFolderError
 from ekle.files import atomic_folder, digest, write_json
 from ekle.model.checkpoint.loading import load_model, load_tokenizer
@@ -46,7 +49,7 @@ from ekle.training.run_state import RunSetup, RunState
 
 
 def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
-    """Write adapter/, new_rows.safetensors, new_tokens.jsonl, and training.json.
+    """Write adapter/, training.json, and of an extended model new_rows.safetensors and new_tokens.jsonl.
 
     The weights are those of the best evaluation, or of the last step if there was none.
 
@@ -63,12 +66,14 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
     shutil.rmtree(folder / "adapter", ignore_errors=True)
     with atomic_folder(folder / "adapter") as adapter:
         shutil.copytree(source / "adapter", adapter, dirs_exist_ok=True)
-    rows = folder / "new_rows.safetensors"
-    shutil.copyfile(source / rows.name, rows)
-    kept, first = read_new_rows(rows).tensors["input"], setup.rows.first_new_id
-    texts = [tokenizer.decode([number]) for number in range(first, first + len(kept))]
-    setup.new_tokens.write(folder / "new_tokens.jsonl", kept, texts)
-    device = state.meter.device
+    device, of_new_tokens = state.meter.device, {}
+    if setup.rows is not None and setup.new_tokens is not None:
+        rows = folder / "new_rows.safetensors"
+        shutil.copyfile(source / rows.name, rows)
+        kept, first = read_new_rows(rows).tensors["input"], setup.rows.first_new_id
+        texts = [tokenizer.decode([number]) for number in range(first, first + len(kept))]
+        setup.new_tokens.write(folder / "new_tokens.jsonl", kept, texts)
+        of_new_tokens = {"new_tokens": setup.new_tokens.figures(kept, lambda counts: counts)}
     write_json(
         folder / "training.json",
         {
@@ -78,7 +83,7 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
             "weights_from_step": state.step if early_stopping.best_step is None else early_stopping.best_step,
             "best_bits_per_byte": early_stopping.best,
             "went_back": state.guard.rollbacks,
-            "new_tokens": setup.new_tokens.figures(kept, lambda counts: counts),
+            **of_new_tokens,
             **state.cursor.figures(),
             "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -96,25 +101,28 @@ _PREFETCHED = 4  # batches that are ready before they are asked for
 
 @dataclass(frozen=True)
 class Inputs:
-    """Text to train on, and the model to train."""
+    """Text to train on, and the model to train; a base is trained as it is, with its own tokenizer."""
 
     corpus: Corpus
-    extended: ExtendedModel
+    model: ExtendedModel | BaseModel
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Checkpoint:
     """Train adapters and new rows. An interrupted run in `folder` goes on from its last checkpoint.
 
     Writes adapter/, new_rows.safetensors, history.jsonl, new_tokens.jsonl and training.json. The weights
-    are those of the best held-out evaluation; without held-out text, those of the last step.
+    are those of the best held-out evaluation; without held-out text, those of the last step. A base has no
+    new rows: it gets adapters alone, and settings of new tokens say nothing about it.
 
     Raises:
         TrainingError: too little text for one step, no finite loss, or too little memory for one sequence
             (by plan before anything is loaded, or later in fact).
         RunFolderError: `folder` holds a training that was begun with other settings.
-        CheckpointError: the extended model or a checkpoint is damaged.
+        CheckpointError: the model or a checkpoint is damaged.
         SpaceError: the disk has no room for the next checkpoint.
     """
+    if isinstance(inputs.model, BaseModel):
+        recipe = recipe.model_copy(update={"training": recipe.training.without_new_tokens()})
     settings = recipe.training
     processes = join()
     device = processes.device
@@ -135,19 +143,19 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
 
     sizes = split_step(settings, processes.world_size, progress.get("sequences"))
     micro_batch_size = processes.minimum(
-        planned_micro_batch_size(recipe, inputs.extended, sizes, processes.world_size, reporter)
+        planned_micro_batch_size(recipe, inputs.model, sizes, processes.world_size, reporter)
     )
     dtype = _precision(recipe, device, reporter)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
-    objective, rows, tokenizer = _objective(recipe, inputs.extended, dtype, attention)
-    new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device)
-    if settings.alignment.steps and not resume:
+    objective, rows, tokenizer = _objective(recipe, inputs.model, dtype, attention)
+    new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device) if rows is not None else None
+    if rows is not None and settings.alignment.steps and not resume:
         _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, reporter)
     use_kernels(objective.language_model, settings, device)
     if processes.world_size > 1 and settings.parallel == "fsdp":
         shard(objective, device)
-        rows = new_rows(objective.language_model)
+        rows = new_rows(objective.language_model) if rows is not None else None
     else:
         objective.to(device)
     held_out = _held_out(recipe, inputs.corpus, tokenizer, is_sharded(objective), reporter)
@@ -178,20 +186,20 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     if is_main_process():
         write_results(state, folder, tokenizer)
     processes.wait()
-    return Checkpoint(folder)
+    return Checkpoint(folder, has_new_rows=rows is not None)
 
 
 def _objective(
-    recipe: Recipe, extended: ExtendedModel, dtype: torch.dtype, attention: Attention
-) -> tuple[Objective, NewRows, Any]:
-    """The extended model, ready to be trained; its new rows; and its tokenizer."""
-    model, tokenizer = load_model(extended.model, dtype, attention), load_tokenizer(extended.model)
+    recipe: Recipe, trained: ExtendedModel | BaseModel, dtype: torch.dtype, attention: Attention
+) -> tuple[Objective, NewRows | None, Any]:
+    """The model, ready to be trained; the new rows of an extended one; and its tokenizer."""
+    model, tokenizer = load_model(trained.model, dtype, attention), load_tokenizer(trained.model)
     model.requires_grad_(False)
-    rows = split_rows(model, extended.first_new_id)
+    lengths = byte_lengths(tokenizer, len(model.get_input_embeddings().weight))
+    rows = split_rows(model, trained.first_new_id) if isinstance(trained, ExtendedModel) else None
     attach(model, recipe.training.dora, generator=torch.Generator().manual_seed(recipe.seed))
     if recipe.training.activation_checkpointing:
         enable_activation_checkpointing(model)
-    lengths = byte_lengths(tokenizer, extended.first_new_id + len(rows.input))
     return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
 
 
@@ -206,13 +214,14 @@ def _align(
     reporter: ProgressReporter,
 ) -> None:
     """The alignment phase. The main process makes it, and the others load what it left."""
+    assert isinstance(inputs.model, ExtendedModel), "a base has no new rows to align"
     text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # activation checkpointing does nothing in evaluation mode
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
         align_or_load(
-            inputs.extended, model, rows, text, settings, of_it, folder, reporter, recipe.base.revision
+            inputs.model, model, rows, text, settings, of_it, folder, reporter, recipe.base.revision
         )
 
 
@@ -240,7 +249,7 @@ def _packed(
 ) -> Iterator[Packed]:
     """All sources packed into sequences, from `cursor` on; `kept` is for the order of a curriculum."""
     tokens = sizes.sequences * sizes.length
-    sources = make_sources(recipe, inputs.corpus, inputs.extended, tokenizer, tokens, reporter)
+    sources = make_sources(recipe, inputs.corpus, inputs.model, tokenizer, tokens, reporter)
     with processes.main_process_first():
         apply_curriculum(sources, recipe, tokens, kept, cursor, is_main_process(), reporter)
     return pack(sources, length=sizes.length, cursor=cursor)
@@ -263,10 +272,16 @@ def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
         "training": recipe.training.model_dump(mode="json", exclude=set(RUNTIME_SETTINGS)),
         "evaluation": recipe.evaluation.model_dump(mode="json", include={"context"}),
         "corpus": digest(inputs.corpus.folder / "corpus.json"),
-        "extended": digest(inputs.extended.folder / "extension.json"),
+        **_model_digest(inputs.model),
     }
     flat: dict[str, Any] = json.loads(json.dumps(dict(dotted(sections))))
     return flat
+
+
+def _model_digest(model: ExtendedModel | BaseModel) -> dict[str, str]:
+    if isinstance(model, ExtendedModel):
+        return {"extended": digest(model.folder / "extension.json")}
+    return {"base": digest(model.folder / "base.json")}
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

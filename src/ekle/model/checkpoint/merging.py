@@ -1,4 +1,4 @@
-"""Merging what was trained into the extended model, to measure it and to release it."""
+"""Merging what was trained into the model that it was trained on, to measure it and to release it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +17,13 @@ from ekle.model.layers.new_rows import StoredNewRows, read_new_rows
 
 
 def load_trained(
-    extended_model_folder: Path, checkpoint: Checkpoint | None, dtype: torch.dtype, device: torch.device
+    model_folder: Path, checkpoint: Checkpoint | None, dtype: torch.dtype, device: torch.device
 ) -> tuple[Any, Any]:
-    """The extended model with the checkpoint merged into its weights, and its tokenizer.
+    """The model with the checkpoint merged into its weights, and its tokenizer.
 
     Args:
-        extended_model_folder: the model folder of the extension stage.
-        checkpoint: adapter and new rows; None gives the extended model as it is.
+        model_folder: what was trained: the model folder of the extension stage, or that of the base.
+        checkpoint: adapter and new rows; None gives the model as it is.
         dtype: precision of the weights. They are merged in float32 and rounded to their stored precision
             first, so that what is measured is what is released.
         device: where the model goes.
@@ -31,27 +31,25 @@ def load_trained(
     Raises:
         CheckpointError: model or checkpoint is damaged, or the checkpoint is of another model.
     """
-    model, tokenizer = load_model(extended_model_folder, dtype), load_tokenizer(extended_model_folder)
+    model, tokenizer = load_model(model_folder, dtype), load_tokenizer(model_folder)
     if checkpoint is not None:
-        with open_weights(extended_model_folder) as weights, torch.no_grad():
+        with open_weights(model_folder) as weights, torch.no_grad():
             changes = _Changes(weights, checkpoint)
             for name in changes.names():
                 model.get_parameter(name).copy_(changes.merged(name))
     return model.to(device), tokenizer
 
 
-def merged_tensors(
-    extended_model_folder: Path, checkpoint: Checkpoint | None
-) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the extended model by name, with the checkpoint merged; one is in memory at a time.
+def merged_tensors(model_folder: Path, checkpoint: Checkpoint | None) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the model by name, with the checkpoint merged; one is in memory at a time.
 
-    Adapted weights are merged in float32 and rounded to their stored precision. New rows replace those of the
-    extended model. All other tensors stay the same, bit for bit.
+    Adapted weights are merged in float32 and rounded to their stored precision. New rows, if there are any,
+    replace those of the model. All other tensors stay the same, bit for bit.
 
     Raises:
         CheckpointError: as for `load_trained`, before the first tensor.
     """
-    with open_weights(extended_model_folder) as weights:
+    with open_weights(model_folder) as weights:
         changes = _Changes(weights, checkpoint) if checkpoint is not None else None
         changed = changes.names() if changes else set()
         for name in weights.names():
@@ -69,9 +67,9 @@ class _Changes:
         self._weights = weights
         self._adapter = StoredAdapter(checkpoint.adapter)
         self._scale = scale_of(self._adapter.settings)
-        self._rows = read_new_rows(checkpoint.rows)
-        self._ends = {INPUT_EMBEDDINGS: "input", OUTPUT_EMBEDDINGS: "output"}
         names = weights.names()
+        self._rows = read_new_rows(checkpoint.rows) if checkpoint.has_new_rows else None
+        self._ends = {INPUT_EMBEDDINGS: "input", OUTPUT_EMBEDDINGS: "output"} if self._rows else {}
         self._layers = {
             name: layer
             for name in names
@@ -82,7 +80,8 @@ class _Changes:
                 f"{checkpoint.adapter} adapts {self._adapter.count()} layers, of which the model has "
                 f"{len(self._layers)}; they do not belong together"
             )
-        self._check_rows(checkpoint.rows, self._rows)
+        if self._rows is not None:
+            self._check_rows(checkpoint.rows, self._rows)
 
     def names(self) -> set[str]:
         """Tensors that training changed."""
@@ -94,6 +93,7 @@ class _Changes:
         tensor = self._weights.read(name)
         if name in self._layers:
             return merged_weights(tensor, *self._adapter.layer(self._layers[name]), self._scale)
+        assert self._rows is not None, f"training did not change {name}"
         new = self._rows.tensors[self._ends[name]]
         return torch.cat([tensor[: self._rows.first_new_id], new.to(tensor.dtype)])
 

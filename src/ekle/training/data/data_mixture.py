@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from ekle.artifacts import Corpus, ExtendedModel
+from ekle.artifacts import BaseModel, Corpus, ExtendedModel
 from ekle.bpe.graft import base_token_ids
 from ekle.errors import TrainingError
 from ekle.files import read_json
@@ -25,7 +25,7 @@ _TURKISH = "turkish"
 def make_sources(
     recipe: Recipe,
     corpus: Corpus,
-    extended: ExtendedModel,
+    model: ExtendedModel | BaseModel,
     tokenizer: Any,
     tokens: int,
     reporter: ProgressReporter,
@@ -35,7 +35,7 @@ def make_sources(
     Args:
         recipe: shares and weights; `ekle.pipeline.preflight` has compared them with the corpus's settings.
         corpus: the documents.
-        extended: has the tokenizer and the new tokens.
+        model: has the tokenizer; an extended one also the new tokens, which merge dropout is about.
         tokenizer: the same tokenizer as transformers reads it, for its chat template.
         tokens: of one step.
         reporter: receives a message for each source that is asked for and not there.
@@ -46,11 +46,11 @@ def make_sources(
         TextError: a file of the corpus cannot be read.
     """
     settings = recipe.training
-    fast = Tokenizer.from_file(str(extended.model / "tokenizer.json"))
+    fast = Tokenizer.from_file(str(model.model / "tokenizer.json"))
     encode, start, seed = encoder(fast), fast.token_to_id(END_OF_TEXT), recipe.seed
     if start is None:
-        raise TrainingError(f"the tokenizer of {extended.model} has no {END_OF_TEXT} to separate documents")
-    transform = _dropout(recipe, extended)
+        raise TrainingError(f"the tokenizer of {model.model} has no {END_OF_TEXT} to separate documents")
+    transform = _dropout(recipe, model)
     others: list[Source] = []
     if settings.replay_share and (lines := _lines_of(corpus.replay, seed, reporter, "replay text")):
         documents = Documents(lines, encode, start, transform)
@@ -138,8 +138,8 @@ def _lines_of(path: Path, seed: int, reporter: ProgressReporter, what: str) -> L
     return lines or None
 
 
-def _dropout(recipe: Recipe, extended: ExtendedModel) -> TokenTransform | None:
-    if not recipe.training.merge_dropout:
+def _dropout(recipe: Recipe, model: ExtendedModel | BaseModel) -> TokenTransform | None:
+    if not recipe.training.merge_dropout or isinstance(model, BaseModel):
         return None
-    base_tokens = base_token_ids(read_json(extended.model / "tokenizer.json"), extended.first_new_id)
+    base_tokens = base_token_ids(read_json(model.model / "tokenizer.json"), model.first_new_id)
     return MergeDropout(base_tokens, recipe.training.merge_dropout, recipe.seed).transform

@@ -89,14 +89,12 @@ class LogLine:
     def figures(self) -> dict[str, Any]:
         """The figures of the step that ended; the sums of the meter start again at 0."""
         state = self._state
-        rows = full_tensor(state.setup.rows.input.detach())
         line = {
             **state.meter.read(self._reduce),
             **state.leak_detector.record(state.step),
             **self._step,
             **self._movement.figures(),
-            **state.setup.new_tokens.figures(rows, self._reduce),
-            "new_row_norm": rows.norm(dim=1).mean().item(),
+            **self._new_row_figures(),
             **state.cursor.figures(),
             "steps": state.setup.settings.steps,
             "seconds": round(state.meter.all_seconds, 3),
@@ -105,3 +103,12 @@ class LogLine:
             clipped, moved = self._reduce(state.optimizer.counts.double()).tolist()
             line["clipped_share"] = clipped / max(moved, 1)
         return line
+
+    def _new_row_figures(self) -> dict[str, float]:
+        """How often the new tokens were read and how their rows are; nothing for a model without."""
+        setup = self._state.setup
+        if setup.rows is None or setup.new_tokens is None:
+            return {}
+        rows = full_tensor(setup.rows.input.detach())
+        shares = setup.new_tokens.figures(rows, self._reduce)
+        return {**shares, "new_row_norm": rows.norm(dim=1).mean().item()}

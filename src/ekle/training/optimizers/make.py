@@ -34,8 +34,10 @@ def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> flo
             assert_never(schedule)
 
 
-def make_optimizer(model: nn.Module, rows: NewRows, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Sophia, AdamW or Muon over three groups with a `name`.
+def make_optimizer(
+    model: nn.Module, rows: NewRows | None, settings: TrainingSettings
+) -> torch.optim.Optimizer:
+    """Sophia, AdamW or Muon over three groups with a `name`; over two for a model without new rows.
 
     `matrices` are A and B, and only they decay. `magnitudes` start at the norms of the base, so there is no
     reason to shrink them. `rows`, the new embedding rows, have their own learning rate. Decay would pull a
@@ -43,15 +45,18 @@ def make_optimizer(model: nn.Module, rows: NewRows, settings: TrainingSettings) 
     """
     layers = [layer for _, layer in adapted_layers(model)]
     matrices = [matrix for layer in layers for matrix in (layer.lora_a, layer.lora_b)]
-    rate, rows_rate = settings.learning_rate, settings.rows_learning_rate or settings.learning_rate
+    rate = settings.learning_rate
     groups: list[dict[str, Any]] = [
         {"name": "matrices", "params": matrices, "lr": rate, "weight_decay": settings.weight_decay},
         {"name": "magnitudes", "params": [layer.magnitude for layer in layers], "lr": rate},
-        {"name": "rows", "params": list(rows.parameters()), "lr": rows_rate},
     ]
+    if rows is not None:
+        rows_rate = settings.rows_learning_rate or rate
+        groups.append({"name": "rows", "params": list(rows.parameters()), "lr": rows_rate})
     match settings.optimizer:
         case "sophia":
-            groups[-1]["sparse"] = True
+            if rows is not None:
+                groups[-1]["sparse"] = True
             return Sophia(
                 groups,
                 lr=rate,
@@ -73,4 +78,5 @@ def make_optimizer(model: nn.Module, rows: NewRows, settings: TrainingSettings) 
 def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """The learning rates that the next step uses, by their names in the training log."""
     rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
-    return {"learning_rate": rates["matrices"], "rows_learning_rate": rates["rows"]}
+    rows = {"rows_learning_rate": rates["rows"]} if "rows" in rates else {}
+    return {"learning_rate": rates["matrices"], **rows}
