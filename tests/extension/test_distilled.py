@@ -139,6 +139,16 @@ def _interrupted(*given: object) -> tuple[float, float]:
     raise KeyboardInterrupt
 
 
+def test_the_teacher_is_in_bfloat16_where_that_is_faster(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("ekle.model.device.has_bf16_matmuls", lambda device: True)
+    assert load_teacher(tiny_base).dtype == torch.float32, "a narrow model on a CPU"
+    monkeypatch.setattr("ekle.model.device.BF16_WIDTH", 32)
+    assert load_teacher(tiny_base).dtype == torch.bfloat16
+
+
 def test_whatever_changes_the_rows_begins_anew(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:

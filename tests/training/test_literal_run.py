@@ -3,6 +3,7 @@
 Nothing of ekle computes in the twin but the start of A and the text, which it is given batch by batch.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +182,10 @@ def test_a_run_in_bfloat16_goes_the_same_way(
 ) -> None:
     inputs = Inputs(tiny_corpus, tiny_extended)
     train(inputs, tmp_path / "fp32")
-    load, setup, half = stage.load_model, stage.RunSetup, torch.bfloat16  # no CPU takes it by itself
-    monkeypatch.setattr(stage, "load_model", lambda folder, _, *rest: load(folder, half, *rest))
-    monkeypatch.setattr(stage, "RunSetup", lambda **given: setup(**given | {"precision": half}))
-    _, clipped = train(inputs, tmp_path / "bf16")
+    monkeypatch.setattr(stage, "lacks_bf16", lambda device, width: "")  # so narrow a model does by itself
+    _, clipped = train(inputs, tmp_path / "bf16", precision="bf16")
+    about = json.loads((tmp_path / "bf16" / "training.json").read_text("utf-8"))
+    assert about["precision"] == "bfloat16"
     assert all(0 < share < 1 for share in clipped)
     start = Qwen3ForCausalLM.from_pretrained(tiny_extended.model, dtype=torch.float32)
     before = start.get_output_embeddings().weight[tiny_extended.first_new_id :]

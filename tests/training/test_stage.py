@@ -403,15 +403,27 @@ def test_an_evaluation_that_processes_share_is_not_made_smaller_by_one_of_them(
     assert sizes == [2]
 
 
-def test_bf16_falls_back_to_fp32_on_a_cpu_and_says_so(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_narrow_model_is_trained_in_fp32_on_a_cpu_and_a_line_says_so(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every CPU, so that small models come out the same on all machines."""
     from ekle.progress import ProgressReporter
 
-    (tmp_path / "run").mkdir()
-    reporter = ProgressReporter(events=tmp_path / "events.jsonl")
-    run(recipe(precision="bf16", steps=1), inputs, tmp_path / "run", reporter)
-    if not torch.cuda.is_available():
-        assert "training in fp32" in (tmp_path / "events.jsonl").read_text("utf-8")
-        assert json.loads((tmp_path / "run/training.json").read_text("utf-8"))["precision"] == "float32"
+    said = []
+    for has_bf16 in (True, False):
+        monkeypatch.setattr("ekle.model.device.has_bf16_matmuls", lambda device, has=has_bf16: has)
+        folder = tmp_path / str(has_bf16)
+        folder.mkdir()
+        run(
+            recipe(precision="bf16", steps=1),
+            inputs,
+            folder,
+            ProgressReporter(events=folder / "events.jsonl"),
+        )
+        said.append((folder / "events.jsonl").read_text("utf-8"))
+        assert json.loads((folder / "training.json").read_text("utf-8"))["precision"] == "float32"
+    assert "training in fp32: on a CPU, a model 32 wide gains nothing by bf16" in said[0]
+    assert "training in fp32: this CPU has no bf16 in hardware" in said[1]
 
 
 def test_without_replay_or_held_out_text_training_goes_on(inputs: Inputs, tmp_path: Path) -> None:

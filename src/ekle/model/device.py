@@ -6,12 +6,52 @@ from pathlib import Path
 
 import torch
 
+BF16_WIDTH = 256
+"""Width of a model, its hidden size, from which a training step in bfloat16 is faster on a CPU with AMX.
+
+By `python -m benchmarks.steps.precision` (docs/log.md): 1.6 to 2.2 times as fast from here on, and below it
+no faster, because there the products are a small part of the step.
+"""
+_BF16_CAPABILITY = (8, 0)  # Ampere; a T4 has 7.5, and PyTorch emulates bfloat16 there
+
 
 def inference_device() -> tuple[torch.device, torch.dtype]:
-    """Device and precision for a model that is only read: a GPU and bfloat16, or the CPU and float32."""
+    """Device and precision to measure a model with: a GPU and bfloat16, or float32 where it is exact.
+
+    A CPU measures in float32 even where bfloat16 is faster: a comparison of two models should not carry
+    another rounding than the one that the reader's own CPU has. So does a GPU without bfloat16.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda"), torch.bfloat16
+        device = torch.device("cuda")
+        return device, torch.bfloat16 if has_bf16_matmuls(device) else torch.float32
     return torch.device("cpu"), torch.float32
+
+
+def has_bf16_matmuls(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 matrices in hardware, and gains by it.
+
+    True for GPUs of compute capability 8.0 and above, and for CPUs with AMX. CPUs that have AVX-512 BF16
+    alone, and those of other makers than Intel, have not been measured and count as without.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= _BF16_CAPABILITY
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older versions of PyTorch lack it
+    return capabilities is not None and bool(capabilities().get("amx_bf16"))
+
+
+def lacks_bf16(device: torch.device, width: int) -> str:
+    """Why a model of `width`, its hidden size, should not compute in bfloat16; empty if it should."""
+    if not has_bf16_matmuls(device):
+        name = device_name(device) if device.type == "cuda" else "this CPU"
+        return f"{name} has no bf16 in hardware"
+    if device.type == "cpu" and width < BF16_WIDTH:
+        return f"on a CPU, a model {width} wide gains nothing by bf16 (from {BF16_WIDTH} on it does)"
+    return ""
+
+
+def frozen_precision(device: torch.device, width: int) -> torch.dtype:
+    """For frozen weights and products with them: bfloat16, or float32 where `lacks_bf16` says why."""
+    return torch.float32 if lacks_bf16(device, width) else torch.bfloat16
 
 
 def device_name(device: torch.device) -> str:

@@ -186,7 +186,7 @@ class TrainingSettings(Section):
     gradient_clip: float = Field(default=1.0, gt=0)
     """Greatest norm of the gradient of a step; a longer one is shortened to it."""
     precision: Precision = "bf16"
-    """Of frozen weights and products on a GPU; what learns is always float32."""
+    """Of frozen weights and products, where the device has bf16; what learns is always float32."""
     state_precision: Precision = "fp32"
     """Of the two averages that Sophia keeps for each number that learns; bf16 takes half the memory."""
     activation_checkpointing: bool = True

@@ -125,5 +125,5 @@ def _lacks_flash_attention(device: torch.device, dtype: torch.dtype) -> str:
     if device.type != "cuda":
         return "needs a CUDA GPU"
     if dtype == torch.float32:
-        return 'needs training.precision = "bf16"'
+        return 'needs training.precision = "bf16" and a GPU that has it'
     return "" if is_flash_attn_2_available() else "needs the package flash-attn"

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel
 from ekle.errors import RunFolderError
 from ekle.files import atomic_folder, digest, write_json
-from ekle.model.checkpoint.loading import load_model, load_tokenizer
+from ekle.model.checkpoint.loading import load_config, load_model, load_tokenizer
+from ekle.model.device import lacks_bf16
 from ekle.model.distributed import is_main_process
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach
@@ -145,7 +146,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     micro_batch_size = processes.minimum(
         planned_micro_batch_size(recipe, inputs.model, sizes, processes.world_size, reporter)
     )
-    dtype = _precision(recipe, device, reporter)
+    dtype = _precision(recipe, inputs.extended, device, reporter)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.model, dtype, attention)
@@ -255,14 +256,20 @@ def _packed(
     return pack(sources, length=sizes.length, cursor=cursor)
 
 
-def _precision(recipe: Recipe, device: torch.device, reporter: ProgressReporter) -> torch.dtype:
+def _precision(
+    recipe: Recipe, extended: ExtendedModel, device: torch.device, reporter: ProgressReporter
+) -> torch.dtype:
     """The precision of frozen weights and matrix products; what learns is always float32."""
-    if recipe.training.precision == "fp32":
-        return torch.float32
-    if device.type == "cpu":
-        reporter.say("training in fp32: on a CPU, bf16 is slower and less exact")
-        return torch.float32
-    return torch.bfloat16
+    match recipe.training.precision:
+        case "fp32":
+            return torch.float32
+        case "bf16":
+            why = lacks_bf16(device, load_config(extended.model).hidden_size)
+            if why:
+                reporter.say(f"training in fp32: {why}")
+            return torch.float32 if why else torch.bfloat16
+        case _:
+            assert_never(recipe.training.precision)
 
 
 def _record(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
