@@ -30,8 +30,9 @@ the plan. If memory runs out all the same, the micro-batch is halved from then o
 
 Bytes of tensors, in the order in which training allocates and frees them:
 
-- **persistent**: the frozen weights in bfloat16; new embedding rows, adapters and their norms in float32;
-  the optimiser's two averages, in float32 or with `training.state_precision = "bf16"` in half of that.
+- **persistent**: the frozen weights in bfloat16, or in float32 on a GPU without it (T4, V100); new embedding
+  rows, adapters and their norms in float32; the optimiser's two averages, in float32 or with
+  `training.state_precision = "bf16"` in half of that.
 - **at the loss**: the gradients of earlier micro-batches, what the blocks keep for the backward pass (with
   activation checkpointing only their inputs), one chunk of logits, the gradient of the new output
   embeddings.

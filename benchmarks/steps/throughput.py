@@ -29,6 +29,7 @@ from benchmarks.own_process import last_line
 from benchmarks.steps.tensor_bytes import TensorBytes
 from benchmarks.steps.training_engine import make_engine, make_model, planned_bytes
 from ekle.errors import TrainingError
+from ekle.model.device import has_bf16_matmuls
 from ekle.planning.case import Case
 from ekle.planning.compute import training_flops_per_token
 from ekle.planning.gpus import Gpu, find_gpu, gpu_of_size
@@ -246,7 +247,7 @@ def _device(limit: str) -> Gpu:
     whole = torch.cuda.get_device_properties(0).total_memory
     size = whole if limit == "none" else min(find_gpu(limit).bytes, whole)
     torch.cuda.set_per_process_memory_fraction(size / whole)
-    return gpu_of_size(size, torch.cuda.get_device_name())
+    return gpu_of_size(size, torch.cuda.get_device_name(), has_bf16_matmuls(torch.device("cuda")))
 
 
 def _example(case: Case) -> dict[str, list[int]]:

@@ -28,9 +28,11 @@ def test_settings_on_the_command_line_count(tmp_path: Path) -> None:
 def test_the_gpu_that_is_there_is_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (15_000_000_000, "Tesla T4"))
+    monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (15_000_000_000, "Tesla T4", False))
     assert main(["plan", "qwen3-0.6b-turkish"]) == 0
-    assert capsys.readouterr().out.startswith("fits Tesla T4")
+    shown = capsys.readouterr().out
+    assert shown.startswith("fits Tesla T4")
+    assert "Tesla T4 has no bf16 in hardware" in shown
 
 
 def test_without_a_gpu_all_known_ones_are_compared(

@@ -8,6 +8,7 @@ import torch
 from ekle.model import device as devices
 from ekle.model.device import (
     BF16_WIDTH,
+    first_gpu,
     frozen_precision,
     has_bf16_matmuls,
     inference_device,
@@ -62,6 +63,14 @@ def test_a_gpu_takes_bfloat16_if_it_has_it_in_hardware(
     assert frozen_precision(GPU, width) == dtype
     assert inference_device() == (GPU, dtype)
     assert lacks_bf16(GPU, width) == ("" if dtype == torch.bfloat16 else f"{name} has no bf16 in hardware")
+
+
+def test_a_plan_hears_whether_the_gpu_has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu_with(monkeypatch, (7, 5), "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (15 * 10**9, 16 * 10**9))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 0)
+    assert first_gpu() == (15 * 10**9, "Tesla T4", False)
 
 
 def test_a_cpu_measures_in_float32_even_with_amx(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_a_disk_that_is_too_small_is_refused(
 def test_a_gpu_that_cannot_hold_the_training_is_refused_before_the_text_is_read(
     stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (100_000, "Small One"))
+    monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (100_000, "Small One", True))
     _refused(recipe_with(), tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
     assert stand_ins.made == []
     run(recipe_with(), tmp_path / "runs" / "run", until="extension")

@@ -52,6 +52,13 @@ def test_the_speed_of_a_card_is_found_by_what_its_driver_calls_it(driver: str, n
     assert (found.flops, found.bytes, found.speed_from) == (find_gpu(name).flops, 10**10, "")
 
 
+def test_what_the_driver_says_of_bfloat16_goes_before_the_table() -> None:
+    assert not gpu_of_size(10**10, "NVIDIA GeForce RTX 2080 Ti", bf16=False).bf16
+    assert not gpu_of_size(10**10, "NVIDIA L4", bf16=False).bf16
+    assert gpu_of_size(10**10, "Something New").bf16
+    assert not gpu_of_size(10**10, "Tesla T4").bf16
+
+
 def test_the_speed_of_an_unknown_card_is_said_to_be_a_guess() -> None:
     assert gpu_of_size(10**10, "Something New").speed_from == "a100-40"
     assert find_gpu("40GB").speed_from == "a100-40"

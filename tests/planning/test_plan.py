@@ -196,9 +196,30 @@ def test_the_page_begins_with_the_verdict_and_shows_every_part() -> None:
     assert shown(plan("24GB")).startswith("does not fit 24\u00a0GB: ")
 
 
-def test_an_old_gpu_is_warned_about() -> None:
-    assert "no bfloat16" in shown(plan("t4", name="qwen3-0.6b-turkish"))
-    assert "no bfloat16" not in shown(plan("t4", "training.precision=fp32", name="qwen3-0.6b-turkish"))
+@pytest.mark.parametrize("gpu", ["t4", "v100-16"])
+def test_a_gpu_without_bfloat16_is_planned_in_float32_and_a_line_says_so(gpu: str) -> None:
+    small = "qwen3-0.6b-turkish"
+    asked, exact = plan(gpu, name=small), plan(gpu, "training.precision=fp32", name=small)
+    said = f"{gpu} has no bf16 in hardware: frozen weights and products are in fp32"
+    assert said in shown(asked)
+    assert "no bf16" not in shown(exact)
+    assert "no bf16" not in shown(plan("l4", name=small))
+    frozen = next(part for part in asked.persistent if part.name == "frozen weights")
+    assert frozen.bytes == 4 * asked.case.shape.parameter_count
+    assert asked.needed == exact.needed
+    assert asked.compute == exact.compute
+    assert [plan_as_json(plan(name, name=small))["precision"] for name in (gpu, "l4")] == ["fp32", "bf16"]
+
+
+def test_a_larger_gpu_is_named_by_what_it_needs_in_its_own_precision() -> None:
+    """In float32 the 4B takes more than the 24 GB of the card that holds it in bfloat16."""
+    made = plan("t4", name="qwen3-4b-turkish")
+    assert not made.fits
+    named = list(remedies(made))[-1].removeprefix("--gpu ")
+    assert plan(named, name="qwen3-4b-turkish").fits
+    smaller = [gpu.name for gpu in known_gpus() if gpu.bytes < find_gpu(named).bytes]
+    assert not any(plan(name, name="qwen3-4b-turkish").fits for name in smaller)
+    assert made.needed > find_gpu(named).bytes
 
 
 def test_without_a_gpu_the_known_ones_are_listed() -> None:

@@ -406,8 +406,8 @@ def planned_size(recipe: Any, extended: ExtendedModel, reporter: ProgressReporte
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make a GPU with so many bytes appear."""
 
-    def of(size: int) -> None:
-        monkeypatch.setattr(room, "first_gpu", lambda: (size, "Small One"))
+    def of(size: int, has_bf16: bool = True) -> None:
+        monkeypatch.setattr(room, "first_gpu", lambda: (size, "Small One", has_bf16))
 
     return of
 
@@ -428,6 +428,16 @@ def test_fewer_sequences_go_through_a_smaller_gpu(tiny_extended: ExtendedModel, 
         found.append(planned_size(recipe(), tiny_extended, silent()))
     assert found[0] == 8
     assert found == sorted(found, reverse=True)
+
+
+def test_a_gpu_without_bfloat16_is_filled_with_what_float32_needs(
+    tiny_extended: ExtendedModel, gpu: Any
+) -> None:
+    found = []
+    for has_bf16, settings in ((True, {}), (False, {}), (True, {"precision": "fp32"})):
+        gpu(609_000_000, has_bf16)
+        found.append(planned_size(recipe(**settings), tiny_extended, silent()))
+    assert found[0] > found[1] == found[2]
     assert found[-1] < 8
 
 

@@ -71,13 +71,14 @@ def _cpu_name() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "a CPU")
 
 
-def first_gpu() -> tuple[int, str] | None:
-    """Bytes that this process may use on the first GPU, and its name; None without a GPU."""
+def first_gpu() -> tuple[int, str, bool] | None:
+    """Bytes that this process may use on the first GPU, its name, whether it has bf16; None without a GPU."""
     if not torch.cuda.is_available():
         return None
     free, installed = torch.cuda.mem_get_info()
     allowed = round(torch.cuda.get_per_process_memory_fraction() * installed)
-    return min(free + torch.cuda.memory_reserved(), allowed), torch.cuda.get_device_name()
+    usable = min(free + torch.cuda.memory_reserved(), allowed)
+    return usable, torch.cuda.get_device_name(), has_bf16_matmuls(torch.device("cuda"))
 
 
 def memory_bytes() -> int:

@@ -21,8 +21,9 @@ class Case:
         training: the recipe's settings, with what the plan has changed.
         evaluation: context and batch size of the evaluations during training.
         micro_batch: sequences per forward pass, at most `training.batch_size`.
-        device: where it runs. On a CPU, products are computed in float32.
+        device: where it runs. On a CPU, the formulas are for products in float32.
         gpus: number of GPUs that train together.
+        has_bf16: whether the GPU multiplies bfloat16 in hardware; if not, training computes in float32.
     """
 
     shape: ModelShape
@@ -32,11 +33,12 @@ class Case:
     micro_batch: int
     device: Device = "cuda"
     gpus: int = 1
+    has_bf16: bool = True
 
     @property
     def uses_bf16(self) -> bool:
         """Whether products are computed in bfloat16."""
-        return self.training.precision == "bf16" and self.device == "cuda"
+        return self.training.precision == "bf16" and self.device == "cuda" and self.has_bf16
 
     @property
     def bytes_per_number(self) -> int:

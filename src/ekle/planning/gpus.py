@@ -43,18 +43,25 @@ def find_gpu(text: str) -> Gpu:
     return gpu_of_size(round(float(found[1]) * unit))
 
 
-def gpu_of_size(size: int, name: str = "") -> Gpu:
-    """A GPU of which only the memory is known, and perhaps the name that its driver gives."""
+def gpu_of_size(size: int, name: str = "", bf16: bool | None = None) -> Gpu:
+    """A GPU of which only the memory is known, and perhaps what its driver says of it.
+
+    Args:
+        size: bytes of memory.
+        name: as the driver gives it.
+        bf16: whether it multiplies bfloat16 in hardware; None takes that of the table, or True.
+    """
     for gpu in known_gpus():
         model = gpu.name.partition("-")[0]
         if name and re.search(rf"\b{model}(?!\d)", name.replace("RTX ", "rtx"), re.IGNORECASE):
-            return Gpu(name, size, gpu.flops, gpu.fp32_flops, gpu.bf16)
+            return Gpu(name, size, gpu.flops, gpu.fp32_flops, gpu.bf16 if bf16 is None else bf16)
     like = next(gpu for gpu in known_gpus() if gpu.name == _REFERENCE_GPU)
-    return Gpu(name or f"{size / 1e9:g}{SPACE}GB", size, like.flops, like.fp32_flops, speed_from=like.name)
+    said = name or f"{size / 1e9:g}{SPACE}GB"
+    return Gpu(said, size, like.flops, like.fp32_flops, bf16 is not False, speed_from=like.name)
 
 
 def known_gpus() -> list[Gpu]:
-    """The GPUs of `data/gpus.tsv`, smallest first."""
+    """The GPUs of `data/gpus.tsv`, older ones first."""
     return [
         Gpu(
             row["name"],

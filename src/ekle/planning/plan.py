@@ -92,7 +92,15 @@ def make_plan(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1)
 def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus: int = 1) -> Plan:
     """The plan without changed settings, with the largest micro-batch that fits, or with one sequence."""
     for count in _micro_batches(recipe.training):
-        case = Case(shape, recipe.vocabulary.size, recipe.training, recipe.evaluation, count, gpus=gpus)
+        case = Case(
+            shape,
+            recipe.vocabulary.size,
+            recipe.training,
+            recipe.evaluation,
+            count,
+            gpus=gpus,
+            has_bf16=gpu is None or gpu.bf16,
+        )
         plan = _plan(case, gpu)
         if plan.fits:
             break
@@ -126,9 +134,10 @@ def remedies(plan: Plan) -> Iterator[str]:
         if _plan(shorter, plan.gpu).fits:
             yield f"training.sequence_length={length}"
             break
-    larger = next((gpu for gpu in known_gpus() if plan.needed <= gpu.bytes), None)
-    if larger is not None:
-        yield f"--gpu {larger.name}"
+    for gpu in sorted(known_gpus(), key=lambda each: each.bytes):
+        if _plan(replace(case, has_bf16=gpu.bf16), gpu).fits:
+            yield f"--gpu {gpu.name}"
+            break
 
 
 def memory_shortage(plan: Plan, recipe: Recipe, shape: ModelShape) -> str | None:
@@ -211,6 +220,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "gpus": case.gpus,
         "changes": list(plan.changes),
         "remedies": [] if plan.fits else list(remedies(plan)),
+        "precision": "bf16" if case.uses_bf16 else "fp32",
         "micro_batch": case.micro_batch,
         "activation_checkpointing": settings.activation_checkpointing,
         "state_precision": settings.state_precision,

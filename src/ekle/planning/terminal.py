@@ -50,8 +50,10 @@ def verdict(plan: Plan) -> Iterator[Text]:
             yield Text(f"  would fit with {_as_options(cure)}")
         if not cures:
             yield Text("  no other rank or sequence length makes it fit; take a smaller base model")
-    if case.uses_bf16 and not gpu.bf16:
-        yield Text(f"  {gpu.name} has no bfloat16 in hardware: products in it are slow there", style="yellow")
+    if case.training.precision == "bf16" and not case.has_bf16:
+        yield Text(
+            f"  {gpu.name} has no bf16 in hardware: frozen weights and products are in fp32", style="yellow"
+        )
     if gpu.speed_from:
         yield Text(f"  hours are counted with the speed of {gpu.speed_from}", style="dim")
 
