@@ -12,6 +12,7 @@
 | The norm of DoRA: row by row or factored | `-m benchmarks.dora_norm` | docs/dora-norm.md |
 | Is the memory that `ekle plan` names right? | `-m benchmarks.steps.memory` | docs/plan.md |
 | Tokens per second on a GPU, against PEFT | `-m benchmarks.steps.throughput` | |
+| From which width is bf16 faster than fp32? | `-m benchmarks.steps.precision` | |
 | Which start and training of new rows is best? | `-m benchmarks.ablation.new_rows` | docs/adaptation.md |
 | Guide's recipe or recommended recipe? | `-m benchmarks.ablation.recipes` | docs/recommended.md |
 

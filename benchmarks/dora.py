@@ -2,6 +2,7 @@
 
     python -m benchmarks.dora --out docs/dora.md    layers of Qwen3-8B's width on a GPU, of 0.6B's on a CPU
     python -m benchmarks.dora --shape tiny          narrower layers
+    python -m benchmarks.dora --base DIR            layers with the widths of the model in a folder
 
 Needs no data: the weights are random. Takes about half an hour on two CPU cores, `tiny` some minutes.
 
@@ -35,6 +36,7 @@ from ekle.model.device import device_name
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach, refresh_norms
 from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
+from ekle.planning.shapes import read_shape
 from ekle.recipe.training import DoraSettings, TrainingSettings
 from ekle.training.kernels import use_kernels
 
@@ -85,10 +87,11 @@ def _page(found: dict[tuple[int, Kind], Figures], options: argparse.Namespace) -
         "",
         paragraph(
             f"Written by `python -m benchmarks.dora` on {device}, PyTorch {torch.__version__}: Qwen3 with "
-            f"the width of {options.shape}, {options.layers} layers, {options.batch} x {options.tokens} "
-            f"tokens x {options.accumulation} per step, activation checkpointing, {options.dtype}. Seconds "
-            f"are the least and the median of {options.rounds * options.steps} steps in {options.rounds} "
-            "rounds; the first step of a process includes compiling."
+            f"the width of {options.base.name if options.base else options.shape}, {options.layers} layers, "
+            f"{options.batch} x {options.tokens} tokens x {options.accumulation} per step, "
+            f"activation checkpointing, {options.dtype}. Seconds are the least and the median "
+            f"of {options.rounds * options.steps} steps in {options.rounds} rounds; "
+            "the first step of a process includes compiling."
         ),
         "",
         "| rank | kind | least, s | median | first | PEFT's DoRA / this | this / LoRA | peak, GiB | loss |",
@@ -145,14 +148,9 @@ def measure(kind: Kind, rank: int, options: argparse.Namespace) -> Figures:
 def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
     """A model with its adapters, and a function to call after each step of the optimiser."""
     dtype = torch.bfloat16 if options.dtype == "bf16" else torch.float32
-    shape = SHAPES[options.shape]
     torch.manual_seed(0)
     config = Qwen3Config(
-        **shape,
-        vocab_size=4096,
-        num_hidden_layers=options.layers,
-        num_key_value_heads=max(shape["num_attention_heads"] // 4, 1),
-        tie_word_embeddings=True,
+        **_widths(options), vocab_size=4096, num_hidden_layers=options.layers, tie_word_embeddings=True
     )
     with torch.device(options.device):
         model = Qwen3ForCausalLM(config).to(dtype).requires_grad_(False)
@@ -179,6 +177,15 @@ def build(kind: Kind, rank: int, options: argparse.Namespace) -> tuple[Any, Call
     model.train()
     enable_activation_checkpointing(model)
     return model, lambda: refresh_norms(model)
+
+
+def _widths(options: argparse.Namespace) -> dict[str, int]:
+    """What a configuration says of the layers."""
+    if options.base is not None:
+        found = read_shape(options.base / "config.json").config
+        return {name: found[name] for name in (*SHAPES["tiny"], "num_key_value_heads")}
+    shape = SHAPES[options.shape]
+    return {**shape, "num_key_value_heads": max(shape["num_attention_heads"] // 4, 1)}
 
 
 def _same_initialisation(model: nn.Module) -> None:
@@ -218,6 +225,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--ranks", type=int, nargs="+", default=[16, 64, 256, 512])
     parser.add_argument("--shape", choices=list(SHAPES), default="8b" if cuda else "0.6b")
+    parser.add_argument("--base", type=Path, help="a model folder; its config.json gives the widths")
     parser.add_argument("--layers", type=int, default=4 if cuda else 2)
     parser.add_argument("--batch", type=int, default=8 if cuda else 1)
     parser.add_argument("--tokens", type=int, default=2048 if cuda else 256)

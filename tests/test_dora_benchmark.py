@@ -1,6 +1,8 @@
 """The benchmarks of DoRA run on a small model, and what they time computes what it should."""
 
+import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,20 @@ def test_both_doras_are_timed_and_compute_the_same(tmp_path: Path, monkeypatch: 
     assert float(ours[5]) == pytest.approx(float(theirs[2]) / float(ours[2]), rel=0.1)
     assert theirs[5] == "1.00"
     assert ours[6] == ""  # LoRA was not asked for
+
+
+def test_the_widths_are_those_of_a_folder(tmp_path: Path) -> None:
+    """A Qwen2.5 of 0.5B has seven query heads for each key head, and heads that its file does not size."""
+    sizes = {"hidden_size": 56, "intermediate_size": 80, "num_attention_heads": 7, "num_key_value_heads": 1}
+    config = {**sizes, "num_hidden_layers": 24, "vocab_size": 999}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    options = Namespace(base=tmp_path, shape="8b", layers=1, dtype="fp32", device="cpu")
+    model, _ = dora.build("DoRA (ekle)", 4, options)
+    layer = model.get_decoder().layers[0]
+    assert len(model.get_decoder().layers) == 1
+    assert layer.self_attn.q_proj.linear.weight.shape == (56, 56)
+    assert layer.self_attn.k_proj.linear.weight.shape == (8, 56)
+    assert layer.mlp.up_proj.linear.weight.shape == (80, 56)
 
 
 def test_the_factored_norm_is_the_norm() -> None:

@@ -102,7 +102,8 @@ python -m benchmarks.steps.throughput
 
 It trains Qwen3-8B with random weights and 171,936 embedding rows under the guide's recipe and the recommended
 one, limits PyTorch to 40 GB, and prints tokens per second, the share of the device's peak, and the peak
-memory, measured and planned. **It has not been run on a GPU yet.**
+memory, measured and planned. `--base DIR` trains the model in a folder instead. **It has not been run on
+a GPU yet.**
 """
 
 

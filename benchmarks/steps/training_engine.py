@@ -1,15 +1,17 @@
-"""ekle's training step on a model with random weights: passes, optimiser, norms.
+"""ekle's training step on a model with random weights, or on one in a folder: passes, optimiser, norms.
 
 Left out is everything around a step: text, evaluations, checkpoints, the log.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from ekle.model.checkpoint.loading import load_model
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach, refresh_norms
 from ekle.model.layers.new_rows import NewRows, split_rows
@@ -71,8 +73,17 @@ def planned_bytes(case: Case) -> int:
     return total(persistent(case)) + max(phase.bytes for phase in phases(case) if phase.name != EVALUATION)
 
 
-def make_model(shape: ModelShape, new_rows: int, dtype: torch.dtype, device: torch.device) -> Any:
-    """A Qwen3 with random weights and `new_rows` embedding rows more than its base."""
+def make_model(
+    shape: ModelShape, new_rows: int, dtype: torch.dtype, device: torch.device, base: Path | None = None
+) -> Any:
+    """A frozen model with `new_rows` random embedding rows more than its base.
+
+    Its base is the model in the folder `base`, or without one a Qwen3 of `shape` with random weights.
+    """
+    if base is not None:
+        model = load_model(base, dtype)
+        model.resize_token_embeddings(shape.rows + new_rows, mean_resizing=False)
+        return model.to(device).requires_grad_(False)
     extended = replace(shape, rows=shape.rows + new_rows)
     config = Qwen3Config(**extended.config, max_position_embeddings=40960)
     before = torch.get_default_dtype()
@@ -91,9 +102,10 @@ def make_engine(
     micro_batch: int,
     dtype: torch.dtype,
     device: torch.device,
+    base: Path | None = None,
 ) -> Engine:
     """The parts as the training stage combines them, with documents of half a sequence."""
-    model = make_model(shape, new_rows, dtype, device)
+    model = make_model(shape, new_rows, dtype, device, base)
     rows = _split(model, shape.rows)
     attach(model, settings.dora, generator=torch.Generator().manual_seed(0))
     if settings.activation_checkpointing:
