@@ -15,6 +15,7 @@ from ekle.model.checkpoint.loading import load_model
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach, refresh_norms
 from ekle.model.layers.new_rows import NewRows, split_rows
+from ekle.model.processes import Processes
 from ekle.planning.case import Case
 from ekle.planning.memory import EVALUATION, persistent, phases, total
 from ekle.planning.shapes import ModelShape
@@ -25,7 +26,6 @@ from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective
 from ekle.training.optimizers.make import make_optimizer
 from ekle.training.optimizers.sophia import Sophia
-from ekle.training.parallel import Processes
 
 
 @dataclass

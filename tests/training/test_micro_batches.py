@@ -17,6 +17,7 @@ from ekle.errors import TrainingError
 from ekle.model.layers.dora import attach
 from ekle.model.layers.loss import IGNORED
 from ekle.model.layers.new_rows import split_rows
+from ekle.model.processes import Processes
 from ekle.model.scoring.bits_per_byte import measure
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import make_recipe
@@ -27,7 +28,6 @@ from ekle.training.micro_batches import Batch, Passes, planned_micro_batch_size,
 from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.optimizers.sophia import Sophia
-from ekle.training.parallel import Processes
 from ekle.training.stage import Inputs, run
 
 CPU = torch.device("cpu")

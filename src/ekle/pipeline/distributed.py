@@ -27,7 +27,7 @@ def is_secondary_process() -> bool:
 
 def run_as_secondary(recipe: Recipe, folder: Path) -> None:
     """As another process: wait for the main one, train along where it trains, and leave."""
-    from ekle.training.parallel import join
+    from ekle.model.processes import join
 
     processes = join()
     if processes.any(False):
@@ -52,7 +52,7 @@ def with_other_processes(stage: Stage) -> Iterator[None]:
     if stage != "training" or not is_distributed():
         yield
         return
-    from ekle.training.parallel import join
+    from ekle.model.processes import join
 
     processes = join()
     processes.any(True)
@@ -63,7 +63,7 @@ def with_other_processes(stage: Stage) -> Iterator[None]:
 def release_other_processes(stage: Stage) -> None:
     """As the main process: let the others, if there are any, end when the training is kept."""
     if stage == "training" and is_distributed():
-        from ekle.training.parallel import join
+        from ekle.model.processes import join
 
         processes = join()
         processes.any(False)

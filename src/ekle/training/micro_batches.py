@@ -26,6 +26,7 @@ from ekle.artifacts import BaseModel, ExtendedModel
 from ekle.errors import TrainingError
 from ekle.model.device import first_gpu
 from ekle.model.distributed import full_tensor
+from ekle.model.processes import Processes
 from ekle.page.formatting import size
 from ekle.planning.gpus import gpu_of_size
 from ekle.planning.plan import memory_shortage, plan_as_configured, with_new_rows
@@ -36,7 +37,7 @@ from ekle.recipe.training import TrainingSettings
 from ekle.training.monitoring.meter import Meter
 from ekle.training.objective import Objective
 from ekle.training.optimizers.sophia import Sophia
-from ekle.training.parallel import Processes, is_sharded
+from ekle.training.parallel import is_sharded
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ekle.files import write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
 from ekle.model.distributed import is_main_process
 from ekle.model.layers.new_rows import NewRows
+from ekle.model.processes import Processes
 from ekle.progress import ProgressReporter
 from ekle.recipe.training import TrainingSettings
 from ekle.training.checkpoints import (
@@ -43,7 +44,6 @@ from ekle.training.monitoring.new_tokens import NewTokens
 from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective
 from ekle.training.optimizers.make import make_optimizer, rate_factor
-from ekle.training.parallel import Processes
 
 
 @dataclass(frozen=True)

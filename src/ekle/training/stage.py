@@ -22,6 +22,7 @@ from ekle.model.distributed import is_main_process
 from ekle.model.layers.activation_checkpointing import enable_activation_checkpointing
 from ekle.model.layers.dora import attach
 from ekle.model.layers.new_rows import NewRows, new_rows, read_new_rows, split_rows
+from ekle.model.processes import Processes, join
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 from ekle.recipe.recipe import recorded_settings
@@ -45,7 +46,7 @@ from ekle.training.monitoring.held_out import HeldOut, held_out_documents
 from ekle.training.monitoring.new_tokens import NewTokens
 from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective, byte_lengths
-from ekle.training.parallel import Processes, is_sharded, join, shard
+from ekle.training.parallel import is_sharded, shard
 from ekle.training.run_state import RunSetup, RunState
 
 
@@ -146,7 +147,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     micro_batch_size = processes.minimum(
         planned_micro_batch_size(recipe, inputs.model, sizes, processes.world_size, reporter)
     )
-    dtype = _precision(recipe, inputs.extended, device, reporter)
+    dtype = _precision(recipe, inputs.model, device, reporter)
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.model, dtype, attention)
@@ -257,14 +258,14 @@ def _packed(
 
 
 def _precision(
-    recipe: Recipe, extended: ExtendedModel, device: torch.device, reporter: ProgressReporter
+    recipe: Recipe, model: ExtendedModel | BaseModel, device: torch.device, reporter: ProgressReporter
 ) -> torch.dtype:
     """The precision of frozen weights and matrix products; what learns is always float32."""
     match recipe.training.precision:
         case "fp32":
             return torch.float32
         case "bf16":
-            why = lacks_bf16(device, load_config(extended.model).hidden_size)
+            why = lacks_bf16(device, load_config(model.model).hidden_size)
             if why:
                 reporter.say(f"training in fp32: {why}")
             return torch.float32 if why else torch.bfloat16
