@@ -86,3 +86,15 @@ def test_a_folder_without_all_of_its_weights_is_refused(
     with pytest.raises(CheckpointError, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
         run(recipe(str(model), str(tiny_base)), Inputs(tiny_corpus), tmp_path, silent())
     assert not (tmp_path / "base.json").exists()
+
+
+def test_a_folder_that_lacks_the_head_of_an_untied_model_is_refused(
+    tiny_base: Path, tiny_corpus: Corpus, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_base, tmp_path / "model"))
+    tensors = load_file(model / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, model / "model.safetensors")
+    with pytest.raises(CheckpointError, match="set tie_word_embeddings to true"):
+        run(recipe(str(model), str(tiny_base)), Inputs(tiny_corpus), tmp_path, silent())
+    assert not (tmp_path / "base.json").exists()

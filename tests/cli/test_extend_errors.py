@@ -124,6 +124,13 @@ def quantised_to_fp8(base: Path) -> None:
     edited(base, change)
 
 
+def quantised_and_packed(base: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["model.layers.0.mlp.up_proj.weight_packed"] = torch.zeros(4, dtype=torch.int32)
+
+    edited(base, change)
+
+
 def quantised_by_name(base: Path) -> None:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         tensors["model.layers.0.mlp.up_proj.qweight"] = torch.zeros(4)
@@ -214,17 +221,18 @@ DAMAGES: list[tuple[Damage, str]] = [
     (nan_row, f"row 123 of {INPUT} is not finite"),
     (infinite_output_row, f"row 9 of {OUTPUT} is not finite"),
     (fewer_rows, "400 rows"),
-    (quantised_by_config, "quantised"),
-    (quantised_to_int8, "quantised"),
-    (quantised_to_fp8, "quantised"),
-    (quantised_by_name, "quantised"),
+    (quantised_by_config, "quantised weights (gptq); take the model that it was made from"),
+    (quantised_to_int8, "quantised weights; take the model that it was made from"),
+    (quantised_to_fp8, "quantised weights; take the model that it was made from"),
+    (quantised_and_packed, "quantised weights; take the model that it was made from"),
+    (quantised_by_name, "; take the model that it was made from"),
     (pickled, "only pickles"),
     (without_weights, "no safetensors"),
     (without_config, "config.json is missing"),
     (config_cut_short, "not valid JSON"),
     (unknown_model, "abacus"),
-    (untied_without_head, f"has no {OUTPUT}"),
-    (tied_with_another_head, "differs from"),
+    (untied_without_head, "set tie_word_embeddings to true there if"),
+    (tied_with_another_head, "set tie_word_embeddings to false there"),
     (head_with_a_bias, "lm_head.bias"),
     (a_late_tensor_missing, "lacks model.layers.1.mlp.down_proj.weight, which its config.json asks for"),
     (

@@ -207,3 +207,23 @@ def test_a_configuration_of_other_rows_is_one_clear_error(
     with pytest.raises(CheckpointError, match="vocab_size 410 and the weights have 430 embedding rows"):
         evaluate_folder(model, tiny_base, texts, settings, out, silent())
     assert not out.exists()
+
+
+@pytest.mark.parametrize("without_head", [True, False])
+def test_a_base_whose_ends_contradict_its_configuration_is_not_measured(
+    without_head, tiny_base, tiny_extended, texts, settings, tmp_path
+):
+    """transformers would fill the missing head with random numbers, and untie the other model."""
+    base, out = copied(tiny_base, tmp_path / "base"), tmp_path / "out"
+    if without_head:
+        tensors = load_file(base / "model.safetensors")
+        del tensors["lm_head.weight"]
+        save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    else:
+        config = json.loads((base / "config.json").read_text("utf-8"))
+        (base / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}), "utf-8")
+    with pytest.raises(CheckpointError, match="set tie_word_embeddings to"):
+        evaluate_folder(tiny_extended.model, base, texts, settings, out, silent())
+    assert not out.exists()
+    with pytest.raises(CheckpointError, match="set tie_word_embeddings to"):
+        _ = evaluated_models.EvaluatedModel("base", base).loaded

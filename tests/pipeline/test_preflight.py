@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi, ModelInfo
 
 from ekle.errors import (
     CheckpointError,
@@ -106,6 +107,44 @@ def test_a_model_and_a_tokenizer_that_do_not_fit_are_refused(
     config = json.loads((model / "config.json").read_text("utf-8")) | {"vocab_size": 500}
     (model / "config.json").write_text(json.dumps(config), "utf-8")
     _refused(recipe_with(f"base.model={model}"), tmp_path, CheckpointError, "has 500 embedding rows")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"tie_word_embeddings": True}, "differs from .*; set tie_word_embeddings to false there"),
+        ({"num_hidden_layers": 3}, "lacks model.layers.2"),
+        ({"quantization_config": {"quant_method": "awq"}}, r"quantised weights \(awq\); take the model that"),
+    ],
+    ids=["tied", "layers", "quantised"],
+)
+def test_a_model_that_contradicts_its_configuration_is_refused_before_the_text_is_read(
+    config: dict[str, object],
+    words: str,
+    stand_ins,
+    recipe_with: Recipes,
+    tmp_path: Path,
+    tiny_base: Path,
+) -> None:
+    model = Path(shutil.copytree(tiny_base, tmp_path / "other"))
+    written = json.loads((model / "config.json").read_text("utf-8")) | config
+    if "layer_types" in written and len(written["layer_types"]) != written["num_hidden_layers"]:
+        written["layer_types"] = ["full_attention"] * written["num_hidden_layers"]
+    (model / "config.json").write_text(json.dumps(written), "utf-8")
+    _refused(recipe_with(f"base.model={model}"), tmp_path, CheckpointError, words)
+    assert stand_ins.made == []
+
+
+def test_a_quantised_model_of_the_hub_is_refused_before_it_is_downloaded(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def info(self: HfApi, name: str, **_: object) -> ModelInfo:
+        config = {"model_type": "qwen3", "quantization_config": {"quant_method": "fp8"}}
+        return ModelInfo(id=name, config=config, siblings=[])
+
+    monkeypatch.setattr(HfApi, "model_info", info)
+    recipe = recipe_with("base.model=some/Model-FP8")
+    _refused(recipe, tmp_path, CheckpointError, r"^some/Model-FP8 holds quantised weights \(fp8\)")
 
 
 def test_quotas_that_miss_the_size_are_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ekle.base.tiny import build
 from ekle.bpe.base import load_base
 from ekle.errors import InputError
 from ekle.files import write_json
-from ekle.model.checkpoint.loading import check_complete
+from ekle.model.checkpoint.loading import check_complete, superfluous_head
 from ekle.model.checkpoint.weights import check_embedding_rows, open_weights
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
@@ -33,7 +33,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     Raises:
         InputError: there is no such folder, and the hub does not give the model.
         CheckpointError: the folder has no complete, unquantised safetensors model as config.json describes
-            it, an embedding row is not finite, or their number is not the tokenizer's.
+            it, an embedding row is not finite, their number is not the tokenizer's, or config.json and
+            weights disagree on whether both ends are one matrix.
     """
     name = recipe.base.model
     about: dict[str, object] = {"name": name}
@@ -51,6 +52,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     with open_weights(model) as weights:
         rows = load_base(recipe.base.tokenizer, recipe.base.revision).rows
         check_embedding_rows(weights, rows, "give base.model and base.tokenizer that belong together")
+        superfluous_head(weights)
         check_complete(weights)
         about |= {"rows": rows, "bytes": weights.bytes()}
     write_json(folder / "base.json", {"model": _relative_path(folder, model), **about})

@@ -13,7 +13,7 @@ from ekle.artifacts import Checkpoint
 from ekle.artifacts.evaluation_report import ModelSize
 from ekle.bpe.base import load_tokenizer
 from ekle.errors import CheckpointError, DeviceMemoryError
-from ekle.model.checkpoint.loading import load_config
+from ekle.model.checkpoint.loading import load_config, superfluous_head
 from ekle.model.checkpoint.merging import load_trained
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, open_weights
 from ekle.model.device import inference_device
@@ -46,7 +46,8 @@ class EvaluatedModel:
         """
         logging.disable_progress_bar()  # ekle has a bar of its own
         device, dtype = inference_device()
-        open_weights(self.folder).close()  # says best what is missing or damaged
+        with open_weights(self.folder) as weights:  # says best what is missing or damaged
+            superfluous_head(weights)
         try:
             model, tokenizer = load_trained(self.folder, self.checkpoint, dtype, device)
             check_logits(model.eval(), tokenizer)
@@ -58,20 +59,21 @@ class EvaluatedModel:
         return model, tokenizer
 
     def check(self) -> None:
-        """See that every id of the tokenizer has an embedding, that config.json gives their number, and that
-        the model can be measured.
+        """See that every id of the tokenizer has an embedding, that config.json gives their number and ties
+        both ends where the weights do, and that the model can be measured.
 
         A model of another architecture than Qwen3's is loaded for that. To find out after the models before
         it have been measured would be hours too late.
 
         Raises:
-            CheckpointError: the folder is damaged, or one of the three does not hold.
+            CheckpointError: the folder is damaged, or one of these does not hold.
             DeviceMemoryError: the model had to be loaded and does not fit the device.
             TokenizerError: the folder holds no tokenizer.
         """
         highest = max(load_tokenizer(self.folder).get_vocab(with_added_tokens=True).values())
         with open_weights(self.folder) as weights:
             rows = weights.shape(INPUT_EMBEDDINGS)[0]
+            superfluous_head(weights)
         if highest >= rows:
             raise CheckpointError(
                 f"{self.folder} has {rows:,} embedding rows but a token with id {highest:,}; they do not "

@@ -12,8 +12,8 @@ from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.graft import placeholder
 from ekle.errors import CheckpointError, InputError
 from ekle.files import read_json
-from ekle.model.checkpoint.loading import check_complete, load_config
-from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, check_embedding_rows
+from ekle.model.checkpoint.loading import check_complete, superfluous_head
+from ekle.model.checkpoint.weights import OUTPUT_EMBEDDINGS, Weights, check_embedding_rows
 from ekle.model.row_statistics import used_ids
 
 
@@ -37,7 +37,8 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
 
     Raises:
         CheckpointError: the embedding matrices are damaged or do not have the rows that the vocabulary was
-            learned for, or a tensor that config.json implies is missing or of another shape.
+            learned for, a tensor that config.json implies is missing or of another shape, or config.json and
+            weights disagree on whether both ends are one matrix.
         InputError: the tokenizer in the base's folder gives a token another id, or the vocabulary's ids have
             gaps.
     """
@@ -58,7 +59,7 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
                     f"{base} gives {token!r} the id {number}, {vocabulary.folder} gives it {found}; "
                     f"learn the vocabulary with --base {base}"
                 )
-    dropped = _tied_head_copy(weights)
+    dropped = superfluous_head(weights)
     check_complete(weights)
     return Compatibility(used_ids(ids_by_token, first), _token_bytes(vocabulary, first), dropped)
 
@@ -79,26 +80,3 @@ def _token_bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
             with suppress(KeyError):  # not in the byte alphabet, so no text is tokenized into it
                 found[number] = decode_token(token)
     return found
-
-
-def _tied_head_copy(weights: Weights) -> frozenset[str]:
-    """The output embeddings, if they are a copy of the tied input embeddings; Qwen3-0.6B is published with
-    one.
-
-    The extended model does not have it: a tied model uses one matrix, and a copy could only become wrong.
-    """
-    tied = bool(load_config(weights.folder).tie_word_embeddings)
-    present = OUTPUT_EMBEDDINGS in weights.names()
-    if not tied and not present:
-        raise CheckpointError(
-            f"{weights.folder} has no {OUTPUT_EMBEDDINGS} although its config.json unties the head"
-        )
-    if not tied or not present:
-        return frozenset()
-    if weights.digest(INPUT_EMBEDDINGS) != weights.digest(OUTPUT_EMBEDDINGS):
-        raise CheckpointError(
-            f"{weights.folder} ties the head in config.json but its {OUTPUT_EMBEDDINGS} differs from "
-            f"{INPUT_EMBEDDINGS}; "
-            "set tie_word_embeddings to false there"
-        )
-    return frozenset({OUTPUT_EMBEDDINGS})

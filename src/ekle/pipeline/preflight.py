@@ -38,7 +38,8 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         TextError: a data set of the hub is not to be had, or gold or pairs are in no form that is known.
         TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had; a task file
             has a fault, or a text the name that all of them together have.
-        CheckpointError: the model folder holds no safetensors, or does not fit the tokenizer.
+        CheckpointError: the model is quantised, or its folder holds no safetensors, does not fit the
+            tokenizer, or contradicts its config.json.
         SpaceError: the copies of the model that will be written do not fit the disk.
         TrainingError: the GPU of this machine cannot hold what training needs.
     """
@@ -62,10 +63,22 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         )
     rows = base.rows
     model_bytes = _model_bytes(recipe, rows)
+    if "base" in stages and Path(recipe.base.model).is_dir():
+        _check_weights(Path(recipe.base.model))
     copies = len({"extension", "release"}.intersection(stages))
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
     if "training" in stages:
         _check_gpu(recipe)
+
+
+def _check_weights(folder: Path) -> None:
+    """Compare config.json with the names and shapes of the weights, which takes a second and no memory."""
+    from ekle.model.checkpoint.loading import check_complete, superfluous_head  # with torch
+    from ekle.model.checkpoint.weights import open_weights
+
+    with open_weights(folder) as weights:
+        superfluous_head(weights)
+        check_complete(weights)
 
 
 def _check_gpu(recipe: Recipe) -> None:
@@ -161,21 +174,30 @@ def _model_bytes(recipe: Recipe, rows: int) -> int:
 
 
 def _hub_bytes(name: str, revision: str | None) -> int:
-    """Size of a hub model's weights; 0 where the model is in the cache, which needs no network."""
+    """Size of a hub model's weights; 0 where the model is in the cache, which needs no network.
+
+    Raises:
+        CheckpointError: the weights are quantised.
+    """
+    from ekle.model.checkpoint.weights import check_unquantised  # with torch
+
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise InputError(
             f"there is no model folder {name}; give tiny, a folder, or a hub id such as Qwen/Qwen3-8B"
         )
-    if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+    cached = try_to_load_from_cache(name, "config.json", revision=revision)
+    if isinstance(cached, str):
+        check_unquantised(name, read_json(Path(cached)))
         return 0
     try:
-        files = HfApi().model_info(name, revision=revision, files_metadata=True).siblings or []
+        found = HfApi().model_info(name, revision=revision, files_metadata=True)
     except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
         raise InputError(
             f"the model {name} is no folder, and the hub did not give it ({type(error).__name__}); "
             "check the name and the network"
         ) from error
-    return sum(file.size or 0 for file in files if file.rfilename.endswith(".safetensors"))
+    check_unquantised(name, found.config or {})
+    return sum(file.size or 0 for file in found.siblings or [] if file.rfilename.endswith(".safetensors"))
 
 
 def _check_space(folder: Path, copies: int, copy_bytes: int) -> None:

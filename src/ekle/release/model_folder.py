@@ -16,7 +16,7 @@ from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.errors import PreservationError
 from ekle.files import atomic_file, read_json
 from ekle.model.checkpoint.loading import expected_shapes
-from ekle.model.checkpoint.merging import merged_tensors
+from ekle.model.checkpoint.merging import merged_tensors, stored_once
 from ekle.model.checkpoint.weights import check_space, open_weights, read_config_json, write_weights
 from ekle.progress import ProgressReporter, Task
 
@@ -47,7 +47,7 @@ def write_release(
     kind = _torch_dtype(dtype)
     model.mkdir(parents=True, exist_ok=True)
     with open_weights(source) as weights:
-        names = weights.names()
+        names = stored_once(weights)
         check_space(model, sum(_size(weights.shape(name), kind or weights.dtype(name)) for name in names))
     with reporter.task("writing the release", len(names), "tensors") as task:
         digests = write_weights(model, _cast(source, checkpoint, kind, task), shard_bytes)

@@ -99,6 +99,27 @@ def test_without_a_checkpoint_nothing_changes(tiny_extended: ExtendedModel) -> N
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize("tied", [True])
+def test_a_copy_of_tied_embeddings_is_left_out_and_not_merged(
+    tiny_extended: ExtendedModel, trained: Trained, tmp_path: Path
+) -> None:
+    """Training changes one matrix; the copy would keep the rows from before."""
+    folder = Path(shutil.copytree(tiny_extended.model, tmp_path / "copied"))
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {**tensors, "lm_head.weight": tensors["model.embed_tokens.weight"].clone()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    assert dict(merged_tensors(folder, None)).keys() == tensors.keys()
+    merged = dict(merged_tensors(folder, trained.checkpoint))
+    without = dict(merged_tensors(tiny_extended.model, trained.checkpoint))
+    assert merged.keys() == without.keys()
+    assert all(torch.equal(merged[name], without[name]) for name in merged)
+    model, _ = load_trained(folder, trained.checkpoint, torch.float32, CPU)
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
 def test_the_tokenizer_comes_along(tiny_extended: ExtendedModel, trained: Trained) -> None:
     model, tokenizer = load_trained(tiny_extended.model, trained.checkpoint, torch.float32, CPU)
     assert len(tokenizer) == model.config.vocab_size == 430

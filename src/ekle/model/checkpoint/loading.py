@@ -1,4 +1,4 @@
-"""Loading with transformers: configuration, model, tokenizer, and whether every tensor is there.
+"""Loading with transformers: configuration, model, tokenizer, and whether config and weights agree.
 
 Weights are read from local safetensors only, and code that comes with a model is never run.
 """
@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ekle.errors import CheckpointError
-from ekle.model.checkpoint.weights import OUTPUT_EMBEDDINGS, Weights
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights
 
 
 def load_config(folder: Path) -> Any:
@@ -120,3 +120,37 @@ def check_complete(weights: Weights) -> None:
                 f"{weights.folder} has {name} in the shape {list(weights.shape(name))}, its config.json asks "
                 f"for {list(shape)}; they do not belong together"
             )
+
+
+def superfluous_head(weights: Weights) -> frozenset[str]:
+    """The output embeddings, if they are a byte-equal copy of tied input embeddings; else nothing.
+
+    Qwen3-0.6B is published with such a copy. An extended model does without: it uses one matrix, and a copy
+    could only become wrong.
+
+    Config and weights must agree, because transformers goes on where they do not: it unties a model that
+    config.json ties if the weights hold two different matrices, and it fills a missing output matrix with
+    random numbers. Each happens without an error, so that a wrong model would be extended and measured.
+
+    Raises:
+        CheckpointError: config.json ties the two and the weights hold two different ones, or it does not tie
+            them and the weights hold only one.
+    """
+    folder = weights.folder
+    tied = bool(load_config(folder).tie_word_embeddings)
+    present = OUTPUT_EMBEDDINGS in weights.names()
+    if not tied and not present:
+        raise CheckpointError(
+            f"{folder} has no {OUTPUT_EMBEDDINGS}, and its config.json does not tie the head; "
+            "set tie_word_embeddings to true there if the model is a tied one, or fetch the weights again"
+        )
+    if not tied or not present:
+        return frozenset()
+    ends = INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+    alike = len({(weights.shape(name), weights.dtype(name)) for name in ends}) == 1
+    if not alike or weights.digest(INPUT_EMBEDDINGS) != weights.digest(OUTPUT_EMBEDDINGS):
+        raise CheckpointError(
+            f"{folder} ties the head in config.json but its {OUTPUT_EMBEDDINGS} differs from "
+            f"{INPUT_EMBEDDINGS}; set tie_word_embeddings to false there"
+        )
+    return frozenset({OUTPUT_EMBEDDINGS})

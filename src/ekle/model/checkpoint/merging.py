@@ -10,7 +10,7 @@ from torch import Tensor
 from ekle.artifacts import Checkpoint
 from ekle.errors import CheckpointError
 from ekle.model.checkpoint.adapter import StoredAdapter
-from ekle.model.checkpoint.loading import load_model, load_tokenizer
+from ekle.model.checkpoint.loading import load_model, load_tokenizer, superfluous_head
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights, open_weights
 from ekle.model.layers.dora import merged_weights, scale_of
 from ekle.model.layers.new_rows import StoredNewRows, read_new_rows
@@ -41,7 +41,7 @@ def load_trained(
 
 
 def merged_tensors(model_folder: Path, checkpoint: Checkpoint | None) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the model by name, with the checkpoint merged; one is in memory at a time.
+    """Each tensor of `stored_once`, with the checkpoint merged; one is in memory at a time.
 
     Adapted weights are merged in float32 and rounded to their stored precision. New rows, if there are any,
     replace those of the model. All other tensors stay the same, bit for bit.
@@ -52,8 +52,18 @@ def merged_tensors(model_folder: Path, checkpoint: Checkpoint | None) -> Iterato
     with open_weights(model_folder) as weights:
         changes = _Changes(weights, checkpoint) if checkpoint is not None else None
         changed = changes.names() if changes else set()
-        for name in weights.names():
+        for name in stored_once(weights):
             yield name, changes.merged(name) if changes and name in changed else weights.read(name)
+
+
+def stored_once(weights: Weights) -> list[str]:
+    """Names of the tensors of a model, sorted, without a byte-equal copy of tied embeddings.
+
+    Raises:
+        CheckpointError: as `superfluous_head`.
+    """
+    left_out = superfluous_head(weights)
+    return [name for name in weights.names() if name not in left_out]
 
 
 class _Changes:
@@ -67,7 +77,7 @@ class _Changes:
         self._weights = weights
         self._adapter = StoredAdapter(checkpoint.adapter)
         self._scale = scale_of(self._adapter.settings)
-        names = weights.names()
+        names = self._names = stored_once(weights)
         self._rows = read_new_rows(checkpoint.rows) if checkpoint.has_new_rows else None
         self._ends = {INPUT_EMBEDDINGS: "input", OUTPUT_EMBEDDINGS: "output"} if self._rows else {}
         self._layers = {
@@ -85,8 +95,7 @@ class _Changes:
 
     def names(self) -> set[str]:
         """Tensors that training changed."""
-        present = set(self._weights.names())
-        return {*self._layers, *(name for name in self._ends if name in present)}
+        return {*self._layers, *(name for name in self._ends if name in self._names)}
 
     def merged(self, name: str) -> Tensor:
         """The tensor `name`, one of `names`, after training."""
@@ -98,7 +107,7 @@ class _Changes:
         return torch.cat([tensor[: self._rows.first_new_id], new.to(tensor.dtype)])
 
     def _check_rows(self, path: Path, rows: StoredNewRows) -> None:
-        present = {end: name for name, end in self._ends.items() if name in self._weights.names()}
+        present = {end: name for name, end in self._ends.items() if name in self._names}
         if set(present) != set(rows.tensors):
             raise CheckpointError(
                 f"{path} holds {' and '.join(sorted(rows.tensors))} rows, the model has "

@@ -22,6 +22,12 @@ from torch import Tensor
 from ekle.errors import CheckpointError
 from ekle.files import raise_if_full
 
+UNQUANTISED = (
+    "take the model that it was made from, in bfloat16, float16 or float32: "
+    "a hub has it under the name without FP8, AWQ, GPTQ or Int4"
+)
+"""The cure for quantised weights; the end of a message."""
+
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LONGEST_HEADER = 100_000_000  # the library's own limit
@@ -107,8 +113,7 @@ class SafetensorsFile:
             dtype = _DTYPES.get(types[name])
             if dtype is None:
                 raise CheckpointError(
-                    f"{self._path} holds {types[name]} numbers ({name}): quantised weights; "
-                    "take the model in bfloat16, float16 or float32"
+                    f"{self._path} holds {types[name]} numbers ({name}): quantised weights; {UNQUANTISED}"
                 )
             if stop - start != math.prod(shapes[name]) * dtype.itemsize:
                 raise CheckpointError(f"{self._path} contradicts itself on {name}; fetch it again")

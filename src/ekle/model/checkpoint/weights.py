@@ -19,6 +19,7 @@ from torch import Tensor
 from ekle.errors import CheckpointError, SpaceError
 from ekle.files import read_json, write_json
 from ekle.model.checkpoint.safetensors_file import (
+    UNQUANTISED,
     SafetensorsFile,
     SafetensorsWriter,
     StreamedTensor,
@@ -121,8 +122,7 @@ def open_weights(folder: Path) -> Weights:
     """
     if not (folder / "config.json").exists():
         raise CheckpointError(f"{folder} is no model folder: config.json is missing")
-    if "quantization_config" in read_json(folder / "config.json"):
-        raise CheckpointError(f"{folder} holds quantised weights; extend the unquantised model")
+    check_unquantised(str(folder), read_json(folder / "config.json"))
     index = _read_index(folder)
     files = sorted(set(index.values())) if index is not None else [_SINGLE]
     with ExitStack() as opened:
@@ -133,6 +133,19 @@ def open_weights(folder: Path) -> Weights:
         _check_names(folder, index, shards)
         opened.pop_all()
     return Weights(folder, shards)
+
+
+def check_unquantised(name: str, config: Mapping[str, Any]) -> None:
+    """Raise CheckpointError if config.json, or what the hub says of it, names a quantisation.
+
+    Args:
+        name: folder or hub id of the model.
+        config: the content of config.json.
+    """
+    if quantisation := config.get("quantization_config"):
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+        kind = f" ({method})" if method else ""
+        raise CheckpointError(f"{name} holds quantised weights{kind}; {UNQUANTISED}")
 
 
 def check_embedding_rows(weights: Weights, rows: int, remedy: str) -> None:
@@ -255,7 +268,7 @@ def _check_names(
             raise CheckpointError(f"{folder / file} lacks {name}, which the index puts there; fetch it again")
     for name in held:
         if name.endswith((".qweight", ".scales", ".qzeros")):
-            raise CheckpointError(f"{folder} holds quantised weights ({name}); extend the unquantised model")
+            raise CheckpointError(f"{folder} holds quantised weights ({name}); {UNQUANTISED}")
     if INPUT_EMBEDDINGS not in held:
         raise CheckpointError(f"{folder} has no {INPUT_EMBEDDINGS}; ekle extends Qwen3-like models")
 
