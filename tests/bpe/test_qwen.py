@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer, save_tokenizer
-from ekle.bpe.graft import Merge, graft, placeholder
+from ekle.bpe.graft import Merge, graft
+from ekle.bpe.placeholders import placeholder
 from ekle.errors import InputError, TokenizerError
 
 MERGES = [

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ekle.bpe.graft import placeholder
+from ekle.bpe.placeholders import placeholder
 from ekle.model.checkpoint.weights import LoadedEmbeddingMatrix
 from ekle.model.row_statistics import row_statistics, used_ids
 

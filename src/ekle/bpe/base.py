@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.chat_templates import default_template
+from ekle.bpe.placeholders import is_placeholder
 from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
 from ekle.errors import InputError, TokenizerError
 from ekle.files import atomic_file, read_json, write_json
@@ -58,7 +59,7 @@ class BaseTokenizer:
         """The raw bytes of each id; None for added tokens and for rows without a token."""
         found: list[bytes | None] = [None] * self.rows
         for token, number in self.vocab.items():
-            if token not in self.added:
+            if token not in self.added and not is_placeholder(token, number):
                 found[number] = decode_token(token)
         return found
 

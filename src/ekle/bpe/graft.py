@@ -12,6 +12,7 @@ from typing import Any
 
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.byte_alphabet import encode_bytes, token_text
+from ekle.bpe.placeholders import placeholder
 from ekle.errors import TokenizerError
 
 
@@ -73,11 +74,6 @@ def graft(
     config = {**base.config, "tokenizer_class": "PreTrainedTokenizerFast"}
     config.pop("auto_map", None)
     return spec, config
-
-
-def placeholder(number: int) -> str:
-    """The name of the placeholder for row `number` of the hole."""
-    return f"<|reserved_{number}|>"
 
 
 def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ekle.bpe.graft import placeholder
+from ekle.bpe.placeholders import is_placeholder
 from ekle.model.checkpoint.weights import EmbeddingMatrix, row_chunks
 
 
@@ -50,5 +50,5 @@ def used_ids(ids_by_token: Mapping[str, int], first_new_id: int) -> Tensor:
         ids_by_token: the extended tokenizer's vocabulary, added tokens included.
         first_new_id: id of the first new token.
     """
-    used = (number for token, number in ids_by_token.items() if token != placeholder(number))
+    used = (number for token, number in ids_by_token.items() if not is_placeholder(token, number))
     return torch.tensor(sorted(number for number in used if number < first_new_id))
