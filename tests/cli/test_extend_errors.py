@@ -17,6 +17,8 @@ from ekle.model.checkpoint import weights as weights_module
 INPUT, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
+OUTPUT_BY_FOCUS = ("--set", "extension.output=focus")
+
 Damage = Callable[[Path], None]
 Refused = Callable[..., None]
 
@@ -284,6 +286,80 @@ def test_what_is_asked_for_must_exist(
     refused(extend(vocabulary=tmp_path / "nowhere"), "nowhere", "ekle vocab")
     refused(extend(model="nowhere"), "there is no model folder nowhere")
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+@pytest.mark.parametrize("rule", [("--init", "focus"), ("--init", "distilled"), OUTPUT_BY_FOCUS])
+def test_text_without_a_new_token_teaches_no_rule(
+    rule: tuple[str, str],
+    extend: Callable[..., list[str]],
+    tmp_path: Path,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found out before the model is loaded."""
+
+    def load(*_: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("ekle.extension.initialise.load_teacher", load)
+    (tmp_path / "numbers.txt").write_text("1 2 3 4 5\n" * 20, "utf-8")
+    wanted = extend(*rule, "--corpus", str(tmp_path / "numbers.txt"))
+    refused(wanted, "no new token occurs in the 180 bytes of text that the rule reads", "--init subword")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "numbers.txt"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"base_tokens": []}, "names no base tokens; learn the vocabulary again"),
+        ({"base_tokens": None}, "names no base tokens; learn the vocabulary again"),
+        ({"base_tokens": [3, 410]}, "names the base token 410, which the base does not have"),
+        ({"base_tokens": [-1]}, "names the base token -1, which the base does not have"),
+        ({"base_tokens": [405]}, "names the base token 405, which the base does not have"),
+        ({"base_tokens": ["ev"]}, "names the base token ev, which the base does not have"),
+        (None, "is damaged: a token missing 1 required positional argument: 'base_tokens'"),
+    ],
+    ids=["empty", "null", "a new one", "below 0", "of the hole", "text", "missing"],
+)
+def test_a_token_without_its_base_tokens_is_refused(
+    change: dict[str, object] | None,
+    words: str,
+    extend: Callable[..., list[str]],
+    tiny_vocabulary: Vocabulary,
+    tmp_path: Path,
+    refused: Refused,
+) -> None:
+    folder = Path(shutil.copytree(tiny_vocabulary.folder, tmp_path / "vocabulary"))
+    first, *others = (folder / "tokens.jsonl").read_text("utf-8").splitlines()
+    token = json.loads(first)
+    if change is None:
+        del token["base_tokens"]
+    else:
+        token |= change
+    (folder / "tokens.jsonl").write_text("\n".join([json.dumps(token), *others]) + "\n", "utf-8")
+    refused(extend(vocabulary=folder), "tokens.jsonl", words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "vocabulary"]
+
+
+def test_a_list_of_tokens_that_is_cut_short_is_refused(
+    extend: Callable[..., list[str]], tiny_vocabulary: Vocabulary, tmp_path: Path, refused: Refused
+) -> None:
+    folder = Path(shutil.copytree(tiny_vocabulary.folder, tmp_path / "vocabulary"))
+    whole = (folder / "tokens.jsonl").read_text("utf-8")
+    (folder / "tokens.jsonl").write_text(whole[:-30], "utf-8")
+    refused(extend(vocabulary=folder), "tokens.jsonl is damaged in line 20; learn the vocabulary again")
+
+
+@pytest.mark.parametrize("key", ["minutes", "tokens", "passes", "passages", "save_minutes", "learning_rate"])
+@pytest.mark.parametrize("value", ["0", "-3", "nan"])
+def test_a_budget_of_nothing_is_refused_with_its_key_and_range(
+    key: str, value: str, extend: Callable[..., list[str]], refused: Refused
+) -> None:
+    setting = f"extension.distillation.{key}={value}"
+    whole = value == "nan" and key in ("tokens", "passes", "passages")
+    reason = "finite number" if whole else "it must be greater than 0"
+    wanted = extend("--init", "distilled", "--corpus", "bundled:tr", "--set", setting)
+    refused(wanted, f"extension.distillation.{key}: ", reason)
 
 
 def test_an_output_folder_in_use_is_left_alone(

@@ -11,7 +11,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -168,7 +168,7 @@ class Vocabulary:
         """The new tokens in the order of their ids (`tokens.jsonl`).
 
         Raises:
-            InputError: the file is missing.
+            InputError: the file is missing or damaged.
         """
         path = self.folder / "tokens.jsonl"
         if not path.exists():
@@ -176,12 +176,27 @@ class Vocabulary:
                 f"{self.folder} holds no vocabulary (tokens.jsonl is missing); make one with ekle vocab"
             )
         with path.open(encoding="utf-8") as handle:
-            found = [json.loads(line) for line in handle]
+            found = _json_lines(handle, path)
         if found and "base_pieces" in found[0]:  # to be read until ekle 0.3
             warn_old_names(self._made_at)
             for fields in found:
                 fields["base_tokens"] = fields.pop("base_pieces")
-        return [NewToken(**fields) for fields in found]
+        try:
+            return [NewToken(**fields) for fields in found]
+        except TypeError as error:
+            fault = str(error).removeprefix("NewToken.__init__() ")
+            raise InputError(f"{path} is damaged: a token {fault}; learn the vocabulary again") from error
+
+
+def _json_lines(lines: Iterable[str], path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines."""
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} is damaged in line {number:,}; learn the vocabulary again") from error
+    return found
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ekle.errors import CheckpointError, InputError, PreservationError
 from ekle.extension.compatibility import check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.extension.initialise import InitialisationContext, initialise_embeddings
+from ekle.extension.text import check_new_tokens_occur
 from ekle.files import atomic_file, atomic_folder, write_json
 from ekle.model.checkpoint.loading import load_tokenizer
 from ekle.model.checkpoint.safetensors_file import StreamedTensor, raw_bytes
@@ -101,7 +102,7 @@ def write_extension(
         replay: text in other languages, for the rule `distilled`.
 
     Raises:
-        InputError: the rule needs text and there is none.
+        InputError: the rule needs text and there is none, or none of the new tokens occurs in it.
         CheckpointError: the base is damaged, does not fit the vocabulary, or a new row gets no gradient.
         PreservationError: a tensor or a base row was not written byte for byte.
         TokenizerError: the rule puts a token before each passage, and the tokenizer has none for that.
@@ -120,6 +121,9 @@ def write_extension(
             names = [name for name in weights.names() if name not in compatible.dropped]
             width, size = weights.shape(INPUT_EMBEDDINGS)[1], weights.dtype(INPUT_EMBEDDINGS).itemsize
             check_space(model, weights.bytes() + len(embedding_names(weights)) * len(tokens) * width * size)
+            if documents is not None and settings.reads_text:
+                tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+                check_new_tokens_occur(documents(), tokenizer, first_new_id, settings.text_bytes)
             context = InitialisationContext(
                 tokens,
                 compatible.used_ids,

@@ -123,3 +123,9 @@ class ExtensionSettings(Section):
     def reads_text(self) -> bool:
         """Whether the rule for either end needs text to read."""
         return not RULES_READING_TEXT.isdisjoint({self.init, self.output})
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text that the rules for both ends read at most; 0 where none reads text."""
+        limits = {"focus": self.focus.text_bytes, "distilled": self.distillation.text_bytes}
+        return max(limits.get(rule, 0) for rule in (self.init, self.output or self.init))

@@ -1,0 +1,42 @@
+"""The text that rules for new rows learn from: whether it can teach them anything."""
+
+from collections.abc import Iterable
+
+from tokenizers import Tokenizer
+
+from ekle.bpe.encode import batches
+from ekle.errors import TextError
+
+
+def check_new_tokens_occur(
+    documents: Iterable[str], tokenizer: Tokenizer, first_new_id: int, text_bytes: int
+) -> None:
+    """See that at least one new token occurs in text that a rule is to learn from.
+
+    Reads up to the first one, so text that fits costs one batch of documents.
+
+    Args:
+        documents: the text.
+        tokenizer: the extended tokenizer.
+        first_new_id: id of the first new token.
+        text_bytes: most bytes that the rule reads; the text behind them does not count.
+
+    Raises:
+        TextError: none occurs.
+    """
+    read = 0
+    for texts in batches(documents):
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        for text, encoding in zip(texts, encodings, strict=True):
+            if max(encoding.ids, default=-1) >= first_new_id:
+                return
+            read += len(text.encode())
+            if read >= text_bytes:
+                break
+        if read >= text_bytes:
+            break
+    raise TextError(
+        f"no new token occurs in the {read:,} bytes of text that the rule reads; give it text in the "
+        "language of the vocabulary (--corpus, or corpus.sources in a recipe), or take a rule that reads "
+        "none, such as --init subword"
+    )
