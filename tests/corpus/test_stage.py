@@ -1,13 +1,16 @@
 """The corpus stage splits by the text of each document, and counts what is not held out."""
 
+import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from tiny import ENGLISH, TURKISH
 
-from ekle.artifacts import read_documents
+from ekle.artifacts import Corpus, read_documents
 from ekle.corpus.stage import Inputs, is_held_out, run
 from ekle.errors import TextError
-from ekle.progress import silent
+from ekle.progress import ProgressReporter, silent
 from ekle.recipe import make_recipe
 
 
@@ -59,3 +62,39 @@ def test_each_entry_has_a_stretch_of_the_training_text(tmp_path: Path, tiny_base
     held = sum(len(list(read_documents(path))) for path in corpus.held_out.values())
     assert held == corpus.summary["held_out_documents"] == 70 - len(raw.splitlines())
     assert not corpus.instructions.exists()
+
+
+def _with_replay(folder: Path, replay: list[str], other: list[str], base: Path) -> tuple[Corpus, list[str]]:
+    """The corpus of a run whose replay text and English to measure on these are, and what the stage said."""
+    folder.mkdir()
+    (folder / "tr.txt").write_text("\n".join(TURKISH), "utf-8")
+    (folder / "replay.txt").write_text("\n".join(replay), "utf-8")
+    (folder / "english.txt").write_text("\n".join(other), "utf-8")
+    content = {
+        "sources": [str(folder / "tr.txt")],
+        "replay": [str(folder / "replay.txt")],
+        "other_files": [str(folder / "english.txt")],
+        "word_lists": [],
+        "held_out": 0,
+    }
+    recipe = make_recipe({"name": "t", "base": {"tokenizer": str(base)}, "corpus": content})
+    (folder / "out").mkdir()
+    reporter = ProgressReporter(Console(quiet=True), events=folder / "events.jsonl")
+    corpus = run(recipe, Inputs(), folder / "out", reporter)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
+    return corpus, [event["text"] for event in events if event["kind"] == "say" and "replay" in event["text"]]
+
+
+def test_held_out_text_that_is_also_replay_text_is_said_with_share_and_example(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    copied = ENGLISH[0].upper().replace(",", " -")
+    other = [f"Before that, {copied}", *ENGLISH[4:6], "too short"]
+    corpus, said = _with_replay(tmp_path / "copied", ENGLISH[:4], other, tiny_base)
+    assert corpus.summary["replay_overlap"] == {"english": pytest.approx(1 / 3)}
+    (line,) = said
+    assert "33.3% of the documents held out as english" in line
+    assert "'the students went to the library in the'" in line and "corpus.replay" in line
+
+    corpus, said = _with_replay(tmp_path / "apart", ENGLISH[:4], ENGLISH[4:], tiny_base)
+    assert corpus.summary["replay_overlap"] == {} and not said

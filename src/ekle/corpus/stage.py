@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ekle.artifacts import Corpus
+from ekle.artifacts import Corpus, read_documents
 from ekle.bpe.base import load_base
 from ekle.corpus.count import count_sources
 from ekle.corpus.instructions import conversations
+from ekle.counting.overlap import run_at, shared_runs
 from ekle.errors import TextError
 from ekle.files import short_names, write_json
 from ekle.progress import ProgressReporter
@@ -77,6 +78,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     _write_named(settings.held_out_files, folder / "held-out", genres)
     replayed = {path.stem for path in (folder / "other").iterdir()}
     _write_named(settings.other_files, folder / "other", replayed)
+    overlap = _replay_overlap(Corpus(folder), reporter)
     counts.save(folder / "counts.parquet")
     summary = {
         **figures,
@@ -85,6 +87,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         "sources": settings.sources,
         "stretches": byte_ranges,
         **counted.about,
+        "replay_overlap": overlap,
         "base": {"name": base.name, "fingerprint": base.fingerprint},
     }
     write_json(folder / "corpus.json", summary)
@@ -113,6 +116,36 @@ def _split_replay(settings: CorpusSettings, folder: Path) -> int:
     if settings.replay and not count:
         raise TextError(f"no text in {', '.join(settings.replay)}; take it out of corpus.replay")
     return count
+
+
+def _replay_overlap(corpus: Corpus, reporter: ProgressReporter) -> dict[str, float]:
+    """The share of documents, by held-out text in other languages, that share eight words in a row with the
+    replay text, of those with so many words; a line warns of each text that does.
+
+    What training reads again and again is no measure of forgetting. For the language to learn, whose text is
+    far larger, the evaluation says it.
+    """
+    texts = {name: list(read_documents(path)) for name, path in corpus.other.items()}
+    if not texts or not corpus.replay.stat().st_size:
+        return {}
+    with reporter.task("held-out text in other languages against replay", None, "texts") as task:
+        found = shared_runs(texts, read_documents(corpus.replay), task)
+    shares: dict[str, float] = {}
+    for name, hits in found.items():
+        seen = [number for number, hit in enumerate(hits) if hit.any()]
+        if not seen:
+            continue
+        shares[name] = len(seen) / sum(bool(len(hit)) for hit in hits)
+        example = run_at(texts[name][seen[0]], int(hits[seen[0]].argmax()))
+        reporter.say(
+            f"{shares[name]:.1%} of the documents held out as {name} share eight words in a row with the "
+            f"replay text, such as {example!r}; training reads them, so take them out of corpus.replay, or "
+            "measure on other text (corpus.other_files)",
+            name=name,
+            share=shares[name],
+            example=example,
+        )
+    return shares
 
 
 def _write_instructions(settings: CorpusSettings, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Counting pre-tokens, from which the vocabulary is learned, in text of any size."""
+"""Counting in text of any size: pre-tokens to learn a vocabulary from, and runs of words that texts share."""
 
 from ekle.counting.counts import Counts
 from ekle.counting.documents import count_documents

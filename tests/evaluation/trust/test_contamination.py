@@ -9,12 +9,13 @@ from tiny import byte_level
 
 from ekle.artifacts import Corpus
 from ekle.artifacts.evaluation_report import Contamination, Provenance
+from ekle.counting.overlap import ngram_hashes
 from ekle.errors import TextError
 from ekle.evaluation.evaluated_models import EvaluatedModel
 from ekle.evaluation.plan import EvaluationPlan, evaluated_texts
 from ekle.evaluation.tasks.files import Example, Task
 from ekle.evaluation.texts import Texts
-from ekle.evaluation.trust.contamination import measure_contamination, ngram_hashes
+from ekle.evaluation.trust.contamination import measure_contamination
 from ekle.progress import silent
 from ekle.recipe.evaluation import EvaluationSettings
 
@@ -81,6 +82,19 @@ def test_a_run_has_learned_from_its_instructions_where_training_reads_them(tmp_p
         (tmp_path / f"{name}.jsonl").write_text("" if name == "replay" else "{}\n", "utf-8")
     for share, names in ((0.0, ["train"]), (0.1, ["train", "instructions"])):
         assert [file.stem for file in Corpus(tmp_path).learned_from(share)] == names
+
+
+def test_english_that_is_held_out_is_looked_for_in_the_replay_text(tmp_path: Path) -> None:
+    english = "The old man watered the trees in his garden every morning."
+    (tmp_path / "train.jsonl").write_text(json.dumps({"text": WORDS}) + "\n", "utf-8")
+    (tmp_path / "replay.jsonl").write_text(json.dumps({"text": english}) + "\n", "utf-8")
+    texts = Texts(
+        {"wiki": ["Burada başka sözler var ama hiçbiri orada yok ki."]}, {"en": [english, english[9:]]}
+    )
+    tokenizer = byte_level()
+    plan = EvaluationPlan("x", tokenizer, tokenizer, [], texts, EvaluationSettings(), "", PROVENANCE)
+    found = measure_contamination(evaluated_texts(plan), Corpus(tmp_path).learned_from(0), silent())
+    assert {name: part.overlapping.value for name, part in found.items()} == {"wiki": 0, "en": 1}
 
 
 def test_questions_and_sentences_to_translate_are_looked_for_too(tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
 """Contamination: whether the text that is measured on is also in the text that was learned from.
 
-Runs of eight words (as in GPT-3's check, Brown et al. 2020, appendix C, with a shorter run, because the
-documents are shorter) of the measured text are kept as 64-bit hashes, and the learned text is read once. So
-memory grows with the measured text alone. Words are letters and digits in lower case. Of conversations each
+What two texts share are runs of eight words (`ekle.counting.overlap`), in any language. Of conversations each
 message is a text.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,21 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekle.artifacts.evaluation_report import Contamination
-from ekle.bpe.encode import batches
+from ekle.counting.overlap import shared_runs
 from ekle.errors import TextError
 from ekle.evaluation.trust.intervals import share
 from ekle.progress import ProgressReporter
 from ekle.text.documents import documents, local_files, records
 from ekle.text.formats import JSON_LINES
-from ekle.turkish import casing
-
-NGRAM = 8
-
-_STOP = "\x00"  # between texts: a word that no text has
-_WORD = re.compile(rf"\w+|{_STOP}")
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no run of words is lost; digits of the golden ratio
-
-Hashes = NDArray[np.uint64]
 
 
 def measure_contamination(
@@ -47,20 +35,10 @@ def measure_contamination(
     Raises:
         TextError: a file of learned text cannot be read, or is neither.
     """
-    runs = {name: [ngram_hashes([text])[0] for text in part] for name, part in texts.items()}
-    every = [run for part in runs.values() for run in part]
-    wanted = np.unique(np.concatenate(every)) if every else np.empty(0, np.uint64)
-    seen = np.zeros(len(wanted), dtype=bool)
+    texts_learned = (text for path in learned for text in _texts_of(str(path)))
     with reporter.task("contamination", None, "texts") as task:
-        for batch in batches(text for path in learned for text in _texts_of(str(path))):
-            if not len(wanted):
-                break
-            found = np.concatenate(ngram_hashes(batch))
-            places = np.searchsorted(wanted, found).clip(max=len(wanted) - 1)
-            seen[places[wanted[places] == found]] = True
-            task.advance(len(batch))
-    known = wanted[seen]
-    return {name: _figures([np.isin(run, known) for run in part]) for name, part in runs.items()}
+        hits = shared_runs(texts, texts_learned, task)
+    return {name: _figures(part) for name, part in hits.items()}
 
 
 def _texts_of(source: str) -> Iterator[str]:
@@ -83,21 +61,6 @@ def _holds_conversations(file: str) -> bool:
         return False
     first, *_ = next(records(file), ({},))
     return isinstance(first, dict) and "messages" in first and "text" not in first
-
-
-def ngram_hashes(texts: Sequence[str]) -> list[Hashes]:
-    """The hashes of the runs of eight words of each text, in order; a shorter text has none."""
-    words = _WORD.findall(casing.lower(f" {_STOP} ".join(text.replace(_STOP, " ") for text in texts)))
-    # Python's own hash: 64 bits, and the same for the same word throughout this process.
-    hashes = np.array([*map(hash, words), hash(_STOP)], dtype=np.int64).view(np.uint64)
-    (stops,) = np.nonzero(hashes == np.array(hash(_STOP), dtype=np.int64).view(np.uint64))
-    runs = np.zeros(max(len(hashes) - NGRAM + 1, 0), dtype=np.uint64)
-    for place in range(NGRAM):
-        runs = runs * _FACTOR + hashes[place : place + len(runs)]
-    starts = [0, *(stops[:-1] + 1).tolist()]
-    return [
-        runs[start : max(stop - NGRAM + 1, start)] for start, stop in zip(starts, stops.tolist(), strict=True)
-    ]
 
 
 def _figures(hits: Sequence[NDArray[np.bool_]]) -> Contamination:
