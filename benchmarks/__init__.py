@@ -15,6 +15,7 @@
 | From which width is bf16 faster than fp32? | `-m benchmarks.steps.precision` | |
 | Which start and training of new rows is best? | `-m benchmarks.ablation.new_rows` | docs/adaptation.md |
 | Guide's recipe or recommended recipe? | `-m benchmarks.ablation.recipes` | docs/recommended.md |
+| Does ekle extend a model that is no Qwen? | `-m benchmarks.real.smollm` | |
 
 What they share: `curves` (SVG), `markdown` (pages), `device`, `own_process`.
 """

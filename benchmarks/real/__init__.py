@@ -1,0 +1,1 @@
+"""Benchmarks on real models, which packages of PyPI hold as GGUF files."""
