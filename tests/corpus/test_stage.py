@@ -94,7 +94,7 @@ def test_held_out_text_that_is_also_replay_text_is_said_with_share_and_example(
     assert corpus.summary["replay_overlap"] == {"english": pytest.approx(1 / 3)}
     (line,) = said
     assert "33.3% of the documents held out as english" in line
-    assert "'the students went to the library in the'" in line and "corpus.replay" in line
+    assert "'THE STUDENTS WENT TO THE LIBRARY IN THE'" in line and "corpus.replay" in line
 
     corpus, said = _with_replay(tmp_path / "apart", ENGLISH[:4], ENGLISH[4:], tiny_base)
     assert corpus.summary["replay_overlap"] == {} and not said

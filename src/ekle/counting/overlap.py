@@ -2,7 +2,8 @@
 
 Runs of eight words (as in GPT-3's check, Brown et al. 2020, appendix C, with a shorter run, because the
 documents are shorter) of the measured text are kept as 64-bit hashes, and the learned text is read once. So
-memory grows with the measured text alone. Words are letters and digits in lower case, of any language.
+memory grows with the measured text alone. Words are letters and digits in lower case. ı counts as i, because
+the lower case of I depends on the language, and any may come.
 """
 
 import re
@@ -51,8 +52,8 @@ def shared_runs(
 
 
 def run_at(text: str, place: int) -> str:
-    """The eight words of the run that is the `place`-th of `text`, in lower case."""
-    return " ".join(_words([text])[place : place + NGRAM])
+    """The eight words of the run that is the `place`-th of `text`, as they stand there."""
+    return " ".join(_WORD.findall(text)[place : place + NGRAM])
 
 
 def ngram_hashes(texts: Sequence[str]) -> list[Hashes]:
@@ -71,4 +72,5 @@ def ngram_hashes(texts: Sequence[str]) -> list[Hashes]:
 
 def _words(texts: Sequence[str]) -> list[str]:
     """The words of all texts, with a stop between two texts."""
-    return _WORD.findall(casing.lower(f" {_STOP} ".join(text.replace(_STOP, " ") for text in texts)))
+    joined = f" {_STOP} ".join(text.replace(_STOP, " ") for text in texts)
+    return _WORD.findall(casing.lower(joined).replace("ı", "i"))
