@@ -39,6 +39,7 @@ from ekle.model.checkpoint.weights import (
     write_weights,
 )
 from ekle.model.encoding import prefix_token_id
+from ekle.model.processes import join
 from ekle.progress import ProgressReporter, Task
 from ekle.recipe.extension import ExtensionSettings
 
@@ -137,7 +138,7 @@ def write_extension(
             # May refuse, so it comes before the rule, which may be slow.
             copy_config_and_tokenizer(vocabulary.tokenizer, base, model, rows)
             tied = OUTPUT_EMBEDDINGS not in names
-            new_rows, about_rule = initialise_embeddings(weights, tied, context, scratch, reporter)
+            new_rows, about_rule = initialise_embeddings(weights, tied, context, scratch, join(), reporter)
             with reporter.task("writing the extended model", len(names), "tensors") as task:
                 digests = _write(model, weights, names, new_rows, task)
             new_rows.clear()

@@ -29,6 +29,7 @@ from ekle.extension.rules.averages import (
 from ekle.extension.rules.distilled import distilled_rows, replay_passages, snippets
 from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
+from ekle.extension.rules.mapped.rule import MappedInputs, mapped_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
 from ekle.model.checkpoint.weights import (
@@ -39,6 +40,7 @@ from ekle.model.checkpoint.weights import (
     Weights,
 )
 from ekle.model.layers.hidden_states import depth_to_layer
+from ekle.model.processes import Processes
 from ekle.model.row_statistics import RowStatistics, row_statistics
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
@@ -179,7 +181,12 @@ def _generator(context: InitialisationContext, end: End) -> torch.Generator:
 
 
 def initialise_embeddings(
-    weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
+    weights: Weights,
+    tied: bool,
+    context: InitialisationContext,
+    scratch: Path,
+    processes: Processes,
+    reporter: ProgressReporter,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The embeddings of the new tokens.
 
@@ -189,6 +196,7 @@ def initialise_embeddings(
         context: the new tokens, the settings, the text.
         scratch: where a slow rule keeps its state, also after its end: the caller removes it when the rows
             are written.
+        processes: who takes part; `mapped` alone learns in several processes.
         reporter: receives progress.
 
     Returns:
@@ -199,11 +207,14 @@ def initialise_embeddings(
         CheckpointError: the rule runs the base, which does not fit the memory.
         TrainingError: the rule learns, and has no text to learn from or gets NaN.
     """
-    rule = context.settings.init
-    if rule == "distilled":
-        rows, about = _learned_rows(weights, tied, context, scratch, reporter)
-    else:
-        rows, about = _rows_by_rule(rule, weights, tied, context, reporter), {}
+    about: dict[str, Any] = {}
+    match context.settings.init:
+        case "distilled":
+            rows, about = _distilled_rows(weights, tied, context, scratch, reporter)
+        case "mapped":
+            rows, about = _mapped_rows(weights, tied, context, scratch, processes, reporter)
+        case rule:
+            rows = _rows_by_rule(rule, weights, tied, context, reporter)
     return {name: new.to(weights.dtype(name)) for name, new in rows.items()}, about
 
 
@@ -228,7 +239,36 @@ def _rows_by_rule(
     return found
 
 
-def _learned_rows(
+def _mapped_rows(
+    weights: Weights,
+    tied: bool,
+    context: InitialisationContext,
+    scratch: Path,
+    processes: Processes,
+    reporter: ProgressReporter,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """New rows by shared linear maps of what the base knows about their base tokens."""
+    names = (INPUT_EMBEDDINGS,) if tied else (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS)
+    inputs = MappedInputs(
+        base_tokens=context.base_token_ids,
+        tokenizer_pair=context.tokenizer_pair(),
+        prefix_token=context.prefix_token_id(),
+        documents=context.documents,
+        replay=context.replay,
+        scale={
+            name: row_statistics(StoredEmbeddingMatrix(weights, name), context.used_ids).rms for name in names
+        },
+        seed=context.settings.seed,
+    )
+    model = load_teacher(weights.folder)
+    rows, about = mapped_rows(model, inputs, context.settings.mapped, scratch, processes, reporter)
+    if not tied and context.settings.output is not None:  # a rule that is given for them is not learned over
+        matrix = StoredEmbeddingMatrix(weights, OUTPUT_EMBEDDINGS)
+        rows[OUTPUT_EMBEDDINGS] = rows_by_rule(context.settings.output, matrix, context, "output")
+    return rows, about
+
+
+def _distilled_rows(
     weights: Weights, tied: bool, context: InitialisationContext, scratch: Path, reporter: ProgressReporter
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """New rows that are learned, starting from those of the rule `distillation.start`."""

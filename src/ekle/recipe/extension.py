@@ -1,6 +1,6 @@
 """`[extension]`: how the new embedding rows start."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -21,9 +21,9 @@ Heuristic = Literal[
 ]
 """Rules that compute rows from the base's rows, without running the model."""
 
-Initialiser = Literal[Heuristic, "distilled"]
+Initialiser = Literal[Heuristic, "distilled", "mapped"]
 
-RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled"})
+RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled", "mapped"})
 """Rules that read the user's text."""
 
 
@@ -101,6 +101,35 @@ class DistillationSettings(Section):
     RENAMED = {"snippets": "passages", "snippet_characters": "passage_characters"}
 
 
+class MappedSettings(Section):
+    """How `mapped` finds rows near the base: shared linear maps, first in closed form, then learned."""
+
+    minutes: float = Field(default=30.0, ge=0)
+    """Minutes of learning, after the closed form; they become a number of tokens by the speed of the first
+    steps. 0 leaves the closed form as it is."""
+    tokens: NonNegativeInt | None = None
+    """Tokens to learn from instead, as the new tokenizer splits the text; 0 leaves the closed form."""
+    text_bytes: PositiveInt = 20_000_000
+    """Bytes of text to keep of a random sample: to count tokens in, and to learn from."""
+    held_out_bytes: PositiveInt = 60_000
+    """Bytes of that text which are not learned from, and by which it is decided what is kept."""
+    examples: PositiveInt = 16_000
+    """Base tokens, the most frequent, from which the closed form learns."""
+    depths: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [1 / 6, 1 / 3, 1 / 2]
+    """Shares of the layers after which the model's own reading of a token is taken."""
+    ridge: float = Field(default=0.03, gt=0)
+    """Strength of the ridge regression."""
+    batch_tokens: PositiveInt = 2048
+    """Tokens per step."""
+    learning_rate: float = Field(default=0.02, gt=0)
+    """Of the maps at its highest, as Muon takes it; falls to 0 towards the end."""
+    replay_share: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the tokens that come from text in other languages, if there is some; it keeps new tokens out
+    of them."""
+    save_minutes: float = Field(default=5.0, gt=0)
+    """Minutes from one saved state to the next; an interrupted rule goes on from the last."""
+
+
 class ExtensionSettings(Section):
     """`init` names the rule for the new rows; docs/rows.md says what each does and costs.
 
@@ -118,6 +147,7 @@ class ExtensionSettings(Section):
     hybrid: HybridSettings = HybridSettings()
     focus: FocusSettings = FocusSettings()
     distillation: DistillationSettings = DistillationSettings()
+    mapped: MappedSettings = MappedSettings()
 
     @property
     def reads_text(self) -> bool:

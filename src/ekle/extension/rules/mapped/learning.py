@@ -1,0 +1,337 @@
+"""Learning the maps through the frozen base: a step, the state that a killed run resumes from, the loop."""
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ekle.errors import TrainingError
+from ekle.extension.rules.mapped.maps import MappedRows
+from ekle.files import atomic_file
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+from ekle.model.layers.loss import chunked_cross_entropy
+from ekle.model.layers.new_rows import SplitEmbedding, SplitHead
+from ekle.model.processes import Processes
+from ekle.progress import ProgressReporter
+from ekle.recipe.extension import MappedSettings
+
+SEQUENCE_TOKENS = 256
+"""Length of a packed sequence, the prefix token included."""
+
+_SEQUENCES_AT_ONCE = {"cpu": 4, "cuda": 16}
+_CHUNK = {"cpu": 256, "cuda": 1024}
+"""Positions whose logits are in memory at a time."""
+_WARMUP_STEPS = 10
+"""A map starts at 0, and the first updates of its numbers point the same way: a full step is too far."""
+_TIMED_STEPS = 5
+"""Steps after which a budget of minutes becomes one of tokens."""
+_ROUNDS = 4
+"""Measurements on held-out text on the way; the best rows of all are kept."""
+
+
+class MapLearner:
+    """The frozen base, and the maps that learn to give its new tokens rows.
+
+    Args:
+        model: the base, on its device; no parameter requires a gradient.
+        maps: by the name of their matrix; without `OUTPUT_EMBEDDINGS` the two ends are tied.
+        prefix_token: id of the token at the start of every sequence.
+        settings: learning rates.
+        processes: who shares the sequences of a step.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        maps: Mapping[str, MappedRows],
+        prefix_token: int,
+        settings: MappedSettings,
+        processes: Processes,
+    ) -> None:
+        self._model, self._maps, self._processes = model, dict(maps), processes
+        self._decoder, self._prefix_token = model.get_decoder(), prefix_token
+        self._base = {
+            INPUT_EMBEDDINGS: _frozen(model.get_input_embeddings().weight),
+            OUTPUT_EMBEDDINGS: _frozen(model.get_output_embeddings().weight),
+        }
+        self.first_new_id = len(self._base[INPUT_EMBEDDINGS])
+        self.device = self._base[INPUT_EMBEDDINGS].device
+        rate = settings.learning_rate
+        vectors = [part for rows in maps.values() for part in (rows.bias, rows.prior)]
+        self._optimizers: dict[str, torch.optim.Optimizer] = {
+            # Muon moves every direction of a map by the same amount, however rarely the text shows it; under
+            # Adam with rates from 3e-4 to 1e-3 the maps learn more slowly (docs/real.md).
+            "maps": torch.optim.Muon(
+                [rows.map for rows in maps.values()],
+                lr=rate,
+                momentum=0.9,
+                weight_decay=0.0,
+                adjust_lr_fn="original",
+            ),
+            "vectors": torch.optim.Adam(vectors, lr=rate, betas=(0.9, 0.95)),
+        }
+
+    def rows(self) -> dict[str, Tensor]:
+        """The new rows (N, D) as they are, in float32, by the name of their matrix."""
+        with torch.no_grad():
+            return {name: maps() for name, maps in self._maps.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that changes from step to step, by name, for a file; the averages are absent before step 1."""
+        found = {
+            f"{matrix}/{name}": parameter.data
+            for matrix, maps in self._maps.items()
+            for name, parameter in maps.named_parameters()
+        }
+        for name, optimizer in self._optimizers.items():
+            for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                for key, value in optimizer.state[parameter].items():
+                    found[f"optimizer/{name}/{number}/{key}"] = value
+        return found
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take what `tensors` gave."""
+        for matrix, maps in self._maps.items():
+            for name, parameter in maps.named_parameters():
+                parameter.data.copy_(tensors[f"{matrix}/{name}"])
+        for name, optimizer in self._optimizers.items():
+            for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                prefix = f"optimizer/{name}/{number}/"
+                optimizer.state[parameter] = {
+                    key.removeprefix(prefix): value.to(parameter.device if value.dim() else "cpu")
+                    for key, value in tensors.items()
+                    if key.startswith(prefix)
+                }
+
+    def step(self, sequences: Tensor, rate: float) -> float:
+        """Learn from packed sequences (B, T) of ids, with `rate` times the learning rates.
+
+        Every process is given all of them and takes its share.
+
+        Returns:
+            The mean loss of a token, in nats.
+        """
+        rows = {name: maps() for name, maps in self._maps.items()}
+        leaves = {name: nn.Parameter(table.detach()) for name, table in rows.items()}
+        head_rows = leaves.get(OUTPUT_EMBEDDINGS, leaves[INPUT_EMBEDDINGS])
+        embedding = SplitEmbedding(self._base[INPUT_EMBEDDINGS], leaves[INPUT_EMBEDDINGS])
+        head = SplitHead(self._base[OUTPUT_EMBEDDINGS], head_rows)
+        rank, count = self._processes.rank, self._processes.world_size
+        total, labels = torch.zeros((), device=self.device), sequences[:, 1:].numel()
+        for part in sequences[rank::count].split(_SEQUENCES_AT_ONCE[self.device.type]):
+            ids = part.to(self.device)
+            hidden = self._decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
+            loss = chunked_cross_entropy(
+                hidden[:, :-1].flatten(0, 1),
+                head,
+                ids[:, 1:].flatten(),
+                _CHUNK[self.device.type],
+                "sum",
+            )
+            (loss / labels).backward()
+            total += loss.detach() / labels
+        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
+        self._processes.average(gradients)
+        torch.autograd.backward(list(rows.values()), [gradient * count for gradient in gradients])
+        for optimizer in self._optimizers.values():
+            group = optimizer.param_groups[0]
+            base_rate = group.setdefault("base_lr", group["lr"])
+            group["lr"] = base_rate * rate
+            optimizer.step()
+            optimizer.zero_grad()
+        return float(self._processes.sum(total))
+
+    @torch.no_grad()
+    def bits_per_byte(self, sequences: Tensor, text_bytes: int, rows: Mapping[str, Tensor] | None) -> float:
+        """Bits per byte of packed sequences (B, T) whose text has `text_bytes` bytes.
+
+        Args:
+            sequences: ids; the prefix token at the start of a sequence and between documents is not counted.
+            text_bytes: bytes of the text in them.
+            rows: the new rows; None measures the base, whose tokenizer made the sequences.
+        """
+        embedding, head = self._model.get_input_embeddings(), self._model.get_output_embeddings()
+        if rows is not None:
+            tables = {name: _frozen(table.to(self.device)) for name, table in rows.items()}
+            embedding = SplitEmbedding(self._base[INPUT_EMBEDDINGS], tables[INPUT_EMBEDDINGS])
+            head_rows = tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS])
+            head = SplitHead(self._base[OUTPUT_EMBEDDINGS], head_rows)
+        nats = torch.zeros((), dtype=torch.float64)
+        rank, count = self._processes.rank, self._processes.world_size
+        for part in sequences[rank::count].split(_SEQUENCES_AT_ONCE[self.device.type]):
+            ids = part.to(self.device)
+            hidden = self._decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
+            labels = ids[:, 1:].flatten()
+            losses = chunked_cross_entropy(
+                hidden[:, :-1].flatten(0, 1), head, labels, _CHUNK[self.device.type], "none"
+            )
+            nats += losses[labels != self._prefix_token].double().sum().cpu()
+        summed = self._processes.sum(nats.float().to(self.device))
+        return float(summed) / math.log(2) / text_bytes
+
+
+def _frozen(table: Tensor) -> nn.Parameter:
+    return nn.Parameter(table.detach(), requires_grad=False)
+
+
+@dataclass
+class LearningProgress:
+    """The progress of the learning.
+
+    Attributes:
+        step: steps done.
+        tokens: tokens read, in the extended tokenization.
+        planned: tokens after which it ends; None until a budget of minutes has become one of tokens.
+        seconds: time taken.
+        curve: loss of a token in nats by step, averaged since the entry before, and held-out bits per byte.
+        best: the lowest held-out bits per byte so far, the closed form's included.
+        best_step: the step that it was measured after; 0 is the closed form.
+        losses: of the steps since the last entry.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    planned: int | None = None
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+    best_step: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
+class LearningState:
+    """The state in a folder; a state with another fingerprint is ignored.
+
+    Args:
+        folder: the folder of the state.
+        fingerprint: identifies what is learned from what.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._path, self._fingerprint = folder / "mapped.safetensors", fingerprint
+
+    def save(self, learner: MapLearner, best: Mapping[str, Tensor], progress: LearningProgress) -> None:
+        """Write maps, averages of the optimisers, the best rows and the progress.
+
+        Raises:
+            SpaceError: the disk is full; the previous state stays.
+        """
+        tensors = {**learner.tensors(), **{f"best/{name}": rows for name, rows in best.items()}}
+        about = {"fingerprint": self._fingerprint, "progress": json.dumps(asdict(progress))}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(self._path) as temporary:
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+                temporary,
+                metadata=about,
+            )
+
+    def load(self, learner: MapLearner) -> tuple[LearningProgress, dict[str, Tensor]] | None:
+        """Load the state into `learner`; its progress and best rows, or None where there is no state."""
+        try:
+            with safe_open(self._path, framework="pt") as handle:
+                about = handle.metadata() or {}
+                if about.get("fingerprint") != self._fingerprint:
+                    return None
+                progress = LearningProgress(**json.loads(about["progress"]))
+                stored = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            return None  # none was saved, or it is damaged
+        learner.load(stored)
+        best = {
+            name.removeprefix("best/"): rows.to(learner.device)
+            for name, rows in stored.items()
+            if name.startswith("best/")
+        }
+        return progress, best
+
+
+def learn(
+    learner: MapLearner,
+    sequences: Iterator[Tensor],
+    held_out: tuple[Tensor, int],
+    settings: MappedSettings,
+    state: LearningState,
+    processes: Processes,
+    reporter: ProgressReporter,
+) -> tuple[dict[str, Tensor], LearningProgress]:
+    """The best rows (N, D) by the name of their matrix, and the progress at the end.
+
+    The budget has four rounds. After each one, held-out text is measured, and the rows are kept if they are
+    better than the best before; the first of all are those of the closed form. So the result is never worse
+    than that, by that text. The rate falls to 0 towards the end. A budget of minutes becomes one of tokens
+    after a few steps, by their speed, so that an interrupted run ends where it would have ended, with the
+    same bits.
+
+    Args:
+        learner: the base, and the maps.
+        sequences: packed text without end, the same in every process.
+        held_out: sequences of held-out text and their bytes (`packed_once`).
+        settings: the budget.
+        state: where it is saved, every few minutes, at each measurement and at the end.
+        processes: who takes part; the main one saves.
+        reporter: receives progress.
+
+    Raises:
+        TrainingError: the loss is not finite.
+        SpaceError: the disk is full.
+    """
+    kept = state.load(learner)
+    progress, best = kept if kept is not None else (LearningProgress(), learner.rows())
+    if kept is None:
+        progress.best = learner.bits_per_byte(*held_out, best)
+        progress.planned = settings.tokens
+    elif progress.step:
+        reporter.say(f"Learning the maps resumes at step {progress.step:,}")
+    main = processes.rank == 0
+    each = max(settings.batch_tokens // SEQUENCE_TOKENS, 1)
+    saved = time.monotonic()
+    started = saved - progress.seconds
+    for _ in range(progress.step * each):
+        next(sequences)
+    with reporter.task("learning the maps", progress.planned, "tokens") as task:
+        task.advance(progress.tokens)
+        while progress.planned is None or progress.tokens < progress.planned:
+            done = progress.tokens / progress.planned if progress.planned else 0.0
+            rate = min(1.0, (progress.step + 1) / _WARMUP_STEPS) * (1 - done)
+            loss = learner.step(torch.stack(list(itertools.islice(sequences, each))), rate)
+            if not math.isfinite(loss):
+                raise TrainingError("the loss is not finite; lower extension.mapped.learning_rate")
+            progress.step, progress.tokens = progress.step + 1, progress.tokens + each * SEQUENCE_TOKENS
+            progress.losses.append(loss)
+            progress.seconds = time.monotonic() - started
+            if progress.planned is None and progress.step >= _TIMED_STEPS:
+                wanted = 60 * settings.minutes / progress.seconds * progress.tokens
+                progress.planned = int(processes.from_main(float(round(wanted))))
+                task.total = progress.planned
+            task.advance(each * SEQUENCE_TOKENS, f"loss {loss:.3f}")
+            planned = progress.planned
+            if planned is not None and progress.tokens * _ROUNDS >= planned * (len(progress.curve) + 1):
+                rows = learner.rows()
+                found = learner.bits_per_byte(*held_out, rows)
+                mean = sum(progress.losses) / len(progress.losses)
+                progress.curve.append(
+                    {"step": progress.step, "loss": round(mean, 4), "held_out_bits_per_byte": round(found, 5)}
+                )
+                progress.losses.clear()
+                if found < progress.best:
+                    progress.best, progress.best_step, best = found, progress.step, rows
+                reporter.say(
+                    f"{progress.tokens:,} tokens: {found:.4f} bits per byte on text held out",
+                    held_out_bits_per_byte=found,
+                )
+            elif time.monotonic() - saved < 60 * settings.save_minutes:
+                continue
+            if main:
+                state.save(learner, best, progress)
+            saved = time.monotonic()
+    return best, progress

@@ -1,0 +1,384 @@
+"""The rule `mapped`, from the text to the rows: evidence, closed form, learning."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ekle.bpe.tokenizer_pair import TokenizerPair
+from ekle.errors import TrainingError
+from ekle.extension.rules.mapped.closed_form import Tokens, features, mapped_start, unit_direction
+from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
+from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS, LearningState, MapLearner, learn
+from ekle.extension.rules.mapped.maps import MappedRows
+from ekle.extension.rules.mapped.packing import Encode, mixed, packed, packed_once
+from ekle.extension.rules.mapped.text_sample import sample_text
+from ekle.files import atomic_file
+from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+from ekle.model.processes import Processes
+from ekle.progress import ProgressReporter
+from ekle.recipe.extension import MappedSettings
+
+_LEAST_COUNT = 3
+"""Occurrences that a base token needs to be an example; rarer ones have rows that say little."""
+_STATES_TEXT = 48 * SEQUENCE_TOKENS
+"""Tokens whose last states the direction of the prior is fitted to."""
+_PRIOR = {"tied": 0.6, "untied": 1.0}
+"""Weight of the prior in closed form. A tied row is read as well, and the direction of the prior means
+nothing there; 0.6 is the best of 0.4 to 1.0 on a settled Qwen2.5-0.5B (docs/real.md)."""
+_LEAST_HELD_OUT = 10
+"""At most one part in so many of the text is held out."""
+
+
+@dataclass(frozen=True)
+class MappedInputs:
+    """What the rule works with.
+
+    Attributes:
+        base_tokens: ids of the base tokens of each of the N new tokens.
+        tokenizer_pair: base and extended tokenizer.
+        prefix_token: id of the token before each text.
+        documents: gives the user's texts.
+        replay: gives texts in other languages; may give none.
+        scale: root mean square of the base rows in use, by matrix; one matrix where the ends are tied.
+        seed: of the sample and the order of the text.
+    """
+
+    base_tokens: Sequence[Sequence[int]]
+    tokenizer_pair: TokenizerPair
+    prefix_token: int
+    documents: Callable[[], Iterator[str]]
+    replay: Callable[[], Iterator[str]]
+    scale: dict[str, float]
+    seed: int
+
+
+def mapped_rows(
+    model: Any,
+    inputs: MappedInputs,
+    settings: MappedSettings,
+    scratch: Path,
+    processes: Processes,
+    reporter: ProgressReporter,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """New rows (N, D) in float32 by the name of their matrix, and what is recorded about them.
+
+    In closed form, a row is the linear map of features of its token that fits base tokens best which are
+    taken as if they were new (`ekle.extension.rules.mapped.closed_form`), and a prior: how often the first
+    base token goes on to just this token, written as a bias. Then the maps learn by the loss of the next
+    token, through the frozen base (`ekle.extension.rules.mapped.learning`). Hypernetworks for embeddings
+    are from Minixhofer, Ponti and Vulić (2024, "Zero-Shot Tokenizer Transfer"); this one is linear, and is
+    fitted to one base.
+
+    Args:
+        model: the base, frozen, on its device.
+        inputs: tokens and text.
+        settings: sizes and budget.
+        scratch: folder of evidence and state; a killed run goes on from there.
+        processes: who takes part in the learning.
+        reporter: receives progress.
+
+    Raises:
+        TrainingError: there is too little text, no new token occurs in it, or the loss is not finite.
+        SpaceError: the disk is full.
+    """
+    text = _Text.of(inputs, settings, reporter)
+    started = time.monotonic()
+    evidence = _evidence(model, inputs, text, settings, scratch, processes, reporter)
+    maps = closed_form_maps(model, inputs, evidence, settings)
+    learner = MapLearner(model, maps, inputs.prefix_token, settings, processes)
+    closed_form_seconds = time.monotonic() - started
+    encode_base, encode_new = _encoders(inputs.tokenizer_pair)
+    held_out = packed_once(text.held_out, encode_new, inputs.prefix_token, SEQUENCE_TOKENS)
+    base = learner.bits_per_byte(
+        *packed_once(text.held_out, encode_base, inputs.prefix_token, SEQUENCE_TOKENS), None
+    )
+    rows = learner.rows()
+    closed_form = learner.bits_per_byte(*held_out, rows)
+    reporter.say(
+        f"in closed form: {closed_form:.4f} bits per byte on text held out; the base {base:.4f}",
+        base=base,
+        closed_form=closed_form,
+    )
+    about: dict[str, Any] = {
+        "base_bits_per_byte": round(base, 5),
+        "closed_form_bits_per_byte": round(closed_form, 5),
+        "closed_form_seconds": round(closed_form_seconds, 1),
+        "text": {"bytes": text.bytes, "held_out_bytes": held_out[1]},
+    }
+    learns = settings.tokens > 0 if settings.tokens is not None else settings.minutes > 0
+    if learns:
+        sequences = mixed(
+            packed(text.learned, encode_new, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed),
+            packed(text.replay, encode_new, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed + 1)
+            if text.replay
+            else None,
+            settings.replay_share,
+        )
+        state = LearningState(
+            scratch, _fingerprint(evidence.fingerprint, settings.model_dump(exclude={"save_minutes"}))
+        )
+        rows, progress = learn(learner, sequences, held_out, settings, state, processes, reporter)
+        about |= {
+            "steps": progress.step,
+            "tokens": progress.tokens,
+            "seconds": round(progress.seconds, 1),
+            "rows_from_step": progress.best_step,
+            "bits_per_byte": round(progress.best, 5),
+            "curve": progress.curve,
+        }
+    if text.replay_held_out:
+        about["replay"] = _replay_figures(learner, inputs, text.replay_held_out, rows)
+    return {name: table.float().cpu() for name, table in rows.items()}, {"mapped": about}
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A sample of the user's text, and of text in other languages; the smaller parts decide what is kept."""
+
+    learned: list[str]
+    held_out: list[str]
+    replay: list[str]
+    replay_held_out: list[str]
+
+    @classmethod
+    def of(cls, inputs: MappedInputs, settings: MappedSettings, reporter: ProgressReporter) -> "_Text":
+        with reporter.task("sampling the text", 1, "") as task:
+            own = sample_text(inputs.documents(), settings.text_bytes, inputs.seed)
+            other = (
+                sample_text(inputs.replay(), settings.text_bytes, inputs.seed)
+                if settings.replay_share
+                else []
+            )
+            task.advance()
+        if len(own) < 2:
+            raise TrainingError("the rule mapped learns from text; give it more than one document (--corpus)")
+        held_out, learned = _split(own, settings.held_out_bytes)
+        replay_held_out, replay = _split(other, settings.held_out_bytes // 2)
+        return cls(learned, held_out, replay, replay_held_out)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of what is learned from, in the language to learn."""
+        return sum(len(text.encode()) for text in self.learned)
+
+
+def _split(texts: list[str], size: int) -> tuple[list[str], list[str]]:
+    """The first texts of about `size` bytes, or of a tenth of all, and the others; none of a single text."""
+    if len(texts) < 2:
+        return [], texts
+    size = min(size, sum(len(text.encode()) for text in texts) // _LEAST_HELD_OUT)
+    taken = 0
+    for number, text in enumerate(texts):
+        taken += len(text.encode())
+        if taken >= size or number == len(texts) - 2:
+            return texts[: number + 1], texts[number + 1 :]
+    raise AssertionError("the loop ends before the last text")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the base says about the new tokens, and about the known ones that serve as examples.
+
+    Attributes:
+        log_shares: (N,), see `ekle.extension.rules.mapped.evidence.log_shares`.
+        readings: (depths, N, D) of the new tokens.
+        example_ids: (n,) base tokens that are taken as if they were new.
+        example_parts: (n, 2) the two base tokens that each consists of.
+        example_readings: (depths, n, D).
+        direction: (D,) what a bias is written with.
+        fingerprint: identifies what all this was found from.
+    """
+
+    log_shares: Tensor
+    readings: Tensor
+    example_ids: Tensor
+    example_parts: Tensor
+    example_readings: Tensor
+    direction: Tensor
+    fingerprint: str
+
+    def save(self, path: Path) -> None:
+        """Write it as safetensors."""
+        tensors = {name: value.contiguous() for name, value in vars(self).items() if name != "fingerprint"}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as temporary:
+            save_file(tensors, temporary, metadata={"fingerprint": self.fingerprint})
+
+    @classmethod
+    def load(cls, path: Path, fingerprint: str) -> "Evidence | None":
+        """What `save` wrote; None if there is nothing, or it was found from something else."""
+        try:
+            with safe_open(path, framework="pt") as handle:
+                if (handle.metadata() or {}).get("fingerprint") != fingerprint:
+                    return None
+                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            return cls(**tensors, fingerprint=fingerprint)
+        except (OSError, SafetensorError, TypeError):
+            return None
+
+
+def _evidence(
+    model: Any,
+    inputs: MappedInputs,
+    text: _Text,
+    settings: MappedSettings,
+    scratch: Path,
+    processes: Processes,
+    reporter: ProgressReporter,
+) -> Evidence:
+    """The evidence; the main process finds it, the others read what it wrote."""
+    about_base = {name: [str(p.dtype), float(p.double().sum())] for name, p in model.named_parameters()}
+    fingerprint = _fingerprint(
+        about_base,
+        [list(ids) for ids in inputs.base_tokens],
+        hashlib.sha256("\n".join([*text.learned, *text.replay]).encode()).hexdigest(),
+        [inputs.seed, inputs.prefix_token, settings.examples, settings.depths],
+    )
+    path = scratch / "evidence.safetensors"
+    with processes.main_process_first():
+        found = Evidence.load(path, fingerprint)
+        if found is None:
+            found = _find_evidence(model, inputs, text, settings, fingerprint, reporter)
+            found.save(path)
+    return found
+
+
+def _find_evidence(
+    model: Any,
+    inputs: MappedInputs,
+    text: _Text,
+    settings: MappedSettings,
+    fingerprint: str,
+    reporter: ProgressReporter,
+) -> Evidence:
+    first_new_id = len(model.get_input_embeddings().weight)
+    new = len(inputs.base_tokens)
+    with reporter.task("counting tokens", text.bytes, "bytes") as task:
+        counts = count_tokens(
+            text.learned, inputs.tokenizer_pair, first_new_id, new, settings.text_bytes, task.advance
+        )
+    if not counts.new.any():
+        raise TrainingError(
+            "no new token occurs in the text; give more of it, or text of the language that the vocabulary "
+            "was learned for"
+        )
+    parts = _merged_parts(inputs.tokenizer_pair)
+    order = torch.argsort(counts.base, descending=True, stable=True).tolist()
+    example_ids = [number for number in order if counts.base[number] >= _LEAST_COUNT and number in parts][
+        : settings.examples
+    ]
+    example_parts = [parts[number] for number in example_ids]
+    with reporter.task("reading tokens", new + len(example_ids), "sequences") as task:
+        own = readings(model, inputs.base_tokens, inputs.prefix_token, settings.depths, task.advance)
+        known = readings(model, example_parts, inputs.prefix_token, settings.depths, task.advance)
+    encode_base, _ = _encoders(inputs.tokenizer_pair)
+    stream = packed(text.learned, encode_base, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed)
+    count = _STATES_TEXT // SEQUENCE_TOKENS
+    with reporter.task("reading text", count, "sequences") as task:
+        states = last_states(model, torch.stack([next(stream) for _ in range(count)]), task.advance)
+    first = torch.tensor([ids[0] for ids in inputs.base_tokens])
+    return Evidence(
+        log_shares=log_shares(counts, first),
+        readings=own,
+        example_ids=torch.tensor(example_ids),
+        example_parts=torch.tensor(example_parts),
+        example_readings=known,
+        direction=unit_direction(states).cpu(),
+        fingerprint=fingerprint,
+    )
+
+
+def closed_form_maps(
+    model: Any, inputs: MappedInputs, evidence: Evidence, settings: MappedSettings
+) -> dict[str, MappedRows]:
+    """The maps by the name of their matrix, as the closed form starts them.
+
+    An input row is what the ridge gives. So is a tied one, with a part of the prior. An output row of its own
+    starts as that of the first base token, because that is the token whose place it takes, with the prior.
+    """
+    rows = model.get_input_embeddings().weight.detach()
+    device, dtype = rows.device, rows.dtype
+    tied = OUTPUT_EMBEDDINGS not in inputs.scale
+    new = Tokens(inputs.base_tokens, evidence.readings)
+    known = Tokens(evidence.example_parts.tolist(), evidence.example_readings)
+    direction, shares = evidence.direction.to(device), evidence.log_shares.to(device)
+    of_new = features(rows, new)
+    start = mapped_start(
+        features(rows, known), rows[evidence.example_ids.to(device)].float(), of_new, settings.ridge
+    )
+    maps = {
+        INPUT_EMBEDDINGS: MappedRows(
+            start,
+            of_new,
+            shares,
+            direction if tied else None,
+            _PRIOR["tied"],
+            inputs.scale[INPUT_EMBEDDINGS],
+            dtype,
+        )
+    }
+    if not tied:
+        head = model.get_output_embeddings().weight.detach()
+        of_new = features(head, Tokens(inputs.base_tokens, evidence.readings[:0]))
+        maps[OUTPUT_EMBEDDINGS] = MappedRows(
+            head[new.first.to(device)].float(),
+            of_new,
+            shares,
+            direction,
+            _PRIOR["untied"],
+            inputs.scale[OUTPUT_EMBEDDINGS],
+            dtype,
+        )
+    return maps
+
+
+def _merged_parts(pair: TokenizerPair) -> dict[int, list[int]]:
+    """The two base tokens that each base token is merged from, by id."""
+    model = json.loads(pair.base.to_str())["model"]
+    vocab: dict[str, int] = model["vocab"]
+    found: dict[int, list[int]] = {}
+    for merge in model["merges"]:
+        left, right = merge if isinstance(merge, list) else merge.split(" ")
+        if (whole := vocab.get(left + right)) is not None:
+            found.setdefault(whole, [vocab[left], vocab[right]])
+    return found
+
+
+def _replay_figures(
+    learner: MapLearner, inputs: MappedInputs, texts: list[str], rows: dict[str, Tensor]
+) -> dict[str, float]:
+    """Bits per byte of base and extended model on held-out text in other languages."""
+    figures = {}
+    for name, encode, table in zip(
+        ("base_bits_per_byte", "bits_per_byte"), _encoders(inputs.tokenizer_pair), (None, rows), strict=True
+    ):
+        sequences = packed_once(texts, encode, inputs.prefix_token, SEQUENCE_TOKENS)
+        figures[name] = round(learner.bits_per_byte(*sequences, table), 5)
+    return figures
+
+
+def _encoders(pair: TokenizerPair) -> tuple[Encode, Encode]:
+    """The encoders of base and extended tokenizer."""
+
+    def base(text: str) -> list[int]:
+        ids: list[int] = pair.base.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def new(text: str) -> list[int]:
+        ids: list[int] = pair.new.encode(text, add_special_tokens=False).ids
+        return ids
+
+    return base, new
+
+
+def _fingerprint(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
