@@ -65,20 +65,16 @@ class MapLearner:
         }
         self.first_new_id = len(self._base[INPUT_EMBEDDINGS])
         self.device = self._base[INPUT_EMBEDDINGS].device
-        rate = settings.learning_rate
-        vectors = [part for rows in maps.values() for part in (rows.bias, rows.prior)]
-        self._optimizers: dict[str, torch.optim.Optimizer] = {
-            # Muon moves every direction of a map by the same amount, however rarely the text shows it; under
-            # Adam with rates from 3e-4 to 1e-3 the maps learn more slowly (docs/real.md).
-            "maps": torch.optim.Muon(
-                [rows.map for rows in maps.values()],
-                lr=rate,
-                momentum=0.9,
-                weight_decay=0.0,
-                adjust_lr_fn="original",
-            ),
-            "vectors": torch.optim.Adam(vectors, lr=rate, betas=(0.9, 0.95)),
-        }
+        # Muon moves every direction of a map by the same amount, however rarely the text shows it; under Adam
+        # the maps learn more slowly (docs/log.md).
+        self._optimizer = torch.optim.Muon(
+            [rows.map for rows in maps.values()],
+            lr=settings.learning_rate,
+            momentum=0.9,
+            weight_decay=0.0,
+            adjust_lr_fn="original",
+        )
+        self._rate = settings.learning_rate
 
     def rows(self) -> dict[str, Tensor]:
         """The new rows (N, D) as they are, in float32, by the name of their matrix."""
@@ -86,31 +82,19 @@ class MapLearner:
             return {name: maps() for name, maps in self._maps.items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that changes from step to step, by name, for a file; the averages are absent before step 1."""
-        found = {
-            f"{matrix}/{name}": parameter.data
-            for matrix, maps in self._maps.items()
-            for name, parameter in maps.named_parameters()
-        }
-        for name, optimizer in self._optimizers.items():
-            for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
-                for key, value in optimizer.state[parameter].items():
-                    found[f"optimizer/{name}/{number}/{key}"] = value
+        """Maps and momenta, which change from step to step, by name; no momenta before the first step."""
+        found = {f"{name}/map": rows.map.data for name, rows in self._maps.items()}
+        for name, rows in self._maps.items():
+            if momentum := self._optimizer.state[rows.map]:
+                found[f"{name}/momentum"] = momentum["momentum_buffer"]
         return found
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take what `tensors` gave."""
-        for matrix, maps in self._maps.items():
-            for name, parameter in maps.named_parameters():
-                parameter.data.copy_(tensors[f"{matrix}/{name}"])
-        for name, optimizer in self._optimizers.items():
-            for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
-                prefix = f"optimizer/{name}/{number}/"
-                optimizer.state[parameter] = {
-                    key.removeprefix(prefix): value.to(parameter.device if value.dim() else "cpu")
-                    for key, value in tensors.items()
-                    if key.startswith(prefix)
-                }
+        for name, rows in self._maps.items():
+            rows.map.data.copy_(tensors[f"{name}/map"])
+            if (momentum := tensors.get(f"{name}/momentum")) is not None:
+                self._optimizer.state[rows.map]["momentum_buffer"] = momentum.to(self.device, copy=True)
 
     def step(self, sequences: Tensor, rate: float) -> float:
         """Learn from packed sequences (B, T) of ids, with `rate` times the learning rates.
@@ -142,12 +126,9 @@ class MapLearner:
         gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
         self._processes.average(gradients)
         torch.autograd.backward(list(rows.values()), [gradient * count for gradient in gradients])
-        for optimizer in self._optimizers.values():
-            group = optimizer.param_groups[0]
-            base_rate = group.setdefault("base_lr", group["lr"])
-            group["lr"] = base_rate * rate
-            optimizer.step()
-            optimizer.zero_grad()
+        self._optimizer.param_groups[0]["lr"] = self._rate * rate
+        self._optimizer.step()
+        self._optimizer.zero_grad()
         return float(self._processes.sum(total))
 
     @torch.no_grad()

@@ -310,35 +310,24 @@ def closed_form_maps(
     tied = OUTPUT_EMBEDDINGS not in inputs.scale
     new = Tokens(inputs.base_tokens, evidence.readings)
     known = Tokens(evidence.example_parts.tolist(), evidence.example_readings)
-    direction, shares = evidence.direction.to(device), evidence.log_shares.to(device)
+    shares = evidence.log_shares.to(device)
+    prior = shares[:, None] * evidence.direction.to(device)
     of_new = features(rows, new)
-    start = mapped_start(
-        features(rows, known), rows[evidence.example_ids.to(device)].float(), of_new, settings.ridge
-    )
-    maps = {
-        INPUT_EMBEDDINGS: MappedRows(
-            start,
-            of_new,
-            shares,
-            direction if tied else None,
-            _PRIOR["tied"],
-            inputs.scale[INPUT_EMBEDDINGS],
-            dtype,
-        )
+    wanted = rows[evidence.example_ids.to(device)].float()
+    start = mapped_start(features(rows, known), wanted, of_new, settings.ridge)
+    if tied:
+        scale = inputs.scale[INPUT_EMBEDDINGS]
+        tied_rows = MappedRows(start + _PRIOR["tied"] * prior, [*of_new, shares[:, None]], scale, dtype)
+        return {INPUT_EMBEDDINGS: tied_rows}
+    head = model.get_output_embeddings().weight.detach()
+    of_head = features(head, Tokens(inputs.base_tokens, evidence.readings[:0]))
+    output_start = head[new.first.to(device)].float() + _PRIOR["untied"] * prior
+    return {
+        INPUT_EMBEDDINGS: MappedRows(start, of_new, inputs.scale[INPUT_EMBEDDINGS], dtype),
+        OUTPUT_EMBEDDINGS: MappedRows(
+            output_start, [*of_head, shares[:, None]], inputs.scale[OUTPUT_EMBEDDINGS], dtype
+        ),
     }
-    if not tied:
-        head = model.get_output_embeddings().weight.detach()
-        of_new = features(head, Tokens(inputs.base_tokens, evidence.readings[:0]))
-        maps[OUTPUT_EMBEDDINGS] = MappedRows(
-            head[new.first.to(device)].float(),
-            of_new,
-            shares,
-            direction,
-            _PRIOR["untied"],
-            inputs.scale[OUTPUT_EMBEDDINGS],
-            dtype,
-        )
-    return maps
 
 
 def _merged_parts(pair: TokenizerPair) -> dict[int, list[int]]:
