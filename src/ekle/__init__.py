@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from ekle.progress import ProgressReporter
     from ekle.recipe import Recipe
     from ekle.recipe.base import BaseModelSettings, TinyModelSettings
+    from ekle.recipe.control import ControlSettings
     from ekle.recipe.corpus import CorpusSettings
     from ekle.recipe.evaluation import EvaluationSettings
     from ekle.recipe.extension import (
@@ -112,6 +113,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ComparedTokenizer",
+    "ControlSettings",
     "CorpusSettings",
     "Counts",
     "CurriculumSettings",
@@ -230,6 +232,7 @@ _NAMES = {
     "ekle.planning.plan": ("Plan",),
     "ekle.progress": ("ProgressReporter",),
     "ekle.recipe.base": ("BaseModelSettings", "TinyModelSettings"),
+    "ekle.recipe.control": ("ControlSettings",),
     "ekle.recipe.corpus": ("CorpusSettings",),
     "ekle.recipe.evaluation": ("EvaluationSettings",),
     "ekle.recipe.extension": (

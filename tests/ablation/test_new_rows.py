@@ -13,7 +13,6 @@ import torch
 from project import ROOT
 from tiny import TURKISH
 
-from benchmarks.ablation.flops import Cost, cost_of
 from benchmarks.ablation.new_rows import training
 from benchmarks.ablation.new_rows.results import (
     MAX_ENGLISH_CHANGE,
@@ -29,7 +28,6 @@ from benchmarks.ablation.sizes import BaseName, SizeName, size_named
 from benchmarks.ablation.tokenizer import tokenizer_of, trimmed_qwen
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import BaseTokenizer
-from ekle.planning.shapes import ModelShape
 from ekle.recipe.extension import Heuristic
 
 
@@ -73,39 +71,6 @@ def rows_of(page: Path) -> list[str]:
     """Its tables, but for seconds and seeds."""
     lines = page.read_text("utf-8").splitlines()
     return [line.rsplit("|", 3)[0] for line in lines if line.startswith("|")]
-
-
-# Numbers in a layer: q 4 x 6, k and v 4 x 3, o 6 x 4, three of 4 x 5; together 132, in two layers 264.
-SHAPE = ModelShape(
-    layers=2, hidden=4, heads=2, key_value_heads=1, head_dim=3, intermediate=5, rows=50, tied=False
-)
-# In a sequence of 8 a token looks back at 4 on average: 6 channels of scores and 6 of mixtures, 48 a layer.
-LAYERS = 2 * (264 + 2 * 48)  # a product and a sum each
-ROW = 2 * 4
-
-
-def test_a_token_costs_what_is_counted_by_hand() -> None:
-    assert cost_of(SHAPE, 8) == Cost(layers=720, row=8) == Cost(LAYERS, ROW)
-    assert cost_of(SHAPE, 16).layers == 2 * (264 + 2 * 96)
-
-
-def test_training_costs_three_times_a_forward_pass() -> None:
-    assert cost_of(SHAPE, 8).training(50) == 3 * (720 + 50 * 8)
-    assert cost_of(SHAPE, 8).training(60) - cost_of(SHAPE, 8).training(50) == 3 * 10 * 8
-
-
-def test_distilling_costs_the_teacher_a_part_of_the_student_and_the_rows() -> None:
-    teacher = 1.5 * 720  # all layers, for one and a half base tokens
-    student = 2 * 0.5 * 720  # forwards and backwards through one layer of two, no gradients of its weights
-    rows = 50 * 8 + 10 * 8 + 10 * 8  # all forwards, the new ones' gradients
-    assert cost_of(SHAPE, 8).distilling(50, 10, 0.5, 1.5) == teacher + student + rows
-
-
-def test_aligning_costs_the_teacher_the_student_and_the_rows_twice_forwards() -> None:
-    teacher = 1.5 * (720 + 50 * 8)
-    student = 2 * 720
-    rows = 2 * 60 * 8 + 60 * 8 + 10 * 8  # forwards twice, gradients of the states, of the new rows
-    assert cost_of(SHAPE, 8).aligning(50, 10, 1.5) == teacher + student + rows
 
 
 def result(seed: int, validation: float, test: float, **other: Any) -> Result:

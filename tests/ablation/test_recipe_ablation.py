@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablation.flops import step_cost
 from benchmarks.ablation.recipes import comparisons
 from benchmarks.ablation.recipes.__main__ import main
 from benchmarks.ablation.recipes.scaling import WIDTH, scale_recipe, training_size_named
 from benchmarks.curves import Curve, Panel, ticks, write_curves
 from ekle.model.layers.dora import scale_of
+from ekle.planning.flops import step_cost
 from ekle.planning.shapes import ModelShape
 from ekle.recipe.recipe import load_recipe
 

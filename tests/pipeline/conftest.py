@@ -30,7 +30,8 @@ class StandIns:
         self.found[stage] = sorted(path.name for path in folder.iterdir())
         self.made.append(stage)
         self.before(stage, folder)
-        inputs = [(place(earlier) / "output.json").read_text() for earlier in INPUTS[stage]]
+        read = [earlier for earlier in INPUTS[stage] if earlier != "control" or recipe.control.train]
+        inputs = [(place(earlier) / "output.json").read_text() for earlier in read]
         content = {"settings": flat_settings(recipe, SETTINGS[stage]), "inputs": inputs}
         (folder / "output.json").write_text(json.dumps(content))
 

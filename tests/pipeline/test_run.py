@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ekle.artifacts import ORDER, Stage
+from ekle.artifacts import WITHOUT_CONTROL, Stage
 from ekle.errors import InputError, RunFolderError, VocabularyError
 from ekle.pipeline.run import run
 from ekle.pipeline.stages import RESUMABLE
@@ -21,8 +21,8 @@ Recipes = Callable[..., Recipe]
 
 def test_a_run_makes_every_stage_in_order(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
     at = run(recipe_with(), tmp_path / "run")
-    assert stand_ins.made == list(ORDER)
-    assert all(at.manifest(stage) for stage in ORDER)
+    assert stand_ins.made == list(WITHOUT_CONTROL)
+    assert all(at.manifest(stage) for stage in WITHOUT_CONTROL)
 
 
 def test_a_second_run_keeps_every_stage(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_until_stops_and_the_next_run_goes_on(stand_ins, recipe_with: Recipes, t
     run(recipe_with(), tmp_path / "run", until="vocabulary")
     assert stand_ins.made == ["corpus", "vocabulary"]
     run(recipe_with(), tmp_path / "run")
-    assert stand_ins.made == list(ORDER)
+    assert stand_ins.made == list(WITHOUT_CONTROL)
 
 
 def test_every_changed_key_is_named_with_its_old_and_new_value(
@@ -68,7 +68,7 @@ def test_settings_that_no_made_stage_reads_may_change(
 ) -> None:
     run(recipe_with(), tmp_path / "run", until="vocabulary")
     run(recipe_with("training.steps=7"), tmp_path / "run")
-    assert stand_ins.made == list(ORDER)
+    assert stand_ins.made == list(WITHOUT_CONTROL)
 
 
 @pytest.mark.parametrize("setting", ["log_steps=6", "memory_lines=9", "tracker=tensorboard", "parallel=ddp"])
@@ -132,7 +132,7 @@ def _fail_at(failing: Stage, error: BaseException) -> Callable[[Stage, Path], No
     return before
 
 
-@pytest.mark.parametrize("stage", ORDER)
+@pytest.mark.parametrize("stage", WITHOUT_CONTROL)
 def test_a_stage_that_was_interrupted_runs_again(
     stand_ins, recipe_with: Recipes, tmp_path: Path, stage: Stage
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_stage_that_was_interrupted_runs_again(
     stand_ins.before = lambda stage, folder: None
     stand_ins.made.clear()
     at = run(recipe_with(), tmp_path / "run")
-    assert stand_ins.made == list(ORDER[ORDER.index(stage) :])
+    assert stand_ins.made == list(WITHOUT_CONTROL[WITHOUT_CONTROL.index(stage) :])
     # Base, training and evaluation go on from what they left; the others want a clean place.
     left = ["begun.json", "half"] if stage in RESUMABLE else []
     assert stand_ins.found[stage] == left
@@ -198,7 +198,7 @@ module.run(make_recipe({{"name": "probe", "base": {{"tokenizer": base, "model": 
     killed = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     run(recipe_with(), tmp_path / "run")
-    assert stand_ins.made == list(ORDER[1:])
+    assert stand_ins.made == list(WITHOUT_CONTROL[1:])
     assert stand_ins.found["vocabulary"] == []
 
 
@@ -255,4 +255,4 @@ def test_what_follows_a_stage_that_came_out_differently_is_refused(
 def test_the_events_of_a_run_name_its_stages(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
     at = run(recipe_with(), tmp_path / "run")
     events = at.events.read_text("utf-8")
-    assert all(f'"stage": "{stage}", "state": "made"' in events for stage in ORDER)
+    assert all(f'"stage": "{stage}", "state": "made"' in events for stage in WITHOUT_CONTROL)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from worker_processes import Command, run_in_processes
 
 import ekle
-from ekle.artifacts import ORDER, folder_name
+from ekle.artifacts import WITHOUT_CONTROL, folder_name
 from ekle.cli import main
 from ekle.errors import RunFolderError
 from ekle.pipeline.status import read_status
@@ -82,7 +82,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> 
 
 def test_every_stage_is_made_and_has_something_to_show(runs: Path) -> None:
     rows = read_status(runs / "whole")
-    assert [row.stage for row in rows] == list(ORDER)
+    assert [row.stage for row in rows] == list(WITHOUT_CONTROL)
     assert {row.state for row in rows} == {"made"}
     assert all(row.figures for row in rows)
 
@@ -113,13 +113,13 @@ def test_the_extended_tokenizer_saves_tokens_on_text_it_has_not_seen(runs: Path)
 
 def test_the_same_command_keeps_everything(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
-    assert capsys.readouterr().out.count(" kept ") == len(ORDER)
+    assert capsys.readouterr().out.count(" kept ") == len(WITHOUT_CONTROL)
 
 
 def test_train_keeps_what_is_trained(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(runs.parent / "whole.toml"), "--runs", str(runs)]) == 0
     said = capsys.readouterr().out
-    assert said.count(" kept ") == len(ORDER[:5])
+    assert said.count(" kept ") == len(WITHOUT_CONTROL[:5])
     assert "made first" not in said
 
 

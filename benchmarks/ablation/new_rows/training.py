@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from benchmarks.ablation.bases import bits, held_out, load_base_model, text_batches, training_step
-from benchmarks.ablation.flops import Cost, cost_of
 from benchmarks.ablation.new_rows.variants import CONTROL, Variant
 from benchmarks.ablation.sizes import Size
 from benchmarks.ablation.text import Text
@@ -23,6 +22,7 @@ from ekle.extension.extend import extend_model
 from ekle.files import read_json, write_json
 from ekle.model.checkpoint.loading import load_model, load_tokenizer
 from ekle.model.layers.new_rows import NewRows, split_rows
+from ekle.planning.flops import Cost, cost_of
 from ekle.planning.shapes import ModelShape, read_shape
 from ekle.progress import silent
 from ekle.recipe.extension import DistillationSettings, ExtensionSettings

@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
-from benchmarks.ablation.flops import step_cost
 from benchmarks.ablation.recipes import comparisons
 from benchmarks.ablation.recipes.training_runs import RecipeVariant, result_of
 from benchmarks.ablation.recipes.workspace import Workspace
 from ekle.artifacts import Vocabulary
+from ekle.planning.flops import step_cost
 from ekle.planning.shapes import read_shape
 from ekle.recipe.recipe import load_recipe, make_recipe
 from ekle.recipe.training import Optimizer

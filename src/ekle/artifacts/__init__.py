@@ -2,6 +2,7 @@
 
 from ekle.artifacts.folders import (
     ORDER,
+    WITHOUT_CONTROL,
     BaseModel,
     Checkpoint,
     Corpus,
@@ -17,6 +18,7 @@ from ekle.artifacts.folders import (
 
 __all__ = [
     "ORDER",
+    "WITHOUT_CONTROL",
     "BaseModel",
     "Checkpoint",
     "Corpus",

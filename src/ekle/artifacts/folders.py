@@ -5,6 +5,7 @@
 3-base -> BaseModel           the unchanged model
 4-extension -> ExtendedModel  the model with rows for the new tokens
 5-training -> Checkpoint      adapters and new rows after training
+5-control -> Checkpoint       adapters of the base, trained for the same compute; in runs with a control
 6-evaluation -> Scorecard     what it is worth
 7-release -> Release          the folder that is shipped
 """
@@ -22,13 +23,15 @@ from ekle.errors import InputError
 from ekle.files import read_json
 from ekle.recipe.section import warn_old_names
 
-Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "evaluation", "release"]
+Stage = Literal["corpus", "vocabulary", "base", "extension", "training", "control", "evaluation", "release"]
 ORDER: tuple[Stage, ...] = get_args(Stage)
+WITHOUT_CONTROL: tuple[Stage, ...] = tuple(stage for stage in ORDER if stage != "control")
+"""The stages of a run that trains no control."""
 
 
 def folder_name(stage: Stage) -> str:
-    """The stage's folder in a run folder, such as "2-vocabulary"."""
-    return f"{ORDER.index(stage) + 1}-{stage}"
+    """The stage's folder in a run folder, such as "2-vocabulary"; a control is beside its training."""
+    return f"{WITHOUT_CONTROL.index('training' if stage == 'control' else stage) + 1}-{stage}"
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,12 @@ class ExtendedModel:
     def first_new_id(self) -> int:
         """Id of the first new token; rows below it are the base model's, bit for bit."""
         return int(read_json(self.folder / "extension.json")["first_new_id"])
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of learning the new rows, passes of a teacher included; 0 for a rule in
+        closed form."""
+        return float(read_json(self.folder / "extension.json").get("flops", 0.0))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ def run(
     redo: Annotated[
         Stage | None, typer.Option(metavar="STAGE", help="Make this stage and those after it again.")
     ] = None,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Also train the unchanged base for the same compute, and compare."),
+    ] = False,
     runs: Runs = RUNS,
     set_: Set = None,
 ) -> None:
@@ -36,8 +40,11 @@ def run(
     Those are the stages. Everything is written to runs/NAME. A stage that was
     made from the same settings and the same text is kept, so the same command
     resumes after Ctrl-C, a crash or a power cut.
+
+    With --control there is one more stage, control, after the training: what the
+    base would have learned with its own tokenizer from the same text.
     """
-    _run(recipe, until, redo, runs, set_ or [])
+    _run(recipe, until, redo, runs, set_ or [], control=control)
 
 
 def train(
@@ -79,6 +86,8 @@ def status(
     console.print(table)
     for subject, text in training_status(folder).items():
         console.print(f"{subject:<12}{text}", markup=False, soft_wrap=True)
+    for subject, text in training_status(folder, "control").items():
+        console.print(f"control: {subject:<12}{text}", markup=False, soft_wrap=True)
 
 
 def _run(
@@ -89,6 +98,7 @@ def _run(
     overrides: list[str],
     *,
     announce: bool = False,
+    control: bool = False,
 ) -> None:
     """Run a recipe; with `announce`, say first which stages before the last one are missing."""
     from ekle.pipeline.distributed import is_distributed, is_secondary_process
@@ -102,10 +112,11 @@ def _run(
     if announce and not is_distributed():
         _announce(RunFolder(runs / chosen.name).missing_before(until), reporter)
     try:
-        at = run_pipeline(chosen, runs / chosen.name, reporter, until=until, redo=redo)
+        at = run_pipeline(chosen, runs / chosen.name, reporter, until=until, redo=redo, control=control)
     except KeyboardInterrupt as interrupt:
         again = ["ekle", "run", recipe]
         again += ["--until", until] if until != "release" else []
+        again += ["--control"] if control else []
         again += ["--runs", str(runs)] if runs != RUNS else []
         again += [word for override in overrides for word in ("--set", override)]
         raise Interrupted(

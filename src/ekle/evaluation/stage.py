@@ -26,6 +26,8 @@ class Inputs:
     base: BaseModel
     extended: ExtendedModel
     checkpoint: Checkpoint
+    control: Checkpoint | None = None
+    """The base after training with its own tokenizer, where the run has that."""
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Scorecard:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ekle.artifacts import NewToken
-from ekle.bpe.tokenizer_pair import TokenizerPair
+from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
 from ekle.extension.rules.averages import (
     Mixture,
     asymmetric_input_rows,
@@ -26,7 +26,12 @@ from ekle.extension.rules.averages import (
     statistical_rows,
     subword_rows,
 )
-from ekle.extension.rules.distilled import distilled_rows, replay_passages, snippets
+from ekle.extension.rules.distilled import (
+    DistillationProgress,
+    distilled_rows,
+    replay_passages,
+    snippets,
+)
 from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
 from ekle.extension.rules.mapped.rule import MappedInputs, mapped_rows
@@ -42,6 +47,7 @@ from ekle.model.checkpoint.weights import (
 from ekle.model.layers.hidden_states import depth_to_layer
 from ekle.model.processes import Processes
 from ekle.model.row_statistics import RowStatistics, row_statistics
+from ekle.planning.flops import cost_of, countable_shape
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
 
@@ -295,4 +301,28 @@ def _distilled_rows(
     )
     about = {key: value for key, value in asdict(progress).items() if key != "stretch"}
     about["seconds"] = round(progress.seconds, 1)
-    return rows, {"distillation": {"layers": depth, "passages": len(passages), **about}}
+    share = depth / model.config.num_hidden_layers
+    flops = _distilling_flops(weights, len(context.tokens), passages, share, bool(output_weight), progress)
+    return rows, {"distillation": {"layers": depth, "passages": len(passages), **about}, **flops}
+
+
+def _distilling_flops(
+    weights: Weights,
+    new: int,
+    passages: Sequence[AlignedEncoding],
+    share: float,
+    outputs: bool,
+    progress: DistillationProgress,
+) -> dict[str, float]:
+    """Operations of teacher and student, for `extension.json`; nothing where they cannot be counted.
+
+    `share` is that of the layers in the student; `outputs` says whether output embeddings learn.
+    """
+    shape = countable_shape(weights.folder)
+    if shape is None:
+        return {}
+    tokens = sum(len(passage.new) for passage in passages)
+    base_tokens = sum(len(passage.base) for passage in passages)
+    base, new = (shape.rows, new) if outputs else (0, 0)
+    each = cost_of(shape, tokens // len(passages)).distilling(base, new, share, base_tokens / tokens)
+    return {"flops": progress.tokens * each}

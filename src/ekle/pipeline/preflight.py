@@ -45,7 +45,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     """
     _check_quotas(recipe)
     _check_mixture(recipe)
-    if "training" in stages:
+    if {"training", "control"}.intersection(stages):
         _check_tracker(recipe.training.tracker)
     if "corpus" in stages:
         for source in (*recipe.corpus.sources, *recipe.corpus.replay, *recipe.corpus.instructions):
@@ -67,7 +67,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         _check_weights(Path(recipe.base.model))
     copies = len({"extension", "release"}.intersection(stages))
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
-    if "training" in stages:
+    if {"training", "control"}.intersection(stages):
         _check_gpu(recipe)
 
 

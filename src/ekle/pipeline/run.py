@@ -1,11 +1,12 @@
 """Running a recipe: what is made already is kept, what has changed is refused, the rest is made."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ekle.artifacts import ORDER, Stage, folder_name
+from ekle.artifacts import ORDER, WITHOUT_CONTROL, Stage, folder_name
 from ekle.errors import EkleError, InputError, RunFolderError
 from ekle.page.formatting import listed
 from ekle.pipeline import distributed
@@ -34,10 +35,12 @@ def run(
     *,
     until: Stage = "release",
     redo: Stage | None = None,
+    control: bool = False,
 ) -> RunFolder:
     """Run the stages of `recipe` in their order.
 
-    A stage that was made from the same settings and the same input is kept.
+    A stage that was made from the same settings and the same input is kept. So is a control: a run that has
+    one measures it from then on. An evaluation that was made without it is made again, with the release.
 
     Args:
         recipe: the settings, or the name or file of a recipe.
@@ -45,22 +48,31 @@ def run(
         reporter: receives progress.
         until: the last stage to make.
         redo: make this stage again, and those after it.
+        control: train a control, too, and measure it, as `control.train` of the recipe does.
 
     Raises:
         RunFolderError: a stage was made from other settings or input (all of them are named), the
             folder holds something else, or another process is using it.
         EkleError: whatever else the stages or the checks before them refuse.
     """
-    wanted = ORDER[: ORDER.index(until) + 1]
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     folder = _folder(recipe, folder)
     if distributed.is_secondary_process():
         distributed.run_as_secondary(recipe, folder)
         return RunFolder(folder)
+    if control or "control" in (until, redo) or RunFolder(folder).manifest("control"):
+        trained = recipe.control.model_copy(update={"train": True})
+        recipe = recipe.model_copy(update={"control": trained})
+    stages = ORDER if recipe.control.train else WITHOUT_CONTROL
+    wanted = stages[: stages.index(until) + 1]
     if redo is not None and redo not in wanted:
         raise InputError(f"--redo {redo} comes after --until {until}; nothing would be made")
-    redone = ORDER[ORDER.index(redo) :] if redo is not None else ()
+    redone = stages[stages.index(redo) :] if redo is not None else ()
     with lock_run_folder(folder) as at:
+        outdated: tuple[Stage, ...] = ()
+        if "evaluation" in wanted and "evaluation" not in redone and _lacks_control(at, stages):
+            outdated = stages[stages.index("evaluation") :]
+        again = {*redone, *outdated}
         digests = Digests(reporter or silent())
         bases = {
             stage: _Basis(
@@ -69,8 +81,8 @@ def run(
             )
             for stage in wanted
         }
-        kept = [stage for stage in wanted if stage not in redone and at.manifest(stage)]
-        _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in redone})
+        kept = [stage for stage in wanted if stage not in again and at.manifest(stage)]
+        _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in again})
         missing = [stage for stage in wanted if stage not in kept]
         distributed.check_distributed(wanted, missing)
         if missing:
@@ -78,10 +90,16 @@ def run(
         at.write_recipe(recipe)
         reporter = (reporter or silent()).recording(at.events)
         reporter.say(f"{recipe.name} in {at.folder}")
+        if outdated:
+            names = listed([folder_name(stage) for stage in outdated if at.place(stage).is_dir()])
+            reporter.say(f"{names} will be made again, with the control")
         for stage in reversed(redone):
             at.empty(stage)
         for stage in wanted:
+            for old in reversed(outdated) if stage == "evaluation" else ():  # a control takes long until then
+                at.empty(old)
             _keep_or_make(stage, recipe, at, bases[stage], reporter)
+            distributed.release_other_processes(stage, wanted)
     return at
 
 
@@ -112,6 +130,12 @@ def _folder(recipe: Recipe, folder: str | Path | None) -> Path:
     return Path(folder) if folder is not None else Path("runs") / recipe.name
 
 
+def _lacks_control(at: RunFolder, stages: Sequence[Stage]) -> bool:
+    """Whether an evaluation of a run with a control was made, or begun, without it."""
+    known = at.manifest("evaluation") or at.begun("evaluation")
+    return "control" in stages and known is not None and folder_name("control") not in known.inputs
+
+
 def _refuse_changes(at: RunFolder, bases: dict[Stage, _Basis]) -> None:
     """Stop where finished or begun stages do not fit the recipe; the message names every difference."""
     found: dict[Stage, list[str]] = {}
@@ -132,13 +156,13 @@ def _keep_or_make(
     stage: Stage, recipe: Recipe, at: RunFolder, basis: _Basis, reporter: ProgressReporter
 ) -> None:
     """Keep a stage, or make it."""
-    inputs = basis.files | {folder_name(earlier): _fingerprint(at, earlier) for earlier in INPUTS[stage]}
+    read = [earlier for earlier in INPUTS[stage] if earlier != "control" or recipe.control.train]
+    inputs = basis.files | {folder_name(earlier): _fingerprint(at, earlier) for earlier in read}
     place = at.place(stage)
     manifest = at.manifest(stage)
     if (known := manifest or at.begun(stage)) and (changed := known.differences(basis.settings, inputs)):
         raise _changed(at, stage, changed)
     if manifest:
-        distributed.release_other_processes(stage)
         _say(stage, "kept", at, reporter)
         return
     if stage not in RESUMABLE:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from ekle.artifacts import (
     ORDER,
+    WITHOUT_CONTROL,
     Checkpoint,
     ExtendedModel,
     Release,
@@ -72,6 +73,12 @@ class RunFolder:
             shutil.rmtree(place)
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of this run, in their order: with the control where one is asked for or has begun."""
+        asked = self.is_run() and self.recipe().get("control", {}).get("train", False)
+        return ORDER if asked or self.place("control").is_dir() else WITHOUT_CONTROL
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The new tokens."""
         return Vocabulary(self.place("vocabulary"))
@@ -98,7 +105,8 @@ class RunFolder:
 
     def missing_before(self, stage: Stage) -> list[Stage]:
         """The stages before `stage` that are not finished."""
-        return [earlier for earlier in ORDER[: ORDER.index(stage)] if not self.manifest(earlier)]
+        before = ORDER[: ORDER.index(stage)]
+        return [earlier for earlier in self.stages if earlier in before and not self.manifest(earlier)]
 
     def is_run(self) -> bool:
         """Whether this is a run folder at all."""

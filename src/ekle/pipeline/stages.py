@@ -21,6 +21,7 @@ SETTINGS: dict[Stage, tuple[str, ...]] = {
     "base": ("seed", "base"),
     "extension": ("extension",),
     "training": ("seed", "base.revision", "training", "evaluation.context"),
+    "control": ("seed", "base.revision", "training", "control", "evaluation.context"),
     "evaluation": ("name", "training.instruction_share", "evaluation"),
     "release": ("name", "extension", "training", "release"),
 }
@@ -35,12 +36,16 @@ INPUTS: dict[Stage, tuple[Stage, ...]] = {
     "base": ("corpus",),
     "extension": ("corpus", "vocabulary", "base"),
     "training": ("corpus", "extension"),
-    "evaluation": ("corpus", "vocabulary", "base", "extension", "training"),
+    "control": ("corpus", "base", "extension", "training"),
+    "evaluation": ("corpus", "vocabulary", "base", "extension", "training", "control"),
     "release": ("base", "extension", "training", "evaluation"),
 }
-"""The stages whose output a stage reads."""
+"""The stages whose output a stage reads; in a run without a control, without that."""
 
-RESUMABLE: frozenset[Stage] = frozenset({"base", "extension", "training", "evaluation"})
+SHARED: tuple[Stage, ...] = ("training", "control")
+"""Stages that several processes make together."""
+
+RESUMABLE: frozenset[Stage] = frozenset({"base", "extension", "training", "control", "evaluation"})
 """Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
 
 
@@ -62,6 +67,7 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter:
     base = BaseModel(place("base"), recipe.base.model)
     extended = ExtendedModel(place("extension"))
     checkpoint = Checkpoint(place("training"))
+    control = Checkpoint(place("control"), has_new_rows=False) if recipe.control.train else None
     scorecard = Scorecard(place("evaluation"))
     made: Corpus | Vocabulary | BaseModel | ExtendedModel | Checkpoint | Scorecard | Release
     match stage:
@@ -86,10 +92,15 @@ def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter:
             import ekle.training.stage as training_stage
 
             made = training_stage.run(recipe, training_stage.Inputs(corpus, extended), folder, reporter)
+        case "control":  # train the base as it is, with as many operations
+            import ekle.training.control as control_stage
+
+            parts_of_run = control_stage.Inputs(corpus, base, extended, checkpoint)
+            made = control_stage.run(recipe, parts_of_run, folder, reporter)
         case "evaluation":  # measure base and result with the same metrics
             import ekle.evaluation.stage as evaluation_stage
 
-            inputs = evaluation_stage.Inputs(corpus, vocabulary, base, extended, checkpoint)
+            inputs = evaluation_stage.Inputs(corpus, vocabulary, base, extended, checkpoint, control)
             made = evaluation_stage.run(recipe, inputs, folder, reporter)
         case "release":  # write the folder that is shipped
             import ekle.release.stage as release_stage

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-from ekle.artifacts import ORDER, Checkpoint, Scorecard, Stage
+from ekle.artifacts import Checkpoint, Scorecard, Stage
 from ekle.artifacts.evaluation_report import ALL_HELD_OUT, EvaluationReport
 from ekle.errors import InputError, RunFolderError
 from ekle.files import read_json
@@ -34,12 +34,13 @@ def read_status(folder: Path) -> list[StageStatus]:
     at = RunFolder(folder)
     if not at.is_run():
         raise RunFolderError(f"{folder} is no run folder; ekle run makes one, such as runs/quickstart")
-    return [_row(stage, at) for stage in ORDER]
+    return [_row(stage, at) for stage in at.stages]
 
 
-def training_status(folder: Path) -> dict[str, str]:
-    """How the training of the run in `folder` went or goes, by subject; empty before its first line."""
-    checkpoint = Checkpoint(RunFolder(folder).place("training"))
+def training_status(folder: Path, stage: Literal["training", "control"] = "training") -> dict[str, str]:
+    """How the training of the run in `folder`, or of its control, went or goes, by subject; empty before its
+    first line."""
+    checkpoint = Checkpoint(RunFolder(folder).place(stage))
     has_log = (checkpoint.folder / "history.jsonl").exists()
     return training_summary(checkpoint.history) if has_log else {}
 
@@ -69,7 +70,7 @@ def key_figures(stage: Stage, at: RunFolder) -> str:
         case "extension":
             about = _read(place / "extension.json")
             return _joined(_count(about, "rows"), f"init {about['init']}" if "init" in about else "")
-        case "training":
+        case "training" | "control":
             return _training(Checkpoint(place))
         case "evaluation":
             return _evaluation(Scorecard(place))

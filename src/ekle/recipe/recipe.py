@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, ValidationError
 
 from ekle.errors import InputError, RecipeError
 from ekle.recipe.base import BaseModelSettings
+from ekle.recipe.control import ControlSettings
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
@@ -29,6 +30,7 @@ class Recipe(Section):
     vocabulary: VocabularySettings = VocabularySettings()
     extension: ExtensionSettings = ExtensionSettings()
     training: TrainingSettings = TrainingSettings()
+    control: ControlSettings = ControlSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     release: ReleaseSettings = ReleaseSettings()
 

@@ -8,7 +8,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,8 @@ class AlignmentResult:
     tokens: int
     base_tokens: int
     curve: list[dict[str, float]]
+    passages: int = 0
+    """Texts that were read."""
 
 
 def align(
@@ -218,6 +220,7 @@ def align(
                 parameter.grad = None
             result.tokens += sum(len(passage.new) for passage in batch)
             result.base_tokens += sum(len(passage.base) for passage in batch)
+            result.passages += len(batch)
             if (step + 1) * _CURVE_POINTS // settings.steps > len(result.curve):
                 hidden, likelihood = np.mean(since_point, axis=0).tolist()
                 point = {"step": step + 1.0, "distance": round(hidden, 5), "spans": round(likelihood, 5)}
@@ -237,7 +240,7 @@ def align_or_load(
     folder: Path,
     reporter: ProgressReporter,
     revision: str | None = None,
-) -> None:
+) -> AlignmentResult:
     """Run the phase, or load its result from `folder`, into `model` and `rows`.
 
     An interrupted phase starts again and ends with the same weights. A result of other settings or inputs is
@@ -272,12 +275,15 @@ def align_or_load(
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
                 save_adapter(model, made / "adapter")
-            write_json(
-                made / "alignment.json", {"record": record, "tokens": result.tokens, "curve": result.curve}
-            )
+            write_json(made / "alignment.json", {"record": record, **asdict(result)})
     rows.load(folder / "new_rows.safetensors")
     if (folder / "adapter").exists():
         load_adapter(model, folder / "adapter")
+    found = read_json(about)
+    # That of 0.2 has no more: whoever resumes there has counted no operations before.
+    return AlignmentResult(
+        found["tokens"], found.get("base_tokens", 0), found["curve"], found.get("passages", 0)
+    )
 
 
 def passages_with_new_tokens(

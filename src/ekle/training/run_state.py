@@ -22,6 +22,7 @@ from ekle.model.checkpoint.adapter import load_adapter, save_adapter
 from ekle.model.distributed import is_main_process
 from ekle.model.layers.new_rows import NewRows
 from ekle.model.processes import Processes
+from ekle.planning.flops import TrainingCost
 from ekle.progress import ProgressReporter
 from ekle.recipe.training import TrainingSettings
 from ekle.training.checkpoints import (
@@ -68,6 +69,8 @@ class RunSetup:
     checkpoints: Checkpoints
     history: TrainingLog
     reporter: ProgressReporter
+    cost: TrainingCost | None
+    """Operations, to compare with another training; None for a kind of model whose are not counted."""
     record: dict[str, Any]
     """The settings on which the weights depend; a run resumes only from a checkpoint with the same."""
 
@@ -146,7 +149,7 @@ class RunState:
             self.step, self.finished = progress["step"], progress["finished"]
             self.cursor = Cursor(**progress["cursor"])
             self.early_stopping.load_state_dict(progress["watch"])
-            self.meter.load_state_dict(progress["meter"])
+            self.meter.load_state_dict({"all_steps": self.step, **progress["meter"]})
             self.guard.load_state_dict(progress["guard"])
             fitted = progress[
                 "micro_batch_size" if "micro_batch_size" in progress else "at_once"
@@ -155,6 +158,15 @@ class RunState:
         if self.setup.new_tokens is not None:
             self.setup.new_tokens.load(folder / "new_tokens.safetensors")
         return progress
+
+    def spent(self) -> dict[str, float]:
+        """What it took so far: `flops`, and `text_bytes` learned from; for all processes.
+
+        What is not known is left out.
+        """
+        text_bytes, cost = self.meter.text_bytes(self.processes.sum), self.setup.cost
+        found = {"flops": cost.after(self.meter.all_steps)} if cost is not None else {}
+        return found | ({"text_bytes": text_bytes} if text_bytes is not None else {})
 
     def rate_factor(self, step: int) -> float:
         """Factor of the recipe's learning rates that step number `step` (from 0) uses."""
@@ -189,12 +201,14 @@ class RunState:
         last = checkpoints.last()
         assert last is not None, "a run saves before its first step"
         folder = checkpoints.before(before - rollbacks_of(last))
-        step, cursor, seconds = self.step, self.cursor, self.meter.all_seconds
+        step, cursor = self.step, self.cursor
+        seconds, steps = self.meter.all_seconds, self.meter.all_steps
         rollbacks = self.guard.rollbacks
         self.read(folder)
         self.guard.rollbacks, self.guard.bad_steps = rollbacks, 0
         self.set_rates()
-        self.cursor, self.meter.all_seconds = cursor, seconds
+        self.cursor = cursor
+        self.meter.all_seconds, self.meter.all_steps = seconds, steps
         return step
 
     def save(self) -> None:
@@ -221,5 +235,6 @@ class RunState:
             "micro_batch_size": self.passes.micro_batch_size,
             "sequences": self.setup.sizes.sequences,
             "schedule": self.schedule.state_dict(),
+            "alignment_flops": self.setup.cost.alignment if self.setup.cost else 0.0,
             "record": self.setup.record,
         }

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -23,12 +23,13 @@ from ekle.model.layers.activation_checkpointing import enable_activation_checkpo
 from ekle.model.layers.dora import attach
 from ekle.model.layers.new_rows import NewRows, new_rows, read_new_rows, split_rows
 from ekle.model.processes import Processes, join
+from ekle.planning.flops import TrainingCost, cost_of, countable_shape, step_cost
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 from ekle.recipe.recipe import recorded_settings
 from ekle.recipe.section import dotted
 from ekle.recipe.training import RUNTIME_SETTINGS
-from ekle.training.alignment import align_or_load
+from ekle.training.alignment import AlignmentResult, align_or_load
 from ekle.training.checkpoints import Checkpoints, load_progress
 from ekle.training.data.data_mixture import apply_curriculum, make_sources
 from ekle.training.data.documents import Lines
@@ -87,6 +88,13 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
             "went_back": state.guard.rollbacks,
             **of_new_tokens,
             **state.cursor.figures(),
+            **state.spent(),
+            **(
+                {f"flops_of_{name}": value for name, value in asdict(setup.cost).items()}
+                if setup.cost
+                else {}
+            ),
+            "sequences": setup.sizes.sequences,
             "seconds": round(state.meter.all_seconds, 3),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "processes": state.processes.world_size,
@@ -109,12 +117,20 @@ class Inputs:
     model: ExtendedModel | BaseModel
 
 
-def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Checkpoint:
+def run(
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: Path,
+    reporter: ProgressReporter,
+    *,
+    step_sequences: int | None = None,
+) -> Checkpoint:
     """Train adapters and new rows. An interrupted run in `folder` goes on from its last checkpoint.
 
     Writes adapter/, new_rows.safetensors, history.jsonl, new_tokens.jsonl and training.json. The weights
     are those of the best held-out evaluation; without held-out text, those of the last step. A base has no
-    new rows: it gets adapters alone, and settings of new tokens say nothing about it.
+    new rows: it gets adapters alone, and settings of new tokens say nothing about it. `step_sequences` are
+    those of a step, whatever the number of processes; None leaves them to the recipe.
 
     Raises:
         TrainingError: too little text for one step, no finite loss, or too little memory for one sequence
@@ -143,7 +159,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         reporter = silent()
     processes.wait()
 
-    sizes = split_step(settings, processes.world_size, progress.get("sequences"))
+    sizes = split_step(settings, processes.world_size, progress.get("sequences", step_sequences))
     micro_batch_size = processes.minimum(
         planned_micro_batch_size(recipe, inputs.model, sizes, processes.world_size, reporter)
     )
@@ -152,8 +168,11 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.model, dtype, attention)
     new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device) if rows is not None else None
+    aligned: AlignmentResult | None = None
     if rows is not None and settings.alignment.steps and not resume:
-        _align(recipe, inputs, objective.to(device), rows, record, folder / "aligned", processes, reporter)
+        objective.to(device)
+        aligned = _align(recipe, inputs, objective, rows, record, folder / "aligned", processes, reporter)
+    cost = _cost(recipe, inputs.model, sizes, aligned, progress.get("alignment_flops", 0.0))
     use_kernels(objective.language_model, settings, device)
     if processes.world_size > 1 and settings.parallel == "fsdp":
         shard(objective, device)
@@ -179,6 +198,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
                 checkpoints=checkpoints,
                 history=history,
                 reporter=reporter,
+                cost=cost,
                 record=record,
             ),
             processes,
@@ -214,7 +234,7 @@ def _align(
     folder: Path,
     processes: Processes,
     reporter: ProgressReporter,
-) -> None:
+) -> AlignmentResult:
     """The alignment phase. The main process makes it, and the others load what it left."""
     assert isinstance(inputs.model, ExtendedModel), "a base has no new rows to align"
     text = Lines(inputs.corpus.train, recipe.seed)
@@ -222,9 +242,30 @@ def _align(
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
-        align_or_load(
+        return align_or_load(
             inputs.model, model, rows, text, settings, of_it, folder, reporter, recipe.base.revision
         )
+
+
+def _cost(
+    recipe: Recipe,
+    model: ExtendedModel | BaseModel,
+    sizes: StepBatch,
+    aligned: AlignmentResult | None,
+    alignment: float,
+) -> TrainingCost | None:
+    """The operations of the training; `alignment` are those that a resumed one has counted."""
+    shape = countable_shape(model.model)
+    if shape is None:
+        return None
+    frozen, extension = shape.rows, 0.0
+    if isinstance(model, ExtendedModel):
+        frozen, extension = model.first_new_id, model.flops
+    new = shape.rows - frozen
+    if aligned is not None and aligned.passages:
+        each = cost_of(shape, aligned.tokens // aligned.passages)
+        alignment = aligned.tokens * each.aligning(frozen, new, aligned.base_tokens / aligned.tokens)
+    return TrainingCost(extension, alignment, step_cost(shape, recipe.training, frozen, new, sizes.sequences))
 
 
 def _held_out(

@@ -29,12 +29,17 @@ class Meter:
     seconds: float = 0.0
     all_seconds: float = 0.0
     """Seconds of training since the beginning, over all attempts."""
+    all_steps: int = 0
+    """Steps computed since the beginning, skipped ones and those that a rollback undid included."""
     _began: float = 0.0
     _total: Tensor = field(init=False)
     """(5,) float64: the sums of a tally, over the steps since the last line."""
+    _all_bytes: Tensor = field(init=False)
+    """() float64: bytes of the text learned from since the beginning, by this process."""
 
     def __post_init__(self) -> None:
         self._total = self._nothing()
+        self._all_bytes = self._nothing()[0]
 
     def begin_step(self) -> None:
         """Start the clock."""
@@ -59,8 +64,10 @@ class Meter:
         passed = time.monotonic() - self._began
         self.seconds += passed
         self.all_seconds += passed
+        self.all_steps += 1
         if self.step is not None and counts:
             self._total += _sums(self.step)
+            self._all_bytes += self.step.text_bytes
 
     def read(self, reduce: Reduce) -> dict[str, float]:
         """The figures since the last reading, over all processes; the sums start again at 0."""
@@ -76,20 +83,37 @@ class Meter:
         self._total, self.seconds = self._nothing(), 0.0
         return figures
 
+    def text_bytes(self, reduce: Reduce) -> int | None:
+        """Bytes of the text learned from since the beginning, over all processes; skipped steps do not count.
+
+        None in a training that ekle 0.2 began, which did not count them.
+        """
+        found = float(reduce(self._all_bytes))
+        return None if math.isnan(found) else round(found)
+
     def gather(self, reduce: Reduce) -> None:
         """Bring the sums of all processes together in the main one, which writes the checkpoint."""
-        summed = reduce(self._total)
+        summed, summed_bytes = reduce(self._total), reduce(self._all_bytes)
         self._total = summed if is_main_process() else self._nothing()
+        self._all_bytes = summed_bytes if is_main_process() else self._nothing()[0]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
-        return {"all_seconds": self.all_seconds, "seconds": self.seconds, "total": self._total.tolist()}
+        return {
+            "all_seconds": self.all_seconds,
+            "seconds": self.seconds,
+            "all_steps": self.all_steps,
+            "all_bytes": self._all_bytes.item(),
+            "total": self._total.tolist(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what `state_dict` gave; the sums go to the main process."""
         self.all_seconds, self.seconds = state["all_seconds"], state["seconds"]
-        self._total = self._nothing()
+        self.all_steps = state["all_steps"]
+        self._total, self._all_bytes = self._nothing(), self._nothing()[0]
         if is_main_process():
+            self._all_bytes += state.get("all_bytes", math.nan)  # not in a checkpoint of 0.2
             self._total += torch.tensor(state["total"], dtype=torch.float64, device=self.device)
 
     def _nothing(self) -> Tensor:

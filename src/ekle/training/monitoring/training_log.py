@@ -12,9 +12,13 @@ Logged step:
     `new_rows_near_start`: share whose input row has moved by less than 1 % of its norm
         (`ekle.training.monitoring.new_tokens`);
     `tokens_per_second`, `bytes_per_second`, `tokens`, `NAME_tokens` of each source, `seconds`;
+    `flops`: floating-point operations so far (`ekle.planning.flops`), with those of learning the new rows and
+        of the alignment; absent for a kind of model whose operations are not counted;
+    `text_bytes`: of the text learned from so far, in UTF-8;
     `memory_bytes` (the peak so far), `memory_in_use`, `memory_slope` in bytes per step
         (`ekle.training.monitoring.memory_leak`).
-Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`, `held_out_bytes`.
+Evaluation: `step`, `held_out_bits_per_byte`, `held_out_loss_per_token`, `held_out_tokens`, `held_out_bytes`,
+`flops`, `text_bytes`.
 Skipped step: `step`, `skipped` (why). Rollback: `step` (the first that is made again), `rolled_back_from`,
 `because`, `rate_factor` (of the learning rate from here on).
 

@@ -1,9 +1,16 @@
-"""Floating-point operations per token: full training, distilling, aligning, and adapters by optimizer."""
+"""Floating-point operations per token: full training, distilling, aligning, and adapters by optimizer.
+
+Only what one model needs and another does not is of interest here: the same compute for a model and for its
+control. What both do alike, or what is small, is left out: the repeated forward pass of activation
+checkpointing, the norms of DoRA, evaluations. `ekle.planning.compute` estimates hours and counts those.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
-from ekle.planning.shapes import ModelShape
+from ekle.errors import CheckpointError
+from ekle.planning.shapes import ModelShape, read_shape
 from ekle.recipe.training import TrainingSettings
 
 
@@ -45,21 +52,53 @@ def cost_of(shape: ModelShape, sequence: int) -> Cost:
     return Cost(2 * (shape.linear_parameters + shape.layers * attention), 2 * shape.hidden)
 
 
-def step_cost(shape: ModelShape, training: TrainingSettings, base: int, new: int) -> float:
+def countable_shape(model: Path) -> ModelShape | None:
+    """The shape of the model folder `model`; None where it is of a kind whose operations are not counted."""
+    try:
+        return read_shape(model / "config.json")
+    except CheckpointError:
+        return None
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """Operations of one training, with what had to be learned before its first step."""
+
+    extension: float
+    """Learning the new rows, passes of a teacher included; 0 for a rule in closed form."""
+    alignment: float
+    """The alignment phase, passes of the teacher included."""
+    step: float
+
+    def after(self, steps: int) -> float:
+        """All operations when `steps` steps are done."""
+        return self.extension + self.alignment + steps * self.step
+
+    def steps_for(self, operations: float) -> int:
+        """Steps whose operations come nearest to `operations`; at least 1."""
+        return max(1, round((operations - self.extension - self.alignment) / self.step))
+
+
+def step_cost(
+    shape: ModelShape, training: TrainingSettings, base: int, new: int, sequences: int | None = None
+) -> float:
     """Operations per step, with its share of Sophia's curvature or with Muon's Newton-Schulz iterations.
 
     Args:
         shape: of the base.
         training: batches, rank, optimiser.
         base: rows of the base.
-        new: new rows.
+        new: new rows; 0 for a model without.
+        sequences: in a step, of all processes; None means those of one process.
     """
     cost, sides = cost_of(shape, training.sequence_length), shape.projections.values()
     rank = training.dora.rank
     adapters = shape.layers * sum(2 * rank * (narrow + wide) for narrow, wide in sides)
     token = 2 * cost.layers + (2 * (base + new) + new) * cost.row + 3 * adapters
     tokens = training.batch_size * training.sequence_length
-    step = tokens * training.gradient_accumulation * token
+    if sequences is None:
+        sequences = training.batch_size * training.gradient_accumulation
+    step = sequences * training.sequence_length * token
     match training.optimizer:
         case "adamw":
             return step
