@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ekle.artifacts import Scorecard, Vocabulary
 from ekle.artifacts.evaluation_report import (
+    CONTROL,
     FORMAT,
     HUMAN_TEXT,
     OURS,
@@ -27,6 +28,7 @@ from ekle.evaluation.cache import FigureCache, stamp_of
 from ekle.evaluation.evaluated_models import EvaluatedModel, check_tokenizer_matches, is_model
 from ekle.evaluation.model.measure import measure_models
 from ekle.evaluation.plan import EvaluationPlan, check_text_names, evaluated_texts, read_named_files
+from ekle.evaluation.report.control import compare_with_control
 from ekle.evaluation.report.criteria import criteria
 from ekle.evaluation.report.page.write import write_page
 from ekle.evaluation.report.verdict import verdict
@@ -111,6 +113,7 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         ),
         provenance=plan.provenance,
         **vars(plan.earlier),
+        control=compare_with_control(plan.earlier.training),
         tokens=tokens,
         drift=drift,
         morphology=morphology,
@@ -260,7 +263,7 @@ def _where(places: Mapping[str, Path | str]) -> dict[str, str]:
 
 def _check_names(peers: Mapping[str, Path | str]) -> None:
     for name in peers:
-        if name in (*OURS, HUMAN_TEXT):
+        if name in (*OURS, CONTROL, HUMAN_TEXT):
             raise InputError(
                 f"{name} is a name that the report needs itself; give --peer another NAME=FOLDER"
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel, Scorecard, Vocabulary
+from ekle.artifacts.evaluation_report import CONTROL
 from ekle.bpe.base import load_tokenizer
 from ekle.evaluation.cache import stamp_of
 from ekle.evaluation.evaluated_models import EvaluatedModel
@@ -31,7 +32,7 @@ class Inputs:
 
 
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> Scorecard:
-    """Measure the base, the extended and the trained model on the corpus's held-out text.
+    """Measure the base, the extended and the trained model, and a control, on the corpus's held-out text.
 
     `folder` gets report.json, report.html, and parts/ with what is finished. Parts of an interrupted run
     are used again if they were measured on the same inputs.
@@ -43,8 +44,14 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     texts = corpus_texts(inputs.corpus)
     check_text_names(texts.all)
     base, extended = load_tokenizer(inputs.base.model), load_tokenizer(inputs.extended.model)
+    control = inputs.control
     origin = provenance(
-        {"base": inputs.base.name, "extended": inputs.extended.model, "trained": inputs.checkpoint.folder},
+        {
+            "base": inputs.base.name,
+            "extended": inputs.extended.model,
+            "trained": inputs.checkpoint.folder,
+            **({CONTROL: control.folder} if control else {}),
+        },
         {"base": base, "extended": extended},
         recipe.evaluation,
     )
@@ -57,6 +64,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
             EvaluatedModel("base", inputs.base.model),
             EvaluatedModel("extended", inputs.extended.model),
             EvaluatedModel("trained", inputs.extended.model, inputs.checkpoint),
+            *([EvaluatedModel(CONTROL, inputs.base.model, control)] if control else []),
         ],
         texts=texts,
         settings=recipe.evaluation,
@@ -68,6 +76,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
                 inputs.extended.model,
                 inputs.checkpoint.adapter,
                 inputs.checkpoint.rows,
+                *([control.adapter] if control else []),
                 *map(Path, recipe.evaluation.files),
                 *([record] if record else []),
             ],
@@ -77,7 +86,8 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         learned_from=inputs.corpus.learned_from(recipe.training.instruction_share),
         record=record,
         earlier=EarlierStages(
-            vocabulary_summary(inputs.vocabulary.report), training_logs(inputs.base, inputs.checkpoint)
+            vocabulary_summary(inputs.vocabulary.report),
+            training_logs(inputs.base, inputs.checkpoint, control),
         ),
     )
     return run_evaluation(plan, folder, reporter)

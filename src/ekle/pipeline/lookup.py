@@ -73,7 +73,8 @@ def reported_by(folder: Path) -> "EarlierStages":
         vocabulary = vocabulary_summary(Vocabulary(at.place("vocabulary")).report)
     if at.is_run() and at.manifest("training") and at.manifest("base") and models_of(folder)[1] is not None:
         base = BaseModel(at.place("base"), folder.name)
-        training = training_logs(base, Checkpoint(at.place("training")))
+        control = Checkpoint(at.place("control"), has_new_rows=False) if at.manifest("control") else None
+        training = training_logs(base, Checkpoint(at.place("training")), control)
     return EarlierStages(vocabulary, training)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from ekle.artifacts import Checkpoint, Scorecard, Stage
-from ekle.artifacts.evaluation_report import ALL_HELD_OUT, EvaluationReport
+from ekle.artifacts.evaluation_report import ALL_HELD_OUT, CONTROL, EvaluationReport
 from ekle.errors import InputError, RunFolderError
 from ekle.files import read_json
 from ekle.page.formatting import size
@@ -102,11 +102,11 @@ def _evaluation(scorecard: Scorecard) -> str:
 
 
 def _losses(report: EvaluationReport) -> list[float]:
-    """Bits per byte of the held-out text with each model, the base first."""
+    """Bits per byte of the held-out text with each model but the control, the base first."""
     return [
         texts[ALL_HELD_OUT].bits_per_byte.value
-        for texts in (report.likelihood or {}).values()
-        if ALL_HELD_OUT in texts
+        for name, texts in (report.likelihood or {}).items()
+        if ALL_HELD_OUT in texts and name != CONTROL
     ]
 
 

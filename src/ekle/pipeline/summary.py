@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ekle.artifacts.evaluation_report import ALL_HELD_OUT, CONTROL
 from ekle.bpe.base import load_tokenizer
 from ekle.bpe.segmentation import token_spans
 from ekle.page.formatting import SPACE
@@ -31,6 +32,7 @@ def run_summary(folder: Path) -> Iterator[str]:
     if len(losses) > 1:
         toy = " (a toy model)" if _is_toy(at) else ""
         yield f"Bits per byte, less is better: {losses[0]:.3f} before | {losses[-1]:.3f} after{toy}."
+    yield from _control(at)
     yield from _example(at)
     yield ""
     places = {
@@ -55,6 +57,17 @@ def run_summary(folder: Path) -> Iterator[str]:
         yield f"  ekle run {_RECIPE} --set 'corpus.sources=[\"my-text/\"]'"
     elif at.manifest("release"):
         yield f"  ekle export {run} --out model"
+
+
+def _control(at: RunFolder) -> Iterator[str]:
+    """Ours against the control, where the evaluation has both."""
+    file = at.scorecard.folder / "report.json"
+    report = at.scorecard.report if at.manifest("evaluation") and file.is_file() else None
+    control = ((report.likelihood if report else None) or {}).get(CONTROL, {}).get(ALL_HELD_OUT)
+    if report is None or control is None:
+        return
+    told = f"; while training, ours {report.control.by_compute}" if report.control else ""
+    yield f"The control, the base trained for as many operations: {control.bits_per_byte.value:.3f}{told}."
 
 
 def _example(at: RunFolder) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ekle.errors import CheckpointError
 from ekle.files import read_json, write_json
 from ekle.model.distributed import is_main_process
 from ekle.planning.flops import TrainingCost, countable_shape, step_cost
-from ekle.planning.shapes import ModelShape
+from ekle.planning.shapes import ModelShape, read_shape
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.recipe.training import TrainingSettings
@@ -82,7 +82,7 @@ def budget_of(
     if "flops" in ours:
         return float(ours["flops"])
     first = extended.first_new_id
-    new = int(read_json(extended.folder / "extension.json")["rows"]) - first
+    new = read_shape(extended.model / "config.json").rows - first
     each = step_cost(shape, settings, first, new, _sequences(ours))
     return TrainingCost(extended.flops, 0.0, each).after(int(ours["steps"]))
 

@@ -5,8 +5,10 @@ it means and in which unit. What was not measured is None, and its key is absent
 number from 0 to 1. `docs/report.schema.json` says the same as a JSON schema.
 """
 
+from ekle.artifacts.evaluation_report.control import ControlComparison, CurvePoint
 from ekle.artifacts.evaluation_report.figures import (
     ALL_HELD_OUT,
+    CONTROL,
     HUMAN_TEXT,
     OURS,
     Figure,
@@ -80,6 +82,7 @@ from ekle.artifacts.evaluation_report.tokenizer import (
 
 __all__ = [
     "ALL_HELD_OUT",
+    "CONTROL",
     "FORMAT",
     "HUMAN_TEXT",
     "OURS",
@@ -87,7 +90,9 @@ __all__ = [
     "BoundaryShares",
     "CacheBytes",
     "Contamination",
+    "ControlComparison",
     "Criterion",
+    "CurvePoint",
     "Direction",
     "EvaluationReport",
     "ExampleSentence",

@@ -9,6 +9,9 @@ from pydantic.fields import FieldInfo
 OURS = ("base", "extended", "trained")
 """The models that ekle makes; others that are measured have names of their own."""
 
+CONTROL = "control"
+"""The base after training with its own tokenizer: what ours is to be better than."""
+
 ALL_HELD_OUT = "all_held_out"
 """All held-out texts in the language to learn, as one text."""
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, JsonValue, RootModel, ValidationError
 
+from ekle.artifacts.evaluation_report.control import ControlComparison
 from ekle.artifacts.evaluation_report.figures import Figure, Part, other_name
 from ekle.artifacts.evaluation_report.model import (
     Direction,
@@ -129,6 +130,8 @@ class TrainingLogs(Part):
     """The pre-training of a base that was built here: `step` and `loss`, in nats per token."""
     extended: list[LogEntry] | None = None
     """The training after extension, a line a logged step."""
+    control: list[LogEntry] | None = None
+    """The training of the control, likewise."""
 
 
 class Preservation(Part):
@@ -222,6 +225,8 @@ class EvaluationReport(Part):
     """What the vocabulary stage reported, without its long lists."""
     training: TrainingLogs | None = None
     """The logs of the trainings."""
+    control: ControlComparison | None = None
+    """Ours against the control while training, where a run has one."""
     tokens: TokenSavings | None = None
     """What the extended tokenizer saves on held-out text."""
     drift: dict[str, TextDrift] | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from ekle.artifacts.evaluation_report import (
     ALL_HELD_OUT,
+    CONTROL,
     OURS,
     BoundaryShares,
     EvaluationReport,
@@ -45,6 +46,7 @@ def verdict(report: EvaluationReport) -> list[Sentence]:
         *_tokens(report),
         *_morphology(report),
         *_likelihood(report),
+        *_control(report),
         *_drift(report),
         *_forgetting(report),
         *abilities(report),
@@ -251,13 +253,34 @@ def _caveats(report: EvaluationReport) -> list[Sentence]:
             "works; its quality means nothing. The figures about tokens do not depend on it."
         )
         sentences.append(Sentence(kind="note", text=text))
-    if "trained" in (report.likelihood or {}):
+    likelihood = report.likelihood or {}
+    if "trained" in likelihood:
         text = (
             "The base has not had the training of the trained model, so their difference is the effect of "
             "vocabulary and training together."
+            + (" The control, which has had it, tells them apart." if CONTROL in likelihood else "")
         )
         sentences.append(Sentence(kind="note", text=text))
     return sentences
+
+
+def _control(report: EvaluationReport) -> Iterator[Sentence]:
+    """The trained model against the control, after training and on the way there."""
+    likelihood = report.likelihood or {}
+    ours, control = (likelihood.get(name, {}).get(ALL_HELD_OUT) for name in ("trained", CONTROL))
+    if ours is not None and control is not None:
+        now, other = ours.bits_per_byte.value, control.bits_per_byte.value
+        told = f"{percent(abs(now / other - 1))} {'fewer' if now < other else 'more'} bits for Turkish"
+        yield Sentence(
+            kind="good" if now < other else "bad",
+            text=f"The trained model needs {told} than the control, the base trained for as many operations "
+            f"with its own tokenizer: {now:.3f} and {other:.3f} bits per byte.",
+        )
+    if report.control is not None:
+        text = f"While training, at equal compute, it {report.control.by_compute}."
+        if ours is None or control is None:
+            text = f"While training, at equal compute, ours {report.control.by_compute}."
+        yield Sentence(kind="good" if report.control.difference < 0 else "bad", text=text)
 
 
 def _first_and_last(report: EvaluationReport) -> tuple[str, str | None]:

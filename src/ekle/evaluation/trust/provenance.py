@@ -93,13 +93,17 @@ def vocabulary_summary(report: Mapping[str, Any]) -> VocabularySummary:
     return VocabularySummary({key: value for key, value in report.items() if key not in _LISTS})
 
 
-def training_logs(base: BaseModel, checkpoint: Checkpoint) -> TrainingLogs:
-    """The logs of both trainings.
+def training_logs(base: BaseModel, checkpoint: Checkpoint, control: Checkpoint | None = None) -> TrainingLogs:
+    """The logs of all trainings.
 
     A base that was not trained here has no log.
     """
     pre_training: list[LogEntry] = read_json(base.folder / "base.json").get("curve", [])
-    return TrainingLogs(base=pre_training or None, extended=checkpoint.history or None)
+    return TrainingLogs(
+        base=pre_training or None,
+        extended=checkpoint.history or None,
+        control=(control.history or None) if control else None,
+    )
 
 
 def curve(log: Sequence[LogEntry], key: str) -> tuple[list[float], list[float]]:

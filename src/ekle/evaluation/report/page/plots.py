@@ -1,10 +1,11 @@
 """The plots of the evaluation's page, the curves of the training logs among them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ekle.artifacts.evaluation_report import (
     ALL_HELD_OUT,
+    CONTROL,
     EvaluationReport,
     Figure,
     LogEntry,
@@ -35,6 +36,7 @@ def plots(report: EvaluationReport) -> dict[str, Plot]:
         "morphology": {"kinds": kinds(report)},
         "likelihood": {"likelihood": likelihood(report, held_out)},
         "tasks": {"tasks": tasks(report)},
+        "control": control(report),
         "training": training(report),
         "forgetting": {"forgetting": likelihood(report, list(report.texts.other_names.values()))},
     }
@@ -321,6 +323,55 @@ def training(report: EvaluationReport) -> dict[str, Plot | None]:
             ticktext=[f"{tick:g}" for tick in _NORMS],
         ),
         "training-shares": _curves(shares, "share", tickformat=".0%", range=[0, 1.02]),
+    }
+
+
+def control(report: EvaluationReport) -> dict[str, Plot | None]:
+    """Bits per byte of ours and of the control, by compute and by bytes; None where they are not known."""
+    if report.control is None:
+        return {}
+    curves = {
+        "ours": (report.control.ours, "trained"),
+        "control": (report.control.control, colours(report).get(CONTROL, "line-3")),
+    }
+
+    def drawn(key: Literal["flops", "text_bytes"], title: str, crossing: float | None) -> Plot:
+        lines = [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "meta": colour,
+                "x": [getattr(point, key) for point in points],
+                "y": [point.bits_per_byte for point in points],
+                "customdata": [point.step for point in points],
+                "hovertemplate": "step %{customdata:,}: %{y:.3f}<extra>" + name + "</extra>",
+            }
+            for name, (points, colour) in curves.items()
+        ]
+        shapes = [] if crossing is None else [_mark(crossing)]
+        x = {"title": {"text": title}, "rangemode": "tozero"}
+        return figure(lines, 320, x=x, y={"title": {"text": "bits per byte"}}, showlegend=True, shapes=shapes)
+
+    by_bytes = report.control.difference_by_bytes is not None
+    return {
+        "control-compute": drawn("flops", "floating-point operations", report.control.crossing_flops),
+        "control-bytes": drawn("text_bytes", "bytes of text", report.control.crossing_bytes)
+        if by_bytes
+        else None,
+    }
+
+
+def _mark(x: float) -> dict[str, Any]:
+    """A dotted line over the whole height."""
+    return {
+        "type": "line",
+        "x0": x,
+        "x1": x,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"dash": "dot", "width": 1, "color": "#8b8477"},
     }
 
 

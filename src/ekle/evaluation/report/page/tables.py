@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ekle.artifacts.evaluation_report import (
+    CONTROL,
     OURS,
     BoundaryShares,
     Contamination,
@@ -37,6 +38,7 @@ def sections(report: EvaluationReport) -> list[tuple[str, str]]:
         ("words", "Words", report.tokens is not None),
         ("morphology", "Morphology", _morphology_source(report) is not None),
         ("likelihood", "Turkish", bool(texts.held_out) and report.likelihood is not None),
+        ("control", "Control", report.control is not None or CONTROL in (report.likelihood or {})),
         ("tasks", "Tasks", bool(report.tasks)),
         ("training", "Training", training is not None and training != TrainingLogs()),
         ("forgetting", "What it cost the rest", bool(texts.other) and other_text_read),
