@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import BASE_ROWS, ENGLISH, TURKISH
+from tiny import BASE_ROWS
 from tokenizers import Tokenizer
+from whole_recipe import SIZE, write_whole_recipe
 from worker_processes import Command, run_in_processes
 
 import ekle
@@ -19,63 +20,12 @@ from ekle.pipeline.summary import run_summary
 
 pytestmark = pytest.mark.xdist_group("whole run")
 
-SIZE = 20
-RECIPE = """
-name = "whole"
-[base]
-tokenizer = "{base}"
-model = "{base}"
-[corpus]
-sources = ["{text}"]
-replay = ["{english}"]
-instructions = ["{chats}"]
-word_lists = []
-held_out = 0.2
-[vocabulary]
-size = {size}
-min_count = 2
-languages = {{}}
-[training]
-steps = 4
-instruction_share = 0.3
-source_weights = {{ "{text}" = 1 }}
-batch_size = 2
-gradient_accumulation = 1
-sequence_length = 32
-precision = "fp32"
-activation_checkpointing = false
-evaluate_steps = 2
-evaluate_bytes = 400
-log_steps = 1
-[training.dora]
-rank = 2
-[evaluation]
-context = 64
-bytes_per_text = 400
-new_tokens = 4
-prompts = ["Sabah"]
-samples = 2
-sample_tokens = 4
-speed_passages = 2
-speed_characters = 40
-resamples = 20
-"""
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> Path:
     """A folder with the finished run `whole`, made by the command line."""
     root = tmp_path_factory.mktemp("whole")
-    # Numbered, so that no two documents are the same and a part of them is held out.
-    turkish = [f"{number}. {line}" for number in range(8) for line in TURKISH]
-    english = [f"{number}. {line}" for number in range(8) for line in ENGLISH]
-    (root / "turkish.txt").write_text("\n".join(turkish), encoding="utf-8")
-    (root / "english.txt").write_text("\n".join(english), encoding="utf-8")
-    chats = ({"instruction": "Devam et.", "input": line, "output": f"{line} Sonra"} for line in TURKISH)
-    (root / "chats.jsonl").write_text("\n".join(map(json.dumps, chats)), encoding="utf-8")
-    texts = {"text": root / "turkish.txt", "english": root / "english.txt", "chats": root / "chats.jsonl"}
-    recipe = RECIPE.format(base=_bases[False], size=SIZE, **texts)
-    (root / "whole.toml").write_text(recipe, encoding="utf-8")
+    write_whole_recipe(root, _bases[False])
     assert main(["run", str(root / "whole.toml"), "--runs", str(root / "runs")]) == 0
     return root / "runs"
 
