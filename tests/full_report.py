@@ -49,7 +49,12 @@ def complete() -> dict[str, Any]:
                 for n in (0, 10, 20)
             ],
         },
-        "training": {"base": [{"step": n, "loss": 9.0 - n} for n in range(4)], "extended": _log()},
+        "training": {
+            "base": [{"step": n, "loss": 9.0 - n} for n in range(4)],
+            "extended": _log(),
+            "control": _log(),
+        },
+        "control": _control(),
         "tokens": _tokens(),
         "drift": {name: _drift() for name in ("en", "code")},
         "morphology": _morphology(),
@@ -61,7 +66,7 @@ def complete() -> dict[str, Any]:
         "models": {
             name: {"parameters": 10**9, "row_parameters": 10**8, "weight_bytes": 2 * 10**9} for name in MODELS
         },
-        "likelihood": {name: _likelihood(place) for place, name in enumerate(MODELS)},
+        "likelihood": {name: _likelihood(place) for place, name in enumerate((*MODELS, "control"))},
         "divergence": {
             name: {
                 "en": {
@@ -115,6 +120,31 @@ def _text() -> dict[str, Any]:
 
 def _trade(size: int) -> dict[str, Any]:
     return {"size": size, "learning_text": size / 100, "lines_changed": {"en": size / 1_000}}
+
+
+def _control() -> dict[str, Any]:
+    """Ours begins later and higher, and crosses the control by compute and by bytes."""
+    curves = {"ours": (2e12, 2.6, 4_000), "control": (0.0, 2.0, 3_000)}
+    return {
+        name: [
+            {
+                "step": step,
+                "flops": start + 1e12 * step,
+                "text_bytes": each * step,
+                "bits_per_byte": first - (first - 1.2 if name == "ours" else 0.6) * step / 30,
+            }
+            for step in (0, 10, 20, 30)
+        ]
+        for name, (start, first, each) in curves.items()
+    } | {
+        "end_flops": 3e13,
+        "difference": -0.0714,
+        "crossing_flops": 2.4e13,
+        "crossing_share": 0.8,
+        "end_bytes": 90_000,
+        "difference_by_bytes": -0.0107,
+        "crossing_bytes": 85_000,
+    }
 
 
 def _log() -> list[dict[str, Any]]:

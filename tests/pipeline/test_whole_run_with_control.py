@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("whole run with a control")
 @pytest.fixture(scope="module")
 def without(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) -> Path:
     """The run `whole`, finished without a control; its recipe is beside its folder."""
-    root = tmp_path_factory.mktemp("control")
+    root = tmp_path_factory.mktemp("beside")
     write_whole_recipe(root, _bases[False])
     assert main(["run", str(root / "whole.toml"), "--runs", str(root / "runs")]) == 0
     return root
@@ -29,9 +29,9 @@ def without(tmp_path_factory: pytest.TempPathFactory, _bases: dict[bool, Path]) 
 @pytest.fixture(scope="module")
 def run(without: Path) -> Path:
     """The same run with a control added."""
-    shutil.copytree(without / "runs" / "whole", without / "controlled" / "whole")
-    assert main(["run", str(without / "whole.toml"), "--runs", str(without / "controlled"), "--control"]) == 0
-    return without / "controlled" / "whole"
+    shutil.copytree(without / "runs" / "whole", without / "added" / "whole")
+    assert main(["run", str(without / "whole.toml"), "--runs", str(without / "added"), "--control"]) == 0
+    return without / "added" / "whole"
 
 
 def report_of(run: Path) -> EvaluationReport:

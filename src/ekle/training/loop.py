@@ -182,7 +182,7 @@ def evaluate(state: RunState) -> bool:
         setup.checkpoints.save_best(step, state.write_weights, state.weights_bytes)
     elif early_stopping.best is not None:
         text += f" (best: {early_stopping.best:.4f} at step {early_stopping.best_step:,})"
-    _log(state, {"step": step, **figures, **state.spent()})
+    _log(state, {"step": step, **figures, **state.spent(state.processes.sum)})
     setup.reporter.say(text, step=step, **figures)
     return is_best
 

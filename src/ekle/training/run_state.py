@@ -40,7 +40,7 @@ from ekle.training.micro_batches import Passes, StepBatch
 from ekle.training.monitoring.guard import Guard
 from ekle.training.monitoring.held_out import EarlyStopping, HeldOut
 from ekle.training.monitoring.memory_leak import LeakDetector
-from ekle.training.monitoring.meter import Meter
+from ekle.training.monitoring.meter import Meter, Reduce
 from ekle.training.monitoring.new_tokens import NewTokens
 from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective
@@ -159,12 +159,12 @@ class RunState:
             self.setup.new_tokens.load(folder / "new_tokens.safetensors")
         return progress
 
-    def spent(self) -> dict[str, float]:
-        """What it took so far: `flops`, and `text_bytes` learned from; for all processes.
+    def spent(self, reduce: Reduce) -> dict[str, float]:
+        """What it took so far: `flops`, and `text_bytes` learned from; `reduce` sums over all processes.
 
         What is not known is left out.
         """
-        text_bytes, cost = self.meter.text_bytes(self.processes.sum), self.setup.cost
+        text_bytes, cost = self.meter.text_bytes(reduce), self.setup.cost
         found = {"flops": cost.after(self.meter.all_steps)} if cost is not None else {}
         return found | ({"text_bytes": text_bytes} if text_bytes is not None else {})
 

@@ -88,7 +88,7 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
             "went_back": state.guard.rollbacks,
             **of_new_tokens,
             **state.cursor.figures(),
-            **state.spent(),
+            **state.spent(lambda total: total),  # the main process has it all since the last save
             **(
                 {f"flops_of_{name}": value for name, value in asdict(setup.cost).items()}
                 if setup.cost

@@ -125,10 +125,10 @@ def test_the_page_is_as_somebody_has_read_it():
 def test_every_figure_of_a_complete_report_is_on_the_page():
     page = whole_page()
     assert re.findall(r'<section id="(.*?)">', page) == [
-        *("criteria", "trust", "tokens", "peers", "words", "morphology", "likelihood", "tasks", "training"),
-        *("forgetting", "translation", "generation", "inference", "method"),
+        *("criteria", "trust", "tokens", "peers", "words", "morphology", "likelihood", "control", "tasks"),
+        *("training", "forgetting", "translation", "generation", "inference", "method"),
     ]
-    assert page.count("<h2>") == 14
+    assert page.count("<h2>") == 15
     assert set(plots(report_of(complete()))) == set(re.findall(r'id="plot-([a-z-]+)"', page))
     text = plain(page)
     for shown in (
@@ -152,10 +152,10 @@ def test_a_section_without_figures_is_absent_and_so_is_its_place_in_the_contents
     for key, section in keys.items():
         page = render(report_of({name: part for name, part in complete().items() if name != key}))
         assert f'<section id="{section}">' not in page and f'href="#{section}"' not in page, key
-        assert page.count("<section id=") == page.count('<a href="#') == 13, key
+        assert page.count("<section id=") == page.count('<a href="#') == 14, key
     content = {name: part for name, part in complete().items() if name not in ("drift", "likelihood")}
     page = render(report_of(content))
-    assert '<section id="forgetting">' not in page and page.count("<section id=") == 12
+    assert '<section id="forgetting">' not in page and page.count("<section id=") == 13
 
 
 def test_what_other_text_costs_is_shown_where_drift_cannot_be_measured():

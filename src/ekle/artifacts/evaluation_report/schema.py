@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from ekle.artifacts.evaluation_report import figures, model, report, tokenizer
+from ekle.artifacts.evaluation_report import control, figures, model, report, tokenizer
 from ekle.artifacts.evaluation_report.report import EvaluationReport
 from ekle.turkish import casing
 
-_MODULES: tuple[ModuleType, ...] = (figures, tokenizer, model, report)
+_MODULES: tuple[ModuleType, ...] = (figures, control, tokenizer, model, report)
 _REFERENCE = "#/$defs/"
 _ROOT = "EvaluationReport"
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}

@@ -96,7 +96,7 @@ class LogLine:
             **self._movement.figures(),
             **self._new_row_figures(),
             **state.cursor.figures(),
-            **state.spent(),
+            **state.spent(self._reduce),
             "steps": state.setup.settings.steps,
             "seconds": round(state.meter.all_seconds, 3),
         }

@@ -336,7 +336,7 @@ def control(report: EvaluationReport) -> dict[str, Plot | None]:
     }
 
     def drawn(key: Literal["flops", "text_bytes"], title: str, crossing: float | None) -> Plot:
-        lines = [
+        lines: list[dict[str, Any]] = [
             {
                 "type": "scatter",
                 "mode": "lines+markers",
@@ -349,9 +349,11 @@ def control(report: EvaluationReport) -> dict[str, Plot | None]:
             }
             for name, (points, colour) in curves.items()
         ]
-        shapes = [] if crossing is None else [_mark(crossing)]
+        if crossing is not None:
+            every = [value for line in lines for value in line["y"]]
+            lines.append(_mark(crossing, min(every), max(every)))
         x = {"title": {"text": title}, "rangemode": "tozero"}
-        return figure(lines, 320, x=x, y={"title": {"text": "bits per byte"}}, showlegend=True, shapes=shapes)
+        return figure(lines, 320, x=x, y={"title": {"text": "bits per byte"}}, showlegend=True)
 
     by_bytes = report.control.difference_by_bytes is not None
     return {
@@ -362,16 +364,17 @@ def control(report: EvaluationReport) -> dict[str, Plot | None]:
     }
 
 
-def _mark(x: float) -> dict[str, Any]:
-    """A dotted line over the whole height."""
+def _mark(x: float, low: float, high: float) -> dict[str, Any]:
+    """Where two curves cross: a dotted line over the height of the curves."""
     return {
-        "type": "line",
-        "x0": x,
-        "x1": x,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "line": {"dash": "dot", "width": 1, "color": "#8b8477"},
+        "type": "scatter",
+        "mode": "lines",
+        "name": "crossing",
+        "meta": "ink",
+        "line": {"dash": "dot", "width": 1},
+        "x": [x, x],
+        "y": [low, high],
+        "hoverinfo": "skip",
     }
 
 
