@@ -217,3 +217,18 @@ def test_replay_has_its_share() -> None:
     assert sum(found) == 10
     assert found.index(1) == 4
     assert not any(int(each) for each in islice(mixed(endless(0), None, 0.2), 50))
+
+
+def test_the_operations_are_those_of_evidence_learning_and_updates(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    closed_form = extend(
+        tiny_vocabulary, tiny_base, tmp_path / "closed", QUICK.model_copy(update={"tokens": 0})
+    )
+    learned = extend(tiny_vocabulary, tiny_base, tmp_path / "out")
+    operations = [read_json(each.folder / "extension.json")["flops"] for each in (closed_form, learned)]
+    config = read_json(tiny_base / "config.json")
+    width, new = config["hidden_size"], 20
+    least = 2 * 2 * about(learned)["tokens"] * (config["vocab_size"] + new) * width  # output rows, both ways
+    assert operations[0] > 0
+    assert operations[1] - operations[0] > least

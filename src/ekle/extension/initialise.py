@@ -34,6 +34,7 @@ from ekle.extension.rules.distilled import (
 )
 from ekle.extension.rules.focus import focus_mixture, static_vectors
 from ekle.extension.rules.hybrid import hybrid_rows
+from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS
 from ekle.extension.rules.mapped.rule import MappedInputs, mapped_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
@@ -47,7 +48,7 @@ from ekle.model.checkpoint.weights import (
 from ekle.model.layers.hidden_states import depth_to_layer
 from ekle.model.processes import Processes
 from ekle.model.row_statistics import RowStatistics, row_statistics
-from ekle.planning.flops import cost_of, countable_shape
+from ekle.planning.flops import cost_of, countable_shape, map_update_cost
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import ExtensionSettings, Heuristic
 
@@ -271,7 +272,21 @@ def _mapped_rows(
     if not tied and context.settings.output is not None:  # a rule that is given for them is not learned over
         matrix = StoredEmbeddingMatrix(weights, OUTPUT_EMBEDDINGS)
         rows[OUTPUT_EMBEDDINGS] = rows_by_rule(context.settings.output, matrix, context, "output")
-    return rows, about
+    return rows, about | _mapping_flops(weights, len(context.tokens), names, about["mapped"])
+
+
+def _mapping_flops(
+    weights: Weights, new: int, names: Sequence[str], about: Mapping[str, Any]
+) -> dict[str, float]:
+    """Operations of the evidence and the learning, for `extension.json`; nothing where uncountable."""
+    shape = countable_shape(weights.folder)
+    if shape is None:
+        return {}
+    cost = cost_of(shape, SEQUENCE_TOKENS)
+    features = sum(about["features"][name] for name in names)
+    learning = about.get("tokens", 0) * cost.mapping(shape.rows, new)
+    updates = about.get("steps", 0) * map_update_cost(new, features, shape.hidden)
+    return {"flops": about["evidence_tokens"] * cost.layers + learning + updates}
 
 
 def _distilled_rows(

@@ -36,6 +36,10 @@ class Cost:
         teacher = base_tokens * self.layers
         return teacher + 2 * depth * self.layers + (base + 2 * new) * self.row
 
+    def mapping(self, base: int, new: int) -> float:
+        """Per token of the learning in `mapped`: as a training with frozen layers and output rows."""
+        return 2 * self.layers + (2 * (base + new) + new) * self.row
+
     def aligning(self, base: int, new: int, base_tokens: float) -> float:
         """Per token of the alignment phase.
 
@@ -109,6 +113,20 @@ def step_cost(
             return step + training.muon.iterations * iteration
         case _:
             assert_never(training.optimizer)
+
+
+def map_update_cost(tokens: int, features: int, width: int) -> float:
+    """Per step of `mapped` and matrix: all rows from the map, the map's gradient, and Muon's update of it.
+
+    Args:
+        tokens: new tokens.
+        features: numbers that a row is mapped from.
+        width: of a row.
+    """
+    return 4 * tokens * features * width + _MUON_ITERATIONS * _newton_schulz(features, width)
+
+
+_MUON_ITERATIONS = 5  # of torch.optim.Muon
 
 
 def _newton_schulz(rank: int, side: int) -> float:

@@ -28,6 +28,11 @@ class MappedRows(nn.Module):
         self._start, self._inputs = start, torch.cat([*parts, constant], dim=1).to(dtype)
         self.map = nn.Parameter(torch.zeros(self._inputs.shape[1], start.shape[1], device=start.device))
 
+    @property
+    def features(self) -> int:
+        """F, how many numbers a row is mapped from."""
+        return self.map.shape[0]
+
     def forward(self) -> Tensor:
         """The rows (N, D) in float32."""
         return self._start + (self._inputs @ self.map.to(self._inputs.dtype)).float()

@@ -20,7 +20,7 @@ from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_
 from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS, LearningState, MapLearner, learn
 from ekle.extension.rules.mapped.maps import MappedRows
 from ekle.extension.rules.mapped.packing import Encode, mixed, packed, packed_once
-from ekle.extension.rules.mapped.text_sample import sample_text
+from ekle.extension.rules.mapped.text_sample import pages, sample_text
 from ekle.files import atomic_file
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.model.processes import Processes
@@ -112,6 +112,8 @@ def mapped_rows(
         "base_bits_per_byte": round(base, 5),
         "closed_form_bits_per_byte": round(closed_form, 5),
         "closed_form_seconds": round(closed_form_seconds, 1),
+        "features": {name: rows.features for name, rows in maps.items()},
+        "evidence_tokens": evidence.tokens_read(inputs, settings),
         "text": {"bytes": text.bytes, "held_out_bytes": held_out[1]},
     }
     learns = settings.tokens > 0 if settings.tokens is not None else settings.minutes > 0
@@ -163,7 +165,7 @@ class _Text:
             raise TrainingError("the rule mapped learns from text; give it more than one document (--corpus)")
         held_out, learned = _split(own, settings.held_out_bytes)
         replay_held_out, replay = _split(other, settings.held_out_bytes // 2)
-        return cls(learned, held_out, replay, replay_held_out)
+        return cls(pages(learned), pages(held_out), pages(replay), pages(replay_held_out))
 
     @property
     def bytes(self) -> int:
@@ -205,6 +207,12 @@ class Evidence:
     example_readings: Tensor
     direction: Tensor
     fingerprint: str
+
+    def tokens_read(self, inputs: MappedInputs, settings: MappedSettings) -> int:
+        """Tokens that took a forward pass, each counted by the share of the layers that it went through."""
+        words = sum(map(len, inputs.base_tokens)) + self.example_parts.numel()
+        words += len(inputs.base_tokens) + len(self.example_ids)  # the prefix tokens
+        return round(words * max(settings.depths)) + _STATES_TEXT
 
     def save(self, path: Path) -> None:
         """Write it as safetensors."""

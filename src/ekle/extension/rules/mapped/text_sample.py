@@ -1,8 +1,10 @@
-"""A random sample of a corpus that is read once, in the order of a shuffle."""
+"""A random sample of a corpus that is read once, in the order of a shuffle, as pages."""
 
 import heapq
 import random
 from collections.abc import Iterable
+
+_PAGE_BYTES = 1000
 
 
 def sample_text(documents: Iterable[str], size: int, seed: int) -> list[str]:
@@ -25,3 +27,23 @@ def sample_text(documents: Iterable[str], size: int, seed: int) -> list[str]:
         while total - len(kept[0][2].encode()) >= size:
             total -= len(heapq.heappop(kept)[2].encode())
     return [text for _, _, text in sorted(kept, reverse=True)]
+
+
+def pages(texts: Iterable[str]) -> list[str]:
+    """The texts in order, short ones joined by line breaks until they have about 1,000 bytes.
+
+    Where a corpus has a line per document, no text would have a line break in it. New tokens would then never
+    learn to keep out of the states behind one, and break English, whose lines are short (docs/log.md).
+    """
+    found: list[str] = []
+    lines: list[str] = []
+    size = 0
+    for text in texts:
+        lines.append(text)
+        size += len(text.encode())
+        if size >= _PAGE_BYTES:
+            found.append("\n".join(lines))
+            lines, size = [], 0
+    if lines:
+        found.append("\n".join(lines))
+    return found
