@@ -43,13 +43,18 @@ def mean_of_base_tokens(rows: Tensor, tokens: Tokens) -> Tensor:
     return total / lengths.to(rows.device)[:, None]
 
 
-def features(rows: Tensor, tokens: Tokens) -> list[Tensor]:
-    """What a new row is a linear map of, each (n, D) float32 on the device of `rows`.
-
-    They are the mean, the last and the first of the rows (V, D) of its base tokens, and the readings.
-    """
+def base_token_features(rows: Tensor, tokens: Tokens) -> list[Tensor]:
+    """Mean, last and first of the rows (V, D) of a token's base tokens, each (n, D) float32."""
     ends = [rows[ids.to(rows.device)].float() for ids in (tokens.last, tokens.first)]
-    return [mean_of_base_tokens(rows, tokens), *ends, *tokens.readings.to(rows.device)]
+    return [mean_of_base_tokens(rows, tokens), *ends]
+
+
+def features(rows: Tensor, tokens: Tokens) -> list[Tensor]:
+    """What the closed form maps to a new row, each (n, D) float32 on the device of `rows` (V, D).
+
+    They are `base_token_features`, and the readings.
+    """
+    return [*base_token_features(rows, tokens), *tokens.readings.to(rows.device)]
 
 
 def unit_direction(states: Tensor) -> Tensor:

@@ -17,15 +17,14 @@ class MappedRows(nn.Module):
     Args:
         start: (N, D) float32.
         features: tensors (N, width) of any width; all are brought to one root mean square.
-        scale: that root mean square, and that of a constant feature: the one of the base's rows.
+        scale: that root mean square: the one of the base's rows.
         dtype: precision of the products.
     """
 
     def __init__(self, start: Tensor, features: Sequence[Tensor], scale: float, dtype: torch.dtype) -> None:
         super().__init__()
         parts = [part * (scale * part.square().mean().clamp(min=1e-12).rsqrt()) for part in features]
-        constant = torch.full((len(start), 1), scale, device=start.device)
-        self._start, self._inputs = start, torch.cat([*parts, constant], dim=1).to(dtype)
+        self._start, self._inputs = start, torch.cat(parts, dim=1).to(dtype)
         self.map = nn.Parameter(torch.zeros(self._inputs.shape[1], start.shape[1], device=start.device))
 
     @property

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.errors import TrainingError
-from ekle.extension.rules.mapped.closed_form import Tokens, features, mapped_start, unit_direction
+from ekle.extension.rules.mapped.closed_form import (
+    Tokens,
+    base_token_features,
+    features,
+    mapped_start,
+    unit_direction,
+)
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
 from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS, LearningState, MapLearner, learn
 from ekle.extension.rules.mapped.maps import MappedRows
@@ -320,21 +326,20 @@ def closed_form_maps(
     known = Tokens(evidence.example_parts.tolist(), evidence.example_readings)
     shares = evidence.log_shares.to(device)
     prior = shares[:, None] * evidence.direction.to(device)
-    of_new = features(rows, new)
     wanted = rows[evidence.example_ids.to(device)].float()
-    start = mapped_start(features(rows, known), wanted, of_new, settings.ridge)
+    start = mapped_start(features(rows, known), wanted, features(rows, new), settings.ridge)
+    # The readings enter as the closed form brings them into the space of the rows. As they are, a few numbers
+    # of the residual stream are so large and so alike in all tokens that the map would learn a constant.
+    of_rows = [*base_token_features(rows, new), start]
     if tied:
         scale = inputs.scale[INPUT_EMBEDDINGS]
-        tied_rows = MappedRows(start + _PRIOR["tied"] * prior, [*of_new, shares[:, None]], scale, dtype)
-        return {INPUT_EMBEDDINGS: tied_rows}
+        return {INPUT_EMBEDDINGS: MappedRows(start + _PRIOR["tied"] * prior, of_rows, scale, dtype)}
     head = model.get_output_embeddings().weight.detach()
-    of_head = features(head, Tokens(inputs.base_tokens, evidence.readings[:0]))
+    of_head = base_token_features(head, new)
     output_start = head[new.first.to(device)].float() + _PRIOR["untied"] * prior
     return {
-        INPUT_EMBEDDINGS: MappedRows(start, of_new, inputs.scale[INPUT_EMBEDDINGS], dtype),
-        OUTPUT_EMBEDDINGS: MappedRows(
-            output_start, [*of_head, shares[:, None]], inputs.scale[OUTPUT_EMBEDDINGS], dtype
-        ),
+        INPUT_EMBEDDINGS: MappedRows(start, of_rows, inputs.scale[INPUT_EMBEDDINGS], dtype),
+        OUTPUT_EMBEDDINGS: MappedRows(output_start, of_head, inputs.scale[OUTPUT_EMBEDDINGS], dtype),
     }
 
 
