@@ -29,6 +29,8 @@ from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.model.encoding import prefix_token_id
 from ekle.model.layers.hidden_states import first_layers
 from ekle.pipeline.stages import RESUMABLE
+from ekle.planning.flops import cost_of
+from ekle.planning.shapes import read_shape
 from ekle.progress import silent
 from ekle.recipe import Recipe
 from ekle.recipe.extension import DistillationSettings, ExtensionSettings
@@ -308,3 +310,23 @@ def test_the_stage_of_a_run_goes_on_from_its_parts(
     assert read_json(made.folder / "extension.json")["distillation"]["step"] == len(calls) - 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["extension.json", "model"]
     assert "extension" in RESUMABLE
+
+
+def test_extension_json_has_the_operations_of_teacher_and_student(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    found = {}
+    for init in ("distilled", "subword"):
+        settings = ExtensionSettings(init=init, distillation=QUICK)
+        out = tmp_path / init
+        extended = extend_model(
+            tiny_vocabulary.folder, tiny_base, out, settings, silent(), lambda: iter(TURKISH)
+        )
+        found[init] = read_json(out / "extension.json")
+        assert extended.flops == found[init].get("flops", 0.0)
+    assert "flops" not in found["subword"]
+    about, shape = found["distilled"]["distillation"], read_shape(tiny_base / "config.json")
+    share = about["layers"] / shape.layers
+    # A token of ours stands for one to three tokens of the base, which the teacher reads.
+    low, high = (cost_of(shape, 8).distilling(410, 20, share, ratio) for ratio in (1.0, 3.0))
+    assert about["tokens"] * low < found["distilled"]["flops"] < about["tokens"] * high
