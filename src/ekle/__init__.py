@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         ExtensionSettings,
         FocusSettings,
         HybridSettings,
+        MappedSettings,
         SimilaritySettings,
     )
     from ekle.recipe.recipe import load_recipe
@@ -133,6 +134,7 @@ __all__ = [
     "InputError",
     "LoadedModel",
     "LoadedTokenizer",
+    "MappedSettings",
     "Merge",
     "ModelLike",
     "MuonSettings",
@@ -240,6 +242,7 @@ _NAMES = {
         "ExtensionSettings",
         "FocusSettings",
         "HybridSettings",
+        "MappedSettings",
         "SimilaritySettings",
     ),
     "ekle.recipe.recipe": ("Recipe", "load_recipe"),

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
-from ekle.errors import TrainingError
+from ekle.errors import TextError
 from ekle.extension.extend import extend_model
 from ekle.extension.rules.distilled import (
     DistillationProgress,
@@ -214,7 +214,7 @@ def test_a_text_without_new_tokens_is_refused(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     settings = ExtensionSettings(init="distilled")
-    with pytest.raises(TrainingError, match="no new token occurs"):
+    with pytest.raises(TextError, match="no new token occurs"):
         extend_model(
             tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent(), lambda: iter(ENGLISH[:1])
         )

@@ -12,7 +12,7 @@ from tiny import ENGLISH, TURKISH
 from torch import Tensor
 
 from ekle.artifacts import ExtendedModel, Vocabulary
-from ekle.errors import TrainingError
+from ekle.errors import TextError, TrainingError
 from ekle.extension.extend import extend_model
 from ekle.extension.rules.mapped.closed_form import Tokens, features, mapped_start, ridge, unit_direction
 from ekle.extension.rules.mapped.evidence import TokenCounts, log_shares
@@ -141,6 +141,15 @@ def test_too_little_text_is_refused(tiny_base: Path, tiny_vocabulary: Vocabulary
     with pytest.raises(TrainingError, match="more than one document"):
         extend(tiny_vocabulary, tiny_base, tmp_path / "out", texts=TURKISH[:1])
     assert not (tmp_path / "out").exists()
+
+
+def test_text_is_looked_through_to_its_end_for_a_new_token(
+    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    closed_form = QUICK.model_copy(update={"tokens": 0})
+    extend(tiny_vocabulary, tiny_base, tmp_path / "out", closed_form, ENGLISH[:1] * 3 + TURKISH)
+    with pytest.raises(TextError, match="no new token occurs"):
+        extend(tiny_vocabulary, tiny_base, tmp_path / "none", closed_form, ENGLISH[:1] * 3)
 
 
 def test_a_base_that_is_known_by_its_parts_is_found_again() -> None:

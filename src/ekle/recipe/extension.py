@@ -1,5 +1,6 @@
 """`[extension]`: how the new embedding rows start."""
 
+import sys
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -157,5 +158,9 @@ class ExtensionSettings(Section):
     @property
     def text_bytes(self) -> int:
         """Bytes of text that the rules for both ends read at most; 0 where none reads text."""
-        limits = {"focus": self.focus.text_bytes, "distilled": self.distillation.text_bytes}
+        limits = {
+            "focus": self.focus.text_bytes,
+            "distilled": self.distillation.text_bytes,
+            "mapped": sys.maxsize,  # it samples from all of it
+        }
         return max(limits.get(rule, 0) for rule in (self.init, self.output or self.init))
