@@ -20,6 +20,7 @@ from ekle.extension.rules.mapped.closed_form import (
     base_token_features,
     features,
     mapped_start,
+    mean_of_base_tokens,
     unit_direction,
 )
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
@@ -122,8 +123,9 @@ def mapped_rows(
         "evidence_tokens": evidence.tokens_read(inputs, settings),
         "text": {"bytes": text.bytes, "held_out_bytes": held_out[1]},
     }
-    learns = settings.tokens > 0 if settings.tokens is not None else settings.minutes > 0
-    if learns:
+    if not (settings.minutes if settings.tokens is None else settings.tokens):
+        reporter.say("the budget is 0: the new rows stay those of the closed form")
+    else:
         sequences = mixed(
             packed(text.learned, encode_new, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed),
             packed(text.replay, encode_new, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed + 1)
@@ -167,6 +169,11 @@ class _Text:
                 else []
             )
             task.advance()
+        if settings.replay_share and not other:
+            reporter.say(
+                "there is no text in other languages (--replay, or corpus.replay in a recipe), so nothing "
+                "keeps the new tokens out of them"
+            )
         if len(own) < 2:
             raise TrainingError("the rule mapped learns from text; give it more than one document (--corpus)")
         held_out, learned = _split(own, settings.held_out_bytes)
@@ -303,8 +310,8 @@ def _find_evidence(
     return Evidence(
         log_shares=log_shares(counts, first),
         readings=own,
-        example_ids=torch.tensor(example_ids),
-        example_parts=torch.tensor(example_parts),
+        example_ids=torch.tensor(example_ids, dtype=torch.long),
+        example_parts=torch.tensor(example_parts, dtype=torch.long).reshape(-1, 2),
         example_readings=known,
         direction=unit_direction(states).cpu(),
         fingerprint=fingerprint,
@@ -327,7 +334,9 @@ def closed_form_maps(
     shares = evidence.log_shares.to(device)
     prior = shares[:, None] * evidence.direction.to(device)
     wanted = rows[evidence.example_ids.to(device)].float()
-    start = mapped_start(features(rows, known), wanted, features(rows, new), settings.ridge)
+    start = mean_of_base_tokens(rows, new)
+    if len(wanted):  # a base without merges, or text without its merged tokens, gives no example
+        start = mapped_start(features(rows, known), wanted, features(rows, new), settings.ridge)
     # The readings enter as the closed form brings them into the space of the rows. As they are, a few numbers
     # of the residual stream are so large and so alike in all tokens that the map would learn a constant.
     of_rows = [*base_token_features(rows, new), start]
