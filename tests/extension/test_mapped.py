@@ -156,7 +156,7 @@ def test_too_little_text_is_refused(tiny_base: Path, tiny_vocabulary: Vocabulary
 def test_without_examples_rows_start_as_means_of_their_base_tokens(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ekle.extension.rules.mapped.rule._merged_parts", lambda _: {})
+    monkeypatch.setattr("ekle.extension.rules.mapped.rule.merged_parts", lambda _: {})
     without = QUICK.model_copy(update={"tokens": 0})
     extended = extend(tiny_vocabulary, tiny_base, tmp_path / "out", without)
     given = ExtensionSettings(init="subword")

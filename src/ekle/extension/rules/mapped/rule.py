@@ -292,7 +292,7 @@ def _find_evidence(
             "no new token occurs in the text; give more of it, or text of the language that the vocabulary "
             "was learned for"
         )
-    parts = _merged_parts(inputs.tokenizer_pair)
+    parts = merged_parts(inputs.tokenizer_pair)
     order = torch.argsort(counts.base, descending=True, stable=True).tolist()
     example_ids = [number for number in order if counts.base[number] >= _LEAST_COUNT and number in parts][
         : settings.examples
@@ -352,7 +352,7 @@ def closed_form_maps(
     }
 
 
-def _merged_parts(pair: TokenizerPair) -> dict[int, list[int]]:
+def merged_parts(pair: TokenizerPair) -> dict[int, list[int]]:
     """The two base tokens that each base token is merged from, by id."""
     model = json.loads(pair.base.to_str())["model"]
     vocab: dict[str, int] = model["vocab"]
