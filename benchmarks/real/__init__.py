@@ -1,1 +1,1 @@
-"""Benchmarks on real models, which packages of PyPI hold as GGUF files."""
+"""Benchmarks on real models: a Qwen, on which quality is judged, and SmolLM2, which is none."""
