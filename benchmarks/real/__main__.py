@@ -10,14 +10,15 @@ Parts, in their order:
     rules-tied    every rule for new rows before training, over the tied base
     rules-untied  the same over the untied base; left out without --untied
     probes        short trainings behind the start rule, one setting changed in each
-    winner        a run with a control
+    winner        a run of ekle with a control, in WORK/runs/real; its recipe is WORK/real.toml
     profiles      the profiles of the vocabulary
     texts         greedy continuations before and after
     report        the rest of the winner's run: its evaluation with all sections, and its release
     smollm        SmolLM2-135M, which is no Qwen
 
 Each result is kept in WORK/parts and not made again; an interrupted part goes on. --write makes
-docs/real.json, docs/real.md and docs/real.svg from what is kept.
+docs/real.json, docs/real.md and docs/real.svg from what is kept. --size gpu is for one large GPU, makes the
+parts up to the winner, and takes a --work of its own.
 
 Needs DIR with tr/train.txt, tr/dev_wiki.txt, tr/dev_review.txt, tr/dev_qa.txt and other/en.txt, and model
 folders with config.json, safetensors and tokenizer. Everything is measured in float32.
@@ -34,17 +35,35 @@ from rich.console import Console
 from transformers.utils import logging
 
 from benchmarks.real.page import summary, write_page
-from benchmarks.real.parts import Parts
+from benchmarks.real.parts import Parts, Result
+from benchmarks.real.probes import keep_probes
+from benchmarks.real.profiles import keep_profiles
 from benchmarks.real.rules import keep_rules
 from benchmarks.real.settle import keep_settling, settled_folders
 from benchmarks.real.sizes import Ends, SizeName, size_named
+from benchmarks.real.smollm import TOKENS, Figures, compare
 from benchmarks.real.text import prepare_text
+from benchmarks.real.texts import keep_texts
+from benchmarks.real.winner import keep_report, keep_winner
 from benchmarks.real.workspace import Workspace
 from ekle.errors import EkleError, InputError
 from ekle.progress import ProgressReporter
 
-Part = Literal["settle", "vocab", "rules-tied", "rules-untied"]
+Part = Literal[
+    "settle",
+    "vocab",
+    "rules-tied",
+    "rules-untied",
+    "probes",
+    "winner",
+    "profiles",
+    "texts",
+    "report",
+    "smollm",
+]
 PARTS: tuple[Part, ...] = get_args(Part)
+GPU_PARTS: tuple[Part, ...] = ("settle", "vocab", "rules-tied", "rules-untied", "probes", "winner")
+"""The parts that `--size gpu` makes where --only names none."""
 PAGE = Path(__file__).parents[2] / "docs" / "real.md"
 
 
@@ -68,14 +87,15 @@ def _run(options: argparse.Namespace) -> None:
         console.print(f"{options.write} is written")
         return
     space = _workspace(options, name, parts, ProgressReporter(console))
+    wanted = GPU_PARTS if name == "gpu" else PARTS
     for part in PARTS:
-        if options.only is None or part in options.only:
+        if part in (options.only or wanted):
             space.reporter.say(part)
-            _make(part, space)
+            _make(part, space, options.seeds)
     console.print(summary(parts.results()), soft_wrap=True)
 
 
-def _make(part: Part, space: Workspace) -> None:
+def _make(part: Part, space: Workspace, seeds: int) -> None:
     match part:
         case "settle":
             for ends in space.settled:
@@ -89,8 +109,34 @@ def _make(part: Part, space: Workspace) -> None:
                 keep_rules(space, "untied")
             else:
                 space.reporter.say("rules-untied is left out: there is no --untied")
+        case "probes":
+            keep_probes(space)
+        case "winner":
+            keep_winner(space, seeds)
+        case "profiles":
+            keep_profiles(space)
+        case "texts":
+            keep_texts(space)
+        case "report":
+            keep_report(space)
+        case "smollm":
+            _keep_smollm(space)
         case _:
             assert_never(part)
+
+
+def _keep_smollm(space: Workspace) -> None:
+    """Extend SmolLM2-135M and measure it, or keep the line by which it is refused."""
+
+    def make() -> Result:
+        try:
+            found: Figures = compare(space.data, space.work / "smollm", **options)
+        except EkleError as error:
+            return {"refused": str(error).replace(str(space.work), "WORK")}
+        return {"models": found, **options}
+
+    options = {"tokens": TOKENS, **space.size.smollm}
+    space.parts.keep("smollm", {"text": space.text_digest, **options}, make)
 
 
 def _workspace(
@@ -98,6 +144,8 @@ def _workspace(
 ) -> Workspace:
     if options.data is None or options.tied is None:
         raise InputError("give --data and --tied; --write alone needs neither")
+    if options.seeds < 1:
+        raise InputError(f"--seeds {options.seeds} trains nothing; give 1 or more")
     size = size_named(name)
     given: dict[Ends, Path] = _folders({"tied": options.tied, "untied": options.untied})
     settled = _folders({"tied": options.settled_tied, "untied": options.settled_untied})
@@ -129,6 +177,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--settled-tied", type=Path, help="settle nothing, take this")
     parser.add_argument("--settled-untied", type=Path, help="likewise")
     parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
+    parser.add_argument("--seeds", type=int, default=1, help="of the winner and its control")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help="these parts alone")
     parser.add_argument(
         "--write",

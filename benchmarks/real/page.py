@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.curves import Curve, Panel, write_curves
 from benchmarks.markdown import publish, wrap
 from benchmarks.real.parts import Parts, Result
 from benchmarks.real.sizes import ENDS, Lines, Size, SizeName
+from benchmarks.real.smollm import table
 from ekle.errors import InputError
 from ekle.files import write_json
 from ekle.page.formatting import listed
@@ -32,13 +34,25 @@ def write_page(page: Path, name: SizeName, size: Size, parts: Parts) -> None:
         raise InputError(f"{parts.folder} holds no results; measure some first")
     record = {"size": name, "text": _about_text(size), "parts": results}
     write_json(page.with_suffix(".json"), record)
-    publish(page_of(record), page)
+    if panels := _panels(results):
+        write_curves(page.with_suffix(".svg"), panels)
+    publish(page_of(record, page.with_suffix(".svg").name), page)
 
 
-def page_of(record: Mapping[str, Any]) -> str:
-    """The page for what docs/real.json holds."""
+def page_of(record: Mapping[str, Any], curves: str = "real.svg") -> str:
+    """The page for what docs/real.json holds; `curves` is the file of curves next to it."""
     results: Results = record["parts"]
-    sections = [_head(record), _settling(results), _rules(results)]
+    sections = [
+        _head(record),
+        _settling(results),
+        _rules(results),
+        _probes(results),
+        _winner(results, curves),
+        _profiles(results),
+        _texts(results),
+        _report(results),
+        _smollm(results),
+    ]
     return wrap("\n\n".join(part for section in sections for part in section)) + "\n"
 
 
@@ -48,6 +62,10 @@ def summary(results: Results) -> str:
     for ends in ENDS:
         base = results.get(f"rules-{ends}/base")
         lines += [f"| {ends}: {one['rule']} | {_pair(one, base)} |" for one in _measured(results, ends)]
+    base = results.get("probes/base")
+    lines += [f"| probe: {one['probe']} | {_pair(one, base)} |" for one in _of(results, "probes/", "probe")]
+    for seed, one in _seeds(results):
+        lines += [f"| seed {seed}: {name} | {_pair(one[name], one['base'])} |" for name in _MODELS]
     return "\n".join(lines)
 
 
@@ -102,15 +120,21 @@ def _settling(results: Results) -> Iterator[str]:
     one, training = next(iter(found.values())), next(iter(found.values()))["training"]
     turkish, english = (str(Lines(*one[key])) for key in ("turkish_lines", "english_lines"))
     yield "## Settled first"
-    yield (
-        "An instruction model gains much from any plain text. So the base is settled before anything is "
-        f"compared: {one['steps']} steps of {one['step_tokens']:,} tokens with its own tokenizer, from lines "
-        f"{turkish} of tr/train.txt, with {training['replay_share']:.0%} from lines {english} of "
-        f"other/en.txt (seed {one['seed']}, {training['optimizer']}, DoRA of rank "
-        f"{training['dora']['rank']} with alpha {training['dora']['alpha']:g}, rate "
-        f"{training['learning_rate']:g}, {training['schedule']}). The "
-        "untied base has the same layers and gets the same adapter. Nothing after this reads those lines."
-    ).replace("%", " %")
+    if not one["trained_here"]:
+        yield (
+            "An instruction model gains much from any plain text. So everything is compared with a base that "
+            "was settled before, and whose weights were given."
+        )
+    else:
+        yield (
+            "An instruction model gains much from any plain text. So the base is settled before anything is "
+            f"compared: {one['steps']} steps of {one['step_tokens']:,} tokens with its own tokenizer, from "
+            f"lines {turkish} of tr/train.txt, with {training['replay_share']:.0%} from lines {english} of "
+            f"other/en.txt (seed {one['seed']}, {training['optimizer']}, DoRA of rank "
+            f"{training['dora']['rank']} with alpha {training['dora']['alpha']:g}, rate "
+            f"{training['learning_rate']:g}, {training['schedule']}). The "
+            "untied base has the same layers and gets the same adapter. Nothing after this reads those lines."
+        ).replace("%", " %")
     lines = [
         "| base | Turkish before | settled | English before | settled | settled weights |",
         "|---|---:|---:|---:|---:|---|",
@@ -158,6 +182,188 @@ def _measured(results: Results, ends: str) -> list[Result]:
     rows.sort(key=lambda one: float(one["turkish"]))
     base = results.get(f"{prefix}base")
     return [{"rule": "settled base", **base}, *rows] if base else rows
+
+
+def _of(results: Results, prefix: str, key: str) -> list[Result]:
+    """The results whose names begin with `prefix` and that have `key`, by rising bits of Turkish."""
+    found = [one for name, one in results.items() if name.startswith(prefix) and key in one]
+    return sorted(found, key=lambda one: float(one["turkish"]))
+
+
+def _seeds(results: Results) -> list[tuple[int, Result]]:
+    """The runs with a control, by seed."""
+    prefix = "winner/seed "
+    found = [
+        (int(name.removeprefix(prefix)), one) for name, one in results.items() if name.startswith(prefix)
+    ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _probes(results: Results) -> Iterator[str]:
+    found, base = _of(results, "probes/", "probe"), results.get("probes/base")
+    if not found:
+        return
+    yield "## Probes of settings"
+    yield (
+        f"Each is trained for {found[0]['tokens']:,} tokens behind the same rows, over the tied base, with "
+        "one setting changed, and measured on the validation text, because choices are made by it. The "
+        f"start is what they are trained from. {note(results)}"
+    )
+    rows = [{"probe": "settled base", **base}] if base else []
+    if start := results.get("probes/start"):
+        rows.append({"probe": "start", **start})
+    heads = ["Turkish", "over the base", "English", "over the base", "seconds"]
+    lines = [f"| probe | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    lines += [f"| {one['probe']} | {_pair(one, base)} | {_seconds(one)} |" for one in [*rows, *found]]
+    yield "\n".join(lines)
+
+
+_TRAINED = {"ours": "extended, trained", "control": "control"}
+_MODELS = {"start": "extended, not trained", **_TRAINED}
+
+
+def _winner(results: Results, curves: str) -> Iterator[str]:
+    seeds = _seeds(results)
+    if not seeds:
+        return
+    about = seeds[0][1]["about"]
+    yield "## Ours and the control"
+    yield (
+        f"One run of ekle with a control over the tied base: ours learns from {about['ours']['tokens']:,} "
+        f"tokens in {about['ours']['steps']:,} steps. The control is the same base with its own tokenizer, "
+        "trained by the same engine on the same text, and takes as many floating-point operations as ours, "
+        f"the learning of the new rows included: {about['control']['tokens']:,} tokens in "
+        f"{about['control']['steps']:,} steps. {note(results)}"
+    )
+    heads = ["Turkish", "over the control", "English", "over the control", "operations", "seconds"]
+    lines = [f"| model | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for seed, one in seeds:
+        named = {"base": "settled base", **_MODELS} if seed == seeds[0][0] else _TRAINED
+        for name, words in named.items():
+            taken = one["about"].get(name, {})
+            flops = f"{taken['flops']:.3g}" if "flops" in taken else ""
+            pair = _pair(one[name], one["control"])
+            label = f"{words}, seed {seed}" if name in _TRAINED else words
+            lines.append(f"| {label} | {pair} | {flops} | {_seconds(taken)} |")
+    yield "\n".join(lines)
+    if _panels(results):
+        yield f"![Bits per byte of the validation text while training]({curves})"
+    for seed, one in seeds:
+        yield "\n".join(f"- {line}" for line in _crossings(seed, one["compared"]))
+    yield (
+        "The fits are a + b x^-c and a - b ln x through the evaluations of each training. Both trainings end "
+        "with a rate that falls to 0, so a longer one is no continuation of these curves; the fits say where "
+        "the curves lead, not what a longer run would reach. Text that the rows were learned from counts as "
+        "operations, not as bytes."
+    )
+
+
+def _crossings(seed: int, compared: Mapping[str, Any]) -> Iterator[str]:
+    """For each way to compare: how far ours is from the control, and where it crosses."""
+    for by, found in compared.items():
+        gap = found["difference"]
+        where = f"{abs(gap):.1%} {'ahead of' if gap < 0 else 'behind'} the control".replace("%", " %")
+        line = f"By {by}, seed {seed}: after {found['end']:.3g} {by}, ours is {where}"
+        if found["crossing"] is not None:
+            at = f"after {found['crossing']:.3g}" if found["crossing"] else "from the start on"
+            yield f"{line}; it is below the control {at}."
+            continue
+        ends = [
+            f"by the {kind} (off by {one['ours']['error']:.4f} and {one['control']['error']:.4f} bits) "
+            + (
+                f"it crosses at {one['crossing'] / found['end']:.1f} times that"
+                if one["crossing"] is not None
+                else f"it does not cross within {one['further']:,.0f} times that"
+            )
+            for kind, one in found["fits"].items()
+        ]
+        yield f"{line}, and does not cross it; {', '.join(ends) or 'there are too few points for a fit'}."
+
+
+def _panels(results: Results) -> list[Panel]:
+    """Curves by operations and by bytes, of two seeds at most."""
+    seeds = _seeds(results)[:2]
+    panels = []
+    for key, unit, words in (("flops", 1e15, "operations, 10^15"), ("text_bytes", 1e6, "MB of text")):
+        curves = [
+            Curve(
+                f"{name}, seed {seed}",
+                [(float(point[key] or 0) / unit, point["bits_per_byte"]) for point in one["curves"][name]],
+            )
+            for seed, one in seeds
+            for name in ("ours", "control")
+        ]
+        if curves and all(curve.points for curve in curves):
+            panels.append(Panel(f"Turkish by {words.split(',')[0]}", curves, words))
+    return panels
+
+
+def _profiles(results: Results) -> Iterator[str]:
+    found, base = _of(results, "profiles/", "profile"), results.get("profiles/base")
+    if not found:
+        return
+    yield "## Profiles"
+    yield (
+        f"Each profile of the vocabulary with rows by {found[0]['rule']}, over the tied base, before "
+        f"training. {note(results)}"
+    )
+    heads = ["tokens saved", "Turkish", "over the base", "English", "over the base"]
+    lines = [f"| profile | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for one in found:
+        vocabulary = results["vocab" if one["profile"] == "portable" else f"vocab/{one['profile']}"]
+        saved = f"{100 * vocabulary['tokens_saved']:.1f} %"
+        lines.append(f"| {one['profile']} | {saved} | {_pair(one, base)} |")
+    yield "\n".join(lines)
+
+
+def _texts(results: Results) -> Iterator[str]:
+    if "texts" not in results:
+        return
+    yield "## What the models write"
+    yield f"The likeliest token each time. {note(results)}"
+    texts = results["texts"]["texts"]
+    for prompt in next(iter(texts.values())):
+        lines = [f"| {prompt} | |", "|---|---|"]
+        lines += [f"| {name} | {_cell(by_prompt[prompt])} |" for name, by_prompt in texts.items()]
+        yield "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Text that stays in one cell of a table, as it is."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _report(results: Results) -> Iterator[str]:
+    if (found := results.get("report")) is None:
+        return
+    yield "## The whole report of a run"
+    yield (
+        f"The run above, to its end. Its report has {listed(found['sections'])}"
+        f"{'; not ' + listed(found['empty']) if found['empty'] else ''}. Its verdict: {note(results)}"
+    )
+    yield "\n".join(f"- {' '.join(sentence.split())}" for sentence in found["verdict"])
+    yield "The command and the recipe, with names in place of folders:"
+    yield f"```\n{found['command']}\n```"
+    yield f"```toml\n{found['recipe'].strip()}\n```"
+
+
+def _smollm(results: Results) -> Iterator[str]:
+    if (found := results.get("smollm")) is None:
+        return
+    yield "## A model that is no Qwen"
+    if "refused" in found:
+        yield f"SmolLM2-135M is refused: {found['refused']}"
+        return
+    yield (
+        f"SmolLM2-135M has Llama's parts, 49,152 tokens, and knows no Turkish; it gets {found['tokens']:,} "
+        "new tokens (`python -m benchmarks.real.smollm`)."
+    )
+    yield table(
+        {
+            name: {text: (int(n), float(bits)) for text, (n, bits) in by_text.items()}
+            for name, by_text in found["models"].items()
+        }
+    )
 
 
 def _pair(found: Result, base: Result | None) -> str:

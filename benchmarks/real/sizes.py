@@ -82,6 +82,8 @@ class Size:
     winner_tokens: int
     winner_points: int
     """Evaluations of the winner and of its control."""
+    winner_settings: Mapping[str, Any]
+    """Of `[training]`, where the probes recommend others than those of all trainings."""
     continued_tokens: int
     """Of each greedy continuation."""
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -157,9 +159,12 @@ _CPU = Size(
     probe_tokens=50_000,
     winner_tokens=200_000,
     winner_points=8,
+    winner_settings={},
     continued_tokens=40,
-    report={"context": 512, "bytes_per_text": 20_000, "samples": 40, "task_examples": 60},
+    report={"context": 512, "bytes_per_text": 24_000, "translations": 20, "task_examples": 40},
 )
+
+_TINY_MAPPED = mapped("mapped, few tokens", tokens=200, examples=50, held_out_bytes=500, batch_tokens=128)
 
 _SIZES: dict[SizeName, Size] = {
     "cpu": _CPU,
@@ -205,11 +210,11 @@ _SIZES: dict[SizeName, Size] = {
         rank=2,
         learned_rules=(
             mapped("mapped, no tokens", tokens=0, examples=50, held_out_bytes=500),
-            mapped("mapped, few tokens", tokens=600, examples=50, held_out_bytes=500, batch_tokens=256),
+            _TINY_MAPPED,
             distilled("distilled, few tokens", tokens=600, batch_tokens=256),
         ),
         start="mapped, few tokens",
-        profile_rule=mapped("mapped, few tokens", tokens=600, examples=50, batch_tokens=256),
+        profile_rule=_TINY_MAPPED,
         probe_tokens=200,
         winner_tokens=400,
         winner_points=3,
@@ -224,6 +229,7 @@ _SIZES: dict[SizeName, Size] = {
             "speed_characters": 40,
             "resamples": 20,
             "task_examples": 2,
+            "translations": 2,
         },
         smollm={"tokens": 20, "lines": 4},
     ),

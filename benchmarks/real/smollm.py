@@ -58,6 +58,9 @@ TOKENS = 2_000
 _TRAIN_LINES, _MEASURED_LINES = 20_000, 100
 _CONTEXT = 512
 
+Figures = dict[str, dict[str, tuple[int, float]]]
+"""Tokens and bits per byte by model and text."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -66,27 +69,42 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=TOKENS, help="new tokens")
     parser.add_argument("--lines", type=int, default=_MEASURED_LINES, help="lines to measure each text on")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    base = options.folder / "base"
+    print(table(compare(options.data, options.folder, options.tokens, options.lines)))
+
+
+def compare(data: Path, folder: Path, tokens: int = TOKENS, lines: int = _MEASURED_LINES) -> Figures:
+    """Tokens and bits per byte of each text by model: the base, and the base extended by each rule.
+
+    Args:
+        data: text, tr/train.txt and other/en.txt.
+        folder: where the models go and stay; a model in its `base` is taken as it is.
+        tokens: how many are new.
+        lines: of each text that are measured.
+
+    Raises:
+        EkleError: the model or the text is refused.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / "base"
     if not base.exists():
-        make_base(base, options.folder)
-    turkish = _lines(options.data / "tr" / "train.txt", _TRAIN_LINES + options.lines)
-    learn, held_out = turkish[: -options.lines], turkish[-options.lines :]
-    texts = {"Turkish": held_out, "English": _lines(options.data / "other" / "en.txt", options.lines)}
-    vocabulary = options.folder / f"vocabulary-{options.tokens}"
+        make_base(base, folder)
+    turkish = _lines(data / "tr" / "train.txt", _TRAIN_LINES + lines)
+    learn, held_out = turkish[:-lines], turkish[-lines:]
+    texts = {"Turkish": held_out, "English": _lines(data / "other" / "en.txt", lines)}
+    vocabulary = folder / f"vocabulary-{tokens}"
     if not vocabulary.exists():
-        settings = ekle.VocabularySettings(size=options.tokens, min_count=10)
+        settings = ekle.VocabularySettings(size=tokens, min_count=10)
         ekle.learn_vocabulary(learn, vocabulary, base=base, settings=settings)
     models = {"base": base}
     for rule in RULES:
-        out = options.folder / f"{rule}-{options.tokens}"
+        out = folder / f"{rule}-{tokens}"
         if not out.exists():
             ekle.extend_model(base, vocabulary, out, settings=ekle.ExtensionSettings(init=rule))
         models[rule] = out / "model"
-    print(table({name: figures(folder, texts) for name, folder in models.items()}))
+    return {name: figures(model, texts) for name, model in models.items()}
 
 
-def table(found: dict[str, dict[str, tuple[int, float]]]) -> str:
+def table(found: Figures) -> str:
     """Tokens and bits per byte of each text, by model, as Markdown."""
     texts = list(next(iter(found.values())))
     heads = [f"{text}, {what}" for text in texts for what in ("tokens", "bits per byte")]

@@ -2,21 +2,31 @@
 
 import itertools
 import json
+import re
 import shutil
+import tomllib
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 import torch
+from project import ROOT
 from safetensors.torch import load_file
 
 from benchmarks.real.__main__ import main
 from benchmarks.real.page import page_of
 from benchmarks.real.parts import Parts
+from benchmarks.real.probes import probes
 from benchmarks.real.sizes import size_named
 from benchmarks.real.text import passages
+from benchmarks.real.winner import toml_lines
 from benchmarks.real.workspace import weights_digest
+from ekle.cli import main as ekle_main
 from ekle.errors import RunFolderError
 from ekle.files import read_json
+from ekle.recipe import make_recipe
+
+pytestmark = pytest.mark.xdist_group("a real base")
 
 SIZE = size_named("tiny")
 
@@ -98,6 +108,146 @@ def test_a_result_is_made_once_and_kept_whole(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"made from other n; remove it"):
         parts.keep("a/One, two", {"n": 2}, make)
     assert parts.results().keys() == {"a/One, two"}
+
+
+@pytest.fixture(scope="module")
+def whole(work: Path, data: Path, bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All parts, behind those of `work`; the tiny base stands for SmolLM2."""
+    folder = tmp_path_factory.mktemp("whole") / "work"
+    shutil.copytree(work, folder)
+    shutil.copytree(bases / "tied", folder / "smollm" / "base")
+    (data / "tasks").mkdir(exist_ok=True)
+    (data / "tasks" / "arc_tr.jsonl").write_text("".join(map(question, range(6))), "utf-8")
+    main([*words(data, bases, folder), "--seeds", "2"])
+    return folder
+
+
+def question(number: int) -> str:
+    """A line of a task in ARC's format."""
+    choices = {"text": {"text": ["Ankara", "İzmir"]}, "label": ["A", "B"]}
+    asked = {"id": str(number), "question": f"{number}. şehir hangisi?", "choices": choices, "answerKey": "A"}
+    return json.dumps(asked, ensure_ascii=False) + "\n"
+
+
+SLOW = pytest.mark.slow(seconds=40)
+
+
+@SLOW
+def test_the_run_has_the_vocabulary_of_the_rules_and_goes_on_from_its_recipe(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = whole / "runs" / "real"
+    tokens = (whole / "vocabulary-portable" / "tokens.jsonl").read_bytes()
+    assert (run / "2-vocabulary" / "tokens.jsonl").read_bytes() == tokens
+    capsys.readouterr()
+    assert ekle_main(["run", str(whole / "real.toml"), "--runs", str(whole / "runs"), "--control"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name} " in said for name in ("4-extension", "5-training", "5-control", "6-evaluation"))
+    assert said.count(" kept ") == 8
+
+
+@SLOW
+def test_every_probe_changes_one_setting_and_is_measured_on_the_validation_text(whole: Path) -> None:
+    assert len(probes(SIZE)) == 8 and all(len(changes) <= 2 for changes in probes(SIZE).values())
+    results = Parts(whole / "parts").results()
+    found = {one["probe"] for name, one in results.items() if name.startswith("probes/") and "probe" in one}
+    assert found == {*probes(SIZE)}
+    steps = SIZE.steps(SIZE.probe_tokens)
+    assert results["probes/as they are"]["tokens"] == steps * SIZE.step_tokens
+    assert results["probes/base"]["turkish"] != results["rules-tied/base"]["turkish"]
+    assert not any((whole / "probes").iterdir())
+
+
+@SLOW
+def test_the_control_takes_the_operations_of_ours_and_both_are_measured_while_they_learn(whole: Path) -> None:
+    results = Parts(whole / "parts").results()
+    for seed in (0, 1):
+        one = results[f"winner/seed {seed}"]
+        ours, control = one["about"]["ours"], one["about"]["control"]
+        assert ours["flops_of_extension"] > 0
+        assert control["flops"] == pytest.approx(ours["flops"], rel=0.5 / control["steps"])
+        assert one["curves"]["ours"][-1]["flops"] == pytest.approx(ours["flops"])
+        assert one["base"] == {key: results["rules-tied/base"][key] for key in one["base"]}
+        assert one["compared"]["bytes"]["end"] == one["curves"]["ours"][-1]["text_bytes"]
+    first, second = (results[f"winner/seed {seed}"]["ours"]["turkish"] for seed in (0, 1))
+    assert first != second
+
+
+@SLOW
+def test_profiles_texts_report_and_smollm_are_there(whole: Path) -> None:
+    results = Parts(whole / "parts").results()
+    for profile in ("portable", "compact", "morphological"):
+        assert results[f"profiles/{profile}"]["turkish"] > 0
+    texts = results["texts"]["texts"]
+    assert list(texts) == ["settled base", "extended, not trained", "extended, trained", "control"]
+    assert all(len(by_prompt) == 5 for by_prompt in texts.values())
+    report = results["report"]
+    assert {"control", "divergence", "generated", "tasks", "likelihood"} <= {*report["sections"]}
+    assert str(whole) not in json.dumps(report) and make_recipe(tomllib.loads(report["recipe"]))
+    assert results["smollm"]["models"].keys() == {"base", "subword", "hybrid"}
+
+
+@SLOW
+def test_the_page_of_everything_has_every_section_and_curves(whole: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    main(["--work", str(whole), "--size", "tiny", "--write", str(page)])
+    text = page.read_text("utf-8")
+    assert text == page_of(read_json(page.with_suffix(".json")), "page.svg")
+    assert len([line for line in text.splitlines() if line.startswith("## ")]) == 9
+    assert "](page.svg)" in text
+    assert ElementTree.parse(page.with_suffix(".svg")).getroot().tag.endswith("svg")
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert all(len(line) <= 110 for line in outside.splitlines() if not line.startswith("|"))
+
+
+@SLOW
+def test_an_interrupted_winner_goes_on_with_what_is_made(whole: Path, data: Path, bases: Path) -> None:
+    run, kept = whole / "runs" / "real", whole / "parts" / "winner.seed-0.json"
+    before, trained = read_json(kept)["result"], (run / "5-training" / "training.json").stat().st_mtime_ns
+    kept.unlink()
+    shutil.rmtree(run / "5-control")
+    main([*words(data, bases, whole), "--only", "winner", "--seeds", "2"])
+    after = read_json(kept)["result"]
+    assert all(after[key] == before[key] for key in ("base", "start", "ours", "control", "curves"))
+    assert (run / "5-training" / "training.json").stat().st_mtime_ns == trained
+    assert (run / "5-control" / "manifest.json").exists()
+
+
+def test_a_refused_smollm_is_kept_as_its_line(data: Path, bases: Path, work: Path, tmp_path: Path) -> None:
+    again = tmp_path / "work"
+    shutil.copytree(work, again)
+    (again / "smollm" / "base").mkdir(parents=True)
+    main([*words(data, bases, again), "--only", "smollm"])
+    refused = read_json(again / "parts" / "smollm.json")["result"]["refused"]
+    assert "\n" not in refused and str(again) not in refused
+    page = tmp_path / "page.md"
+    main(["--work", str(again), "--size", "tiny", "--write", str(page)])
+    assert "SmolLM2-135M is refused: " in page.read_text("utf-8")
+
+
+def test_texts_need_the_winner(
+    data: Path, bases: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "work"
+    shutil.copytree(work, again)
+    with pytest.raises(SystemExit):
+        main([*words(data, bases, again), "--only", "texts"])
+    assert "make the part winner first" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (ROOT / "docs" / "real.json").exists(), reason="no results are committed")
+def test_the_committed_page_is_that_of_the_committed_results() -> None:
+    docs = ROOT / "docs"
+    assert (docs / "real.md").read_text("utf-8") == page_of(read_json(docs / "real.json"))
+
+
+def test_a_recipe_is_written_as_toml() -> None:
+    content = {
+        "name": "x",
+        "section": {"long": ["ş" * 40, "b" * 80], "on": True, "rate": 4e-4, "inner": {"n": 1}},
+    }
+    written = "\n".join(toml_lines(content))
+    assert tomllib.loads(written) == content
 
 
 def test_passages_are_consecutive_lines_of_enough_bytes() -> None:
