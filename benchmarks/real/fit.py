@@ -11,7 +11,7 @@ Point = tuple[float, float]
 """What was taken (operations, bytes), above 0, and bits per byte."""
 Kind = Literal["power law", "logarithm"]
 
-_EXPONENTS = numpy.geomspace(0.02, 4.0, 200)
+_EXPONENTS = numpy.geomspace(0.02, 4.0, 1_000)
 _LEAST_POINTS = 4
 _PLACES = 2_000  # where two fits are compared
 

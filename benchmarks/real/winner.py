@@ -162,8 +162,8 @@ def compared_by(curves: Mapping[str, Sequence[CurvePoint]], key: Literal["flops"
     """How `ours` compares with the `control` by `key`: inside of the run, and by fits beyond it.
 
     Returns:
-        `end`, which both reach; `difference` of bits there, as a share; `crossing` inside of the run, or None;
-        `fits` by kind, where both curves have one, each with the place where they cross, or None.
+        `end`, which both reach; `difference` of bits there, as a share; `crossing` inside of the run, or
+        None; `fits` by kind, where both curves have one, each with the place where they cross, or None.
     """
     ours, own = (
         [(float(getattr(point, key) or 0), point.bits_per_byte) for point in curves[name]]
