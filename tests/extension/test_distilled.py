@@ -14,12 +14,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
-from ekle.errors import TextError
+from ekle.errors import TextError, TrainingError
 from ekle.extension.extend import extend_model
 from ekle.extension.rules.distilled import (
     DistillationProgress,
     DistillationState,
     distillation_fingerprint,
+    held_out_passages,
     snippets,
 )
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
@@ -98,10 +99,63 @@ def test_hidden_states_come_nearer_and_the_new_tokens_likelier(
     assert last["cross_entropy"] < first["cross_entropy"] - 0.1
 
 
-def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
-    tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@both
+def test_the_rows_read_held_out_text_better_than_those_they_start_from(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    whole = distil(tiny_vocabulary, tiny_base, tmp_path / "whole")
+    about = read_json(distil(tiny_vocabulary, tiny_base, tmp_path / "out").folder / "extension.json")
+    found = about["distillation"]
+    measured = {point["step"]: point["held_out_bits_per_byte"] for point in found["measurements"]}
+    assert next(iter(measured)) == 0
+    assert len(measured) == 5
+    assert found["best_step"] > 0
+    assert round(found["best"], 5) == min(measured.values()) == measured[found["best_step"]] < measured[0]
+
+
+@both
+def test_rows_that_learning_makes_worse_are_not_kept(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    wild = QUICK.model_copy(update={"learning_rate": 100.0, "passes": 2})
+    spoilt = distil(tiny_vocabulary, tiny_base, tmp_path / "out", wild)
+    about = read_json(spoilt.folder / "extension.json")["distillation"]
+    assert about["best_step"] == 0
+    assert all(point["held_out_bits_per_byte"] > about["best"] for point in about["measurements"][1:])
+    settings = ExtensionSettings(init=QUICK.start, seed=1)
+    start = extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "start", settings, silent())
+    for name in {INPUT_EMBEDDINGS} if tied else {INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS}:
+        assert torch.equal(rows(spoilt, name), rows(start, name))
+
+
+def test_held_out_passages_are_a_part_of_the_text_and_not_learned_from(
+    tiny_base: Path, tiny_vocabulary: Vocabulary
+) -> None:
+    settings = QUICK.model_copy(update={"held_out_bytes": 100})
+    held_out = held_out_passages(TURKISH, settings, seed=0)
+    assert set(held_out) < set(TURKISH)
+    assert 100 <= sum(len(text.encode()) for text in held_out) < 250
+    assert held_out != held_out_passages(TURKISH, settings, seed=1)
+    pair = tokenizer_pair_of(tiny_base, tiny_vocabulary)
+    learned = snippets(TURKISH, pair, 410, 20, settings, silent(), held_out)
+    found = {pair.new.decode(passage.new.tolist()) for passage in learned}
+    assert found
+    assert not found.intersection(held_out)
+    with pytest.raises(TrainingError, match="more than 240 characters"):
+        held_out_passages(TURKISH[:1], settings, seed=0)
+
+
+@pytest.mark.parametrize("minutes", [None, 0.01])
+def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
+    minutes: float | None,
+    tiny_base: Path,
+    tiny_vocabulary: Vocabulary,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = QUICK.model_copy(update={"passes": 10**6, "minutes": minutes}) if minutes else QUICK
+    # The speed of the first steps decides how long minutes are; so it is the same here in both runs.
+    monkeypatch.setattr("ekle.extension.rules.distilled.tokens_in", lambda *given: 5000)
+    whole = distil(tiny_vocabulary, tiny_base, tmp_path / "whole", settings)
     step, calls = Distiller.step, []
 
     def stop(self: Distiller, *given: object) -> tuple[float, float]:
@@ -112,9 +166,9 @@ def test_an_interrupted_run_ends_with_the_rows_of_one_that_was_not(
 
     monkeypatch.setattr(Distiller, "step", stop)
     with pytest.raises(KeyboardInterrupt):
-        distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+        distil(tiny_vocabulary, tiny_base, tmp_path / "out", settings)
     assert [path.name for path in sorted(tmp_path.iterdir())] == [".out.rows", "whole"]
-    again = distil(tiny_vocabulary, tiny_base, tmp_path / "out")
+    again = distil(tiny_vocabulary, tiny_base, tmp_path / "out", settings)
     steps = read_json(again.folder / "extension.json")["distillation"]["step"]
     assert len(calls) - 1 == steps  # none was done twice
     assert not (tmp_path / ".out.rows").exists()
@@ -134,7 +188,7 @@ def test_a_failure_after_the_learning_costs_no_step(
     again = distil(tiny_vocabulary, tiny_base, tmp_path / "out", seldom)
     assert not (tmp_path / ".out.rows").exists()
     for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS):
-        assert torch.equal(rows(again, name), kept[f"{name}/rows"])
+        assert torch.equal(rows(again, name), kept[f"best/{name}"])
 
 
 def _interrupted(*given: object) -> tuple[float, float]:
@@ -155,7 +209,7 @@ def test_whatever_changes_the_rows_begins_anew(
     tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     """Each state is kept for the same start and the same text; only what is changed differs."""
-    passages = passages_of(tiny_base, tiny_vocabulary)
+    passages, held_out = passages_of(tiny_base, tiny_vocabulary), TURKISH[:1]
     start = {name: torch.zeros(20, 32) for name in (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS)}
     scales = dict.fromkeys(start, 0.1)
     base, other_base = load_teacher(tiny_base), load_teacher(tiny_base)
@@ -163,7 +217,8 @@ def test_whatever_changes_the_rows_begins_anew(
 
     def stamp(model: Any = base, depth: int = 1, weight: float = 1.0, seed: int = 0, **settings: Any) -> str:
         distiller = Distiller(model, start, 400, depth, weight)
-        return distillation_fingerprint(distiller, passages, scales, QUICK.model_copy(update=settings), seed)
+        given = QUICK.model_copy(update=settings)
+        return distillation_fingerprint(distiller, passages, held_out, scales, given, seed)
 
     same = [stamp(), stamp(), stamp(load_teacher(tiny_base)), stamp(save_minutes=7)]
     assert len(set(same)) == 1
@@ -177,7 +232,8 @@ def test_a_state_that_cannot_be_read_whole_changes_nothing(
     state = DistillationState(tmp_path, "stamp")
     names = (INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS)
     learned = Distiller(load_teacher(tiny_base), {name: torch.ones(20, 32) for name in names}, 400, 1, 1.0)
-    state.save(learned, DistillationProgress(step=7))
+    best = {name: torch.ones(20, 32) for name in names}
+    state.save(learned, best, DistillationProgress(step=7))
     file = tmp_path / "distilled.safetensors"
     kept = load_file(file)
     with safe_open(file, framework="pt") as handle:
@@ -185,7 +241,7 @@ def test_a_state_that_cannot_be_read_whole_changes_nothing(
     del kept[f"{OUTPUT_EMBEDDINGS}/steps"]
     save_file(kept, file, metadata=about)
     fresh = Distiller(load_teacher(tiny_base), {name: torch.zeros(20, 32) for name in names}, 400, 1, 1.0)
-    assert state.load(fresh).step == 0
+    assert state.load(fresh) is None
     assert not any(table.any() for table in fresh.rows().values())
 
 
@@ -216,7 +272,7 @@ def test_a_text_without_new_tokens_is_refused(
     settings = ExtensionSettings(init="distilled")
     with pytest.raises(TextError, match="no new token occurs"):
         extend_model(
-            tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent(), lambda: iter(ENGLISH[:1])
+            tiny_vocabulary.folder, tiny_base, tmp_path / "out", settings, silent(), lambda: iter(ENGLISH)
         )
     assert not any(tmp_path.iterdir())
 

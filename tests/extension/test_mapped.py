@@ -19,8 +19,8 @@ from ekle.extension.extend import extend_model
 from ekle.extension.rules.mapped.closed_form import Tokens, features, mapped_start, ridge, unit_direction
 from ekle.extension.rules.mapped.evidence import TokenCounts, log_shares
 from ekle.extension.rules.mapped.learning import MapLearner
-from ekle.extension.rules.mapped.packing import mixed, packed, packed_once
-from ekle.extension.rules.mapped.text_sample import sample_text
+from ekle.extension.rules.packing import mixed, packed, packed_once
+from ekle.extension.rules.text_sample import sample_text
 from ekle.files import read_json
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.progress import silent

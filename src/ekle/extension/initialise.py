@@ -29,15 +29,17 @@ from ekle.extension.rules.averages import (
 from ekle.extension.rules.distilled import (
     DistillationProgress,
     distilled_rows,
+    held_out_passages,
     replay_passages,
     snippets,
 )
 from ekle.extension.rules.focus import focus_mixture, static_vectors
+from ekle.extension.rules.held_out import SEQUENCE_TOKENS
 from ekle.extension.rules.hybrid import hybrid_rows
-from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS
 from ekle.extension.rules.mapped.rule import MappedInputs, mapped_rows
 from ekle.extension.rules.similarity import Neighbours, similarity_rows
 from ekle.extension.rules.teacher_student import Distiller, load_teacher
+from ekle.extension.rules.text_sample import first_bytes
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
     OUTPUT_EMBEDDINGS,
@@ -99,7 +101,7 @@ class InitialisationContext:
     def focus_mixture(self) -> Mixture:
         """The base rows that `focus` mixes into each new row; the same for input and output."""
         settings = self.settings.focus
-        texts = list(_up_to(self.documents(), settings.text_bytes))
+        texts = list(first_bytes(self.documents(), settings.text_bytes))
         vectors = static_vectors(
             self.tokenizer_pair().encode_new(texts),
             window=settings.window,
@@ -167,15 +169,6 @@ _SAME_AT_BOTH_ENDS: frozenset[Heuristic] = frozenset(
     {"mean", "statistical", "subword", "length_weighted", "focus"}
 )
 """Rules that treat input and output embeddings alike."""
-
-
-def _up_to(documents: Iterator[str], size: int) -> Iterator[str]:
-    """The first documents, until they have `size` bytes."""
-    for text in documents:
-        yield text
-        size -= len(text.encode())
-        if size <= 0:
-            return
 
 
 def _statistics(rows: EmbeddingMatrix, context: InitialisationContext) -> RowStatistics:
@@ -297,8 +290,9 @@ def _distilled_rows(
     start = _rows_by_rule(settings.start, weights, tied, context, reporter)
     tokenizer_pair = context.tokenizer_pair()
     first_new_id = context.tokens[0].id
+    held_out = held_out_passages(context.documents(), settings, context.settings.seed)
     passages = snippets(
-        context.documents(), tokenizer_pair, first_new_id, len(context.tokens), settings, reporter
+        context.documents(), tokenizer_pair, first_new_id, len(context.tokens), settings, reporter, held_out
     )
     replay_per_token = settings.replay_share / (1 - settings.replay_share)
     replay_tokens = round(replay_per_token * sum(len(passage.new) for passage in passages))
@@ -312,9 +306,17 @@ def _distilled_rows(
     output_weight = 0.0 if context.settings.output and not tied else settings.output_weight
     distiller = Distiller(model, start, context.prefix_token_id(), depth, output_weight)
     rows, progress = distilled_rows(
-        distiller, passages, scales, settings, context.settings.seed, scratch, reporter
+        distiller,
+        passages,
+        held_out,
+        lambda text: tokenizer_pair.encode_new([text])[0],
+        scales,
+        settings,
+        context.settings.seed,
+        scratch,
+        reporter,
     )
-    about = {key: value for key, value in asdict(progress).items() if key != "stretch"}
+    about = {key: value for key, value in asdict(progress).items() if key not in ("stretch", "planned")}
     about["seconds"] = round(progress.seconds, 1)
     share = depth / model.config.num_hidden_layers
     flops = _distilling_flops(weights, len(context.tokens), passages, share, bool(output_weight), progress)

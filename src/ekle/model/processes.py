@@ -45,6 +45,8 @@ class Processes:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of `values` over all processes, in each of them; of the shape of `values`."""
+        if self.world_size == 1:
+            return values
         summed: Tensor = reduce(values, "sum")
         return summed
 

@@ -88,7 +88,10 @@ class DistillationSettings(Section):
     tokens: PositiveInt | None = None
     """Tokens to learn from instead, as the new tokenizer splits the text."""
     minutes: float | None = Field(default=None, gt=0)
-    """Minutes after which learning ends in any case."""
+    """Minutes after which learning ends in any case; they become a number of tokens by the speed of the first
+    steps."""
+    held_out_bytes: PositiveInt = 60_000
+    """Bytes of the text which are not learned from; the rows that need the fewest bits for them are kept."""
     learning_rate: float = Field(default=0.05, gt=0)
     """Length of a step in root mean squares of the base rows in use; falls to 0 towards the end."""
     output_weight: float = Field(default=1.0, ge=0)

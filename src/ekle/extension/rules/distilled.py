@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,35 @@ from torch import Tensor
 from ekle.bpe.encode import batches
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
 from ekle.errors import TrainingError
+from ekle.extension.rules.held_out import LEAST_PARTS, SEQUENCE_TOKENS, split_held_out
+from ekle.extension.rules.packing import Encode, packed_once
+from ekle.extension.rules.rounds import TIMED_STEPS, round_is_over, tokens_in
 from ekle.extension.rules.teacher_student import Distiller
+from ekle.extension.rules.text_sample import first_bytes, sample_text
 from ekle.files import atomic_file
 from ekle.model.checkpoint.safetensors_file import raw_bytes
 from ekle.model.layers.hidden_states import padded_batches
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import DistillationSettings
 from ekle.text.documents import passages
+
+
+def held_out_passages(documents: Iterable[str], settings: DistillationSettings, seed: int) -> list[str]:
+    """A random choice of the passages in `settings.text_bytes` of text: some, or at most a tenth of them.
+
+    Raises:
+        TrainingError: the text has only one passage.
+    """
+    texts = first_bytes(documents, settings.text_bytes)
+    all_passages = (each for text in texts for each in passages(text, settings.passage_characters))
+    sample = sample_text(all_passages, LEAST_PARTS * settings.held_out_bytes, seed)
+    held_out, _ = split_held_out(sample, settings.held_out_bytes)
+    if not held_out:
+        raise TrainingError(
+            "the rule distilled learns from text and measures on another part of it; give it more than "
+            f"{settings.passage_characters} characters (--corpus)"
+        )
+    return held_out
 
 
 def snippets(
@@ -33,6 +55,7 @@ def snippets(
     count: int,
     settings: DistillationSettings,
     reporter: ProgressReporter,
+    held_out: Collection[str] = frozenset(),
 ) -> list[AlignedEncoding]:
     """Passages in both tokenizations, until every new token is in `settings.passages` of them.
 
@@ -46,10 +69,11 @@ def snippets(
         count: number of new tokens.
         settings: number and length of the passages.
         reporter: receives progress.
+        held_out: passages to leave out.
     """
     seen = np.zeros(count, dtype=np.int64)
     kept: list[AlignedEncoding] = []
-    bytes_left = settings.text_bytes
+    bytes_left, left_out = settings.text_bytes, frozenset(held_out)
     with reporter.task("looking for the new tokens", count, "tokens") as task:
         all_passages = (each for text in documents for each in passages(text, settings.passage_characters))
         for texts in batches(all_passages):
@@ -57,7 +81,7 @@ def snippets(
             for text, ids in zip(texts, tokenizer_pair.encode_new(texts), strict=True):
                 new = np.unique(np.array(ids, dtype=np.int64)) - first_new_id
                 new = new[new >= 0]
-                if len(ids) > 1 and (seen[new] < settings.passages).any():
+                if len(ids) > 1 and text not in left_out and (seen[new] < settings.passages).any():
                     chosen.append(text)
                     before = int((seen >= settings.passages).sum())
                     seen[new] += 1
@@ -106,15 +130,23 @@ class DistillationProgress:
     Attributes:
         step: steps done.
         tokens: tokens read, in the new tokenization.
+        planned: tokens after which it ends; None until a budget of minutes has become one of tokens.
         seconds: time taken.
         curve: distance and cross-entropy by step, each averaged since the entry before.
+        measurements: bits per byte of held-out text, by step; the first are those of the start.
+        best: the lowest of them so far.
+        best_step: the step that it was measured after.
         stretch: distance and cross-entropy of the steps since the last entry.
     """
 
     step: int = 0
     tokens: int = 0
+    planned: int | None = None
     seconds: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
+    measurements: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+    best_step: int = 0
     stretch: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -129,32 +161,34 @@ class DistillationState:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._path, self._fingerprint = folder / _FILE, fingerprint
 
-    def save(self, distiller: Distiller, progress: DistillationProgress) -> None:
-        """Write rows, averages of the optimiser and progress.
+    def save(self, distiller: Distiller, best: Mapping[str, Tensor], progress: DistillationProgress) -> None:
+        """Write rows, averages of the optimiser, the best rows and the progress.
 
         Raises:
             SpaceError: the disk is full; the previous state stays.
         """
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(distiller).items()}
+        changing = {**_tensors(distiller), **{f"best/{name}": rows for name, rows in best.items()}}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in changing.items()}
         about = {"stamp": self._fingerprint, "progress": json.dumps(asdict(progress))}
         with atomic_file(self._path) as temporary:
             save_file(tensors, temporary, metadata=about)
 
-    def load(self, distiller: Distiller) -> DistillationProgress:
-        """Load the state into `distiller` and return its progress; without a state, that of step 0."""
+    def load(self, distiller: Distiller) -> tuple[DistillationProgress, dict[str, Tensor]] | None:
+        """Load the state into `distiller`; its progress and best rows, or None where there is no state."""
         try:
             with safe_open(self._path, framework="pt") as handle:
                 about = handle.metadata() or {}
                 if about.get("stamp") != self._fingerprint:
-                    return DistillationProgress()
+                    return None
                 progress = DistillationProgress(**json.loads(about["progress"]))
                 stored = {name: handle.get_tensor(name) for name in _tensors(distiller)}
+                best = {name: handle.get_tensor(f"best/{name}") for name in distiller.rows()}
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-            return DistillationProgress()  # none was saved, or it is damaged
+            return None  # none was saved, or it is damaged
         for name, tensor in _tensors(distiller).items():  # only when all of them are read
             tensor.copy_(stored[name])
         progress.stretch = [(distance, entropy) for distance, entropy in progress.stretch]
-        return progress
+        return progress, best
 
 
 def _tensors(distiller: Distiller) -> dict[str, Tensor]:
@@ -168,13 +202,14 @@ def _tensors(distiller: Distiller) -> dict[str, Tensor]:
 def distillation_fingerprint(
     distiller: Distiller,
     passages: Sequence[AlignedEncoding],
+    held_out: Sequence[str],
     scales: Mapping[str, float],
     settings: DistillationSettings,
     seed: int,
 ) -> str:
-    """A digest of everything that decides the result: settings, passages, base, starting rows."""
+    """A digest of everything that decides the result: settings, text, base, starting rows."""
     settings_that_count = settings.model_dump(exclude={"save_minutes"})
-    fixed = [settings_that_count, seed, dict(scales), distiller.fixed()]
+    fixed = [settings_that_count, seed, dict(scales), distiller.fixed(), list(held_out)]
     total = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode())
     for passage in passages:
         total.update(passage.base.tobytes())
@@ -191,6 +226,8 @@ _CURVE_POINTS = 20
 def distilled_rows(
     distiller: Distiller,
     passages: Sequence[AlignedEncoding],
+    held_out: Sequence[str],
+    encode: Encode,
     scales: Mapping[str, float],
     settings: DistillationSettings,
     seed: int,
@@ -212,12 +249,19 @@ def distilled_rows(
     share of the layers; with a third of them, all this costs two forward passes of the model. The full base
     is in memory (16 GB for 8B in bfloat16 on a GPU).
 
-    The state is written to `scratch` every few minutes and at the end. An interrupted run resumes from there,
-    with the same result unless `settings.minutes` ends it.
+    Neither loss is the one that counts, and rows of which a budget shows few can lose by both. So the whole
+    model reads held-out text at the start and after each of four rounds, and the rows with the fewest bits
+    per byte are returned, be they those of the start.
+
+    The rate falls to 0 with the tokens read. A budget of minutes becomes one of tokens after a few steps, by
+    their speed. The state is written to `scratch` every few minutes, at each measurement and at the end. An
+    interrupted run resumes from there, with the same result.
 
     Args:
         distiller: the base, and the rows to start from.
         passages: text with the new tokens, in both tokenizations.
+        held_out: text to measure (`held_out_passages`).
+        encode: of the extended tokenizer.
         scales: root mean square of the base rows in use, by matrix.
         settings: budget and learning rate.
         seed: seed of the order of the passages.
@@ -230,9 +274,15 @@ def distilled_rows(
     if not passages:
         raise TrainingError("no new token occurs in the text; give more of it, or text of the right language")
     total = settings.tokens or settings.passes * sum(len(passage.new) for passage in passages)
-    state = DistillationState(scratch, distillation_fingerprint(distiller, passages, scales, settings, seed))
-    progress = state.load(distiller)
-    if progress.step:
+    measured = packed_once(held_out, encode, distiller.prefix_token, SEQUENCE_TOKENS)
+    fingerprint = distillation_fingerprint(distiller, passages, held_out, scales, settings, seed)
+    state = DistillationState(scratch, fingerprint)
+    kept = state.load(distiller)
+    progress, best = kept if kept is not None else (DistillationProgress(), _copies(distiller.rows()))
+    if kept is None:
+        progress.planned = total if settings.minutes is None else None
+        progress.best = _measure(distiller, measured, progress, reporter)
+    else:
         reporter.say(f"Distilling resumes at step {progress.step:,}")
     saved = time.monotonic()
     started = saved - progress.seconds
@@ -240,29 +290,59 @@ def distilled_rows(
     with reporter.task("distilling embeddings", total, "tokens") as task:
         task.advance(progress.tokens)
         for batch in _batches(passages, settings.batch_tokens, seed, progress.step):
-            progress.seconds = time.monotonic() - started
-            done = progress.tokens / total
-            if settings.minutes is not None:
-                done = max(done, progress.seconds / 60 / settings.minutes)
-            if done >= 1:
+            planned = total if progress.planned is None else progress.planned
+            if progress.tokens >= planned:
                 break
-            rates = {name: settings.learning_rate * scale * (1 - done) for name, scale in scales.items()}
+            decay = 1 - progress.tokens / planned
+            rates = {name: settings.learning_rate * scale * decay for name, scale in scales.items()}
             since_point.append(distiller.step(batch, rates))
             if not math.isfinite(since_point[-1][0]):
                 raise TrainingError("the loss is not finite; lower extension.distillation.learning_rate")
             count = sum(len(passage.new) for passage in batch)
             progress.step, progress.tokens = progress.step + 1, progress.tokens + count
-            if progress.tokens * _CURVE_POINTS // total > len(progress.curve):
+            progress.seconds = time.monotonic() - started
+            is_timed = progress.step >= TIMED_STEPS or progress.tokens >= total
+            if progress.planned is None and settings.minutes is not None and is_timed:
+                planned = min(total, tokens_in(settings.minutes, progress.seconds, progress.tokens))
+                progress.planned = task.total = planned
+            if progress.tokens * _CURVE_POINTS // max(planned, 1) > len(progress.curve):
                 progress.curve.append(_point(progress.step, since_point))
                 since_point.clear()
             task.advance(count, f"distance {np.mean([d for d, _ in since_point[-20:]] or [0]):.3f}")
-            if time.monotonic() - saved > 60 * settings.save_minutes:
-                state.save(distiller, progress)
-                saved = time.monotonic()
-    state.save(distiller, progress)  # the model is written next, which takes minutes
+            if round_is_over(progress.tokens, progress.planned, len(progress.measurements) - 1):
+                found = _measure(distiller, measured, progress, reporter)
+                if found < progress.best:
+                    best, progress.best, progress.best_step = _copies(distiller.rows()), found, progress.step
+            elif time.monotonic() - saved <= 60 * settings.save_minutes:
+                continue
+            state.save(distiller, best, progress)
+            saved = time.monotonic()
+    state.save(distiller, best, progress)  # the model is written next, which takes minutes
     if since_point:
         progress.curve.append(_point(progress.step, since_point))
-    return {name: rows.cpu() for name, rows in distiller.rows().items()}, progress
+    if not progress.best_step:
+        reporter.say("distilling made the rows no better by held-out text; those of the start are kept")
+    return {name: rows.cpu() for name, rows in best.items()}, progress
+
+
+def _measure(
+    distiller: Distiller,
+    held_out: tuple[Tensor, int],
+    progress: DistillationProgress,
+    reporter: ProgressReporter,
+) -> float:
+    """Bits per byte of held-out sequences and their bytes, which `progress` notes."""
+    found = distiller.bits_per_byte(*held_out)
+    progress.measurements.append({"step": progress.step, "held_out_bits_per_byte": round(found, 5)})
+    reporter.say(
+        f"{progress.tokens:,} tokens: {found:.4f} bits per byte on text held out",
+        held_out_bits_per_byte=found,
+    )
+    return found
+
+
+def _copies(rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: table.clone() for name, table in rows.items()}
 
 
 def _batches(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ekle.bpe.tokenizer_pair import AlignedEncoding
 from ekle.errors import CheckpointError
+from ekle.extension.rules.held_out import bits_per_byte, frozen
 from ekle.model.checkpoint.loading import load_config, load_model
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, open_weights
 from ekle.model.device import frozen_precision, inference_device, memory_bytes
@@ -22,6 +23,7 @@ from ekle.model.layers.hidden_states import (
 )
 from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
 from ekle.model.layers.new_rows import RowAdam, SplitEmbedding, SplitHead
+from ekle.model.processes import Processes
 
 _CHUNK_NUMBERS = 16_000_000  # a CPU copies integers to 64 bits to sum them
 
@@ -42,7 +44,7 @@ class Distiller:
     def __init__(
         self, model: Any, start: Mapping[str, Tensor], prefix_token: int, depth: int, output_weight: float
     ) -> None:
-        self._model, self._prefix_token = model, prefix_token
+        self._model, self.prefix_token = model, prefix_token
         self._depth, self._output_weight = depth, output_weight
         self._student = first_layers(model, depth)
         self._teacher_layer = model.get_decoder().layers[depth - 1]
@@ -50,8 +52,8 @@ class Distiller:
         self.first_new_id = len(rows)
         tables = {name: nn.Parameter(table.to(rows.device, copy=True)) for name, table in start.items()}
         self._tables = tables
-        self._embedding = SplitEmbedding(_frozen(rows), tables[INPUT_EMBEDDINGS])
-        self._head = SplitHead(_frozen(head), tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS]))
+        self._embedding = SplitEmbedding(frozen(rows), tables[INPUT_EMBEDDINGS])
+        self._head = SplitHead(frozen(head), tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS]))
         self.adams = {name: RowAdam(table.data) for name, table in tables.items()}
 
     def rows(self) -> dict[str, Tensor]:
@@ -68,7 +70,7 @@ class Distiller:
             for name, parameter in self._model.named_parameters()
         }
         return {
-            "opening": self._prefix_token,  # as in version 0.1, so that its interrupted states resume
+            "opening": self.prefix_token,  # as in version 0.1, so that its interrupted states resume
             "depth": self._depth,
             "output_weight": self._output_weight,
             "base": base,
@@ -94,6 +96,14 @@ class Distiller:
                 self.adams[name].step(table.grad, used[name].to(table.device), rates[name])
             table.grad = None
         return distance.item(), float("nan") if entropy is None else entropy.item()
+
+    def bits_per_byte(self, sequences: Tensor, text_bytes: int) -> float:
+        """Bits per byte of the whole model with the rows as they are, on packed sequences (B, T).
+
+        See `ekle.extension.rules.held_out.bits_per_byte`.
+        """
+        alone = Processes(0, 1, sequences.device)
+        return bits_per_byte(self._model, self.rows(), sequences, text_bytes, self.prefix_token, alone)
 
     def losses(self, passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor | None]:
         """Distance and cross-entropy of a batch, scalars; see `step`."""
@@ -123,7 +133,7 @@ class Distiller:
         return outputs[0], last
 
     def _padded(self, texts: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        return with_prefix_token(texts, self._prefix_token, self._embedding.base.device)
+        return with_prefix_token(texts, self.prefix_token, self._embedding.base.device)
 
 
 def _predicted(passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
@@ -143,10 +153,6 @@ def _predicted(passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
 def _sum_of_bits(tensor: Tensor) -> int:
     bits = tensor.view({2: torch.int16, 4: torch.int32}[tensor.dtype.itemsize])
     return sum(int(chunk.sum()) for chunk in bits.reshape(-1).split(_CHUNK_NUMBERS))
-
-
-def _frozen(rows: Tensor) -> nn.Parameter:
-    return nn.Parameter(rows.detach(), requires_grad=False)
 
 
 def load_teacher(base: Path) -> Any:

@@ -15,7 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ekle.errors import TrainingError
+from ekle.extension.rules.held_out import (
+    POSITIONS_AT_ONCE,
+    SEQUENCE_TOKENS,
+    SEQUENCES_AT_ONCE,
+    bits_per_byte,
+    frozen,
+)
 from ekle.extension.rules.mapped.maps import MappedRows
+from ekle.extension.rules.rounds import TIMED_STEPS, round_is_over, tokens_in
 from ekle.files import atomic_file
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.model.layers.loss import chunked_cross_entropy
@@ -24,18 +32,8 @@ from ekle.model.processes import Processes
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import MappedSettings
 
-SEQUENCE_TOKENS = 256
-"""Length of a packed sequence, the prefix token included."""
-
-_SEQUENCES_AT_ONCE = {"cpu": 4, "cuda": 16}
-_CHUNK = {"cpu": 256, "cuda": 1024}
-"""Positions whose logits are in memory at a time."""
 _WARMUP_STEPS = 10
 """A map starts at 0, and the first updates of its numbers point the same way: a full step is too far."""
-_TIMED_STEPS = 5
-"""Steps after which a budget of minutes becomes one of tokens."""
-_ROUNDS = 4
-"""Measurements on held-out text on the way; the best rows of all are kept."""
 
 
 class MapLearner:
@@ -60,8 +58,8 @@ class MapLearner:
         self._model, self._maps, self._processes = model, dict(maps), processes
         self._decoder, self._prefix_token = model.get_decoder(), prefix_token
         self._base = {
-            INPUT_EMBEDDINGS: _frozen(model.get_input_embeddings().weight),
-            OUTPUT_EMBEDDINGS: _frozen(model.get_output_embeddings().weight),
+            INPUT_EMBEDDINGS: frozen(model.get_input_embeddings().weight),
+            OUTPUT_EMBEDDINGS: frozen(model.get_output_embeddings().weight),
         }
         self.first_new_id = len(self._base[INPUT_EMBEDDINGS])
         self.device = self._base[INPUT_EMBEDDINGS].device
@@ -111,14 +109,14 @@ class MapLearner:
         head = SplitHead(self._base[OUTPUT_EMBEDDINGS], head_rows)
         rank, count = self._processes.rank, self._processes.world_size
         total, labels = torch.zeros((), device=self.device), sequences[:, 1:].numel()
-        for part in sequences[rank::count].split(_SEQUENCES_AT_ONCE[self.device.type]):
+        for part in sequences[rank::count].split(SEQUENCES_AT_ONCE[self.device.type]):
             ids = part.to(self.device)
             hidden = self._decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
             loss = chunked_cross_entropy(
                 hidden[:, :-1].flatten(0, 1),
                 head,
                 ids[:, 1:].flatten(),
-                _CHUNK[self.device.type],
+                POSITIONS_AT_ONCE[self.device.type],
                 "sum",
             )
             (loss / labels).backward()
@@ -131,37 +129,9 @@ class MapLearner:
         self._optimizer.zero_grad()
         return float(self._processes.sum(total))
 
-    @torch.no_grad()
     def bits_per_byte(self, sequences: Tensor, text_bytes: int, rows: Mapping[str, Tensor] | None) -> float:
-        """Bits per byte of packed sequences (B, T) whose text has `text_bytes` bytes.
-
-        Args:
-            sequences: ids; the prefix token at the start of a sequence and between documents is not counted.
-            text_bytes: bytes of the text in them.
-            rows: the new rows; None measures the base, whose tokenizer made the sequences.
-        """
-        embedding, head = self._model.get_input_embeddings(), self._model.get_output_embeddings()
-        if rows is not None:
-            tables = {name: _frozen(table.to(self.device)) for name, table in rows.items()}
-            embedding = SplitEmbedding(self._base[INPUT_EMBEDDINGS], tables[INPUT_EMBEDDINGS])
-            head_rows = tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS])
-            head = SplitHead(self._base[OUTPUT_EMBEDDINGS], head_rows)
-        nats = torch.zeros((), dtype=torch.float64)
-        rank, count = self._processes.rank, self._processes.world_size
-        for part in sequences[rank::count].split(_SEQUENCES_AT_ONCE[self.device.type]):
-            ids = part.to(self.device)
-            hidden = self._decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
-            labels = ids[:, 1:].flatten()
-            losses = chunked_cross_entropy(
-                hidden[:, :-1].flatten(0, 1), head, labels, _CHUNK[self.device.type], "none"
-            )
-            nats += losses[labels != self._prefix_token].double().sum().cpu()
-        summed = self._processes.sum(nats.float().to(self.device))
-        return float(summed) / math.log(2) / text_bytes
-
-
-def _frozen(table: Tensor) -> nn.Parameter:
-    return nn.Parameter(table.detach(), requires_grad=False)
+        """See `ekle.extension.rules.held_out.bits_per_byte`."""
+        return bits_per_byte(self._model, rows, sequences, text_bytes, self._prefix_token, self._processes)
 
 
 @dataclass
@@ -290,13 +260,12 @@ def learn(
             progress.step, progress.tokens = progress.step + 1, progress.tokens + each * SEQUENCE_TOKENS
             progress.losses.append(loss)
             progress.seconds = time.monotonic() - started
-            if progress.planned is None and progress.step >= _TIMED_STEPS:
-                wanted = 60 * settings.minutes / progress.seconds * progress.tokens
-                progress.planned = int(processes.from_main(float(round(wanted))))
+            if progress.planned is None and progress.step >= TIMED_STEPS:
+                wanted = tokens_in(settings.minutes, progress.seconds, progress.tokens)
+                progress.planned = int(processes.from_main(float(wanted)))
                 task.total = progress.planned
             task.advance(each * SEQUENCE_TOKENS, f"loss {loss:.3f}")
-            planned = progress.planned
-            if planned is not None and progress.tokens * _ROUNDS >= planned * (len(progress.curve) + 1):
+            if round_is_over(progress.tokens, progress.planned, len(progress.curve)):
                 rows = learner.rows()
                 found = learner.bits_per_byte(*held_out, rows)
                 mean = sum(progress.losses) / len(progress.losses)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.errors import TrainingError
+from ekle.extension.rules.held_out import SEQUENCE_TOKENS, split_held_out
 from ekle.extension.rules.mapped.closed_form import (
     Tokens,
     base_token_features,
@@ -24,10 +25,10 @@ from ekle.extension.rules.mapped.closed_form import (
     unit_direction,
 )
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
-from ekle.extension.rules.mapped.learning import SEQUENCE_TOKENS, LearningState, MapLearner, learn
+from ekle.extension.rules.mapped.learning import LearningState, MapLearner, learn
 from ekle.extension.rules.mapped.maps import MappedRows
-from ekle.extension.rules.mapped.packing import Encode, mixed, packed, packed_once
-from ekle.extension.rules.mapped.text_sample import pages, sample_text
+from ekle.extension.rules.packing import Encode, mixed, packed, packed_once
+from ekle.extension.rules.text_sample import pages, sample_text
 from ekle.files import atomic_file
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.model.processes import Processes
@@ -41,8 +42,6 @@ _STATES_TEXT = 48 * SEQUENCE_TOKENS
 _PRIOR = {"tied": 0.6, "untied": 1.0}
 """Weight of the prior in closed form. A tied row is read as well, and the direction of the prior means
 nothing there; 0.6 is the best of 0.4 to 1.0 on a settled Qwen2.5-0.5B (docs/real.md)."""
-_LEAST_HELD_OUT = 10
-"""At most one part in so many of the text is held out."""
 
 
 @dataclass(frozen=True)
@@ -176,27 +175,14 @@ class _Text:
             )
         if len(own) < 2:
             raise TrainingError("the rule mapped learns from text; give it more than one document (--corpus)")
-        held_out, learned = _split(own, settings.held_out_bytes)
-        replay_held_out, replay = _split(other, settings.held_out_bytes // 2)
+        held_out, learned = split_held_out(own, settings.held_out_bytes)
+        replay_held_out, replay = split_held_out(other, settings.held_out_bytes // 2)
         return cls(pages(learned), pages(held_out), pages(replay), pages(replay_held_out))
 
     @property
     def bytes(self) -> int:
         """Bytes of what is learned from, in the language to learn."""
         return sum(len(text.encode()) for text in self.learned)
-
-
-def _split(texts: list[str], size: int) -> tuple[list[str], list[str]]:
-    """The first texts of about `size` bytes, or of a tenth of all, and the others; none of a single text."""
-    if len(texts) < 2:
-        return [], texts
-    size = min(size, sum(len(text.encode()) for text in texts) // _LEAST_HELD_OUT)
-    taken = 0
-    for number, text in enumerate(texts):
-        taken += len(text.encode())
-        if taken >= size or number == len(texts) - 2:
-            return texts[: number + 1], texts[number + 1 :]
-    raise AssertionError("the loop ends before the last text")
 
 
 @dataclass(frozen=True)

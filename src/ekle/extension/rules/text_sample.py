@@ -1,8 +1,8 @@
-"""A random sample of a corpus that is read once, in the order of a shuffle, as pages."""
+"""A part of a corpus: its beginning, or a random sample in the order of a shuffle, as pages."""
 
 import heapq
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _PAGE_BYTES = 1000
 
@@ -47,3 +47,12 @@ def pages(texts: Iterable[str]) -> list[str]:
     if lines:
         found.append("\n".join(lines))
     return found
+
+
+def first_bytes(documents: Iterable[str], size: int) -> Iterator[str]:
+    """The first documents, until they have `size` bytes."""
+    for text in documents:
+        yield text
+        size -= len(text.encode())
+        if size <= 0:
+            return
