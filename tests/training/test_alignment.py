@@ -1,17 +1,18 @@
 """The alignment phase brings the extended model to what the base makes of the same text."""
 
 import itertools
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import TURKISH
 from tokenizers import Tokenizer
 from torch.nn import functional
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ekle.artifacts import Corpus, ExtendedModel, Vocabulary
 from ekle.bpe.tokenizer_pair import AlignedEncoding, TokenizerPair
@@ -24,9 +25,17 @@ from ekle.progress import silent
 from ekle.recipe import make_recipe
 from ekle.recipe.training import AlignmentSettings, DoraSettings
 from ekle.training import stage
-from ekle.training.alignment import AlignmentLoss, align, align_or_load, passages_with_new_tokens, span_ids
+from ekle.training.alignment import (
+    AlignmentLoss,
+    align,
+    align_or_load,
+    held_out_of_training,
+    passages_with_new_tokens,
+    span_ids,
+)
 from ekle.training.data.documents import Lines
 from ekle.training.micro_batches import Passes
+from ekle.training.monitoring.held_out import HeldOut
 from ekle.training.stage import Inputs, run
 
 both = pytest.mark.parametrize("tied", [False, True])
@@ -200,30 +209,106 @@ def test_spans_hold_the_same_text_in_both_tokenizations(tokenizer_pair: Tokenize
         assert texts[0] == texts[1] != ""
 
 
+@both
+@pytest.mark.parametrize("learn", ["rows", "rows_and_adapters"])
+def test_an_alignment_that_makes_held_out_text_worse_is_undone(
+    tied: bool, learn: str, tiny_extended: ExtendedModel, tokenizer_pair: TokenizerPair
+) -> None:
+    model, rows = student(tiny_extended, adapters=True)
+    learned = [*rows.parameters(), *adapters_of(model)]
+    start = [parameter.clone() for parameter in learned]
+    held_out, lines = held_out_text(tiny_extended), []
+    reporter = silent()
+    reporter.say = lambda text, **figures: lines.append(text)  # type: ignore[method-assign]
+    text = itertools.cycle(passages(tokenizer_pair))
+
+    def measure() -> float:
+        return held_out.measure(model).bits_per_byte
+
+    before = measure()
+    wild = {"steps": 3, "learn": learn, "rows_learning_rate": 30.0, "adapters_learning_rate": 0.5}
+    settings = QUICK.model_copy(update=wild)
+    found = align(model, rows, text, PREFIX_TOKEN_ID, settings, reporter, measure=measure)
+    assert not found.kept
+    assert found.bits_per_byte_before == before
+    assert found.bits_per_byte_after is None or found.bits_per_byte_after > before
+    assert all(torch.equal(now, was) for now, was in zip(learned, start, strict=True))
+    assert measure() == before
+    assert len(lines) == 1 and lines[0].endswith("so it is undone")
+
+    for table in rows.parameters():
+        table.data.normal_(std=0.5, generator=torch.Generator().manual_seed(0))
+    before = measure()
+    gentle = QUICK.model_copy(update={"learn": learn})
+    found = align(model, rows, text, PREFIX_TOKEN_ID, gentle, silent(), measure=measure)
+    assert found.kept
+    assert found.bits_per_byte_after == measure() < before
+    assert found.bits_per_byte_before == before
+
+
+def adapters_of(model: Any) -> list[torch.nn.Parameter]:
+    return [p for _, layer in adapted_layers(model) for p in (layer.lora_a, layer.lora_b, layer.magnitude)]
+
+
+@pytest.mark.parametrize("holds_out", [True, False])
+def test_a_training_says_whether_its_alignment_is_kept(
+    holds_out: bool, tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path
+) -> None:
+    corpus = tiny_corpus
+    if not holds_out:
+        shutil.copytree(tiny_corpus.folder, tmp_path / "corpus")
+        shutil.rmtree(tmp_path / "corpus" / "held-out")
+        corpus = Corpus(tmp_path / "corpus")
+    train(corpus, with_noise(tiny_extended, tmp_path / "noise"), tmp_path / "out", steps=4)
+    about = read_json(tmp_path / "out" / "training.json")["alignment"]
+    assert about["kept"]
+    assert about["bits_per_byte_after"] < about["bits_per_byte_before"]
+    train(corpus, tiny_extended, tmp_path / "wild", steps=2, rows_learning_rate=30.0)
+    assert not read_json(tmp_path / "wild" / "training.json")["alignment"]["kept"]
+
+
+def test_text_is_held_out_of_the_training_text_where_the_corpus_has_none(
+    tiny_corpus: Corpus, tokenizer_pair: TokenizerPair, tmp_path: Path
+) -> None:
+    text = Lines(tiny_corpus.train, 0)
+    documents, parts = held_out_of_training(text, 10**6)
+    assert documents == parts == [text.text(number) for number in range(len(text) // 10)]
+    documents, parts = held_out_of_training(text, 100)
+    assert sum(len(part.encode()) for part in parts) in (99, 100)
+    assert documents[-1].startswith(parts[-1])
+    one = tmp_path / "one.jsonl"
+    one.write_text('{"text": "Evler"}\n', "utf-8")
+    with pytest.raises(TrainingError, match=r"one\.jsonl is one document.*training\.alignment\.steps"):
+        held_out_of_training(Lines(one, 0), 100)
+
+
 def test_a_run_aligns_before_its_first_step_and_only_once(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = train(tiny_corpus, tiny_extended, tmp_path / "plain", steps=0)
-    aligned = train(tiny_corpus, tiny_extended, tmp_path / "aligned", steps=10)
-    assert aligned["held_out_bits_per_byte"] != plain["held_out_bits_per_byte"]
+    noise = with_noise(tiny_extended, tmp_path / "noise")
+    plain = train(tiny_corpus, noise, tmp_path / "plain", steps=0)
+    aligned = train(tiny_corpus, noise, tmp_path / "aligned", steps=10)
+    assert aligned["held_out_bits_per_byte"] < plain["held_out_bits_per_byte"]
     about = read_json(tmp_path / "aligned" / "aligned" / "alignment.json")
     assert about["tokens"] > 0 and about["curve"]
     with monkeypatch.context() as patch:
         patch.setattr(stage, "align_or_load", None)  # finished: nothing is aligned again
-        again = train(tiny_corpus, tiny_extended, tmp_path / "aligned", steps=10)
+        again = train(tiny_corpus, noise, tmp_path / "aligned", steps=10)
     assert again == aligned
 
 
 def test_a_run_killed_after_the_phase_or_in_it_ends_with_the_same_weights(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(tiny_corpus, tiny_extended, tmp_path / "whole", steps=4)
+    noise = with_noise(tiny_extended, tmp_path / "noise")
+    train(tiny_corpus, noise, tmp_path / "whole", steps=4)
+    assert read_json(tmp_path / "whole" / "training.json")["alignment"]["kept"]
     for place, owner in (("losses", AlignmentLoss), ("accumulate", Passes)):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(owner, place, _killed)
-            train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
+            train(tiny_corpus, noise, tmp_path / place, steps=4)
         assert (tmp_path / place / "aligned").exists() == (place == "accumulate")
-        train(tiny_corpus, tiny_extended, tmp_path / place, steps=4)
+        train(tiny_corpus, noise, tmp_path / place, steps=4)
         for file in ("new_rows.safetensors", "adapter/adapter_model.safetensors"):
             assert (tmp_path / place / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
@@ -265,7 +350,9 @@ def test_the_base_tokenizer_may_be_of_the_hub(
     moved = over(tiny_extended, tmp_path / "extended", name="some/base")
     model, rows = student(moved)
     text, settings = Lines(tiny_corpus.train, 0), QUICK.model_copy(update={"steps": 1})
-    align_or_load(moved, model, rows, text, settings, {}, tmp_path / "aligned", silent(), "v1")
+    held_out = held_out_text(tiny_extended)
+    folder = tmp_path / "aligned"
+    align_or_load(moved, model, rows, text, settings, {}, folder, silent(), held_out, revision="v1")
     assert asked == [("some/base", "v1")]
     assert (tmp_path / "aligned" / "new_rows.safetensors").exists()
 
@@ -275,7 +362,17 @@ def test_text_without_a_new_token_is_one_clear_line(tiny_extended: ExtendedModel
     plain.write_text('{"text": "zzz"}\n{"text": "0 1 2"}\n', "utf-8")
     model, rows = student(tiny_extended)
     with pytest.raises(TrainingError, match=r"plain\.jsonl has no passage with a new token"):
-        align_or_load(tiny_extended, model, rows, Lines(plain, 0), QUICK, {}, tmp_path / "aligned", silent())
+        align_or_load(
+            tiny_extended,
+            model,
+            rows,
+            Lines(plain, 0),
+            QUICK,
+            {},
+            tmp_path / "aligned",
+            silent(),
+            held_out_text(tiny_extended),
+        )
     assert not (tmp_path / "aligned").exists()
 
 
@@ -283,12 +380,28 @@ def test_a_tokenizer_without_a_token_to_start_with_is_refused_in_one_line(
     tiny_corpus: Corpus, tiny_extended: ExtendedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nameless = SimpleNamespace(bos_token_id=None, eos_token_id=None, get_vocab=dict)
+    held_out = held_out_text(tiny_extended)
     monkeypatch.setattr("ekle.training.alignment.load_tokenizer", lambda folder: nameless)
     model, rows = student(tiny_extended)
     text = Lines(tiny_corpus.train, 0)
     with pytest.raises(TokenizerError, match=r"but the tokenizer has no .* set training\.alignment"):
-        align_or_load(tiny_extended, model, rows, text, QUICK, {}, tmp_path / "aligned", silent())
+        align_or_load(tiny_extended, model, rows, text, QUICK, {}, tmp_path / "aligned", silent(), held_out)
     assert not (tmp_path / "aligned").exists()
+
+
+def held_out_text(extended: ExtendedModel) -> HeldOut:
+    return HeldOut(TURKISH[12:], AutoTokenizer.from_pretrained(extended.model), 64, 4)
+
+
+def with_noise(extended: ExtendedModel, folder: Path) -> ExtendedModel:
+    """The same model with noise as new rows, so that a base that knows nothing has something to teach."""
+    shutil.copytree(extended.folder, folder)
+    file, draw = folder / "model" / "model.safetensors", torch.Generator().manual_seed(0)
+    tensors = load_file(file)
+    for name in {"model.embed_tokens.weight", "lm_head.weight"} & set(tensors):
+        tensors[name][FIRST:].normal_(std=0.5, generator=draw)
+    save_file(tensors, file, metadata={"format": "pt"})
+    return ExtendedModel(folder)
 
 
 def over(extended: ExtendedModel, folder: Path, name: str) -> ExtendedModel:
@@ -300,8 +413,8 @@ def over(extended: ExtendedModel, folder: Path, name: str) -> ExtendedModel:
     return ExtendedModel(folder)
 
 
-def train(corpus: Corpus, extended: ExtendedModel, folder: Path, steps: int) -> dict[str, Any]:
-    """One step of training; the evaluation before it."""
+def train(corpus: Corpus, extended: ExtendedModel, folder: Path, **alignment: Any) -> dict[str, Any]:
+    """One step of training; the evaluation before it, if the corpus holds text out."""
     training = {
         "steps": 1,
         "batch_size": 2,
@@ -309,12 +422,12 @@ def train(corpus: Corpus, extended: ExtendedModel, folder: Path, steps: int) -> 
         "sequence_length": 40,
         "dora": {"rank": 2},
         "precision": "fp32",
-        "alignment": {"steps": steps, "batch_tokens": 256, "learn": "rows_and_adapters"},
+        "alignment": {"batch_tokens": 256, "learn": "rows_and_adapters", **alignment},
     }
     folder.mkdir(exist_ok=True)
     recipe = make_recipe({"name": "test", "training": training})
     history = run(recipe, Inputs(corpus, extended), folder, silent()).history
-    return next(line for line in history if "held_out_bits_per_byte" in line)
+    return next((line for line in history if "held_out_bits_per_byte" in line), {})
 
 
 def test_adapters_that_are_off_change_nothing(tiny_extended: ExtendedModel) -> None:

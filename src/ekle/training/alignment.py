@@ -1,14 +1,14 @@
 """The alignment phase before the first step: the base teaches the extended model.
 
 Both read the same text, each in its own tokenization. The teacher is the extended model without adapters and
-new rows, so no second model is in memory.
+new rows, so no second model is in memory. Held-out text decides whether what was learned is kept.
 """
 
 import itertools
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.nn import functional
 from ekle.artifacts import ExtendedModel
 from ekle.bpe.base import load_base
 from ekle.bpe.tokenizer_pair import AlignedEncoding, Ids, TokenizerPair
-from ekle.errors import InputError, TokenizerError, TrainingError
+from ekle.errors import CheckpointError, DeviceMemoryError, InputError, TokenizerError, TrainingError
 from ekle.files import atomic_folder, read_json, write_json
 from ekle.model.checkpoint.adapter import load_adapter, save_adapter
 from ekle.model.checkpoint.loading import load_tokenizer
@@ -43,6 +43,7 @@ from ekle.progress import ProgressReporter
 from ekle.recipe.training import AlignmentSettings
 from ekle.text.documents import passages as split_passages
 from ekle.training.data.documents import Lines
+from ekle.training.monitoring.held_out import HeldOut
 
 
 class AlignmentLoss:
@@ -154,19 +155,40 @@ def span_ids(passages: Sequence[AlignedEncoding], new: bool) -> Tensor:
     return torch.from_numpy(np.concatenate(numbers))
 
 
+_RESULT = "alignment.json"
 _CURVE_POINTS = 10
 _CURE = "or set training.alignment.steps to 0"
 
 
+_LEAST_PARTS = 10  # at most one document in so many is held out of the text
+
+
 @dataclass
 class AlignmentResult:
-    """What the phase did: tokens read in the new and the base's tokenization, and the losses on the way."""
+    """What the phase did.
+
+    Attributes:
+        tokens: read, in the new tokenization.
+        base_tokens: read, in the base's.
+        curve: the losses on the way.
+        passages: texts that were read.
+        bits_per_byte_before: of held-out text; None if nothing was measured.
+        bits_per_byte_after: the same at the end; None if the model gave no finite number.
+        kept: whether what was learned is kept, because it is better by that measure.
+    """
 
     tokens: int
     base_tokens: int
     curve: list[dict[str, float]]
     passages: int = 0
-    """Texts that were read."""
+    bits_per_byte_before: float | None = None
+    bits_per_byte_after: float | None = None
+    kept: bool = True
+
+    def figures(self) -> dict[str, Any]:
+        """What training.json records."""
+        names = ("bits_per_byte_before", "bits_per_byte_after", "kept")
+        return {name: getattr(self, name) for name in names}
 
 
 def align(
@@ -177,8 +199,12 @@ def align(
     settings: AlignmentSettings,
     reporter: ProgressReporter,
     used_rows: Tensor | None = None,
+    measure: Callable[[], float] | None = None,
 ) -> AlignmentResult:
     """Teach the new rows, and the adapters if `settings.learn` says so, for `settings.steps` steps.
+
+    Neither loss is bits per byte, and both can fall while those rise. So they are measured before and after,
+    and where they are no better after, rows and adapters are put back.
 
     Args:
         model: an extended model with split rows; other parameters are frozen, except adapters.
@@ -188,6 +214,8 @@ def align(
         settings: steps, learning rates, and what learns.
         reporter: receives progress.
         used_rows: ids (n,) of the base rows that have a token; None takes all base rows.
+        measure: gives bits per byte of held-out text, infinity where they are not finite; None keeps what was
+            learned in any case.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -198,6 +226,9 @@ def align(
     adapters = _adapters(model) if settings.learn == "rows_and_adapters" else []
     optimizer = torch.optim.AdamW(adapters, lr=1.0, weight_decay=0.0) if adapters else None
     result = AlignmentResult(0, 0, [])
+    learning = [*rows.parameters(), *adapters]
+    start = [parameter.detach().clone() for parameter in learning] if measure is not None else []
+    result.bits_per_byte_before = measure() if measure is not None else None
     since_point: list[tuple[float, float]] = []
     batches = padded_batches(passages, settings.batch_tokens)
     with reporter.task("aligning", settings.steps, "steps") as task:
@@ -227,7 +258,27 @@ def align(
                 result.curve.append(point)
                 since_point.clear()
             task.advance(1, f"distance {distance.item():.3f}, spans {spans.item():.3f} nats")
+    if measure is not None and result.bits_per_byte_before is not None:
+        before, after = result.bits_per_byte_before, measure()
+        result.kept = after < before
+        result.bits_per_byte_after = after if math.isfinite(after) else None
+        if not result.kept:
+            _put_back(learning, start)
+            refresh_norms(model)
+        outcome = "" if result.kept else "; so it is undone"
+        reporter.say(
+            f"the alignment took held-out text from {before:.4f} to {after:.4f} bits per byte{outcome}",
+            before=before,
+            after=result.bits_per_byte_after,
+            kept=result.kept,
+        )
     return result
+
+
+@torch.no_grad()
+def _put_back(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
 
 
 def align_or_load(
@@ -239,13 +290,14 @@ def align_or_load(
     record: dict[str, Any],
     folder: Path,
     reporter: ProgressReporter,
+    held_out: HeldOut,
+    left_out: Collection[str] = (),
     revision: str | None = None,
 ) -> AlignmentResult:
     """Run the phase, or load its result from `folder`, into `model` and `rows`.
 
     An interrupted phase starts again and ends with the same weights. A result of other settings or inputs is
-    made
-    again: no training step has used it, or the training would have been refused.
+    made again: no training step has used it, or the training would have been refused.
 
     Args:
         extended: the extended model, which names both tokenizers.
@@ -256,6 +308,8 @@ def align_or_load(
         record: everything that the result depends on; written with it.
         folder: where the result is written, completely or not at all.
         reporter: receives progress.
+        held_out: decides whether the result is kept.
+        left_out: documents of `text` that are not learned from (`held_out_of_training`).
         revision: the revision of the base's tokenizer, if that is a hub id.
 
     Raises:
@@ -263,27 +317,76 @@ def align_or_load(
         TokenizerError: there is no token to put before a passage (`ekle.model.encoding.prefix_token_id`).
         TrainingError: as for `align`, or the text has no new token.
     """
-    about = folder / "alignment.json"
+    about = folder / _RESULT
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
         tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), _tokenizer(extended.model))
-        passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters)
+        passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters, left_out)
         prefix_token = _prefix_token_id(extended.model)
         used_rows = used_ids(tokenizer_pair.new.get_vocab(with_added_tokens=True), rows.first_new_id)
-        result = align(model, rows, passages, prefix_token, settings, reporter, used_rows)
+        result = align(
+            model,
+            rows,
+            passages,
+            prefix_token,
+            settings,
+            reporter,
+            used_rows,
+            lambda: _bits_per_byte(held_out, model),
+        )
         with atomic_folder(folder) as made:
             rows.save(made / "new_rows.safetensors")
             if any(True for _ in adapted_layers(model)):
                 save_adapter(model, made / "adapter")
-            write_json(made / "alignment.json", {"record": record, **asdict(result)})
+            write_json(made / _RESULT, {"record": record, **asdict(result)})
     rows.load(folder / "new_rows.safetensors")
     if (folder / "adapter").exists():
         load_adapter(model, folder / "adapter")
-    found = read_json(about)
-    # That of 0.2 has no more: whoever resumes there has counted no operations before.
-    return AlignmentResult(
-        found["tokens"], found.get("base_tokens", 0), found["curve"], found.get("passages", 0)
-    )
+    return read_result(folder)
+
+
+def read_result(folder: Path) -> AlignmentResult:
+    """What `align_or_load` wrote into `folder`.
+
+    That of 0.2 has no more than tokens and curve: whoever resumes there has counted no operations before.
+    """
+    names = {field.name for field in fields(AlignmentResult)}
+    found = {name: value for name, value in read_json(folder / _RESULT).items() if name in names}
+    return AlignmentResult(**{"base_tokens": 0, **found})
+
+
+def held_out_of_training(text: Lines, size: int) -> tuple[list[str], list[str]]:
+    """Documents to hold out of the training text, and the part of each that is measured.
+
+    This is for a corpus that holds nothing out. At most a tenth of the documents, and about `size` bytes.
+
+    Raises:
+        TrainingError: there is only one.
+    """
+    if len(text) < 2:
+        raise TrainingError(
+            f"{text.path} is one document, and the alignment phase measures on another one than it learns "
+            f"from; give more documents, or set corpus.held_out, {_CURE}"
+        )
+    documents: list[str] = []
+    parts: list[str] = []
+    for number in range(max(len(text) // _LEAST_PARTS, 1)):
+        documents.append(text.text(number))
+        left = size - sum(len(part.encode()) for part in parts)
+        parts.append(documents[-1].encode()[:left].decode(errors="ignore"))
+        if len(documents[-1].encode()) >= left:
+            break
+    return documents, parts
+
+
+def _bits_per_byte(held_out: HeldOut, model: Any) -> float:
+    """Bits per byte, infinity where the model gives no finite number."""
+    try:
+        return held_out.measure(model).bits_per_byte
+    except DeviceMemoryError:
+        raise
+    except CheckpointError:
+        return math.inf
 
 
 def passages_with_new_tokens(
@@ -301,12 +404,15 @@ def passages_with_new_tokens(
                 yield passage
 
 
-def _repeated_passages(text: Lines, tokenizer_pair: TokenizerPair, longest: int) -> Iterator[AlignedEncoding]:
-    """The passages of the text, again and again."""
+def _repeated_passages(
+    text: Lines, tokenizer_pair: TokenizerPair, longest: int, left_out: Collection[str]
+) -> Iterator[AlignedEncoding]:
+    """The passages of the text but for some documents, again and again."""
     for epoch in itertools.count():
         numbers = range(epoch * len(text), (epoch + 1) * len(text))
         has_passages = False
-        for passage in passages_with_new_tokens(map(text.text, numbers), tokenizer_pair, longest):
+        documents = (each for each in map(text.text, numbers) if each not in left_out)
+        for passage in passages_with_new_tokens(documents, tokenizer_pair, longest):
             has_passages = True
             yield passage
         if not has_passages:

@@ -28,8 +28,8 @@ from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
 from ekle.recipe.recipe import recorded_settings
 from ekle.recipe.section import dotted
-from ekle.recipe.training import RUNTIME_SETTINGS
-from ekle.training.alignment import AlignmentResult, align_or_load
+from ekle.recipe.training import RUNTIME_SETTINGS, TrainingSettings
+from ekle.training.alignment import AlignmentResult, align_or_load, held_out_of_training, read_result
 from ekle.training.checkpoints import Checkpoints, load_progress
 from ekle.training.data.data_mixture import apply_curriculum, make_sources
 from ekle.training.data.documents import Lines
@@ -87,6 +87,7 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
             "best_bits_per_byte": early_stopping.best,
             "went_back": state.guard.rollbacks,
             **of_new_tokens,
+            **_alignment_figures(setup.settings, folder),
             **state.cursor.figures(),
             **state.spent(lambda total: total),  # the main process has it all since the last save
             **(
@@ -104,7 +105,24 @@ def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
     )
 
 
-_ALIGNS_BY = ("training.alignment.", "training.dora.", "seed", "corpus", "extended")
+def _alignment_figures(settings: TrainingSettings, folder: Path) -> dict[str, Any]:
+    """What training.json says about the alignment phase; nothing where there was none, or 0.2 made it."""
+    if not settings.alignment.steps or not (folder / _ALIGNED).exists():
+        return {}
+    found = read_result(folder / _ALIGNED)
+    return {"alignment": found.figures()} if found.bits_per_byte_before is not None else {}
+
+
+_ALIGNED = "aligned"
+_ALIGNS_BY = (
+    "training.alignment.",
+    "training.dora.",
+    "training.evaluate_bytes",
+    "evaluation.",
+    "seed",
+    "corpus",
+    "extended",
+)
 """What the alignment phase depends on: keys of the record, or their beginnings."""
 _PREFETCHED = 4  # batches that are ready before they are asked for
 
@@ -171,7 +189,7 @@ def run(
     aligned: AlignmentResult | None = None
     if rows is not None and settings.alignment.steps and not resume:
         objective.to(device)
-        aligned = _align(recipe, inputs, objective, rows, record, folder / "aligned", processes, reporter)
+        aligned = _align(recipe, inputs, objective, rows, record, folder / _ALIGNED, processes, reporter)
     cost = _cost(recipe, inputs.model, sizes, aligned, progress.get("alignment_flops", 0.0))
     use_kernels(objective.language_model, settings, device)
     if processes.world_size > 1 and settings.parallel == "fsdp":
@@ -239,11 +257,27 @@ def _align(
     assert isinstance(inputs.model, ExtendedModel), "a base has no new rows to align"
     text = Lines(inputs.corpus.train, recipe.seed)
     objective.train()  # activation checkpointing does nothing in evaluation mode
+    left_out: list[str] = []
+    parts = held_out_documents(inputs.corpus, recipe.training.evaluate_bytes)
+    if not parts:
+        left_out, parts = held_out_of_training(text, recipe.training.evaluate_bytes)
+    reading = recipe.evaluation
+    held_out = HeldOut(parts, load_tokenizer(inputs.model.model), reading.context, reading.batch_size)
     with processes.main_process_first():
         model, settings = objective.language_model, recipe.training.alignment
         of_it = {key: value for key, value in record.items() if key.startswith(_ALIGNS_BY)}
         return align_or_load(
-            inputs.model, model, rows, text, settings, of_it, folder, reporter, recipe.base.revision
+            inputs.model,
+            model,
+            rows,
+            text,
+            settings,
+            of_it,
+            folder,
+            reporter,
+            held_out,
+            left_out,
+            recipe.base.revision,
         )
 
 
