@@ -230,7 +230,7 @@ def test_a_checkpoint_is_compared_as_its_run(tiny_extended: ExtendedModel, tmp_p
 def test_what_is_no_folder_is_refused_in_one_line(wrong: Any, tiny_base: Path, tmp_path: Path) -> None:
     for call in (
         lambda: ekle.export(wrong, tmp_path / "out"),
-        lambda: ekle.extend_model(tiny_base, wrong, tmp_path / "out"),
+        lambda: ekle.extend_model(tiny_base, wrong, tmp_path / "out", corpus=TURKISH),
         lambda: ekle.evaluate(wrong, tmp_path / "out"),
     ):
         with pytest.raises(InputError, match="is no folder that ekle wrote; give its path"):

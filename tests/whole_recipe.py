@@ -21,6 +21,8 @@ held_out = 0.2
 size = {size}
 min_count = 2
 languages = {{}}
+[extension]
+init = "hybrid"
 [training]
 steps = 4
 instruction_share = 0.3

@@ -46,8 +46,9 @@ context and its libraries, and 3 % for fragmentation, the gaps between tensors. 
 `PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True` to keep the gaps small. Hours are operations divided by
 40% of the maker's figure for dense products; that share is an assumption, too, until it is measured.
 FlashAttention is counted if the recipe names it. Liger and compiled layers are not counted; they need less.
-The alignment phase is not counted either; the recipes do not use it. For several GPUs the plan has formulas
-only, which no run has confirmed yet.
+The alignment phase is not counted either; the recipes do not use it. Of a rule for new rows that runs the
+base, the time is counted as *new rows*, and not the memory. For several GPUs the plan has formulas only,
+which no run has confirmed yet.
 
 ## What is chosen
 

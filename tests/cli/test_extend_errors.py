@@ -13,6 +13,7 @@ from ekle.artifacts import Vocabulary
 from ekle.cli import main
 from ekle.files import read_json, write_json
 from ekle.model.checkpoint import weights as weights_module
+from ekle.recipe.extension import ExtensionSettings
 
 INPUT, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -35,7 +36,8 @@ def extend(base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> Callable[
 
     def words(*more: str, vocabulary: Path = tiny_vocabulary.folder, model: Path | str = base) -> list[str]:
         given = ["--vocab", str(vocabulary), "--base", str(model), "--out", str(tmp_path / "out")]
-        return ["extend", *given, *more]
+        rule = [] if "--init" in more else ["--init", "hybrid"]  # which needs no text
+        return ["extend", *given, *rule, *more]
 
     return words
 
@@ -275,12 +277,26 @@ def test_code_that_comes_with_a_model_is_not_run_even_if_the_user_would(
     assert not (base / "ran").exists()
 
 
+def test_the_default_rule_needs_text_and_says_what_else_there_is(
+    base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path, refused: Refused
+) -> None:
+    words = ["extend", "--vocab", str(tiny_vocabulary.folder), "--base", str(base)]
+    refused([*words, "--out", str(tmp_path / "out")], "--corpus FILE", "--init subword")
+    assert not (tmp_path / "out").exists()
+    given = ["--corpus", "bundled:tr", "--set", "extension.mapped.tokens=512"]
+    assert main([*words, *given, "--out", str(tmp_path / "out")]) == 0
+    about = read_json(tmp_path / "out" / "extension.json")
+    assert about["init"] == ExtensionSettings().init
+    assert about["mapped"]["tokens"] >= 512
+
+
 def test_what_is_asked_for_must_exist(
     extend: Callable[..., list[str]], tmp_path: Path, refused: Refused
 ) -> None:
     refused(extend("--init", "magic"), "--init", "distilled")
     refused(extend("--init", "focus"), "--corpus")
     refused(extend("--init", "distilled"), "--corpus")
+    refused(extend("--init", "hybrid", "--set", "extension.output=focus"), "the rule focus", "--corpus")
     refused(extend("--set", "extension.output=distilled"), "extension.output")
     refused(extend("--init", "focus", "--corpus", "nowhere.txt"), "nowhere.txt")
     refused(extend(vocabulary=tmp_path / "nowhere"), "nowhere", "ekle vocab")

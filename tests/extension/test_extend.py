@@ -26,7 +26,9 @@ both = pytest.mark.parametrize("tied", [False, True])
 
 @pytest.fixture
 def extended(tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> ExtendedModel:
-    return extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "out", ExtensionSettings(), silent())
+    return extend_model(
+        tiny_vocabulary.folder, tiny_base, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+    )
 
 
 @both
@@ -118,7 +120,9 @@ def test_a_base_with_other_rows_is_refused_and_nothing_is_left(
     tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:405].clone()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"405 rows in .*, 410 are wanted"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
+        extend_model(
+            tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+        )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
 
 
@@ -131,7 +135,9 @@ def test_a_row_that_is_not_finite_is_refused(
     tensors["model.embed_tokens.weight"][7, 0] = float("nan")
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="row 7 of"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
+        extend_model(
+            tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+        )
 
 
 def test_an_output_folder_in_use_is_refused(
@@ -139,7 +145,7 @@ def test_an_output_folder_in_use_is_refused(
 ) -> None:
     (tmp_path / "x").write_text("mine", "utf-8")
     with pytest.raises(RunFolderError, match="not empty"):
-        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, ExtensionSettings(), silent())
+        extend_model(tiny_vocabulary.folder, tiny_base, tmp_path, ExtensionSettings(init="hybrid"), silent())
 
 
 @both
@@ -200,7 +206,9 @@ def test_rows_that_cannot_learn_are_refused(
     tensors["model.norm.weight"].zero_()
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="get no finite gradient"):
-        extend_model(tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(), silent())
+        extend_model(
+            tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+        )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
 
 

@@ -118,7 +118,9 @@ def test_every_size_of_qwen3_keeps_its_bytes_and_its_logits(
 ) -> None:
     base = write(tmp_path / "base", qwen3(size), tiny_base)
     assert len(list(base.glob("*.safetensors"))) > 1
-    extended = extend_model(tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(), silent())
+    extended = extend_model(
+        tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+    )
     before = {k: v for file in base.glob("*.safetensors") for k, v in load_file(file).items()}
     after = {k: v for file in extended.model.glob("*.safetensors") for k, v in load_file(file).items()}
     assert set(before) == set(after)
@@ -142,7 +144,9 @@ def test_a_tied_head_that_is_stored_twice_is_stored_once_afterwards(
     save_file(tensors, base / file, metadata={"format": "pt"})
     index["weight_map"]["lm_head.weight"] = file
     (base / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
-    extended = extend_model(tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(), silent())
+    extended = extend_model(
+        tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+    )
     about = read_json(extended.folder / "extension.json")
     assert (about["tied"], about["dropped"]) == (True, ["lm_head.weight"])
     check(base, extended)
@@ -164,7 +168,9 @@ def test_models_with_other_parts_are_refused(
     config = GPT2Config(vocab_size=BASE_ROWS, n_embd=32, n_layer=1, n_head=2, n_positions=64)
     base = write(tmp_path / "base", config, tiny_base)
     with pytest.raises(CheckpointError, match=r"no model\.embed_tokens\.weight; ekle extends Qwen3-like"):
-        extend_model(tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(), silent())
+        extend_model(
+            tiny_vocabulary.folder, base, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 

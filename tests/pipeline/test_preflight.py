@@ -53,6 +53,17 @@ def test_a_file_that_cannot_be_read_is_refused(
     _refused(recipe_with(), tmp_path, TextError, r"text\.txt cannot be read: Permission denied")
 
 
+@pytest.mark.parametrize("rule", ["mapped", "distilled"])
+def test_a_base_too_large_to_run_is_refused_for_a_rule_that_runs_it(
+    rule: str, stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ekle.model.device.memory_bytes", lambda: 1000)
+    recipe = recipe_with(f"extension.init={rule}")
+    _refused(recipe, tmp_path, CheckpointError, rf"the rule {rule} runs .*extension\.init=subword")
+    run(recipe_with("extension.init=subword"), tmp_path / "runs" / "run")
+    assert "extension" in stand_ins.made
+
+
 def test_a_base_without_tokenizer_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     _refused(recipe_with(f"base.tokenizer={tmp_path}/base"), tmp_path, TokenizerError, r"no tokenizer\.json")

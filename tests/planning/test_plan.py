@@ -174,6 +174,31 @@ def test_the_hours_are_operations_over_the_speed_of_the_gpu() -> None:
     assert plan("h100").compute[0].seconds < training.seconds / 3
 
 
+@pytest.mark.parametrize(
+    ("rule", "seconds"),
+    [
+        (["extension.init=subword"], None),
+        (["extension.init=mapped", "extension.mapped.minutes=20"], 1200.0),
+        (["extension.init=mapped", "extension.mapped.minutes=0"], None),
+        (["extension.init=distilled", "extension.distillation.minutes=2"], 120.0),
+        (["extension.init=distilled"], None),  # one pass over what the text turns out to have
+    ],
+)
+def test_a_rule_that_runs_the_base_takes_its_minutes(rule: list[str], seconds: float | None) -> None:
+    found = {cost.name: cost.seconds for cost in plan("40GB", *rule).compute}
+    assert found.get("new rows") == seconds
+
+
+@pytest.mark.parametrize("rule", ["mapped", "distilled"])
+def test_tokens_that_a_rule_reads_are_counted_like_those_of_training(rule: str) -> None:
+    section = {"mapped": "mapped", "distilled": "distillation"}[rule]
+    rows, training = plan("40GB", f"extension.init={rule}", f"extension.{section}.tokens=1000000").compute[:2]
+    each = rows.operations / 1e6
+    # Of a training on 65,536,000 tokens; it repeats a pass and has adapters.
+    assert 0.2 < each / (training.operations / 65_536_000) < 0.7
+    assert rows.seconds == pytest.approx(rows.operations / (SHARE_OF_PEAK * 312e12))
+
+
 def test_a_checkpoint_on_the_disk_is_what_learns_and_its_state() -> None:
     made = plan()
     checkpoints = made.disk[0]

@@ -23,7 +23,7 @@ counts: ekle.Counts = ekle.count_text((line for line in texts), "counts.parquet"
 
 folder: Path = ekle.extend_tokenizer("qwen3", [ekle.Merge(b"Z", b"Z")], "tokenizer")
 tokenizer = ekle.extend_tokenizer(loaded, [ekle.Merge(b"Z", b"Z")])
-extended: ekle.ExtendedModel = ekle.extend_model("Qwen/Qwen3-0.6B", vocabulary, "extended")
+extended: ekle.ExtendedModel = ekle.extend_model("Qwen/Qwen3-0.6B", vocabulary, "extended", corpus=texts)
 model = ekle.extend_model(
     Path("base"), "vocabulary", settings=ekle.ExtensionSettings(init="mean"), corpus=texts
 )

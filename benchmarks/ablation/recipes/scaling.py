@@ -139,8 +139,9 @@ def scale_recipe(
     aligned = training.alignment.steps and max(1, round(share * training.alignment.steps))
     content["training"]["alignment"] |= {"steps": aligned, "batch_tokens": size.aligned_tokens}
     content["extension"] |= {"gradient_tokens": 0}
-    if recipe.extension.init == "distilled":
-        short = {"tokens": size.distilled_tokens, "batch_tokens": size.aligned_tokens, "save_minutes": 60.0}
-        content["extension"]["distillation"] |= short
+    short = {"tokens": size.distilled_tokens, "batch_tokens": size.aligned_tokens, "save_minutes": 60.0}
+    for rule, section in (("distilled", "distillation"), ("mapped", "mapped")):
+        if recipe.extension.init == rule:
+            content["extension"][section] |= short
     content["evaluation"] |= {"context": size.sequence, "batch_size": 16}
     return make_recipe(content)

@@ -193,14 +193,15 @@ def extend(
     corpus: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE|DIR|hf:NAME", help="Turkish text, for rules that need it; may be given again."
+            metavar="FILE|DIR|hf:NAME",
+            help="Turkish text, for rules that need it (the default does); may be given again.",
         ),
     ] = None,
     replay: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE|DIR|hf:NAME",
-            help="Text in other languages, for --init distilled; may be given again.",
+            help="Text in other languages, for --init mapped and distilled; may be given again.",
         ),
     ] = None,
     set_: Set = None,

@@ -20,11 +20,11 @@ from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.bpe.base import load_base
 from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.bpe.tokenizer_pair import TokenizerPair
-from ekle.errors import CheckpointError, InputError, PreservationError
+from ekle.errors import CheckpointError, PreservationError
 from ekle.extension.compatibility import check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.extension.initialise import InitialisationContext, initialise_embeddings
-from ekle.extension.text import check_new_tokens_occur
+from ekle.extension.text import check_new_tokens_occur, check_text_given
 from ekle.files import atomic_file, atomic_folder, write_json
 from ekle.model.checkpoint.loading import load_tokenizer
 from ekle.model.checkpoint.safetensors_file import StreamedTensor, raw_bytes
@@ -63,8 +63,9 @@ def extend_model(
     """Extend the model folder `base` by the vocabulary folder `vocabulary` into the new folder `out`.
 
     `documents` is text in the language to learn; some rules need it. `replay` is text in other languages,
-    which the rule `distilled` can read. `base_name` is what the user calls the base, a folder or a hub id. A
-    slow rule keeps its state in a hidden folder next to `out` and resumes from there when it is called again.
+    which `mapped` and `distilled` can read. `base_name` is what the user calls the base, a folder or a hub
+    id. A slow rule keeps its state in a hidden folder next to `out` and resumes from there when it is called
+    again.
 
     Raises what `write_extension` raises.
     """
@@ -100,7 +101,7 @@ def write_extension(
             while the model is written does not cost the rows; the caller removes it.
         documents: text in the language to learn, for the rules that need it.
         base_name: what the user calls the base, a folder or a hub id; of a folder only the name is recorded.
-        replay: text in other languages, for the rule `distilled`.
+        replay: text in other languages, for `mapped` and `distilled`.
 
     Raises:
         InputError: the rule needs text and there is none, or none of the new tokens occurs in it.
@@ -109,8 +110,7 @@ def write_extension(
         TokenizerError: the rule puts a token before each passage, and the tokenizer has none for that.
         SpaceError: the disk has no space for the model.
     """
-    if settings.reads_text and documents is None:
-        raise InputError(f"the rule {settings.init} learns from text; give some with --corpus")
+    check_text_given(settings, documents is not None)
     tokens = vocabulary.tokens()
     first_new_id = vocabulary.first_new_id
     rows = first_new_id + len(tokens)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer
 
 from ekle.bpe.encode import batches
-from ekle.errors import TextError
+from ekle.errors import InputError, TextError
+from ekle.recipe.extension import RULES_READING_TEXT, ExtensionSettings
 
 
 def check_new_tokens_occur(
@@ -40,3 +41,13 @@ def check_new_tokens_occur(
         "language of the vocabulary (--corpus, or corpus.sources in a recipe), or take a rule that reads "
         "none, such as --init subword"
     )
+
+
+def check_text_given(settings: ExtensionSettings, given: bool) -> None:
+    """Raise InputError where a rule reads text and none is given."""
+    if settings.reads_text and not given:
+        rule = settings.init if settings.init in RULES_READING_TEXT else settings.output
+        raise InputError(
+            f"the rule {rule} learns from text; give some with --corpus FILE, or take a rule that reads "
+            "none, such as --init subword"
+        )

@@ -249,8 +249,8 @@ def extend_model(
         vocabulary: what `learn_vocabulary` wrote or returned.
         out: gets model/ (which `AutoModelForCausalLM` loads) and extension.json.
         settings: how the new rows start.
-        corpus: text in the language to learn; some rules need it.
-        replay: text in other languages; `distilled` reads some of it, too.
+        corpus: text in the language to learn; some rules need it, the default among them.
+        replay: text in other languages; `mapped` and `distilled` read some of it, too.
         reporter: receives progress.
 
     Returns:
@@ -265,10 +265,13 @@ def extend_model(
     """
     from ekle.base.stage import resolve_model
     from ekle.extension.extend import extend_model as extend
+    from ekle.extension.text import check_text_given
 
+    settings = settings or ExtensionSettings()
     with Given(Path(out) if out is not None else None) as given:
         learn, replayed = given.sources(corpus, "corpus"), given.sources(replay, "replay")
         check_sources([*learn, *replayed])
+        check_text_given(settings, bool(learn))  # before a model is fetched
         if isinstance(model, str | Path):
             base, name = resolve_model(str(model)), str(model)
         else:
@@ -278,7 +281,7 @@ def extend_model(
             folder_of(vocabulary),
             base,
             Path(out) if out is not None else given.new_folder("extended-model"),
-            settings or ExtensionSettings(),
+            settings,
             reporter or silent(),
             (lambda: (document.text for document in documents(learn))) if learn else None,
             name,

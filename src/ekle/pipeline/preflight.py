@@ -20,6 +20,7 @@ from ekle.errors import (
     TrainingError,
 )
 from ekle.files import read_json, short_names
+from ekle.page.formatting import size
 from ekle.planning.gpus import gpu_of_size
 from ekle.planning.plan import memory_shortage, plan_as_configured
 from ekle.planning.shapes import shape_of
@@ -39,7 +40,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         TokenizerError, InputError: the base tokenizer or model, or the tracker, is not to be had; a task file
             has a fault, or a text the name that all of them together have.
         CheckpointError: the model is quantised, or its folder holds no safetensors, does not fit the
-            tokenizer, or contradicts its config.json.
+            tokenizer, or contradicts its config.json; or the rule for new rows runs it and memory lacks.
         SpaceError: the copies of the model that will be written do not fit the disk.
         TrainingError: the GPU of this machine cannot hold what training needs.
     """
@@ -65,6 +66,8 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     model_bytes = _model_bytes(recipe, rows)
     if "base" in stages and Path(recipe.base.model).is_dir():
         _check_weights(Path(recipe.base.model))
+    if "extension" in stages and recipe.extension.runs_base:
+        _check_rule(recipe)
     copies = len({"extension", "release"}.intersection(stages))
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
     if {"training", "control"}.intersection(stages):
@@ -94,6 +97,24 @@ def _check_gpu(recipe: Recipe) -> None:
     shortage = memory_shortage(plan, recipe, shape)
     if shortage is not None:
         raise TrainingError(shortage)
+
+
+def _check_rule(recipe: Recipe) -> None:
+    """A rule that runs the base needs a device that holds it."""
+    from ekle.model.device import frozen_precision, inference_device, memory_bytes  # with torch
+
+    try:
+        shape = shape_of(recipe)
+    except (InputError, CheckpointError):
+        return  # a kind of model that is not counted; the rule finds out when it loads it
+    device, _ = inference_device()
+    needed = shape.parameter_count * frozen_precision(device, shape.hidden).itemsize
+    if needed > (memory := memory_bytes()):
+        raise CheckpointError(
+            f"the rule {recipe.extension.init} runs {recipe.base.model}, which needs {size(needed)} of "
+            f"memory, and there are {size(memory)}; take a rule that does not, such as "
+            "--set extension.init=subword, or a smaller base.model"
+        )
 
 
 def _check_quotas(recipe: Recipe) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 from ekle.model.chunk_sizes import chunk_tokens
 from ekle.planning.shapes import ModelShape
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.training import TrainingSettings
 
 Device = Literal["cpu", "cuda"]
@@ -24,6 +25,7 @@ class Case:
         device: where it runs. On a CPU, the formulas are for products in float32.
         gpus: number of GPUs that train together.
         has_bf16: whether the GPU multiplies bfloat16 in hardware; if not, training computes in float32.
+        extension: the rule for the new rows, which may run the base; None counts none.
     """
 
     shape: ModelShape
@@ -34,6 +36,7 @@ class Case:
     device: Device = "cuda"
     gpus: int = 1
     has_bf16: bool = True
+    extension: ExtensionSettings | None = None
 
     @property
     def uses_bf16(self) -> bool:

@@ -8,12 +8,16 @@ checkpointing repeats the forward pass and uses it once more. A and B are used t
 from dataclasses import dataclass
 
 from ekle.planning.case import Case
+from ekle.planning.flops import cost_of
 from ekle.planning.gpus import Gpu
 
 SHARE_OF_PEAK = 0.4
 """Assumed share of the data sheet's peak that a step reaches; benchmarks/steps/throughput.py measures it."""
+BYTES_PER_BASE_TOKEN = 3.2
+"""Assumed bytes of Turkish text per token of Qwen3's tokenizer."""
 BYTES_PER_TOKEN = 4.9
-"""Assumed bytes of Turkish text per token: 3.2 with Qwen3's tokenizer, 54 % more with 20,000 new tokens."""
+"""The same with 20,000 new tokens: 54 % more."""
+_MAPPED_SEQUENCE = 256  # tokens that `mapped` reads at a time
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,12 @@ class ComputeCost:
 def compute(case: Case, gpu: Gpu) -> list[ComputeCost]:
     """All operations of a run, on one of `case.gpus` equal GPUs."""
     settings = case.training
+    found = _new_rows(case, gpu)
     speed = SHARE_OF_PEAK * (gpu.flops if case.uses_bf16 else gpu.fp32_flops)
     tokens = settings.steps * case.tokens_per_step
     per_token = training_flops_per_token(case)
-    found = [
-        _compute_cost(
-            "training", tokens * per_token, speed, f"{tokens:,} tokens x {per_token / 1e9:,.1f} billion"
-        )
-    ]
+    what = f"{tokens:,} tokens x {per_token / 1e9:,.1f} billion"
+    found.append(_compute_cost("training", tokens * per_token, speed, what))
     if settings.optimizer == "sophia":
         estimates = -(-settings.steps // settings.sophia.hessian_every)
         sampled = estimates * settings.batch_size * settings.sequence_length
@@ -53,6 +55,31 @@ def compute(case: Case, gpu: Gpu) -> list[ComputeCost]:
     what = f"{settings.steps:,} x 2 x {settings.dora.rank} x {weights:,} in float32"
     found.append(_compute_cost("norms", refreshed, SHARE_OF_PEAK * gpu.fp32_flops, what))
     return found
+
+
+def _new_rows(case: Case, gpu: Gpu) -> list[ComputeCost]:
+    """Learning the new rows before the training, by a rule that runs the base.
+
+    There is nothing where no setting says how long it takes: `distilled` without a budget reads its passages
+    once, and how many there are depends on the text.
+    """
+    rule = case.extension
+    if rule is None or not rule.runs_base:
+        return []
+    shape, speed = case.shape, SHARE_OF_PEAK * (gpu.flops if gpu.bf16 else gpu.fp32_flops)
+    if rule.init == "mapped":
+        tokens, minutes = rule.mapped.tokens, rule.mapped.minutes
+        each = cost_of(shape, _MAPPED_SEQUENCE).mapping(shape.rows, case.new_rows)
+    else:
+        tokens, minutes = rule.distillation.tokens, rule.distillation.minutes or 0.0
+        reading = round(rule.distillation.passage_characters / BYTES_PER_TOKEN)
+        costs, ratio = cost_of(shape, reading), BYTES_PER_TOKEN / BYTES_PER_BASE_TOKEN
+        each = costs.distilling(shape.rows, case.new_rows, rule.distillation.depth, ratio)
+    if tokens is not None:
+        what = f"{tokens:,} tokens x {each / 1e9:,.1f} billion"
+        return [_compute_cost("new rows", tokens * each, speed, what)] if tokens else []
+    seconds = 60 * minutes
+    return [ComputeCost("new rows", seconds * speed, seconds, f"{minutes:g} minutes")] if minutes else []
 
 
 def training_flops_per_token(case: Case) -> float:

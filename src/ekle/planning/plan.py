@@ -100,6 +100,7 @@ def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus:
             count,
             gpus=gpus,
             has_bf16=gpu is None or gpu.bf16,
+            extension=recipe.extension,
         )
         plan = _plan(case, gpu)
         if plan.fits:

@@ -27,6 +27,9 @@ Initialiser = Literal[Heuristic, "distilled", "mapped"]
 RULES_READING_TEXT: frozenset[str] = frozenset({"focus", "distilled", "mapped"})
 """Rules that read the user's text."""
 
+RULES_RUNNING_THE_BASE: frozenset[str] = frozenset({"distilled", "mapped"})
+"""Rules that learn through the whole base, which has to fit the memory."""
+
 
 class SimilaritySettings(Section):
     """Weights of the groups of tokens that `similarity` and `hybrid` mix; one without members has none."""
@@ -140,7 +143,7 @@ class ExtensionSettings(Section):
     `seed` feeds the rules that draw noise.
     """
 
-    init: Initialiser = "hybrid"
+    init: Initialiser = "mapped"
     output: Heuristic | None = None
     """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
@@ -157,6 +160,11 @@ class ExtensionSettings(Section):
     def reads_text(self) -> bool:
         """Whether the rule for either end needs text to read."""
         return not RULES_READING_TEXT.isdisjoint({self.init, self.output})
+
+    @property
+    def runs_base(self) -> bool:
+        """Whether the rule runs the base."""
+        return self.init in RULES_RUNNING_THE_BASE
 
     @property
     def text_bytes(self) -> int:

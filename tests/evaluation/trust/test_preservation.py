@@ -22,7 +22,9 @@ both = pytest.mark.parametrize("tied", [False, True])
 
 @pytest.fixture
 def made(tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> ExtendedModel:
-    return extend_model(tiny_vocabulary.folder, tiny_base, tmp_path / "made", ExtensionSettings(), silent())
+    return extend_model(
+        tiny_vocabulary.folder, tiny_base, tmp_path / "made", ExtensionSettings(init="hybrid"), silent()
+    )
 
 
 @pytest.fixture
