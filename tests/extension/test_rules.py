@@ -30,6 +30,7 @@ from ekle.recipe.extension import (
     Heuristic,
     HybridSettings,
     Initialiser,
+    MappedSettings,
     SimilaritySettings,
 )
 
@@ -177,7 +178,12 @@ def test_rows_are_read_alike_from_disk_and_from_memory(tiny_base: Path) -> None:
 def test_every_rule_extends_a_model_whose_new_rows_learn(
     method: Initialiser, tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    settings = ExtensionSettings(init=method, seed=3, focus=FocusSettings(min_count=2, dimensions=8))
+    settings = ExtensionSettings(
+        init=method,
+        seed=3,
+        focus=FocusSettings(min_count=2, dimensions=8),
+        mapped=MappedSettings(tokens=1024, batch_tokens=512, held_out_bytes=500),
+    )
     folder = tmp_path / "out"
     extended = extend_model(
         tiny_vocabulary.folder, tiny_base, folder, settings, silent(), lambda: iter(TURKISH)
