@@ -175,9 +175,10 @@ def test_a_gpu_that_cannot_hold_the_training_is_refused_before_the_text_is_read(
     stand_ins, recipe_with: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ekle.model.device.first_gpu", lambda: (100_000, "Small One", True))
-    _refused(recipe_with(), tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
+    recipe = recipe_with("extension.init=subword")  # which does not run the base
+    _refused(recipe, tmp_path, TrainingError, r"training needs .* and Small One has 100\.0.kB")
     assert stand_ins.made == []
-    run(recipe_with(), tmp_path / "runs" / "run", until="extension")
+    run(recipe, tmp_path / "runs" / "run", until="extension")
 
 
 def test_gold_and_pairs_are_read_before_the_first_stage(

@@ -41,7 +41,7 @@ _STATES_TEXT = 48 * SEQUENCE_TOKENS
 """Tokens whose last states the direction of the prior is fitted to."""
 _PRIOR = {"tied": 0.6, "untied": 1.0}
 """Weight of the prior in closed form. A tied row is read as well, and the direction of the prior means
-nothing there; 0.6 is the best of 0.4 to 1.0 on a settled Qwen2.5-0.5B (docs/real.md)."""
+nothing there; about half of it is enough."""
 
 
 @dataclass(frozen=True)
