@@ -61,6 +61,7 @@ def test_the_program_in_readme_runs(
     """With a tiny model, and as many tokens as a small text gives."""
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     program = program.replace("Qwen/Qwen3-0.6B", str(tiny_base)).replace("size=5000", "size=12, min_count=2")
+    program = program.replace("minutes=30", "tokens=512")
     monkeypatch.chdir(tmp_path)
     Path("my-text.txt").write_text("\n".join(text.replace("\n", " ") for text in TURKISH * 20), "utf-8")
     made: dict[str, object] = {}
