@@ -70,8 +70,8 @@ def test_a_change_from_either_end_is_that_change_alone() -> None:
     guide, recommended = (variant.recipe for variant in comparisons.both_recipes(SIZE, 32)[:2])
     for difference, into, out_of in comparisons.one_by_one(SIZE, 32):
         found = comparisons.differences(guide, into.recipe)
-        # Rows without a rate of their own follow the adapters', and distilling is cut short.
-        follows = ("training.rows_learning_rate", "extension.distillation.")
+        # Rows without a rate of their own follow the adapters', and learning them is cut short.
+        follows = ("training.rows_learning_rate", "extension.distillation.", "extension.mapped.")
         assert {key for key in found if not key.startswith(follows)} <= {*difference.keys}
         assert comparisons.differences(recommended, out_of.recipe), difference.name
 
