@@ -223,7 +223,7 @@ def test_a_stage_that_refuses_keeps_what_it_goes_on_from_and_no_half_model(
     (tmp_path / "parts").mkdir()
     (tmp_path / "extension.json").write_text("{}", "utf-8")
     inputs = Inputs(tiny_corpus, tiny_vocabulary, tiny_base_model)
-    recipe = Recipe(name="x")
+    recipe = Recipe(name="x", extension=ExtensionSettings(init="hybrid"))
     with monkeypatch.context() as patched:
         patched.setattr("ekle.extension.extend.check_gradient_flow", _refuse)
         with pytest.raises(CheckpointError, match="no gradient"):

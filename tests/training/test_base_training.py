@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from interrupted import assert_same, killed_at
 from safetensors.torch import load_file
+from short_training import recipe, train
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 from worker_processes import BaseTraining, run_in_processes
 
@@ -16,41 +16,15 @@ from ekle.errors import RunFolderError
 from ekle.model.checkpoint.merging import load_trained
 from ekle.model.scoring.bits_per_byte import measure
 from ekle.pipeline.base_training import train_base
-from ekle.progress import silent
-from ekle.recipe import Recipe, make_recipe
 from ekle.training.monitoring.held_out import held_out_documents
-from ekle.training.stage import Inputs, run
+from ekle.training.stage import Inputs
 
-SETTINGS: dict[str, Any] = {
-    "steps": 8,
-    "batch_size": 2,
-    "gradient_accumulation": 2,
-    "sequence_length": 40,
-    "learning_rate": 3e-3,
-    "evaluate_steps": 3,
-    "checkpoint_steps": 2,
-    "log_steps": 2,
-    "patience": 0,
-    "precision": "fp32",
-    "activation_checkpointing": False,
-    "dora": {"rank": 2, "alpha": 2.0},
-    "sophia": {"hessian_every": 3},
-}
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def inputs(tiny_corpus: Corpus, tiny_base_model: BaseModel) -> Inputs:
     return Inputs(tiny_corpus, tiny_base_model)
-
-
-def recipe(**changes: Any) -> Recipe:
-    return make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
-
-
-def train(inputs: Inputs, folder: Path, **changes: Any) -> Checkpoint:
-    folder.mkdir(exist_ok=True)
-    return run(recipe(**changes), inputs, folder, silent())
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -12,6 +12,7 @@ import torch
 from interrupted import assert_same, killed_at
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from short_training import recipe, train
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 from ekle.artifacts import Checkpoint, Corpus, ExtendedModel
@@ -19,36 +20,10 @@ from ekle.errors import CheckpointError, RecipeError, RunFolderError, SpaceError
 from ekle.model.checkpoint.merging import load_trained
 from ekle.model.scoring.bits_per_byte import measure
 from ekle.progress import silent
-from ekle.recipe import Recipe, make_recipe
 from ekle.training import stage
 from ekle.training.micro_batches import Passes
 from ekle.training.monitoring.held_out import held_out_documents
 from ekle.training.stage import Inputs, run
-
-SETTINGS: dict[str, Any] = {
-    "steps": 8,
-    "batch_size": 2,
-    "gradient_accumulation": 2,
-    "sequence_length": 40,
-    "learning_rate": 3e-3,
-    "evaluate_steps": 3,
-    "checkpoint_steps": 2,
-    "log_steps": 2,
-    "patience": 0,
-    "precision": "fp32",
-    "activation_checkpointing": False,
-    "dora": {"rank": 2, "alpha": 2.0},
-    "sophia": {"hessian_every": 3},
-}
-
-
-def recipe(**changes: Any) -> Recipe:
-    return make_recipe({"name": "test", "training": {**SETTINGS, **changes}})
-
-
-def train(inputs: Inputs, folder: Path, **changes: Any) -> Checkpoint:
-    folder.mkdir(exist_ok=True)
-    return run(recipe(**changes), inputs, folder, silent())
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -35,6 +35,16 @@ class TokenizerPair:
         """Ids of the new tokenizer alone."""
         return [encoding.ids for encoding in self.new.encode_batch_fast(texts, add_special_tokens=False)]
 
+    def base_ids(self, text: str) -> list[int]:
+        """Ids of one text with the base tokenizer."""
+        ids: list[int] = self.base.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def new_ids(self, text: str) -> list[int]:
+        """Ids of one text with the new tokenizer."""
+        ids: list[int] = self.new.encode(text, add_special_tokens=False).ids
+        return ids
+
     def encode(self, texts: Sequence[str]) -> list[AlignedEncoding]:
         """Both encodings of each text; a text should not be empty."""
         old = self.base.encode_batch_fast(texts, add_special_tokens=False)

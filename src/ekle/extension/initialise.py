@@ -309,7 +309,7 @@ def _distilled_rows(
         distiller,
         passages,
         held_out,
-        lambda text: tokenizer_pair.encode_new([text])[0],
+        tokenizer_pair.new_ids,
         scales,
         settings,
         context.settings.seed,

@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.encode import batches
 from ekle.errors import InputError, TextError
+from ekle.extension.rules.text_sample import first_bytes
 from ekle.recipe.extension import RULES_READING_TEXT, ExtensionSettings
 
 
@@ -26,16 +27,11 @@ def check_new_tokens_occur(
         TextError: none occurs.
     """
     read = 0
-    for texts in batches(documents):
+    for texts in batches(first_bytes(documents, text_bytes)):
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        for text, encoding in zip(texts, encodings, strict=True):
-            if max(encoding.ids, default=-1) >= first_new_id:
-                return
-            read += len(text.encode())
-            if read >= text_bytes:
-                break
-        if read >= text_bytes:
-            break
+        if any(max(encoding.ids, default=-1) >= first_new_id for encoding in encodings):
+            return
+        read += sum(len(text.encode()) for text in texts)
     raise TextError(
         f"no new token occurs in the {read:,} bytes of text that the rule reads; give it text in the "
         "language of the vocabulary (--corpus, or corpus.sources in a recipe), or take a rule that reads "

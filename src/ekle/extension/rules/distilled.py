@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ekle.bpe.encode import batches
@@ -20,9 +18,9 @@ from ekle.errors import TrainingError
 from ekle.extension.rules.held_out import LEAST_PARTS, SEQUENCE_TOKENS, split_held_out
 from ekle.extension.rules.packing import Encode, packed_once
 from ekle.extension.rules.rounds import TIMED_STEPS, round_is_over, tokens_in
+from ekle.extension.rules.saved_state import SavedState
 from ekle.extension.rules.teacher_student import Distiller
 from ekle.extension.rules.text_sample import first_bytes, sample_text
-from ekle.files import atomic_file
 from ekle.model.checkpoint.safetensors_file import raw_bytes
 from ekle.model.layers.hidden_states import padded_batches
 from ekle.progress import ProgressReporter
@@ -159,33 +157,25 @@ class DistillationState:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._path, self._fingerprint = folder / _FILE, fingerprint
+        self._state = SavedState(folder / _FILE, fingerprint)
 
     def save(self, distiller: Distiller, best: Mapping[str, Tensor], progress: DistillationProgress) -> None:
-        """Write rows, averages of the optimiser, the best rows and the progress.
-
-        Raises:
-            SpaceError: the disk is full; the previous state stays.
-        """
-        changing = {**_tensors(distiller), **{f"best/{name}": rows for name, rows in best.items()}}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in changing.items()}
-        about = {"stamp": self._fingerprint, "progress": json.dumps(asdict(progress))}
-        with atomic_file(self._path) as temporary:
-            save_file(tensors, temporary, metadata=about)
+        """Write rows, averages of the optimiser, the best rows and the progress; raises as `SavedState`."""
+        of_best = {f"best/{name}": rows for name, rows in best.items()}
+        self._state.save({**_tensors(distiller), **of_best}, asdict(progress))
 
     def load(self, distiller: Distiller) -> tuple[DistillationProgress, dict[str, Tensor]] | None:
         """Load the state into `distiller`; its progress and best rows, or None where there is no state."""
+        if (found := self._state.load()) is None:
+            return None
+        tensors, facts = found
         try:
-            with safe_open(self._path, framework="pt") as handle:
-                about = handle.metadata() or {}
-                if about.get("stamp") != self._fingerprint:
-                    return None
-                progress = DistillationProgress(**json.loads(about["progress"]))
-                stored = {name: handle.get_tensor(name) for name in _tensors(distiller)}
-                best = {name: handle.get_tensor(f"best/{name}") for name in distiller.rows()}
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-            return None  # none was saved, or it is damaged
-        for name, tensor in _tensors(distiller).items():  # only when all of them are read
+            progress = DistillationProgress(**facts)
+            stored = {name: tensors[name] for name in _tensors(distiller)}
+            best = {name: tensors[f"best/{name}"] for name in distiller.rows()}
+        except (KeyError, TypeError):
+            return None
+        for name, tensor in _tensors(distiller).items():  # only when all of them are there
             tensor.copy_(stored[name])
         progress.stretch = [(distance, entropy) for distance, entropy in progress.stretch]
         return progress, best

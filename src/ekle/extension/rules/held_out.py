@@ -6,7 +6,7 @@ it never ends worse than it began.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ LEAST_PARTS = 10
 SEQUENCE_TOKENS = 256
 """Length of a packed sequence, the prefix token included."""
 SEQUENCES_AT_ONCE = {"cpu": 4, "cuda": 16}
-POSITIONS_AT_ONCE = {"cpu": 256, "cuda": 1024}
+_POSITIONS_AT_ONCE = {"cpu": 256, "cuda": 1024}
 """Positions whose logits are in memory at a time."""
 
 
@@ -38,9 +38,37 @@ def split_held_out(texts: Sequence[str], size: int) -> tuple[list[str], list[str
     raise AssertionError("the loop ends before the last text")
 
 
-def frozen(table: Tensor) -> nn.Parameter:
-    """A parameter over the same numbers that does not learn."""
+def split_ends(
+    base_rows: Tensor, base_head: Tensor, rows: Mapping[str, nn.Parameter]
+) -> tuple[SplitEmbedding, SplitHead]:
+    """Embedding and output layer of the base with new rows behind its own, which do not learn.
+
+    Args:
+        base_rows: input embeddings (V, D) of the base.
+        base_head: its output embeddings (V, D).
+        rows: the new rows (N, D) by the name of their matrix; one matrix where the ends are tied.
+    """
+    of_input = rows[INPUT_EMBEDDINGS]
+    of_output = rows.get(OUTPUT_EMBEDDINGS, of_input)
+    return SplitEmbedding(_frozen(base_rows), of_input), SplitHead(_frozen(base_head), of_output)
+
+
+def _frozen(table: Tensor) -> nn.Parameter:
     return nn.Parameter(table.detach(), requires_grad=False)
+
+
+def losses_of_sequences(
+    decoder: Any, embedding: nn.Module, head: nn.Module, ids: Tensor, reduction: Literal["sum", "none"]
+) -> Tensor:
+    """Nats of each next token of packed sequences `ids` (B, T), which are on the device of the model.
+
+    Returns:
+        Their sum, a scalar with a gradient; or with "none" (B (T - 1),) of them without.
+    """
+    hidden = decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
+    labels = ids[:, 1:].flatten()
+    chunk = _POSITIONS_AT_ONCE[ids.device.type]
+    return chunked_cross_entropy(hidden[:, :-1].flatten(0, 1), head, labels, chunk, reduction)
 
 
 @torch.no_grad()
@@ -66,18 +94,12 @@ def bits_per_byte(
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     device = embedding.weight.device
     if rows is not None:
-        tables = {name: frozen(table.to(device)) for name, table in rows.items()}
-        head_rows = tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS])
-        embedding = SplitEmbedding(frozen(embedding.weight), tables[INPUT_EMBEDDINGS])
-        head = SplitHead(frozen(head.weight), head_rows)
+        tables = {name: _frozen(table.to(device)) for name, table in rows.items()}
+        embedding, head = split_ends(embedding.weight, head.weight, tables)
     nats, decoder = torch.zeros((), dtype=torch.float64), model.get_decoder()
     for part in sequences[processes.rank :: processes.world_size].split(SEQUENCES_AT_ONCE[device.type]):
         ids = part.to(device)
-        hidden = decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
-        labels = ids[:, 1:].flatten()
-        losses = chunked_cross_entropy(
-            hidden[:, :-1].flatten(0, 1), head, labels, POSITIONS_AT_ONCE[device.type], "none"
-        )
-        nats += losses[labels != prefix_token].double().sum().cpu()
+        losses = losses_of_sequences(decoder, embedding, head, ids, "none")
+        nats += losses[ids[:, 1:].flatten() != prefix_token].double().sum().cpu()
     summed = processes.sum(nats.float().to(device))
     return float(summed) / math.log(2) / text_bytes

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ekle.bpe.tokenizer_pair import AlignedEncoding
 from ekle.errors import CheckpointError
-from ekle.extension.rules.held_out import bits_per_byte, frozen
+from ekle.extension.rules.held_out import bits_per_byte, split_ends
 from ekle.model.checkpoint.loading import load_config, load_model
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, open_weights
 from ekle.model.device import frozen_precision, inference_device, memory_bytes
@@ -22,7 +22,7 @@ from ekle.model.layers.hidden_states import (
     with_prefix_token,
 )
 from ekle.model.layers.loss import chunk_size, chunked_cross_entropy
-from ekle.model.layers.new_rows import RowAdam, SplitEmbedding, SplitHead
+from ekle.model.layers.new_rows import RowAdam
 from ekle.model.processes import Processes
 
 _CHUNK_NUMBERS = 16_000_000  # a CPU copies integers to 64 bits to sum them
@@ -52,8 +52,7 @@ class Distiller:
         self.first_new_id = len(rows)
         tables = {name: nn.Parameter(table.to(rows.device, copy=True)) for name, table in start.items()}
         self._tables = tables
-        self._embedding = SplitEmbedding(frozen(rows), tables[INPUT_EMBEDDINGS])
-        self._head = SplitHead(frozen(head), tables.get(OUTPUT_EMBEDDINGS, tables[INPUT_EMBEDDINGS]))
+        self._embedding, self._head = split_ends(rows, head, tables)
         self.adams = {name: RowAdam(table.data) for name, table in tables.items()}
 
     def rows(self) -> dict[str, Tensor]:
@@ -61,19 +60,12 @@ class Distiller:
         return {name: table.data for name, table in self._tables.items()}
 
     def fixed(self) -> dict[str, Any]:
-        """Everything in here that does not change but decides the result, for JSON.
-
-        Of each parameter of the base, its type and the sum of its bits, which is exact in any order.
-        """
-        base = {
-            name: [str(parameter.dtype), _sum_of_bits(parameter.data)]
-            for name, parameter in self._model.named_parameters()
-        }
+        """Everything in here that does not change but decides the result, for JSON."""
         return {
             "opening": self.prefix_token,  # as in version 0.1, so that its interrupted states resume
             "depth": self._depth,
             "output_weight": self._output_weight,
-            "base": base,
+            "base": sums_of_bits(self._model),
         }
 
     def step(self, passages: Sequence[AlignedEncoding], rates: Mapping[str, float]) -> tuple[float, float]:
@@ -148,6 +140,14 @@ def _predicted(passages: Sequence[AlignedEncoding]) -> tuple[Tensor, Tensor]:
                 places.append((number, base + 1))
                 labels.append(int(passage.new[new + 1]))
     return torch.tensor(places).T, torch.tensor(labels)
+
+
+def sums_of_bits(model: Any) -> dict[str, list[str | int]]:
+    """Of each parameter of `model`, its type and the sum of its bits, which is exact in any order."""
+    return {
+        name: [str(parameter.dtype), _sum_of_bits(parameter.data)]
+        for name, parameter in model.named_parameters()
+    }
 
 
 def _sum_of_bits(tensor: Tensor) -> int:

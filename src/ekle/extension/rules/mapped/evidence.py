@@ -37,17 +37,15 @@ def count_tokens(
     tokenizer_pair: TokenizerPair,
     first_new_id: int,
     new_tokens: int,
-    text_bytes: int,
     advance: Callable[[float], None],
 ) -> TokenCounts:
-    """Count the tokens of both tokenizers in the first `text_bytes` bytes of `documents`.
+    """Count the tokens of both tokenizers in `documents`.
 
     Args:
         documents: the text.
         tokenizer_pair: base and extended tokenizer.
         first_new_id: id of the first new token.
         new_tokens: N, how many there are.
-        text_bytes: how much text to read.
         advance: receives the bytes read.
     """
     base = np.zeros(first_new_id, dtype=np.int64)
@@ -60,8 +58,6 @@ def count_tokens(
         size = sum(len(text.encode()) for text in texts)
         advance(size)
         read += size
-        if read >= text_bytes:
-            break
     return TokenCounts(torch.from_numpy(base), torch.from_numpy(new[first_new_id:]), read)
 
 

@@ -1,33 +1,27 @@
 """Learning the maps through the frozen base: a step, the state that a killed run resumes from, the loop."""
 
 import itertools
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ekle.errors import TrainingError
 from ekle.extension.rules.held_out import (
-    POSITIONS_AT_ONCE,
     SEQUENCE_TOKENS,
     SEQUENCES_AT_ONCE,
     bits_per_byte,
-    frozen,
+    losses_of_sequences,
+    split_ends,
 )
 from ekle.extension.rules.mapped.maps import MappedRows
 from ekle.extension.rules.rounds import TIMED_STEPS, round_is_over, tokens_in
-from ekle.files import atomic_file
-from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
-from ekle.model.layers.loss import chunked_cross_entropy
-from ekle.model.layers.new_rows import SplitEmbedding, SplitHead
+from ekle.extension.rules.saved_state import SavedState
 from ekle.model.processes import Processes
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import MappedSettings
@@ -57,12 +51,8 @@ class MapLearner:
     ) -> None:
         self._model, self._maps, self._processes = model, dict(maps), processes
         self._decoder, self._prefix_token = model.get_decoder(), prefix_token
-        self._base = {
-            INPUT_EMBEDDINGS: frozen(model.get_input_embeddings().weight),
-            OUTPUT_EMBEDDINGS: frozen(model.get_output_embeddings().weight),
-        }
-        self.first_new_id = len(self._base[INPUT_EMBEDDINGS])
-        self.device = self._base[INPUT_EMBEDDINGS].device
+        self._base = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        self.device = self._base[0].device
         # Muon moves every direction of a map by the same amount, however rarely the text shows it; under Adam
         # the maps learn more slowly (docs/log.md).
         self._optimizer = torch.optim.Muon(
@@ -73,6 +63,11 @@ class MapLearner:
             adjust_lr_fn="original",
         )
         self._rate = settings.learning_rate
+
+    @property
+    def matrices(self) -> Collection[str]:
+        """The names of the matrices that have new rows."""
+        return self._maps.keys()
 
     def rows(self) -> dict[str, Tensor]:
         """The new rows (N, D) as they are, in float32, by the name of their matrix."""
@@ -88,9 +83,10 @@ class MapLearner:
         return found
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take what `tensors` gave."""
+        """Take what `tensors` gave; raises KeyError, and changes nothing, where a map is missing."""
+        stored = {name: tensors[f"{name}/map"] for name in self._maps}
         for name, rows in self._maps.items():
-            rows.map.data.copy_(tensors[f"{name}/map"])
+            rows.map.data.copy_(stored[name])
             if (momentum := tensors.get(f"{name}/momentum")) is not None:
                 self._optimizer.state[rows.map]["momentum_buffer"] = momentum.to(self.device, copy=True)
 
@@ -104,21 +100,11 @@ class MapLearner:
         """
         rows = {name: maps() for name, maps in self._maps.items()}
         leaves = {name: nn.Parameter(table.detach()) for name, table in rows.items()}
-        head_rows = leaves.get(OUTPUT_EMBEDDINGS, leaves[INPUT_EMBEDDINGS])
-        embedding = SplitEmbedding(self._base[INPUT_EMBEDDINGS], leaves[INPUT_EMBEDDINGS])
-        head = SplitHead(self._base[OUTPUT_EMBEDDINGS], head_rows)
+        embedding, head = split_ends(*self._base, leaves)
         rank, count = self._processes.rank, self._processes.world_size
         total, labels = torch.zeros((), device=self.device), sequences[:, 1:].numel()
         for part in sequences[rank::count].split(SEQUENCES_AT_ONCE[self.device.type]):
-            ids = part.to(self.device)
-            hidden = self._decoder(inputs_embeds=embedding(ids), use_cache=False).last_hidden_state
-            loss = chunked_cross_entropy(
-                hidden[:, :-1].flatten(0, 1),
-                head,
-                ids[:, 1:].flatten(),
-                POSITIONS_AT_ONCE[self.device.type],
-                "sum",
-            )
+            loss = losses_of_sequences(self._decoder, embedding, head, part.to(self.device), "sum")
             (loss / labels).backward()
             total += loss.detach() / labels
         gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
@@ -168,41 +154,24 @@ class LearningState:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._path, self._fingerprint = folder / "mapped.safetensors", fingerprint
+        self._state = SavedState(folder / "mapped.safetensors", fingerprint)
 
     def save(self, learner: MapLearner, best: Mapping[str, Tensor], progress: LearningProgress) -> None:
-        """Write maps, averages of the optimisers, the best rows and the progress.
-
-        Raises:
-            SpaceError: the disk is full; the previous state stays.
-        """
-        tensors = {**learner.tensors(), **{f"best/{name}": rows for name, rows in best.items()}}
-        about = {"fingerprint": self._fingerprint, "progress": json.dumps(asdict(progress))}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(self._path) as temporary:
-            save_file(
-                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-                temporary,
-                metadata=about,
-            )
+        """Write maps, momenta, the best rows and the progress; raises as `SavedState`."""
+        of_best = {f"best/{name}": rows for name, rows in best.items()}
+        self._state.save({**learner.tensors(), **of_best}, asdict(progress))
 
     def load(self, learner: MapLearner) -> tuple[LearningProgress, dict[str, Tensor]] | None:
         """Load the state into `learner`; its progress and best rows, or None where there is no state."""
+        if (found := self._state.load()) is None:
+            return None
+        tensors, facts = found
         try:
-            with safe_open(self._path, framework="pt") as handle:
-                about = handle.metadata() or {}
-                if about.get("fingerprint") != self._fingerprint:
-                    return None
-                progress = LearningProgress(**json.loads(about["progress"]))
-                stored = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-            return None  # none was saved, or it is damaged
-        learner.load(stored)
-        best = {
-            name.removeprefix("best/"): rows.to(learner.device)
-            for name, rows in stored.items()
-            if name.startswith("best/")
-        }
+            progress = LearningProgress(**facts)
+            best = {name: tensors[f"best/{name}"].to(learner.device) for name in learner.matrices}
+            learner.load(tensors)
+        except (KeyError, TypeError):
+            return None
         return progress, best
 
 

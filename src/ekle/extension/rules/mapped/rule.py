@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ekle.bpe.tokenizer_pair import TokenizerPair
@@ -27,9 +25,10 @@ from ekle.extension.rules.mapped.closed_form import (
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
 from ekle.extension.rules.mapped.learning import LearningState, MapLearner, learn
 from ekle.extension.rules.mapped.maps import MappedRows
-from ekle.extension.rules.packing import Encode, mixed, packed, packed_once
+from ekle.extension.rules.packing import mixed, packed, packed_once
+from ekle.extension.rules.saved_state import SavedState
+from ekle.extension.rules.teacher_student import sums_of_bits
 from ekle.extension.rules.text_sample import pages, sample_text
-from ekle.files import atomic_file
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.model.processes import Processes
 from ekle.progress import ProgressReporter
@@ -102,7 +101,7 @@ def mapped_rows(
     maps = closed_form_maps(model, inputs, evidence, settings)
     learner = MapLearner(model, maps, inputs.prefix_token, settings, processes)
     closed_form_seconds = time.monotonic() - started
-    encode_base, encode_new = _encoders(inputs.tokenizer_pair)
+    encode_base, encode_new = inputs.tokenizer_pair.base_ids, inputs.tokenizer_pair.new_ids
     held_out = packed_once(text.held_out, encode_new, inputs.prefix_token, SEQUENCE_TOKENS)
     base = learner.bits_per_byte(
         *packed_once(text.held_out, encode_base, inputs.prefix_token, SEQUENCE_TOKENS), None
@@ -213,23 +212,17 @@ class Evidence:
         words += len(inputs.base_tokens) + len(self.example_ids)  # the prefix tokens
         return round(words * max(settings.depths)) + _STATES_TEXT
 
-    def save(self, path: Path) -> None:
-        """Write it as safetensors."""
-        tensors = {name: value.contiguous() for name, value in vars(self).items() if name != "fingerprint"}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"fingerprint": self.fingerprint})
+    def save(self, state: SavedState) -> None:
+        """Write it; raises as `SavedState`."""
+        state.save({name: value for name, value in vars(self).items() if name != "fingerprint"}, {})
 
     @classmethod
-    def load(cls, path: Path, fingerprint: str) -> "Evidence | None":
+    def load(cls, state: SavedState, fingerprint: str) -> "Evidence | None":
         """What `save` wrote; None if there is nothing, or it was found from something else."""
+        found = state.load()
         try:
-            with safe_open(path, framework="pt") as handle:
-                if (handle.metadata() or {}).get("fingerprint") != fingerprint:
-                    return None
-                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-            return cls(**tensors, fingerprint=fingerprint)
-        except (OSError, SafetensorError, TypeError):
+            return cls(**found[0], fingerprint=fingerprint) if found is not None else None
+        except TypeError:
             return None
 
 
@@ -243,19 +236,18 @@ def _evidence(
     reporter: ProgressReporter,
 ) -> Evidence:
     """The evidence; the main process finds it, the others read what it wrote."""
-    about_base = {name: [str(p.dtype), float(p.double().sum())] for name, p in model.named_parameters()}
     fingerprint = _fingerprint(
-        about_base,
+        sums_of_bits(model),
         [list(ids) for ids in inputs.base_tokens],
         hashlib.sha256("\n".join([*text.learned, *text.replay]).encode()).hexdigest(),
         [inputs.seed, inputs.prefix_token, settings.examples, settings.depths],
     )
-    path = scratch / "evidence.safetensors"
+    state = SavedState(scratch / "evidence.safetensors", fingerprint)
     with processes.main_process_first():
-        found = Evidence.load(path, fingerprint)
+        found = Evidence.load(state, fingerprint)
         if found is None:
             found = _find_evidence(model, inputs, text, settings, fingerprint, reporter)
-            found.save(path)
+            found.save(state)
     return found
 
 
@@ -270,9 +262,7 @@ def _find_evidence(
     first_new_id = len(model.get_input_embeddings().weight)
     new = len(inputs.base_tokens)
     with reporter.task("counting tokens", text.bytes, "bytes") as task:
-        counts = count_tokens(
-            text.learned, inputs.tokenizer_pair, first_new_id, new, settings.text_bytes, task.advance
-        )
+        counts = count_tokens(text.learned, inputs.tokenizer_pair, first_new_id, new, task.advance)
     if not counts.new.any():
         raise TrainingError(
             "no new token occurs in the text; give more of it, or text of the language that the vocabulary "
@@ -287,8 +277,9 @@ def _find_evidence(
     with reporter.task("reading tokens", new + len(example_ids), "sequences") as task:
         own = readings(model, inputs.base_tokens, inputs.prefix_token, settings.depths, task.advance)
         known = readings(model, example_parts, inputs.prefix_token, settings.depths, task.advance)
-    encode_base, _ = _encoders(inputs.tokenizer_pair)
-    stream = packed(text.learned, encode_base, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed)
+    stream = packed(
+        text.learned, inputs.tokenizer_pair.base_ids, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed
+    )
     count = _STATES_TEXT // SEQUENCE_TOKENS
     with reporter.task("reading text", count, "sequences") as task:
         states = last_states(model, torch.stack([next(stream) for _ in range(count)]), task.advance)
@@ -354,27 +345,14 @@ def _replay_figures(
     learner: MapLearner, inputs: MappedInputs, texts: list[str], rows: dict[str, Tensor]
 ) -> dict[str, float]:
     """Bits per byte of base and extended model on held-out text in other languages."""
-    figures = {}
-    for name, encode, table in zip(
-        ("base_bits_per_byte", "bits_per_byte"), _encoders(inputs.tokenizer_pair), (None, rows), strict=True
+    figures, pair = {}, inputs.tokenizer_pair
+    for name, encode, table in (
+        ("base_bits_per_byte", pair.base_ids, None),
+        ("bits_per_byte", pair.new_ids, rows),
     ):
         sequences = packed_once(texts, encode, inputs.prefix_token, SEQUENCE_TOKENS)
         figures[name] = round(learner.bits_per_byte(*sequences, table), 5)
     return figures
-
-
-def _encoders(pair: TokenizerPair) -> tuple[Encode, Encode]:
-    """The encoders of base and extended tokenizer."""
-
-    def base(text: str) -> list[int]:
-        ids: list[int] = pair.base.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def new(text: str) -> list[int]:
-        ids: list[int] = pair.new.encode(text, add_special_tokens=False).ids
-        return ids
-
-    return base, new
 
 
 def _fingerprint(*parts: Any) -> str:
