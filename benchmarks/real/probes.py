@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.real.parts import Result
+from benchmarks.real.run import started
 from benchmarks.real.sizes import Size
 from benchmarks.real.training import train_extended, training_recipe, training_settings
 from benchmarks.real.workspace import Workspace
@@ -30,7 +31,7 @@ def keep_probes(space: Workspace) -> None:
     """Measure the start on the validation text, and then each probe."""
     size = space.size
     rule = size.rule(size.start)
-    extended, _ = space.extended(rule, "tied")
+    extended, _ = started(space)
     inputs = {
         "rule": dict(rule.settings),
         "base": space.settled_digests["tied"],

@@ -3,6 +3,7 @@
 import shutil
 
 from benchmarks.real.parts import Result
+from benchmarks.real.run import started
 from benchmarks.real.sizes import Ends, Rule
 from benchmarks.real.workspace import Workspace
 
@@ -13,11 +14,10 @@ def keep_rules(space: Workspace, ends: Ends) -> None:
     space.parts.keep(f"rules-{ends}/base", base, lambda: space.bits(space.settled[ends], "test"))
     for rule in space.size.rules:
         space.reporter.say(f"{ends}: {rule.name}")
-        kept = rule.name == space.size.start and ends == "tied"  # trainings start from it
-        _keep_rule(space, rule, ends, kept)
+        _keep_rule(space, rule, ends)
 
 
-def _keep_rule(space: Workspace, rule: Rule, ends: Ends, keep_model: bool) -> None:
+def _keep_rule(space: Workspace, rule: Rule, ends: Ends) -> None:
     inputs = {
         "rule": dict(rule.settings),
         "base": space.settled_digests[ends],
@@ -26,9 +26,10 @@ def _keep_rule(space: Workspace, rule: Rule, ends: Ends, keep_model: bool) -> No
     }
 
     def make() -> Result:
-        model, about = space.extended(rule, ends)
+        of_run = rule.name == space.size.start and ends == "tied"
+        model, about = started(space) if of_run else space.extended(rule, ends)
         found = {"rule": rule.name, **about, **space.bits(model.model, "test")}
-        if not keep_model:
+        if not of_run:
             shutil.rmtree(model.folder)
         return found
 

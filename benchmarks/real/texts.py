@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.device import default_device
 from benchmarks.real.parts import Result
-from benchmarks.real.winner import run_folder
+from benchmarks.real.run import run_folder
 from benchmarks.real.workspace import Workspace
 from ekle.artifacts import Checkpoint
 from ekle.errors import InputError

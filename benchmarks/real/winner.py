@@ -1,102 +1,21 @@
 """The parts `winner` and `report`: one run of ekle with a control, compared by compute and by text."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
-from benchmarks.markdown import WIDTH
 from benchmarks.real.fit import Fit, Kind, crossing, fit
 from benchmarks.real.parts import Result, digest_of
-from benchmarks.real.text import ENGLISH
-from benchmarks.real.training import training_settings
+from benchmarks.real.run import NAME, content_of, recipe_file, run_folder, run_until
 from benchmarks.real.workspace import Workspace
 from ekle.artifacts import BaseModel, Checkpoint, Corpus
 from ekle.artifacts.evaluation_report import CurvePoint
 from ekle.evaluation.report.control import compare_curves, curve_points
-from ekle.files import atomic_file, read_json
-from ekle.pipeline.run import run
-from ekle.pipeline.run_folder import RunFolder
+from ekle.files import read_json
 from ekle.recipe import Recipe, make_recipe
 from ekle.training import control, stage
 
 _FURTHER = 1_000.0
 """How many times the compute of a run a fit is carried on at most."""
-_TASKS = {
-    "TurkishMMLU": "turkishmmlu/turkishmmlu_sub.json",
-    "ARC": "arc_tr.jsonl",
-    "XCOPA": "data__tr__val.tr.jsonl",
-    "XQuAD": "xquad.tr.json",
-}
-_ENGLISH_TASKS = {"COPA": "data-gmt__tr__val.tr.jsonl"}
-_GOLD = ("tr_boun-ud-dev.conllu", "tr_imst-ud-dev.conllu")
-NAME = "real"
-
-
-def content_of(space: Workspace) -> dict[str, Any]:
-    """The recipe of the run, as its file has it."""
-    size, text, data = space.size, space.text, space.data
-    base = str(space.settled["tied"])
-    gold = [data / "morphology" / name for name in _GOLD]
-    parallel = data / "parallel" / "tr_en_dev.tsv"
-    vocabulary = space.vocabulary_settings("portable")
-    corpus = space.corpus_settings()
-    return {
-        "name": NAME,
-        "seed": 0,
-        "base": {"tokenizer": base, "model": base},
-        "corpus": {
-            **corpus.model_dump(mode="json", exclude_unset=True, exclude={"sources", "replay"}),
-            "sources": corpus.sources,
-            "replay": corpus.replay,
-            "held_out_files": [str(text.file("validation", genre)) for genre in text.genres],
-            "other_files": [str(text.file("validation", ENGLISH))],
-        },
-        "vocabulary": vocabulary.model_dump(mode="json", exclude_defaults=True),
-        "extension": dict(size.rule(size.start).settings),
-        "training": training_settings(
-            size, size.steps(size.winner_tokens), size.winner_points, **size.winner_settings
-        ),
-        "control": {"train": True},
-        "evaluation": {
-            **size.report,
-            "tasks": _there(data / "tasks", _TASKS),
-            "english_tasks": _there(data / "tasks", _ENGLISH_TASKS),
-            "gold": [str(path) for path in gold if path.exists()],
-            "parallel": [str(path) for path in [parallel] if path.exists()],
-        },
-    }
-
-
-def _there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
-    """By name, the files that the data has."""
-    return {name: str(folder / file) for name, file in files.items() if (folder / file).exists()}
-
-
-def recipe_file(space: Workspace) -> Path:
-    """The recipe of the run as a file, written where it is not."""
-    file = space.work / f"{NAME}.toml"
-    with atomic_file(file) as temporary:
-        temporary.write_text("\n".join(toml_lines(content_of(space))) + "\n", encoding="utf-8")
-    return file
-
-
-def toml_lines(content: Mapping[str, Any], section: str = "") -> Iterator[str]:
-    """A recipe as TOML: values of a section first, then the sections in it."""
-    for name, value in content.items():
-        if not isinstance(value, Mapping):
-            line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            yield line if len(line) < WIDTH else f"{name} = {json.dumps(value, ensure_ascii=False, indent=2)}"
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            full = f"{section}.{name}" if section else name
-            yield from ("", f"[{full}]")
-            yield from toml_lines(value, full)
-
-
-def run_folder(space: Workspace) -> RunFolder:
-    """Where the run is."""
-    return RunFolder(space.work / "runs" / NAME)
 
 
 def keep_winner(space: Workspace, seeds: int) -> None:
@@ -121,12 +40,10 @@ def keep_winner(space: Workspace, seeds: int) -> None:
 
 def _trained(space: Workspace, recipe: Recipe, seed: int) -> tuple[Checkpoint, Checkpoint]:
     """Ours and the control, both trained."""
-    at = run_folder(space)
     if seed == 0:
-        recipe_file(space)
-        run(recipe, at.folder, space.reporter, until="control")
+        at = run_until(space, "control")
         return at.checkpoint, Checkpoint(at.place("control"), has_new_rows=False)
-    folder = space.work / "seeds" / str(seed)
+    at, folder = run_folder(space), space.work / "seeds" / str(seed)
     for part in ("training", "control"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     corpus, base = Corpus(at.place("corpus")), BaseModel(at.place("base"), NAME)
@@ -200,8 +117,8 @@ def keep_report(space: Workspace) -> None:
     }
 
     def make() -> Result:
+        at = run_until(space, "release")
         file = recipe_file(space)
-        at = run(make_recipe(content), run_folder(space).folder, space.reporter)
         report = at.scorecard.report
         sections = [name for name in type(report).model_fields if getattr(report, name) not in (None, {}, [])]
         return {

@@ -134,9 +134,10 @@ class Workspace:
                 lambda: read_documents(corpus.train),
                 replay=lambda: read_documents(corpus.replay),
             )
-            about = read_json(folder / "extension.json")
-            learned = {key: about[key] for key in ("mapped", "distillation", "flops") if key in about}
-            return {"seconds": round(time.monotonic() - began, 1), **learned}
+            return {
+                "seconds": round(time.monotonic() - began, 1),
+                **learned(ExtendedModel(folder)),
+            }
 
         part = f"extended-{ends}/{profile} {rule.name}"
         about = self.parts.keep(part, inputs, make)
@@ -161,6 +162,12 @@ class Workspace:
         genres = {name: of(name) for name in self.text.genres}
         mean = round(sum(genres.values()) / len(genres), 5)
         return {"genres": genres, "turkish": mean, "english": of(ENGLISH)}
+
+
+def learned(model: ExtendedModel) -> Result:
+    """What the rule for the new rows recorded about its learning."""
+    about = read_json(model.folder / "extension.json")
+    return {key: about[key] for key in ("mapped", "distillation", "flops") if key in about}
 
 
 def weights_digest(model: Path) -> str:
