@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from torch.multiprocessing import start_processes
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel
@@ -55,6 +56,22 @@ class Command:
 
     def __call__(self) -> None:
         assert main(self.words) == 0
+
+
+@dataclass(frozen=True)
+class OnlyTheMainProcessWrites(Command):
+    """A command in whose other processes it is an error to put a file or folder in its place."""
+
+    def __call__(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            if os.environ["RANK"] != "0":
+                patch.setattr(os, "replace", _refused)
+                patch.setattr(os, "rename", _refused)
+            super().__call__()
+
+
+def _refused(*given: object) -> None:
+    raise AssertionError(f"another process than the main one writes: {given}")
 
 
 def run_in_processes(count: int, jobs: Sequence[Callable[[], None]]) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import BASE_ROWS
 from tokenizers import Tokenizer
 from whole_recipe import SIZE, write_whole_recipe
-from worker_processes import Command, run_in_processes
+from worker_processes import Command, OnlyTheMainProcessWrites, run_in_processes
 
 import ekle
 from ekle.artifacts import WITHOUT_CONTROL, folder_name
@@ -198,6 +199,31 @@ def test_two_processes_train_what_one_has_prepared(runs: Path, tmp_path: Path) -
     assert [row.state for row in read_status(tmp_path / "whole")][4] == "made"
 
 
+@pytest.mark.slow(seconds=15)
+def test_two_processes_learn_the_rows_of_one(runs: Path, tmp_path: Path) -> None:
+    recipe, found = str(runs.parent / "whole.toml"), []
+    settings = ["init=mapped", "mapped.tokens=4096", "mapped.batch_tokens=1024", "mapped.learning_rate=0.05"]
+    words = [word for setting in settings for word in ("--set", f"extension.{setting}")]
+    for processes in (1, 2):
+        root = tmp_path / str(processes)
+        shutil.copytree(runs / "whole", root / "whole")
+        for stage in ("extension", "training", "evaluation", "release"):
+            shutil.rmtree(root / "whole" / folder_name(stage))
+        command = ["run", recipe, "--runs", str(root), "--until", "extension", *words]
+        run_in_processes(processes, [OnlyTheMainProcessWrites(command)])
+        found.append(root / "whole" / folder_name("extension"))
+    one, two = (load_file(folder / "model" / "model.safetensors") for folder in found)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-3)
+    figures = [json.loads((folder / "extension.json").read_text("utf-8"))["mapped"] for folder in found]
+    assert figures[0]["steps"] == figures[1]["steps"] == 4
+    assert figures[0]["rows_from_step"] == figures[1]["rows_from_step"] > 0
+    assert figures[0]["bits_per_byte"] == pytest.approx(figures[1]["bits_per_byte"], rel=1e-4)
+    names = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in found]
+    assert names[0] == names[1]
+
+
 def test_two_processes_do_not_prepare_a_training(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,5 +234,10 @@ def test_two_processes_do_not_prepare_a_training(
     said = " ".join(capsys.readouterr().err.split())
     assert "corpus, vocabulary, base, extension must be made first" in said
     assert "ekle run RECIPE --until extension" in said
+    mapped = ["--set", "extension.init=mapped"]
+    assert main(["run", recipe, "--runs", str(tmp_path), *mapped]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "share extension and training alone, and corpus, vocabulary, base must be made first" in said
+    assert "ekle run RECIPE --until base" in said
     assert main(["run", recipe, "--until", "base", "--runs", str(tmp_path)]) == 2
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from ekle.bpe.base import load_base
 from ekle.bpe.chat_templates import read_templates, write_templates
 from ekle.bpe.tokenizer_pair import TokenizerPair
 from ekle.errors import CheckpointError, PreservationError
-from ekle.extension.compatibility import check_compatibility
+from ekle.extension.compatibility import Compatibility, check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.extension.initialise import InitialisationContext, initialise_embeddings
 from ekle.extension.text import check_new_tokens_occur, check_text_given
@@ -40,7 +40,7 @@ from ekle.model.checkpoint.weights import (
 )
 from ekle.model.encoding import prefix_token_id
 from ekle.model.processes import join
-from ekle.progress import ProgressReporter, Task
+from ekle.progress import ProgressReporter, Task, silent
 from ekle.recipe.extension import ExtensionSettings
 
 _SHARD_BYTES = 2_000_000_000
@@ -125,16 +125,7 @@ def write_extension(
             if documents is not None and settings.reads_text:
                 tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
                 check_new_tokens_occur(documents(), tokenizer, first_new_id, settings.text_bytes)
-            context = InitialisationContext(
-                tokens,
-                compatible.used_ids,
-                compatible.base_token_bytes,
-                settings,
-                documents or _no_text,
-                lambda: _tokenizer_pair(vocabulary, base),
-                lambda: prefix_token_id(load_tokenizer(vocabulary.tokenizer)),
-                replay or _no_text,
-            )
+            context = _context(vocabulary, base, compatible, settings, documents, replay)
             # May refuse, so it comes before the rule, which may be slow.
             copy_config_and_tokenizer(vocabulary.tokenizer, base, model, rows)
             tied = OUTPUT_EMBEDDINGS not in names
@@ -162,6 +153,45 @@ def write_extension(
         if settings.gradient_tokens:
             about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, reporter)
     write_json(folder / "extension.json", about)
+
+
+def take_part(
+    vocabulary: Vocabulary,
+    base: Path,
+    settings: ExtensionSettings,
+    scratch: Path,
+    documents: Documents,
+    replay: Documents | None = None,
+) -> None:
+    """Learn along as another process while the main one is in `write_extension`, and write nothing.
+
+    The arguments are those of the main process. The rule must be one that learns in several processes.
+    """
+    with open_weights(base) as weights:
+        compatible = check_compatibility(vocabulary, weights)
+        tied = OUTPUT_EMBEDDINGS not in weights.names() or OUTPUT_EMBEDDINGS in compatible.dropped
+        context = _context(vocabulary, base, compatible, settings, documents, replay)
+        initialise_embeddings(weights, tied, context, scratch, join(), silent())
+
+
+def _context(
+    vocabulary: Vocabulary,
+    base: Path,
+    compatible: Compatibility,
+    settings: ExtensionSettings,
+    documents: Documents | None,
+    replay: Documents | None,
+) -> InitialisationContext:
+    return InitialisationContext(
+        vocabulary.tokens(),
+        compatible.used_ids,
+        compatible.base_token_bytes,
+        settings,
+        documents or _no_text,
+        lambda: _tokenizer_pair(vocabulary, base),
+        lambda: prefix_token_id(load_tokenizer(vocabulary.tokenizer)),
+        replay or _no_text,
+    )
 
 
 def _no_text() -> Iterator[str]:

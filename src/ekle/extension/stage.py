@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel, Vocabulary, read_documents
-from ekle.extension.extend import write_extension
+from ekle.extension.extend import take_part, write_extension
+from ekle.model.distributed import is_main_process
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 
@@ -22,9 +23,17 @@ class Inputs:
 def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter) -> ExtendedModel:
     """Write the extended model into `folder`; raises what `write_extension` raises.
 
-    A slow rule keeps its state in `folder/parts` until the model is written.
+    A slow rule keeps its state in `folder/parts` until the model is written. Where several processes share
+    it, all call this, and the main one alone writes.
     """
     parts = folder / "parts"
+    replay = (lambda: read_documents(inputs.corpus.replay)) if inputs.corpus.replay.exists() else None
+    if not is_main_process():
+        base, settings = inputs.base.model, recipe.extension
+        take_part(
+            inputs.vocabulary, base, settings, parts, lambda: read_documents(inputs.corpus.train), replay
+        )
+        return ExtendedModel(folder)
     write_extension(
         inputs.vocabulary,
         inputs.base.model,
@@ -34,7 +43,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         parts,
         lambda: read_documents(inputs.corpus.train),
         base_name=inputs.base.name,
-        replay=(lambda: read_documents(inputs.corpus.replay)) if inputs.corpus.replay.exists() else None,
+        replay=replay,
     )
     shutil.rmtree(parts, ignore_errors=True)
     return ExtendedModel(folder)

@@ -84,7 +84,7 @@ def run(
         kept = [stage for stage in wanted if stage not in again and at.manifest(stage)]
         _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in again})
         missing = [stage for stage in wanted if stage not in kept]
-        distributed.check_distributed(wanted, missing)
+        distributed.check_distributed(recipe, wanted, missing)
         if missing:
             preflight(recipe, missing, at.folder)
         at.write_recipe(recipe)
@@ -99,7 +99,7 @@ def run(
             for old in reversed(outdated) if stage == "evaluation" else ():  # a control takes long until then
                 at.empty(old)
             _keep_or_make(stage, recipe, at, bases[stage], reporter)
-            distributed.release_other_processes(stage, wanted)
+            distributed.release_other_processes(recipe, stage, wanted)
     return at
 
 
@@ -173,7 +173,7 @@ def _keep_or_make(
     reporter.event("stage", stage=stage, state="started")
     started = time.monotonic()
     try:
-        with reporter.stage(folder_name(stage)), distributed.with_other_processes(stage):
+        with reporter.stage(folder_name(stage)), distributed.with_other_processes(recipe, stage):
             make(stage, recipe, at.place, reporter)
     except EkleError:
         if stage not in RESUMABLE:

@@ -42,11 +42,16 @@ INPUTS: dict[Stage, tuple[Stage, ...]] = {
 }
 """The stages whose output a stage reads; in a run without a control, without that."""
 
-SHARED: tuple[Stage, ...] = ("training", "control")
-"""Stages that several processes make together."""
+SHARED: tuple[Stage, ...] = ("extension", "training", "control")
+"""Stages that several processes make together; the extension only by a rule that does (`shared_stages`)."""
 
 RESUMABLE: frozenset[Stage] = frozenset({"base", "extension", "training", "control", "evaluation"})
 """Stages that go on from what an interrupted attempt left; the others start with an empty folder."""
+
+
+def shared_stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages of `SHARED` that several processes make together with this recipe."""
+    return SHARED if recipe.extension.init == "mapped" else SHARED[1:]
 
 
 def make(stage: Stage, recipe: Recipe, place: Callable[[Stage], Path], reporter: ProgressReporter) -> None:

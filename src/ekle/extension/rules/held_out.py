@@ -97,7 +97,8 @@ def bits_per_byte(
         tables = {name: _frozen(table.to(device)) for name, table in rows.items()}
         embedding, head = split_ends(embedding.weight, head.weight, tables)
     nats, decoder = torch.zeros((), dtype=torch.float64), model.get_decoder()
-    for part in sequences[processes.rank :: processes.world_size].split(SEQUENCES_AT_ONCE[device.type]):
+    own = sequences[processes.rank :: processes.world_size]
+    for part in own.split(SEQUENCES_AT_ONCE[device.type]) if len(own) else ():
         ids = part.to(device)
         losses = losses_of_sequences(decoder, embedding, head, ids, "none")
         nats += losses[ids[:, 1:].flatten() != prefix_token].double().sum().cpu()

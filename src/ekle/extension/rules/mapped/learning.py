@@ -103,7 +103,8 @@ class MapLearner:
         embedding, head = split_ends(*self._base, leaves)
         rank, count = self._processes.rank, self._processes.world_size
         total, labels = torch.zeros((), device=self.device), sequences[:, 1:].numel()
-        for part in sequences[rank::count].split(SEQUENCES_AT_ONCE[self.device.type]):
+        own = sequences[rank::count]
+        for part in own.split(SEQUENCES_AT_ONCE[self.device.type]) if len(own) else ():
             loss = losses_of_sequences(self._decoder, embedding, head, part.to(self.device), "sum")
             (loss / labels).backward()
             total += loss.detach() / labels
