@@ -57,8 +57,9 @@ def test_the_log_of_a_base_says_nothing_of_new_tokens(inputs: Inputs, tmp_path: 
 
 
 def test_settings_of_new_tokens_change_nothing_for_a_base(inputs: Inputs, tmp_path: Path) -> None:
-    plain = train(inputs, tmp_path / "plain")
-    train(inputs, tmp_path / "set", rows_first=0.5, merge_dropout=0.5, alignment={"steps": 3})
+    plain = train(inputs, tmp_path / "plain", optimizer="adamw")
+    of_new_tokens = {"rows_first": 0.5, "merge_dropout": 0.5, "alignment": {"steps": 3}, "shared_rows": True}
+    train(inputs, tmp_path / "set", optimizer="adamw", **of_new_tokens)
     weights = [
         load_file(folder / "adapter" / "adapter_model.safetensors")
         for folder in (plain.folder, tmp_path / "set")

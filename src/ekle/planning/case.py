@@ -11,6 +11,9 @@ from ekle.recipe.training import TrainingSettings
 
 Device = Literal["cpu", "cuda"]
 
+SHARED_FEATURES = 4
+"""Rows that a new row is mapped from where the new rows learn together (`ekle.training.shared_rows`)."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -105,6 +108,16 @@ class Case:
     def new_row_parameters(self) -> int:
         """Parameters in one matrix of new rows."""
         return self.new_rows * self.shape.hidden
+
+    @property
+    def shared_features(self) -> int:
+        """Numbers that a new row is mapped from, where the rows learn together; otherwise 0."""
+        return SHARED_FEATURES * self.shape.hidden if self.training.shared_rows else 0
+
+    @property
+    def map_parameters(self) -> int:
+        """Numbers of the maps that move the new rows, where these learn together; otherwise 0."""
+        return self.shape.embedding_matrices * self.shared_features * self.shape.hidden
 
     @property
     def trainable_parameters(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from ekle.errors import CheckpointError
+from ekle.planning.case import SHARED_FEATURES
 from ekle.planning.shapes import ModelShape, read_shape
 from ekle.recipe.training import TrainingSettings
 
@@ -103,6 +104,8 @@ def step_cost(
     if sequences is None:
         sequences = training.batch_size * training.gradient_accumulation
     step = sequences * training.sequence_length * token
+    if training.shared_rows and new:
+        step += shape.embedding_matrices * map_update_cost(new, SHARED_FEATURES * shape.hidden, shape.hidden)
     match training.optimizer:
         case "adamw":
             return step

@@ -151,6 +151,17 @@ def persistent(case: Case) -> list[Part]:
             f"{case.total_rows:,} rows x {_ID_BYTES} bytes",
         ),
     ]
+    if case.shared_features:
+        features = shape.embedding_matrices * case.new_rows * case.shared_features
+        what = f"{shape.embedding_matrices} x {case.new_rows:,} x {case.shared_features:,}"
+        parts += [
+            _sharded(case, "features of new embeddings", features, case.bytes_per_number, what),
+            Part(
+                "maps of new embeddings",
+                2 * case.map_parameters * FLOAT_BYTES,
+                f"maps and momentum, 2 x {case.map_parameters:,} x {FLOAT_BYTES} bytes",
+            ),
+        ]
     if case.device == "cpu":  # there the new rows of the loaded matrix are not freed
         loaded = shape.embedding_matrices * case.new_row_parameters * case.bytes_per_number
         parts.append(Part("new embeddings as loaded", loaded, f"{rows} x {case.bytes_per_number} bytes"))
@@ -160,14 +171,16 @@ def persistent(case: Case) -> list[Part]:
 def optimizer_state(case: Case) -> Part:
     """What the optimiser keeps for the trainable parameters."""
     width = 2 if case.training.state_precision == "bf16" else FLOAT_BYTES
-    name, other = "optimiser state", case.trainable_parameters - case.lora_parameters
+    name, rows = "optimiser state", case.shape.embedding_matrices * case.new_row_parameters
+    stepped = case.trainable_parameters - (rows if case.shared_features else 0)  # maps are counted apart
+    other = stepped - case.lora_parameters
     match case.training.optimizer:
         case "sophia":
             what = f"momentum and curvature, 2 x {case.trainable_parameters:,}"
             return _sharded(case, name, 2 * case.trainable_parameters, width, what)
         case "adamw":
-            what = f"two averages, 2 x {case.trainable_parameters:,}"
-            return _sharded(case, name, 2 * case.trainable_parameters, width, what)
+            what = f"two averages, 2 x {stepped:,}"
+            return _sharded(case, name, 2 * stepped, width, what)
         case "muon":
             what = f"one average of A and B, two of the rest, {case.lora_parameters:,} + 2 x {other:,}"
             return _sharded(case, name, case.lora_parameters + 2 * other, width, what)
@@ -259,6 +272,9 @@ def _optimizer_step(case: Case) -> MemoryPhase:
             part = _temporary(case, largest, 3 * FLOAT_BYTES)
         case _:
             assert_never(case.training.optimizer)
+    if case.shared_features:
+        map_ = case.map_parameters // case.shape.embedding_matrices
+        part = max(part, _temporary(case, map_, 3 * FLOAT_BYTES), key=lambda part: part.bytes)
     return MemoryPhase("in the optimiser's step", (gradients(case), part))
 
 

@@ -173,6 +173,9 @@ class TrainingSettings(Section):
     """Of the adapters, at its highest."""
     rows_learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the new rows; None means the same as the adapters'."""
+    shared_rows: bool = False
+    """New rows move by a linear map of what the base knows of their base tokens, which Muon learns, instead
+    of each by itself; with `optimizer` muon or adamw."""
     rows_first: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps, at the start, in which only the new rows learn."""
     merge_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -238,7 +241,9 @@ class TrainingSettings(Section):
     def without_new_tokens(self) -> Self:
         """The same without what is about new tokens, for a model that has none."""
         alignment = self.alignment.model_copy(update={"steps": 0})
-        return self.model_copy(update={"rows_first": 0.0, "merge_dropout": 0.0, "alignment": alignment})
+        return self.model_copy(
+            update={"shared_rows": False, "rows_first": 0.0, "merge_dropout": 0.0, "alignment": alignment}
+        )
 
     @model_validator(mode="after")
     def _leave_something_to_learn(self) -> Self:
@@ -247,6 +252,12 @@ class TrainingSettings(Section):
                 f"replay_share {self.replay_share:g} and instruction_share {self.instruction_share:g} leave "
                 "nothing for corpus.sources; lower one"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_optimizer_for_its_maps(self) -> Self:
+        if self.shared_rows and self.optimizer == "sophia":
+            raise ValueError("shared_rows needs Muon beside the optimizer; set optimizer to muon or adamw")
         return self
 
     @model_validator(mode="after")

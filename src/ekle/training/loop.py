@@ -96,6 +96,8 @@ def train(state: RunState, resume: Path | None) -> None:
                 passes.accumulate(batches, number, state.meter)
             passes.finish()
             drop_gradients(frozen)
+            if state.shared_rows is not None:  # Muon takes their direction alone, so they need no clipping
+                state.shared_rows.take_gradients()
             norm = clip_gradients(objective.parameters(), settings.gradient_clip)
             line.record_gradient_norm(norm)
 
@@ -103,14 +105,16 @@ def train(state: RunState, resume: Path | None) -> None:
             loss = state.meter.step_loss(processes.sum)
             fault = state.guard.skip_reason(state.step + 1, loss, norm.item())
             if fault is not None:
-                drop_gradients(objective.parameters())
+                drop_gradients(state.learning())
                 _log(state, {"step": state.step + 1, "skipped": fault})
 
             # Update. The optimiser and the schedule step in any case: both count steps, skipped ones too.
             optimizer.step()
+            if state.shared_rows is not None:
+                state.shared_rows.move_rows()
             refresh_norms(objective)  # DoRA's norms are those of the new weights
             state.schedule.step()
-            drop_gradients(objective.parameters())
+            drop_gradients(state.learning())
             before, state.step = state.step, state.step + 1
             state.meter.end_step(counts=fault is None)
             if fault is None and setup.new_tokens is not None:

@@ -10,11 +10,13 @@
 Whatever changes during training belongs here. Otherwise a resumed run would be another run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ekle.files import write_json
@@ -45,6 +47,7 @@ from ekle.training.monitoring.new_tokens import NewTokens
 from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective
 from ekle.training.optimizers.make import make_optimizer, rate_factor
+from ekle.training.shared_rows import SharedRows
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class RunSetup:
     objective: Objective
     rows: NewRows | None
     """None if the model is the base."""
+    row_features: Sequence[Tensor]
+    """Of the new rows, where they learn together (`ekle.training.shared_rows`); none where they do not."""
     new_tokens: NewTokens | None
     """Started from the rows that the extension made, before any alignment; None if the model is the base."""
     batches: Batches
@@ -97,8 +102,22 @@ class RunState:
         self.leak_detector = LeakDetector(processes.device, settings.memory_lines)
         self.passes = Passes(setup.objective, setup.sizes, setup.seed, processes, reporter)
         self.passes.micro_batch_size = setup.micro_batch_size
-        self.optimizer = make_optimizer(setup.objective, setup.rows, settings)
+        self.shared_rows: SharedRows | None = None
+        """None where each new row learns by itself, or there is none."""
+        if setup.rows is not None and setup.row_features:
+            self.shared_rows = SharedRows(setup.rows, setup.row_features, processes)
+        self.optimizer = make_optimizer(setup.objective, self.shared_rows or setup.rows, settings)
         self.schedule = LambdaLR(self.optimizer, self.rate_factor)
+
+    def learning(self) -> list[nn.Parameter]:
+        """The model's parameters, and the maps of rows that learn together: all that gets gradients."""
+        maps = self.shared_rows.maps if self.shared_rows is not None else []
+        return [*self.setup.objective.parameters(), *maps]
+
+    def weights_by_group(self) -> dict[str, list[nn.Parameter]]:
+        """The weights that each group of the optimiser moves, by its name."""
+        groups = {group["name"]: list(group["params"]) for group in self.optimizer.param_groups}
+        return groups | ({"rows": list(self.setup.rows.parameters())} if self.setup.rows is not None else {})
 
     @property
     def weights_bytes(self) -> int:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, assert_never
 
 import torch
+from torch import Tensor
 
 from ekle.artifacts import BaseModel, Checkpoint, Corpus, ExtendedModel
+from ekle.bpe.graft import base_token_ids
 from ekle.errors import RunFolderError
-from ekle.files import atomic_folder, digest, write_json
+from ekle.files import atomic_folder, digest, read_json, write_json
 from ekle.model.checkpoint.loading import load_config, load_model, load_tokenizer
 from ekle.model.device import lacks_bf16
 from ekle.model.distributed import is_main_process
@@ -49,6 +51,7 @@ from ekle.training.monitoring.training_log import TrainingLog
 from ekle.training.objective import Objective, byte_lengths
 from ekle.training.parallel import is_sharded, shard
 from ekle.training.run_state import RunSetup, RunState
+from ekle.training.shared_rows import shared_features
 
 
 def write_results(state: RunState, folder: Path, tokenizer: Any) -> None:
@@ -185,6 +188,7 @@ def run(
     attention = choose_attention(settings, device, dtype)
     check_liger(settings, device)
     objective, rows, tokenizer = _objective(recipe, inputs.model, dtype, attention)
+    features = _row_features(inputs.model, objective, rows, dtype) if settings.shared_rows else []
     new_tokens = NewTokens(rows.first_new_id, rows.input.to(dtype), device) if rows is not None else None
     aligned: AlignmentResult | None = None
     if rows is not None and settings.alignment.steps and not resume:
@@ -205,6 +209,7 @@ def run(
             RunSetup(
                 objective=objective,
                 rows=rows,
+                row_features=features,
                 new_tokens=new_tokens,
                 batches=Batches(sequences, sizes.batch_size, processes.rank, processes.world_size),
                 held_out=held_out,
@@ -241,6 +246,17 @@ def _objective(
     if recipe.training.activation_checkpointing:
         enable_activation_checkpointing(model)
     return Objective(model, recipe.training.neftune, lengths), rows, tokenizer
+
+
+def _row_features(
+    trained: ExtendedModel | BaseModel, objective: Objective, rows: NewRows | None, dtype: torch.dtype
+) -> list[Tensor]:
+    """What new rows that learn together are mapped from, as the training begins; nothing for a base."""
+    if rows is None or isinstance(trained, BaseModel):
+        return []
+    base_tokens = base_token_ids(read_json(trained.model / "tokenizer.json"), trained.first_new_id)
+    ordered = [base_tokens.get(trained.first_new_id + number, []) for number in range(len(rows.input))]
+    return shared_features(objective.language_model, rows, ordered, dtype)
 
 
 def _align(

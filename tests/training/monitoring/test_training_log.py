@@ -91,9 +91,10 @@ def test_the_sums_of_half_a_line_lie_in_a_checkpoint() -> None:
 def test_the_ratio_is_that_of_the_lengths_of_each_group() -> None:
     first, second = nn.Parameter(torch.full((4,), 2.0)), nn.Parameter(torch.full((2, 2), 3.0))
     zero = nn.Parameter(torch.zeros(3))
-    groups = [{"name": "a", "params": [first, second]}, {"name": "b", "params": [zero]}]
-    optimizer = torch.optim.SGD(groups, lr=0.1)
-    movement = UpdateRatio(optimizer, lambda sums: 2 * sums)  # as of two processes that hold the same
+    optimizer = torch.optim.SGD([first, second, zero], lr=0.1)
+    movement = UpdateRatio(
+        {"a": [first, second], "b": [zero]}, lambda sums: 2 * sums
+    )  # as of two processes that hold the same
     movement.begin()
     first.grad, second.grad, zero.grad = torch.ones(4), torch.zeros(2, 2), torch.ones(3)
     optimizer.step()
@@ -103,8 +104,7 @@ def test_the_ratio_is_that_of_the_lengths_of_each_group() -> None:
 
 def test_a_large_parameter_is_sampled_evenly() -> None:
     large = nn.Parameter(torch.ones(10_000))
-    optimizer = torch.optim.SGD([{"name": "a", "params": [large]}], lr=0.1)
-    movement = UpdateRatio(optimizer, lambda sums: sums)
+    movement = UpdateRatio({"a": [large]}, lambda sums: sums)
     movement.begin()
     with torch.no_grad():
         large[::2] += 0.5

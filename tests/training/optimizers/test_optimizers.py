@@ -22,7 +22,7 @@ RATE, DECAY = 0.01, 0.1
 
 
 def muon_over(matrix: nn.Parameter, vector: nn.Parameter, **settings: Any) -> MuonAndAdamW:
-    groups = {"params": [matrix], "lr": RATE, "weight_decay": DECAY}, [{"params": [vector], "lr": RATE}]
+    groups = [{"params": [matrix], "lr": RATE, "weight_decay": DECAY}], [{"params": [vector], "lr": RATE}]
     return MuonAndAdamW(*groups, MuonSettings(**settings), AdamWSettings())
 
 

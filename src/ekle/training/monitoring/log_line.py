@@ -4,11 +4,11 @@ The ratio is the norm of a step's update over the norm of the weights. About 1e-
 run breaks, far below it nothing is learned.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from ekle.model.distributed import full_tensor, local_shard
 from ekle.training.monitoring.meter import Reduce
@@ -20,20 +20,20 @@ _NUMBERS = 4096  # sampled from each parameter; a copy of all would take as much
 
 
 class UpdateRatio:
-    """Compares weights before and after a step, for each group of the optimiser.
+    """Compares weights before and after a step, group by group.
 
     Args:
-        optimizer: its groups have a `name`.
+        groups: the weights that the optimiser moves, by the name of their group.
         reduce: sums a tensor over all processes.
     """
 
-    def __init__(self, optimizer: Optimizer, reduce: Reduce) -> None:
-        self._optimizer, self._reduce = optimizer, reduce
+    def __init__(self, groups: Mapping[str, Sequence[Tensor]], reduce: Reduce) -> None:
+        self._groups, self._reduce = groups, reduce
         self._before: dict[str, list[Tensor]] = {}
 
     def begin(self) -> None:
         """Copy a sample of the weights before the step."""
-        self._before = {group["name"]: _sampled(group["params"]) for group in self._optimizer.param_groups}
+        self._before = {name: _sampled(weights) for name, weights in self._groups.items()}
 
     def figures(self) -> dict[str, float]:
         """`update_to_weight_NAME` of each group, from evenly spaced numbers of each parameter.
@@ -41,19 +41,19 @@ class UpdateRatio:
         A group whose weights were all 0 has no ratio.
         """
         found = {}
-        for group in self._optimizer.param_groups:
-            before, after = self._before[group["name"]], _sampled(group["params"])
+        for name, weights in self._groups.items():
+            before, after = self._before[name], _sampled(weights)
             squares = [
                 torch.stack([(b - a).square().sum(), b.square().sum()]).double()
                 for b, a in zip(before, after, strict=True)
             ]
             moved, length = self._reduce(torch.stack(squares).sum(dim=0)).sqrt().tolist()
             if length:
-                found[f"update_to_weight_{group['name']}"] = moved / length
+                found[f"update_to_weight_{name}"] = moved / length
         return found
 
 
-def _sampled(parameters: list[Tensor]) -> list[Tensor]:
+def _sampled(parameters: Sequence[Tensor]) -> list[Tensor]:
     """Copies of at most `_NUMBERS` evenly spaced numbers of each parameter's local shard, in float32."""
     flat = [local_shard(parameter).detach().flatten() for parameter in parameters]
     return [numbers[:: len(numbers) // _NUMBERS + 1].to(torch.float32, copy=True) for numbers in flat]
@@ -69,7 +69,7 @@ class LogLine:
     def __init__(self, state: RunState) -> None:
         self._state, self._reduce = state, state.processes.sum
         self._step: dict[str, Any] = {}
-        self._movement = UpdateRatio(state.optimizer, self._reduce)
+        self._movement = UpdateRatio(state.weights_by_group(), self._reduce)
 
     def is_due(self, step: int) -> bool:
         """Whether step number `step` (from 1) gets a line."""

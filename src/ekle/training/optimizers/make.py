@@ -11,6 +11,7 @@ from ekle.model.layers.new_rows import NewRows
 from ekle.recipe.training import Schedule, TrainingSettings
 from ekle.training.optimizers.muon import MuonAndAdamW
 from ekle.training.optimizers.sophia import Sophia
+from ekle.training.shared_rows import SharedRows
 
 
 def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> float:
@@ -35,13 +36,14 @@ def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> flo
 
 
 def make_optimizer(
-    model: nn.Module, rows: NewRows | None, settings: TrainingSettings
+    model: nn.Module, rows: NewRows | SharedRows | None, settings: TrainingSettings
 ) -> torch.optim.Optimizer:
     """Sophia, AdamW or Muon over three groups with a `name`; over two for a model without new rows.
 
     `matrices` are A and B, and only they decay. `magnitudes` start at the norms of the base, so there is no
     reason to shrink them. `rows`, the new embedding rows, have their own learning rate. Decay would pull a
-    row towards zero in the many steps that do not read its token.
+    row towards zero in the many steps that do not read its token. Rows that learn together are moved by
+    their maps, which Muon takes.
     """
     layers = [layer for _, layer in adapted_layers(model)]
     matrices = [matrix for layer in layers for matrix in (layer.lora_a, layer.lora_b)]
@@ -50,9 +52,13 @@ def make_optimizer(
         {"name": "matrices", "params": matrices, "lr": rate, "weight_decay": settings.weight_decay},
         {"name": "magnitudes", "params": [layer.magnitude for layer in layers], "lr": rate},
     ]
+    of_muon = groups[:1] if settings.optimizer == "muon" else []
     if rows is not None:
-        rows_rate = settings.rows_learning_rate or rate
-        groups.append({"name": "rows", "params": list(rows.parameters()), "lr": rows_rate})
+        learning = rows.maps if isinstance(rows, SharedRows) else list(rows.parameters())
+        group = {"name": "rows", "params": learning, "lr": settings.rows_learning_rate or rate}
+        groups.append(group)
+        if isinstance(rows, SharedRows):
+            of_muon.append({**group, "weight_decay": 0.0})
     match settings.optimizer:
         case "sophia":
             if rows is not None:
@@ -66,11 +72,13 @@ def make_optimizer(
                 bias_correction=settings.sophia.bias_correction,
                 state_dtype=torch.bfloat16 if settings.state_precision == "bf16" else None,
             )
-        case "adamw":
+        case "adamw" if not of_muon:
             adamw = settings.adamw
             return torch.optim.AdamW(groups, betas=adamw.betas, eps=adamw.epsilon, weight_decay=0.0)
-        case "muon":
-            return MuonAndAdamW(groups[0], groups[1:], settings.muon, settings.adamw)
+        case "adamw" | "muon":
+            names = {group["name"] for group in of_muon}
+            others = [group for group in groups if group["name"] not in names]
+            return MuonAndAdamW(of_muon, others, settings.muon, settings.adamw)
         case _:
             assert_never(settings.optimizer)
 

@@ -1,4 +1,4 @@
-"""Muon for the factors of the adapters, AdamW for the rest: two optimisers of PyTorch as one.
+"""Muon for some matrices, AdamW for the rest: two optimisers of PyTorch as one.
 
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) replaces the momentum of a matrix by the nearest
 matrix with all singular values equal, by five Newton-Schulz steps in bfloat16: the update of steepest descent
@@ -20,6 +20,8 @@ What it is used for here:
 - not the magnitudes, which are vectors;
 - not the new rows: a row belongs to one token, most rows have no gradient in a step, and a step with equal
   singular values would move them all. Both papers also leave embeddings and heads to AdamW.
+- but the maps of rows that learn together (`ekle.training.shared_rows`), whatever moves the adapters. Under
+  AdamW the maps learned more slowly (docs/log.md).
 """
 
 from collections import defaultdict
@@ -36,17 +38,22 @@ class MuonAndAdamW(torch.optim.Optimizer):
     """Acts as one optimiser: its groups, its state and its state dict are those of both.
 
     Args:
-        matrices: a group of matrices, with `lr` and `weight_decay`.
-        others: groups of the other parameters, with `lr`.
+        matrices: groups of matrices for Muon, with `lr` and `weight_decay`.
+        others: groups of the other parameters, with `lr`; they decay by their own `weight_decay`, if any.
         muon: momentum and its orthogonalisation.
-        adamw: averages of the other groups, which do not decay.
+        adamw: averages of the other groups.
     """
 
     def __init__(
-        self, matrices: dict[str, Any], others: list[dict[str, Any]], muon: MuonSettings, adamw: AdamWSettings
+        self,
+        matrices: list[dict[str, Any]],
+        others: list[dict[str, Any]],
+        muon: MuonSettings,
+        adamw: AdamWSettings,
     ) -> None:
+        self._count = len(matrices)
         self._muon = torch.optim.Muon(
-            [matrices],
+            matrices,
             momentum=muon.momentum,
             nesterov=muon.nesterov,
             ns_steps=muon.iterations,
@@ -61,13 +68,13 @@ class MuonAndAdamW(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("MuonAndAdamW takes no closure")
         # Loading a state replaces groups and state here, so both get their share again in every step.
-        matrices, *others = self.param_groups
-        if any(map(is_sharded_tensor, matrices["params"])):
-            for matrix in matrices["params"]:
-                self._step_sharded(matrix, matrices)
-        else:
-            _step(self._muon, [matrices], self.state)
-        _step(self._adamw, others, self.state)
+        for group in self.param_groups[: self._count]:
+            if any(map(is_sharded_tensor, group["params"])):
+                for matrix in group["params"]:
+                    self._step_sharded(matrix, group)
+            else:
+                _step(self._muon, [group], self.state)
+        _step(self._adamw, self.param_groups[self._count :], self.state)
 
     def _step_sharded(self, matrix: Tensor, group: dict[str, Any]) -> None:
         """One step of a sharded matrix, whose singular values depend on all of its rows.

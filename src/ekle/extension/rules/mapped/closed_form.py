@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ekle.model.layers.row_features import base_token_features
+
 _STATES_RIDGE = 1e-3
 """Of `unit_direction`, as a share of the mean eigenvalue; states are many, so little is needed."""
 
@@ -22,39 +24,13 @@ class Tokens:
     base_tokens: Sequence[Sequence[int]]
     readings: Tensor
 
-    @property
-    def first(self) -> Tensor:
-        """(n,) id of the first base token."""
-        return torch.tensor([ids[0] for ids in self.base_tokens])
-
-    @property
-    def last(self) -> Tensor:
-        """(n,) id of the last base token."""
-        return torch.tensor([ids[-1] for ids in self.base_tokens])
-
-
-def mean_of_base_tokens(rows: Tensor, tokens: Tokens) -> Tensor:
-    """(n, D) float32: the mean of the rows (V, D) of each token's base tokens."""
-    lengths = torch.tensor([len(ids) for ids in tokens.base_tokens])
-    flat = torch.tensor([number for ids in tokens.base_tokens for number in ids])
-    places = torch.repeat_interleave(torch.arange(len(lengths)), lengths).to(rows.device)
-    total = torch.zeros(len(lengths), rows.shape[1], device=rows.device)
-    total.index_add_(0, places, rows[flat.to(rows.device)].float())
-    return total / lengths.to(rows.device)[:, None]
-
-
-def base_token_features(rows: Tensor, tokens: Tokens) -> list[Tensor]:
-    """Mean, last and first of the rows (V, D) of a token's base tokens, each (n, D) float32."""
-    ends = [rows[ids.to(rows.device)].float() for ids in (tokens.last, tokens.first)]
-    return [mean_of_base_tokens(rows, tokens), *ends]
-
 
 def features(rows: Tensor, tokens: Tokens) -> list[Tensor]:
     """What the closed form maps to a new row, each (n, D) float32 on the device of `rows` (V, D).
 
-    They are `base_token_features`, and the readings.
+    They are `ekle.model.layers.row_features.base_token_features`, and the readings.
     """
-    return [*base_token_features(rows, tokens), *tokens.readings.to(rows.device)]
+    return [*base_token_features(rows, tokens.base_tokens), *tokens.readings.to(rows.device)]
 
 
 def unit_direction(states: Tensor) -> Tensor:

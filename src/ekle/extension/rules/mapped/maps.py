@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ekle.model.layers.row_features import joined
+
 
 class MappedRows(nn.Module):
     """The new rows of one matrix: `start + X map`.
@@ -23,8 +25,7 @@ class MappedRows(nn.Module):
 
     def __init__(self, start: Tensor, features: Sequence[Tensor], scale: float, dtype: torch.dtype) -> None:
         super().__init__()
-        parts = [part * (scale * part.square().mean().clamp(min=1e-12).rsqrt()) for part in features]
-        self._start, self._inputs = start, torch.cat(parts, dim=1).to(dtype)
+        self._start, self._inputs = start, joined(features, scale, dtype)
         self.map = nn.Parameter(torch.zeros(self._inputs.shape[1], start.shape[1], device=start.device))
 
     @property

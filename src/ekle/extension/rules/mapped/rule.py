@@ -16,10 +16,8 @@ from ekle.errors import TrainingError
 from ekle.extension.rules.held_out import SEQUENCE_TOKENS, split_held_out
 from ekle.extension.rules.mapped.closed_form import (
     Tokens,
-    base_token_features,
     features,
     mapped_start,
-    mean_of_base_tokens,
     unit_direction,
 )
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
@@ -30,6 +28,7 @@ from ekle.extension.rules.saved_state import SavedState
 from ekle.extension.rules.teacher_student import sums_of_bits
 from ekle.extension.rules.text_sample import pages, sample_text
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
+from ekle.model.layers.row_features import base_token_features, mean_of_base_tokens
 from ekle.model.processes import Processes
 from ekle.progress import ProgressReporter
 from ekle.recipe.extension import MappedSettings
@@ -311,18 +310,19 @@ def closed_form_maps(
     shares = evidence.log_shares.to(device)
     prior = shares[:, None] * evidence.direction.to(device)
     wanted = rows[evidence.example_ids.to(device)].float()
-    start = mean_of_base_tokens(rows, new)
+    start = mean_of_base_tokens(rows, new.base_tokens)
     if len(wanted):  # a base without merges, or text without its merged tokens, gives no example
         start = mapped_start(features(rows, known), wanted, features(rows, new), settings.ridge)
     # The readings enter as the closed form brings them into the space of the rows. As they are, a few numbers
     # of the residual stream are so large and so alike in all tokens that the map would learn a constant.
-    of_rows = [*base_token_features(rows, new), start]
+    of_rows = [*base_token_features(rows, new.base_tokens), start]
     if tied:
         scale = inputs.scale[INPUT_EMBEDDINGS]
         return {INPUT_EMBEDDINGS: MappedRows(start + _PRIOR["tied"] * prior, of_rows, scale, dtype)}
     head = model.get_output_embeddings().weight.detach()
-    of_head = base_token_features(head, new)
-    output_start = head[new.first.to(device)].float() + _PRIOR["untied"] * prior
+    of_head = base_token_features(head, new.base_tokens)
+    *_, first = of_head
+    output_start = first + _PRIOR["untied"] * prior
     return {
         INPUT_EMBEDDINGS: MappedRows(start, of_rows, inputs.scale[INPUT_EMBEDDINGS], dtype),
         OUTPUT_EMBEDDINGS: MappedRows(output_start, of_head, inputs.scale[OUTPUT_EMBEDDINGS], dtype),
