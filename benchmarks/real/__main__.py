@@ -9,7 +9,7 @@ Parts, in their order:
     vocab         the new tokens
     rules-tied    every rule for new rows before training, over the tied base
     rules-untied  the same over the untied base; left out without --untied
-    probes        short trainings behind the start rule, one setting changed in each
+    probes        short trainings behind the start rule, other settings in each
     winner        a run of ekle with a control, in WORK/runs/real; its recipe is WORK/real.toml
     profiles      the profiles of the vocabulary
     texts         greedy continuations before and after

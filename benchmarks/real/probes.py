@@ -1,4 +1,4 @@
-"""The part `probes`: short trainings behind the start rule, with one setting changed in each."""
+"""The part `probes`: short trainings behind the start rule, with other settings in each."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from ekle.files import read_json
 
 
 def probes(size: Size) -> dict[str, Mapping[str, Any]]:
-    """By name, what differs from the settings of `training_settings`; the first changes nothing."""
-    rank = 4 * size.rank
+    """By name, what differs from the settings of `training_settings`."""
+    rank, together = 4 * size.rank, {"shared_rows": True}
     return {
-        "as they are": {},
-        "rate of rows / 10": {"rows_learning_rate": size.rows_rate / 10},
-        "rate of rows / 100": {"rows_learning_rate": size.rows_rate / 100},
-        f"rank {rank}": {"dora": {"rank": rank, "alpha": float(rank), "rslora": False}},
-        "Muon": {"optimizer": "muon", "learning_rate": 10 * size.rate},
-        "rows first, 20 % of the steps": {"rows_first": 0.2},
-        "merge dropout 0.1": {"merge_dropout": 0.1},
-        "replay 10 %": {"replay_share": 0.1},
+        "rows together": together,
+        "rows together, rate x 0.3": {**together, "rows_learning_rate": 0.3 * size.rows_rate},
+        "each row by itself": {},
+        "each row by itself, rate / 100": {"rows_learning_rate": size.rows_rate / 100},
+        f"rank {rank}": {**together, "dora": {"rank": rank, "alpha": float(rank), "rslora": False}},
+        "Muon": {**together, "optimizer": "muon", "learning_rate": 10 * size.rate},
+        "merge dropout 0.1": {**together, "merge_dropout": 0.1},
+        "replay 10 %": {**together, "replay_share": 0.1},
     }
 
 

@@ -159,7 +159,7 @@ _CPU = Size(
     probe_tokens=50_000,
     winner_tokens=200_000,
     winner_points=8,
-    winner_settings={},
+    winner_settings={"shared_rows": True},
     continued_tokens=40,
     report={"context": 512, "bytes_per_text": 24_000, "translations": 20, "task_examples": 40},
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ekle.errors import RenamedWarning, RunFolderError
-from ekle.pipeline.manifest import flat_settings, read_manifest, write_manifest
+from ekle.pipeline.manifest import Manifest, flat_settings, read_manifest, write_manifest
 from ekle.recipe import RENAMED_KEYS, make_recipe
 
 
@@ -82,3 +82,10 @@ def test_settings_are_flat_and_only_those_asked_for() -> None:
     assert settings["training.sophia.rho"] == 0.01
     assert settings["training.sophia.betas"] == [0.965, 0.99]
     assert not any(key.startswith(("corpus", "base")) for key in settings)
+
+
+def test_a_setting_from_after_a_stage_was_made_had_its_default() -> None:
+    manifest = Manifest("training", {"training.steps": 3}, {}, {}, {}, 0.0, "")
+    assert manifest.differences({"training.steps": 3, "training.shared_rows": False}, {}) == []
+    changed = manifest.differences({"training.steps": 3, "training.shared_rows": True}, {})
+    assert changed == ["training.shared_rows False -> True"]

@@ -148,12 +148,12 @@ def test_the_run_has_the_vocabulary_of_the_rules_and_goes_on_from_its_recipe(
 
 @SLOW
 def test_every_probe_changes_one_setting_and_is_measured_on_the_validation_text(whole: Path) -> None:
-    assert len(probes(SIZE)) == 8 and all(len(changes) <= 2 for changes in probes(SIZE).values())
+    assert len(probes(SIZE)) == 8 and all(len(changes) <= 3 for changes in probes(SIZE).values())
     results = Parts(whole / "parts").results()
     found = {one["probe"] for name, one in results.items() if name.startswith("probes/") and "probe" in one}
     assert found == {*probes(SIZE)}
     steps = SIZE.steps(SIZE.probe_tokens)
-    assert results["probes/as they are"]["tokens"] == steps * SIZE.step_tokens
+    assert results["probes/rows together"]["tokens"] == steps * SIZE.step_tokens
     assert results["probes/base"]["turkish"] != results["rules-tied/base"]["turkish"]
     assert not any((whole / "probes").iterdir())
 

@@ -242,6 +242,19 @@ def test_other_settings_are_refused_and_every_changed_key_is_named(
     train(inputs, tmp_path, tracker="tensorboard", memory_lines=3)
 
 
+def test_a_training_goes_on_that_was_begun_before_a_setting_was_there(
+    inputs: Inputs, tmp_path: Path, uninterrupted: Path
+) -> None:
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    for file in tmp_path.glob("checkpoints/*/progress.json"):
+        progress = json.loads(file.read_text("utf-8"))
+        del progress["record"]["training.shared_rows"]
+        file.write_text(json.dumps(progress), "utf-8")
+    train(inputs, tmp_path)
+    with pytest.raises(RunFolderError, match=r"training\.shared_rows False -> True"):
+        train(inputs, tmp_path, shared_rows=True, optimizer="adamw")
+
+
 def test_a_damaged_checkpoint_is_named(inputs: Inputs, tmp_path: Path, uninterrupted: Path) -> None:
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "checkpoints").glob("step-*"):

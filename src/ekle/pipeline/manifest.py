@@ -19,7 +19,7 @@ from ekle.files import digest, read_json, write_json
 from ekle.pipeline.stages import SETTINGS
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
-from ekle.recipe.recipe import recorded_settings
+from ekle.recipe.recipe import default_settings, recorded_settings
 from ekle.recipe.section import dotted
 from ekle.text.documents import local_files
 
@@ -59,11 +59,16 @@ class Manifest:
         return sum(int(file["bytes"]) for file in self.outputs.values())
 
     def differences(self, settings: dict[str, Any], inputs: dict[str, str]) -> list[str]:
-        """What has changed since: every key with its old and new value, every input with new content."""
+        """What has changed since: every key with its old and new value, every input with new content.
+
+        A setting that an older ekle did not have is one that had its default.
+        """
+        defaults = default_settings()
+        before = {key: defaults[key] for key in settings if key in defaults} | self.settings
         changed = [
-            f"{key} {_shown(self.settings, key)} -> {_shown(settings, key)}"
-            for key in sorted({*self.settings, *settings})
-            if self.settings.get(key, _ABSENT) != settings.get(key, _ABSENT)
+            f"{key} {_shown(before, key)} -> {_shown(settings, key)}"
+            for key in sorted({*before, *settings})
+            if before.get(key, _ABSENT) != settings.get(key, _ABSENT)
         ]
         # A file that appears or goes is a changed setting already, unless its name stayed the same.
         common = self.inputs.keys() & inputs.keys()

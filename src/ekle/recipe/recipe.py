@@ -2,7 +2,9 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, ValidationError
@@ -14,7 +16,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.evaluation import EvaluationSettings
 from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.release import ReleaseSettings
-from ekle.recipe.section import Section, rename_keys, renamed_keys, warn_old_names, warn_renamed
+from ekle.recipe.section import Section, dotted, rename_keys, renamed_keys, warn_old_names, warn_renamed
 from ekle.recipe.training import TrainingSettings
 from ekle.recipe.vocabulary import VocabularySettings
 
@@ -113,6 +115,12 @@ def recorded_settings(settings: Mapping[str, Any], run: Path) -> dict[str, Any]:
     if RENAMED_KEYS.keys() & settings.keys():
         warn_old_names(run)
     return {RENAMED_KEYS.get(key, key): value for key, value in settings.items()}
+
+
+@cache
+def default_settings() -> Mapping[str, Any]:
+    """Every setting's default by dotted key, as JSON: what is meant by a record from before the setting."""
+    return MappingProxyType(dict(dotted(Recipe(name="default").model_dump(mode="json"))))
 
 
 def _with_new_names(content: dict[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -28,7 +28,7 @@ from ekle.model.processes import Processes, join
 from ekle.planning.flops import TrainingCost, cost_of, countable_shape, step_cost
 from ekle.progress import ProgressReporter, silent
 from ekle.recipe import Recipe
-from ekle.recipe.recipe import recorded_settings
+from ekle.recipe.recipe import default_settings, recorded_settings
 from ekle.recipe.section import dotted
 from ekle.recipe.training import RUNTIME_SETTINGS, TrainingSettings
 from ekle.training.alignment import AlignmentResult, align_or_load, held_out_of_training, read_result
@@ -385,7 +385,8 @@ def _model_digest(model: ExtendedModel | BaseModel) -> dict[str, str]:
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise RunFolderError, naming every difference, unless a begun training has these settings."""
-    before = recorded_settings(before, folder.parent)
+    defaults = default_settings()  # of settings that an older ekle did not have
+    before = {key: defaults[key] for key in now if key in defaults} | recorded_settings(before, folder.parent)
     changed = [
         f"{key} {before.get(key)} -> {now.get(key)}"
         for key in sorted({*before, *now})
