@@ -193,7 +193,7 @@ def test_the_page_of_everything_has_every_section_and_curves(whole: Path, tmp_pa
     main(["--work", str(whole), "--size", "tiny", "--write", str(page)])
     text = page.read_text("utf-8")
     assert text == page_of(read_json(page.with_suffix(".json")), "page.svg")
-    assert len([line for line in text.splitlines() if line.startswith("## ")]) == 9
+    assert len([line for line in text.splitlines() if line.startswith("## ")]) == 10
     assert "](page.svg)" in text
     assert ElementTree.parse(page.with_suffix(".svg")).getroot().tag.endswith("svg")
     outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -274,6 +274,19 @@ def test_the_page_is_written_from_the_results_alone(work: Path, tmp_path: Path) 
     assert all(text.count(f"\n| {rule.name} |") == 2 for rule in SIZE.rules)
     assert "queries and keys have no norms" in " ".join(text.split())
     assert text.count("no norms of queries and keys") == 2
+
+
+def test_targets_say_what_was_reached(work: Path, tmp_path: Path) -> None:
+    page = tmp_path / "real.md"
+    main(["--work", str(work), "--size", "tiny", "--write", str(page)])
+    record = read_json(page.with_suffix(".json"))
+    assert "## Targets" not in page_of(record), "none of the tiny rules has one"
+    base = record["parts"]["rules-tied/base"]
+    found = {**base, "turkish": 1.07 * base["turkish"], "english": 1.01 * base["english"]}
+    record["parts"]["rules-tied/mapped, 30 minutes"] = {**found, "rule": "mapped, 30 minutes"}
+    lines = page_of(record).splitlines()
+    assert "| mapped, 30 minutes, tied: Turkish, over the base | 1.080 | 1.070 | yes |" in lines
+    assert "| mapped, 30 minutes, tied: English, over the base | 1.005 | 1.010 | no |" in lines
 
 
 @pytest.mark.parametrize("missing", ["--data", "--tied"])
