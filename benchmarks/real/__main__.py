@@ -2,6 +2,7 @@
 
     python -m benchmarks.real --data DIR --tied DIR --untied DIR --work DIR
     python -m benchmarks.real --data DIR --tied DIR --work DIR --only settle vocab rules-tied
+    python -m benchmarks.real ... --only rules-tied --rules "mapped, 0 minutes" subword
     python -m benchmarks.real --work DIR --write
 
 Parts, in their order:
@@ -91,11 +92,11 @@ def _run(options: argparse.Namespace) -> None:
     for part in PARTS:
         if part in (options.only or wanted):
             space.reporter.say(part)
-            _make(part, space, options.seeds)
+            _make(part, space, options)
     console.print(summary(parts.results()), soft_wrap=True)
 
 
-def _make(part: Part, space: Workspace, seeds: int) -> None:
+def _make(part: Part, space: Workspace, options: argparse.Namespace) -> None:
     match part:
         case "settle":
             for ends in space.settled:
@@ -103,16 +104,16 @@ def _make(part: Part, space: Workspace, seeds: int) -> None:
         case "vocab":
             space.vocabulary()
         case "rules-tied":
-            keep_rules(space, "tied")
+            keep_rules(space, "tied", options.rules)
         case "rules-untied":
             if "untied" in space.settled:
-                keep_rules(space, "untied")
+                keep_rules(space, "untied", options.rules)
             else:
                 space.reporter.say("rules-untied is left out: there is no --untied")
         case "probes":
-            keep_probes(space)
+            keep_probes(space, options.probes)
         case "winner":
-            keep_winner(space, seeds)
+            keep_winner(space, options.seeds)
         case "profiles":
             keep_profiles(space)
         case "texts":
@@ -179,6 +180,8 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=get_args(SizeName), default="cpu")
     parser.add_argument("--seeds", type=int, default=1, help="of the winner and its control")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help="these parts alone")
+    parser.add_argument("--rules", nargs="+", metavar="RULE", help="of the rules, these alone")
+    parser.add_argument("--probes", nargs="+", metavar="PROBE", help="of the probes, these alone")
     parser.add_argument(
         "--write",
         nargs="?",

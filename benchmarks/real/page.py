@@ -247,16 +247,19 @@ def _probes(results: Results) -> Iterator[str]:
         return
     yield "## Probes of settings"
     yield (
-        f"Each is trained for {found[0]['tokens']:,} tokens behind the same rows, over the tied base, with "
-        "one setting changed, and measured on the validation text, because choices are made by it. The "
-        f"start is what they are trained from. {note(results)}"
+        f"Each is trained for {found[0]['tokens']:,} tokens behind the same rows, over the tied base, and "
+        "measured on the validation text, because choices are made by it. The start is what they are "
+        "trained from. A training keeps its best weights; where the bits at its end are more than at its "
+        f"start, those are the start's. *At the end* is the change of the text held out. {note(results)}"
     )
     rows = [{"probe": "settled base", **base}] if base else []
     if start := results.get("probes/start"):
         rows.append({"probe": "start", **start})
-    heads = ["Turkish", "over the base", "English", "over the base", "seconds"]
+    heads = ["Turkish", "over the base", "English", "over the base", "at the end", "seconds"]
     lines = [f"| probe | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
-    lines += [f"| {one['probe']} | {_pair(one, base)} | {_seconds(one)} |" for one in [*rows, *found]]
+    for one in [*rows, *found]:
+        moved = f"{one['held_out'][-1] / one['held_out'][0] - 1:+.1%}" if "held_out" in one else ""
+        lines.append(f"| {one['probe']} | {_pair(one, base)} | {moved} | {_seconds(one)} |")
     yield "\n".join(lines)
 
 

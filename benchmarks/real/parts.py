@@ -4,15 +4,16 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ekle.errors import RunFolderError
+from ekle.errors import InputError, RunFolderError
 from ekle.files import read_json, write_json
 
 Result = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,18 @@ class Parts:
             f"{self._file(name)} was made from other {', '.join(changed)}; remove it to make it again, or "
             "give another --work"
         )
+
+
+def chosen(offered: Mapping[str, T], names: Sequence[str] | None, kind: str) -> dict[str, T]:
+    """Those of `names` in the order of what is offered; all where there are no names.
+
+    Raises:
+        InputError: a name is none of a `kind`.
+    """
+    for name in names or ():
+        if name not in offered:
+            raise InputError(f"there is no {kind} {name!r}; there are {'; '.join(offered)}")
+    return {name: one for name, one in offered.items() if names is None or name in names}
 
 
 def digest_of(inputs: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
 """The part `probes`: short trainings behind the start rule, with other settings in each."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.real.parts import Result
+from benchmarks.real.parts import Result, chosen
 from benchmarks.real.run import started
 from benchmarks.real.sizes import Size
 from benchmarks.real.training import train_extended, training_recipe, training_settings
 from benchmarks.real.workspace import Workspace
+from ekle.evaluation.report.control import curve_points
 from ekle.files import read_json
 
 
@@ -27,9 +28,14 @@ def probes(size: Size) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def keep_probes(space: Workspace) -> None:
-    """Measure the start on the validation text, and then each probe."""
+def keep_probes(space: Workspace, names: Sequence[str] | None = None) -> None:
+    """Measure the start on the validation text, and then each probe, or those of `names`.
+
+    Raises:
+        InputError: there is no probe of that name.
+    """
     size = space.size
+    wanted = chosen(probes(size), names, "probe")
     rule = size.rule(size.start)
     extended, _ = started(space)
     inputs = {
@@ -42,7 +48,7 @@ def keep_probes(space: Workspace) -> None:
     space.parts.keep("probes/base", base, lambda: space.bits(space.settled["tied"], "validation"))
     space.parts.keep("probes/start", inputs, lambda: space.bits(extended.model, "validation"))
     steps = size.steps(size.probe_tokens)
-    for name, changes in probes(size).items():
+    for name, changes in wanted.items():
         space.reporter.say(f"probe: {name}")
         settings = training_settings(size, steps, 1, **changes)
 
@@ -52,6 +58,8 @@ def keep_probes(space: Workspace) -> None:
             checkpoint = train_extended(recipe, space.text.learn, extended, folder, space.reporter)
             about = read_json(folder / "training.json")
             figures = {key: about[key] for key in ("steps", "tokens", "flops", "seconds") if key in about}
+            held_out = [point.bits_per_byte for point in curve_points(checkpoint.history)]
+            figures["held_out"] = [held_out[0], held_out[-1]]  # the weights are those of the better one
             found = {"probe": name, **figures, **space.bits(extended.model, "validation", checkpoint)}
             shutil.rmtree(folder)
             return found

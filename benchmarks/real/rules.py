@@ -1,19 +1,26 @@
 """The parts `rules-tied` and `rules-untied`: every rule for the new rows, before any training."""
 
 import shutil
+from collections.abc import Sequence
 
-from benchmarks.real.parts import Result
+from benchmarks.real.parts import Result, chosen
 from benchmarks.real.run import started
 from benchmarks.real.sizes import Ends, Rule
 from benchmarks.real.workspace import Workspace
 
 
-def keep_rules(space: Workspace, ends: Ends) -> None:
-    """Measure the settled base, and then every rule over it."""
+def keep_rules(space: Workspace, ends: Ends, names: Sequence[str] | None = None) -> None:
+    """Measure the settled base, and then every rule over it, or those of `names`.
+
+    Raises:
+        InputError: there is no rule of that name.
+    """
+    by_name = {rule.name: rule for rule in space.size.rules}
+    wanted = chosen(by_name, names, "rule")
     base = {"base": space.settled_digests[ends], "text": space.text.digest("test")}
     space.parts.keep(f"rules-{ends}/base", base, lambda: space.bits(space.settled[ends], "test"))
-    for rule in space.size.rules:
-        space.reporter.say(f"{ends}: {rule.name}")
+    for name, rule in wanted.items():
+        space.reporter.say(f"{ends}: {name}")
         _keep_rule(space, rule, ends)
 
 

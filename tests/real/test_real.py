@@ -64,7 +64,7 @@ def test_every_rule_is_measured_with_its_seconds(work: Path, ends: str) -> None:
         assert one["turkish"] == pytest.approx(sum(one["genres"].values()) / 3, abs=1e-4)
         assert name.endswith("/base") or one["seconds"] >= 0
     assert list((work / "extended" / ends).iterdir()) == []
-    assert (work / "runs" / "real" / "3-extended").is_dir()  # where the start of all trainings stays
+    assert (work / "runs" / "real" / "4-extension").is_dir()  # where the start of all trainings stays
 
 
 def test_what_is_done_is_kept_and_a_removed_part_is_made_again_alike(
@@ -287,6 +287,20 @@ def test_targets_say_what_was_reached(work: Path, tmp_path: Path) -> None:
     lines = page_of(record).splitlines()
     assert "| mapped, 30 minutes, tied: Turkish, over the base | 1.080 | 1.070 | yes |" in lines
     assert "| mapped, 30 minutes, tied: English, over the base | 1.005 | 1.010 | no |" in lines
+
+
+def test_a_rule_or_probe_can_be_made_alone_and_is_refused_by_a_wrong_name(
+    data: Path, bases: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "work"
+    shutil.copytree(work, again, ignore=shutil.ignore_patterns("runs", "rules-*"))
+    main([*words(data, bases, again), "--only", "rules-untied", "--rules", "subword"])
+    kept = {path.name for path in (again / "parts").glob("rules-*")}
+    assert kept == {"rules-untied.base.json", "rules-untied.subword.json"}
+    for part, option in (("rules-tied", "--rules"), ("probes", "--probes")):
+        with pytest.raises(SystemExit):
+            main([*words(data, bases, again), "--only", part, option, "subwrod"])
+        assert "there is no " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["--data", "--tied"])
