@@ -18,7 +18,7 @@ def probes(size: Size) -> dict[str, Mapping[str, Any]]:
     rank, together = 4 * size.rank, {"shared_rows": True}
     return {
         "rows together": together,
-        "rows together, rate x 0.3": {**together, "rows_learning_rate": 0.3 * size.rows_rate},
+        "rows together, rate x 3": {**together, "rows_learning_rate": 3 * size.rows_rate},
         "each row by itself": {},
         "each row by itself, rate / 100": {"rows_learning_rate": size.rows_rate / 100},
         f"rank {rank}": {**together, "dora": {"rank": rank, "alpha": float(rank), "rslora": False}},
