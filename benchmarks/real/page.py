@@ -139,16 +139,15 @@ def _targets_of_rules(results: Results) -> Iterator[str]:
     for rule, ends, most in _OF_RULES:
         found, base = results.get(f"rules-{ends}/{rule}"), results.get(f"rules-{ends}/base")
         if found and base:
-            for text, limit in (("turkish", most), ("english", _ENGLISH)):
-                what = f"{rule}, {ends}: {text.capitalize()}, over the base"
-                yield _target(what, limit, found[text] / base[text])
+            for text, key, limit in (("Turkish", "turkish", most), ("English", "english", _ENGLISH)):
+                yield _target(f"{rule}, {ends}: {text}, over the base", limit, found[key] / base[key])
 
 
 def _targets_of_training(results: Results) -> Iterator[str]:
     for seed, one in _seeds(results):
-        for text, limit in (("turkish", 1.06), ("english", _ENGLISH)):
-            what = f"trained, seed {seed}: {text.capitalize()}, over the control"
-            yield _target(what, limit, one["ours"][text] / one["control"][text])
+        for text, key, limit in (("Turkish", "turkish", 1.06), ("English", "english", _ENGLISH)):
+            what = f"trained, seed {seed}: {text}, over the control"
+            yield _target(what, limit, one["ours"][key] / one["control"][key])
 
 
 def _target(what: str, limit: float, found: float) -> str:
