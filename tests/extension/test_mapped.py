@@ -16,12 +16,20 @@ from torch import Tensor
 from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.errors import TextError, TrainingError
 from ekle.extension.extend import extend_model
-from ekle.extension.rules.mapped.closed_form import Tokens, features, mapped_start, ridge, unit_direction
+from ekle.extension.rules.mapped.closed_form import (
+    Tokens,
+    features,
+    mapped_start,
+    ridge,
+    separating_direction,
+    unit_direction,
+)
 from ekle.extension.rules.mapped.evidence import TokenCounts, log_shares
 from ekle.extension.rules.mapped.learning import MapLearner
 from ekle.extension.rules.packing import mixed, packed, packed_once
 from ekle.extension.rules.text_sample import sample_text
 from ekle.files import read_json
+from ekle.model.checkpoint.loading import load_model, load_tokenizer
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from ekle.progress import silent
 from ekle.recipe.extension import ExtensionSettings, MappedSettings
@@ -203,6 +211,29 @@ def test_ridge_is_the_same_in_primal_and_dual_form(count: int) -> None:
 def test_a_share_of_the_direction_is_a_bias() -> None:
     states = torch.randn(500, 16, generator=torch.Generator().manual_seed(0)) + 4.0
     assert (states @ unit_direction(states) - 1).abs().mean() < 0.2
+
+
+def test_a_share_of_the_other_direction_is_a_bias_in_other_texts_alone() -> None:
+    own, other = torch.randn(2, 500, 16, generator=torch.Generator().manual_seed(0)) + 4.0
+    own[:, 3] += 5.0
+    direction = separating_direction(own, other)
+    assert (own @ direction).abs().mean() < 0.2
+    assert (other @ direction - 1).abs().mean() < 0.2
+
+
+@pytest.mark.parametrize("tied", [False])
+def test_the_closed_form_of_an_untied_model_keeps_new_tokens_out_of_other_languages(
+    tied: bool, tiny_base: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    share: dict[float, float] = {}
+    for replay_share in (0.0, 0.2):  # without it, nothing is known of other languages
+        settings = QUICK.model_copy(update={"tokens": 0, "replay_share": replay_share})
+        found = extend(tiny_vocabulary, tiny_base, tmp_path / str(replay_share), settings)
+        model, tokenizer = load_model(found.model, torch.float32), load_tokenizer(found.model)
+        ids = torch.tensor([tokenizer("\n".join(ENGLISH))["input_ids"][:400]])
+        with torch.no_grad():
+            share[replay_share] = float(model(ids).logits.softmax(-1)[..., 410:].sum(-1).mean())
+    assert share[0.2] < 0.5 * share[0.0]
 
 
 def test_shares_are_logs_of_counts_and_never_above_none() -> None:

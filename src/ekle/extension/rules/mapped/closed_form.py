@@ -42,6 +42,21 @@ def unit_direction(states: Tensor) -> Tensor:
     return ridge(states, torch.ones(len(states), 1, device=states.device), _STATES_RIDGE)[:, 0]
 
 
+def separating_direction(own: Tensor, other: Tensor) -> Tensor:
+    """w (D,) with `own @ w` close to 0 and `other @ w` close to 1.
+
+    A row's share of w is a bias of its logit in texts like those of `other` alone.
+
+    Args:
+        own: (T, D) last hidden states of the base over text in the language to learn, in float32.
+        other: (S, D) over text in other languages.
+    """
+    states = torch.cat([own, other])
+    wanted = torch.zeros(len(states), 1, device=states.device)
+    wanted[len(own) :] = 1
+    return ridge(states, wanted, _STATES_RIDGE)[:, 0]
+
+
 def ridge(inputs: Tensor, targets: Tensor, strength: float) -> Tensor:
     """W (d, k) that minimises |inputs W - targets|^2 + lambda |W|^2.
 

@@ -18,6 +18,7 @@ from ekle.extension.rules.mapped.closed_form import (
     Tokens,
     features,
     mapped_start,
+    separating_direction,
     unit_direction,
 )
 from ekle.extension.rules.mapped.evidence import count_tokens, last_states, log_shares, readings
@@ -37,6 +38,8 @@ _LEAST_COUNT = 3
 """Occurrences that a base token needs to be an example; rarer ones have rows that say little."""
 _STATES_TEXT = 48 * SEQUENCE_TOKENS
 """Tokens whose last states the direction of the prior is fitted to."""
+_OTHER_NATS = 4.0
+"""How much less likely the closed form makes new tokens in other languages, where the ends are not tied."""
 _PRIOR = {"tied": 0.6, "untied": 1.0}
 """Weight of the prior in closed form. A tied row is read as well, and the direction of the prior means
 nothing there; about half of it is enough."""
@@ -194,6 +197,7 @@ class Evidence:
         example_parts: (n, 2) the two base tokens that each consists of.
         example_readings: (depths, n, D).
         direction: (D,) what a bias is written with.
+        other: (D,) what a bias in text of other languages alone is written with; zeros without such text.
         fingerprint: identifies what all this was found from.
     """
 
@@ -203,13 +207,14 @@ class Evidence:
     example_parts: Tensor
     example_readings: Tensor
     direction: Tensor
+    other: Tensor
     fingerprint: str
 
     def tokens_read(self, inputs: MappedInputs, settings: MappedSettings) -> int:
         """Tokens that took a forward pass, each counted by the share of the layers that it went through."""
         words = sum(map(len, inputs.base_tokens)) + self.example_parts.numel()
         words += len(inputs.base_tokens) + len(self.example_ids)  # the prefix tokens
-        return round(words * max(settings.depths)) + _STATES_TEXT
+        return round(words * max(settings.depths)) + _STATES_TEXT * (2 if self.other.any() else 1)
 
     def save(self, state: SavedState) -> None:
         """Write it; raises as `SavedState`."""
@@ -274,24 +279,30 @@ def _find_evidence(
     ]
     example_parts = [parts[number] for number in example_ids]
     with reporter.task("reading tokens", new + len(example_ids), "sequences") as task:
-        own = readings(model, inputs.base_tokens, inputs.prefix_token, settings.depths, task.advance)
+        new_readings = readings(model, inputs.base_tokens, inputs.prefix_token, settings.depths, task.advance)
         known = readings(model, example_parts, inputs.prefix_token, settings.depths, task.advance)
-    stream = packed(
-        text.learned, inputs.tokenizer_pair.base_ids, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed
-    )
-    count = _STATES_TEXT // SEQUENCE_TOKENS
-    with reporter.task("reading text", count, "sequences") as task:
-        states = last_states(model, torch.stack([next(stream) for _ in range(count)]), task.advance)
+    own = _states(model, text.learned, inputs, reporter)
+    other = _states(model, text.replay, inputs, reporter) if text.replay else None
     first = torch.tensor([ids[0] for ids in inputs.base_tokens])
     return Evidence(
         log_shares=log_shares(counts, first),
-        readings=own,
+        readings=new_readings,
         example_ids=torch.tensor(example_ids, dtype=torch.long),
         example_parts=torch.tensor(example_parts, dtype=torch.long).reshape(-1, 2),
         example_readings=known,
-        direction=unit_direction(states).cpu(),
+        direction=unit_direction(own if other is None else torch.cat([own, other])).cpu(),
+        other=(torch.zeros_like(own[0]) if other is None else separating_direction(own, other)).cpu(),
         fingerprint=fingerprint,
     )
+
+
+def _states(model: Any, texts: list[str], inputs: MappedInputs, reporter: ProgressReporter) -> Tensor:
+    """Last hidden states (T, D) of the base over some of the texts."""
+    encode = inputs.tokenizer_pair.base_ids
+    stream = packed(texts, encode, inputs.prefix_token, SEQUENCE_TOKENS, inputs.seed)
+    count = _STATES_TEXT // SEQUENCE_TOKENS
+    with reporter.task("reading text", count, "sequences") as task:
+        return last_states(model, torch.stack([next(stream) for _ in range(count)]), task.advance)
 
 
 def closed_form_maps(
@@ -301,6 +312,8 @@ def closed_form_maps(
 
     An input row is what the ridge gives. So is a tied one, with a part of the prior. An output row of its own
     starts as that of the first base token, because that is the token whose place it takes, with the prior.
+    In text of other languages that token is as likely as ever, and so would be the new ones that begin with
+    it: there all of them get a bias against them.
     """
     rows = model.get_input_embeddings().weight.detach()
     device, dtype = rows.device, rows.dtype
@@ -322,7 +335,7 @@ def closed_form_maps(
     head = model.get_output_embeddings().weight.detach()
     of_head = base_token_features(head, new.base_tokens)
     *_, first = of_head
-    output_start = first + _PRIOR["untied"] * prior
+    output_start = first + _PRIOR["untied"] * prior - _OTHER_NATS * evidence.other.to(device)
     return {
         INPUT_EMBEDDINGS: MappedRows(start, of_rows, inputs.scale[INPUT_EMBEDDINGS], dtype),
         OUTPUT_EMBEDDINGS: MappedRows(output_start, of_head, inputs.scale[OUTPUT_EMBEDDINGS], dtype),
