@@ -290,7 +290,7 @@ def _find_evidence(
         example_ids=torch.tensor(example_ids, dtype=torch.long),
         example_parts=torch.tensor(example_parts, dtype=torch.long).reshape(-1, 2),
         example_readings=known,
-        direction=unit_direction(own if other is None else torch.cat([own, other])).cpu(),
+        direction=unit_direction(own).cpu(),
         other=(torch.zeros_like(own[0]) if other is None else separating_direction(own, other)).cpu(),
         fingerprint=fingerprint,
     )
