@@ -82,7 +82,8 @@ def _measure(kind: Kind, folder: Path) -> float:
     from tokenizers import Tokenizer
 
     from ekle.model.checkpoint.loading import load_tokenizer
-    from ekle.training.data.conversations import Conversations, template
+    from ekle.training.data.chat_template import chat_template
+    from ekle.training.data.conversations import Conversations
     from ekle.training.data.documents import Documents, Lines, Readable, encoder
     from ekle.training.data.packing import Batches, Cursor, Source, pack, prefetch
 
@@ -90,8 +91,9 @@ def _measure(kind: Kind, folder: Path) -> float:
     encode = encoder(tokenizer)
     documents: Readable
     if kind == "conversations":
-        how = template(load_tokenizer(folder))
-        documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, how, "<|im_end|>")
+        specials = load_tokenizer(folder).special_tokens_map
+        template = chat_template(load_base("qwen3").chat_template, specials, "qwen3")
+        documents = Conversations(Lines(folder / "conversations.jsonl", 0), encode, template)
     else:
         bos_id = tokenizer.token_to_id("<|endoftext|>")
         assert bos_id is not None, "Qwen has it"

@@ -5,6 +5,7 @@ import shutil
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import HfApi, ModelInfo
@@ -76,9 +77,59 @@ def test_a_base_without_a_chat_template_cannot_write_instructions(
     shutil.copytree(tiny_base, base)
     (base / "chat_template.jinja").unlink()
     (tmp_path / "i.jsonl").write_text('{"prompt": "x", "completion": "y"}', "utf-8")
-    settings = [f"base.tokenizer={base}", f"corpus.instructions=['{tmp_path}/i.jsonl']"]
+    settings = [f"base.tokenizer={base}", f"base.model={base}", f"corpus.instructions=['{tmp_path}/i.jsonl']"]
     recipe = recipe_with(*settings, "training.instruction_share=0.1")
     _refused(recipe, tmp_path, TokenizerError, "plain has no chat template to write instructions with")
+    run(recipe_with(*settings, "training.instruction_share=0"), tmp_path / "runs" / "cured")
+
+
+def _with_instructions(
+    recipe_with: Recipes, folder: Path, base: Path, *rows: Any, share: float = 0.1
+) -> Recipe:
+    """A recipe whose base is a copy of `base` with a chat template that knows no system prompts."""
+    own = folder / "own"
+    if not own.exists():
+        shutil.copytree(base, own)
+    (own / "chat_template.jinja").write_text(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('system is not supported') }}"
+        "{% endif %}{{ m.role }}: {{ m.content }}\n{% endfor %}",
+        "utf-8",
+    )
+    (folder / "i.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    settings = [f"base.model={own}", f"corpus.instructions=['{folder}/i.jsonl']"]
+    return recipe_with(*settings, f"training.instruction_share={share}")
+
+
+GOOD = {"prompt": "Kaç?", "completion": "İki."}
+
+
+def test_a_chat_template_that_raises_is_refused_with_the_row(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path
+) -> None:
+    rows = (GOOD, {**GOOD, "system": "Kısa."})
+    recipe = _with_instructions(recipe_with, tmp_path, tiny_base, *rows)
+    words = r"own raises in .*i\.jsonl, line 2: system is not supported; .* training\.instruction_share to 0"
+    _refused(recipe, tmp_path, TrainingError, words)
+    assert stand_ins.made == []
+    cured = _with_instructions(recipe_with, tmp_path, tiny_base, *rows, share=0)
+    run(cured, tmp_path / "runs" / "cured")
+
+
+def test_a_row_that_is_no_conversation_is_refused_before_the_run(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path
+) -> None:
+    recipe = _with_instructions(recipe_with, tmp_path, tiny_base, GOOD, {"prompt": 7, "completion": "x"})
+    _refused(recipe, tmp_path, TextError, r"i\.jsonl, line 2 has 7 in 'prompt'")
+
+
+def test_what_the_template_cannot_keep_is_said_once(
+    stand_ins, recipe_with: Recipes, tmp_path: Path, tiny_base: Path
+) -> None:
+    thought = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "reasoning": "b"}]}
+    recipe = _with_instructions(recipe_with, tmp_path, tiny_base, thought, thought)
+    made = run(recipe, tmp_path / "runs" / "run")
+    said = [line for line in made.events.read_text("utf-8").splitlines() if "has no reasoning" in line]
+    assert len(said) == 1 and "2 conversations" in said[0]
 
 
 def test_a_model_that_is_nowhere_is_refused(stand_ins, recipe_with: Recipes, tmp_path: Path) -> None:

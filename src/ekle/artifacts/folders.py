@@ -60,7 +60,8 @@ class Corpus:
 
     @property
     def instructions(self) -> Path:
-        """Conversations to mix into training, JSON lines with `messages`; absent where none were named."""
+        """Conversations to mix into training, JSON lines of `ekle.text.conversations.Conversation`; absent
+        where none were named."""
         return self.folder / "instructions.jsonl"
 
     def learned_from(self, instruction_share: float) -> list[Path]:

@@ -14,13 +14,14 @@ from typing import IO, Any
 from ekle.artifacts import Corpus, read_documents
 from ekle.bpe.base import load_base
 from ekle.corpus.count import count_sources
-from ekle.corpus.instructions import conversations
 from ekle.counting.overlap import run_at, shared_runs
 from ekle.errors import TextError
 from ekle.files import short_names, write_json
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
+from ekle.text.conversation_rows import conversations
+from ekle.text.conversations import Findings
 from ekle.text.documents import Document, documents
 
 
@@ -46,7 +47,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         "bytes": 0,
         "held_out_documents": 0,
         "replay_documents": _split_replay(settings, folder),
-        "instructions": _write_instructions(settings, folder),
+        "instructions": _write_instructions(settings, folder, reporter),
     }
     byte_ranges: dict[str, tuple[int, int]] = {}
     with (folder / "train.jsonl").open("wb") as train:
@@ -148,16 +149,20 @@ def _replay_overlap(corpus: Corpus, reporter: ProgressReporter) -> dict[str, flo
     return shares
 
 
-def _write_instructions(settings: CorpusSettings, folder: Path) -> int:
-    """Write the conversations to instructions.jsonl, if the recipe names any; returns their number."""
+def _write_instructions(settings: CorpusSettings, folder: Path, reporter: ProgressReporter) -> int:
+    """Write the conversations to instructions.jsonl, if the recipe names any; returns their number.
+
+    What is left out of them is said, each kind once.
+    """
     if not settings.instructions:
         return 0
-    count = 0
+    count, findings = 0, Findings()
     with (folder / "instructions.jsonl").open("wb") as handle:
-        for messages, source in conversations(settings.instructions):
+        for conversation in conversations(settings.instructions, findings):
             count += 1
-            turns = [{**turn, "content": unicodedata.normalize("NFC", turn["content"])} for turn in messages]
-            _write_line(handle, {"messages": turns, "source": source})
+            _write_line(handle, conversation.as_json())
+    for line in findings.lines():
+        reporter.say(f"corpus.instructions: {line}")
     if not count:
         raise TextError(
             f"no answer to learn in {', '.join(settings.instructions)}; take it out of corpus.instructions"

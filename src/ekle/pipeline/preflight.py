@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Collection
 from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 
 from ekle.artifacts import Stage
-from ekle.bpe.base import load_base
+from ekle.bpe.base import BaseTokenizer, load_base
+from ekle.bpe.chat_templates import default_template
 from ekle.errors import (
     CheckpointError,
     InputError,
@@ -26,13 +28,19 @@ from ekle.planning.plan import memory_shortage, plan_as_configured
 from ekle.planning.shapes import shape_of
 from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
+from ekle.text.conversation_rows import conversations
+from ekle.text.conversations import Findings
 from ekle.text.documents import local_files
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
+_HUB_ROWS = 1000  # of instructions; the corpus stage streams them all once more
 
 
-def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
+def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> list[str]:
     """Check what the run of `stages` in `folder` will need.
+
+    Returns:
+        What the run cannot keep of the instructions, a line for each kind.
 
     Raises:
         RecipeError: settings contradict each other.
@@ -42,7 +50,8 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         CheckpointError: the model is quantised, or its folder holds no safetensors, does not fit the
             tokenizer, or contradicts its config.json; or the rule for new rows runs it and memory lacks.
         SpaceError: the copies of the model that will be written do not fit the disk.
-        TrainingError: the GPU of this machine cannot hold what training needs.
+        TrainingError: the GPU of this machine cannot hold what training needs, or the chat template cannot
+            write an instruction.
     """
     _check_quotas(recipe)
     _check_mixture(recipe)
@@ -57,7 +66,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
         read_named_files(recipe.evaluation)
         check_text_names(_measured_texts(recipe.corpus) if "corpus" in stages else ())
     base = load_base(recipe.base.tokenizer, recipe.base.revision)
-    if recipe.training.instruction_share and not base.chat_template:
+    if recipe.training.instruction_share and not _chat_template(recipe, base)[0]:
         raise TokenizerError(
             f"{base.name} has no chat template to write instructions with; "
             "set training.instruction_share to 0"
@@ -72,6 +81,7 @@ def preflight(recipe: Recipe, stages: Collection[Stage], folder: Path) -> None:
     _check_space(folder, copies, round(model_bytes * (1 + recipe.vocabulary.size / rows)))
     if {"training", "control"}.intersection(stages):
         _check_gpu(recipe)
+    return _check_instructions(recipe, base) if {"corpus", "training", "control"}.intersection(stages) else []
 
 
 def _check_weights(folder: Path) -> None:
@@ -140,6 +150,29 @@ def _check_mixture(recipe: Recipe) -> None:
             "training.source_weights must name each entry of corpus.sources once; "
             f"they are {', '.join(sources)}, the weights are for {', '.join(weights)}"
         )
+
+
+def _check_instructions(recipe: Recipe, base: BaseTokenizer) -> list[str]:
+    """Write every conversation as training will, and of a data set of the hub the first rows."""
+    if not recipe.training.instruction_share:
+        return []
+    from ekle.training.data.chat_template import chat_template, check_conversations  # with transformers
+
+    text, name = _chat_template(recipe, base)
+    template = chat_template(text, base.config, name)
+    read = (
+        islice(conversations([source], Findings()), _HUB_ROWS if source.startswith("hf:") else None)
+        for source in recipe.corpus.instructions
+    )
+    found = check_conversations(template, chain.from_iterable(read), recipe.training.answers_only)
+    return [f"corpus.instructions: {line}" for line in found.lines()]
+
+
+def _chat_template(recipe: Recipe, base: BaseTokenizer) -> tuple[str | None, str]:
+    """The template that the extended model will have: the model's, or else the tokenizer's; and its name."""
+    folder = Path(recipe.base.model)
+    own = default_template(folder) if folder.is_dir() else None
+    return (own, recipe.base.model) if own else (base.chat_template, base.name)
 
 
 def _check_tracker(name: str) -> None:

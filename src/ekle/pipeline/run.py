@@ -85,11 +85,12 @@ def run(
         _refuse_changes(at, {stage: bases[stage] for stage in wanted if stage not in again})
         missing = [stage for stage in wanted if stage not in kept]
         distributed.check_distributed(recipe, wanted, missing)
-        if missing:
-            preflight(recipe, missing, at.folder)
+        found = preflight(recipe, missing, at.folder) if missing else []
         at.write_recipe(recipe)
         reporter = (reporter or silent()).recording(at.events)
         reporter.say(f"{recipe.name} in {at.folder}")
+        for line in found:
+            reporter.say(line)
         if outdated:
             names = listed([folder_name(stage) for stage in outdated if at.place(stage).is_dir()])
             reporter.say(f"{names} will be made again, with the control")

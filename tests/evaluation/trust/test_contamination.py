@@ -73,7 +73,7 @@ def test_instructions_are_read_message_by_message_and_with_text(tmp_path: Path) 
         measure_contamination({"a": [WORDS]}, [tmp_path], silent())["a"].runs == 1
     )  # a folder of both kinds
     file.write_text(json.dumps(chats[0]) + '\n{"text": "a"}\n', "utf-8")
-    with pytest.raises(TextError, match="line 2 has no messages"):
+    with pytest.raises(TextError, match="line 2 is no conversation"):
         measure_contamination({"a": [WORDS]}, [file], silent())
 
 

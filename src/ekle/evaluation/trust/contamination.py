@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ekle.artifacts.evaluation_report import Contamination
 from ekle.counting.overlap import shared_runs
-from ekle.errors import TextError
 from ekle.evaluation.trust.intervals import share
 from ekle.progress import ProgressReporter
+from ekle.text.conversation_rows import is_conversation, read_conversation
+from ekle.text.conversations import Findings
 from ekle.text.documents import documents, local_files, records
 from ekle.text.formats import JSON_LINES
 
@@ -26,7 +27,7 @@ def measure_contamination(
 
     Args:
         texts: by name, the text to measure on.
-        learned: files and folders of text, or of conversations (JSON lines with `messages`).
+        learned: files and folders of text, or of conversations (JSON lines in any format of instructions).
         reporter: receives progress.
 
     Returns:
@@ -48,19 +49,16 @@ def _texts_of(source: str) -> Iterator[str]:
             yield from (document.text for document in documents([file]))
             continue
         for row, where, _ in records(file):
-            turns = row.get("messages") if isinstance(row, dict) else None
-            if not isinstance(turns, list):
-                raise TextError(f"{where} has no messages, and the rows before it have")
-            contents = (turn.get("content") for turn in turns if isinstance(turn, dict))
-            yield from (content for content in contents if isinstance(content, str))
+            conversation = read_conversation(row, where, Findings())
+            yield from conversation.texts() if conversation else ()
 
 
 def _holds_conversations(file: str) -> bool:
-    """By its first row: conversations have `messages` and no `text`."""
+    """By its first row."""
     if not file.endswith(JSON_LINES):
         return False
     first, *_ = next(records(file), ({},))
-    return isinstance(first, dict) and "messages" in first and "text" not in first
+    return is_conversation(first)
 
 
 def _figures(hits: Sequence[NDArray[np.bool_]]) -> Contamination:

@@ -7,13 +7,15 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel
+from ekle.bpe.chat_templates import default_template
 from ekle.bpe.graft import base_token_ids
 from ekle.errors import TrainingError
 from ekle.files import read_json
 from ekle.model.encoding import END_OF_TEXT
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
-from ekle.training.data.conversations import Conversations, template
+from ekle.training.data.chat_template import chat_template
+from ekle.training.data.conversations import Conversations
 from ekle.training.data.curriculum import make_curriculum
 from ekle.training.data.documents import Documents, Encode, Lines, TokenTransform, encoder
 from ekle.training.data.merge_dropout import MergeDropout
@@ -36,7 +38,7 @@ def make_sources(
         recipe: shares and weights; `ekle.pipeline.preflight` has compared them with the corpus's settings.
         corpus: the documents.
         model: has the tokenizer; an extended one also the new tokens, which merge dropout is about.
-        tokenizer: the same tokenizer as transformers reads it, for its chat template.
+        tokenizer: the same tokenizer as transformers reads it, for its special tokens.
         tokens: of one step.
         reporter: receives a message for each source that is asked for and not there.
 
@@ -58,8 +60,9 @@ def make_sources(
     if settings.instruction_share and (
         lines := _lines_of(corpus.instructions, seed, reporter, "instructions")
     ):
-        end = str(tokenizer.eos_token or "")
-        conversations = Conversations(lines, encode, template(tokenizer), end, settings.answers_only)
+        text = default_template(model.model)
+        template = chat_template(text, tokenizer.special_tokens_map, f"the tokenizer in {model.model}")
+        conversations = Conversations(lines, encode, template, settings.answers_only)
         others.append(Source("instructions", settings.instruction_share, conversations))
     share = 1 - sum(source.share for source in others)
     own = _own(recipe, corpus, share, encode, start, transform)

@@ -84,11 +84,11 @@ class Lines:
         self._order = order
         self._epoch: tuple[int, NDArray[numpy.int64]] | None = None
 
-    def value(self, number: int, field: str) -> Any:
-        """What line `number` holds in `field`.
+    def record(self, number: int) -> dict[str, Any]:
+        """What line `number` holds.
 
         Raises:
-            TextError: the file has changed, or the line has no such field.
+            TextError: the file has changed, or the line is no JSON object.
         """
         epoch, place = divmod(number, len(self._starts))
         if self._epoch is None or self._epoch[0] != epoch:
@@ -97,13 +97,16 @@ class Lines:
             handle.seek(self._starts[self._epoch[1][place]])
             line = handle.readline()
         try:
-            return json.loads(line)[field]
-        except (ValueError, KeyError, TypeError) as error:
+            return dict(json.loads(line))
+        except (ValueError, TypeError) as error:
             raise TextError(f"{self.path} has a line that is no document: {line[:80]!r}") from error
 
     def text(self, number: int) -> str:
-        """The text of line `number`; raises as `value`."""
-        return str(self.value(number, "text"))
+        """The text of line `number`. Raises TextError as `record`, or where it has none."""
+        record = self.record(number)
+        if "text" not in record:
+            raise TextError(f"{self.path} has a line that is no document: {str(record)[:80]!r}")
+        return str(record["text"])
 
 
 class Documents:
@@ -133,7 +136,7 @@ class Documents:
         self._ahead = {}
 
     def ids(self, number: int) -> list[int]:
-        """Token ids of document `number`, without <|endoftext|>; raises as `Lines.value`."""
+        """Token ids of document `number`, without <|endoftext|>; raises as `Lines.text`."""
         if number not in self._ahead:
             numbers = range(number, number + ENCODE_BATCH)
             texts = [self.lines.text(each) for each in numbers]
