@@ -30,7 +30,7 @@ READING = {
     **{f"mc_answer{number}": name for number, name in enumerate(("Ayşe", "Ali", "Can", "Su"), start=1)},
     "correct_answer_num": "2",
 }
-SQUAD = {
+SQUAD: dict[str, Any] = {
     "data": [
         {
             "paragraphs": [
@@ -48,7 +48,9 @@ def read(tmp_path: Path, content: str, language: Language = "tr") -> list[Exampl
     file = tmp_path / "task.jsonl"
     file.write_text(content, "utf-8")
     records = read_records(file)
-    return list(examples(records, format_of(records[0]), language))
+    found = list(examples(records, format_of(records[0]), language))
+    assert None not in found
+    return [one for one in found if one is not None]
 
 
 def lines(*records: dict[str, Any]) -> str:
@@ -99,6 +101,106 @@ def test_reading_shows_its_passage(tmp_path: Path) -> None:
 def test_extraction_has_answers_and_no_choices_and_loses_a_byte_order_mark(tmp_path: Path) -> None:
     expected = Example("Metin: Irmak İzmit'ten geçer.\nSoru: Nereden geçer?\nCevap:", answers=("İzmit'ten",))
     assert read(tmp_path, json.dumps(SQUAD)) == [expected]
+
+
+FOUR = {"question": "2+2?", "choices": ["3", "4", "5", "altı"]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("B", "b", " B ", "(b)", "[B]", "B.", "b)", "B:", "B) 4", "b. 4", "(B) 4", "Cevap: B", "answer B"),
+        *(["B"], 1, 1.0, "1", "1.0", "4"),
+    ],
+)
+def test_an_answer_is_read_in_every_spelling(tmp_path: Path, answer: Any) -> None:
+    assert [one.gold for one in read(tmp_path, lines({**FOUR, "answer": answer}))] == [1]
+
+
+@pytest.mark.parametrize("answer", ["altı", "Altı.", "3", "D", 3])
+def test_the_text_of_a_choice_is_an_answer_too(tmp_path: Path, answer: Any) -> None:
+    (found,) = read(tmp_path, lines({**FOUR, "answer": answer}))
+    assert found.gold == (0 if answer == "3" else 3)
+
+
+def test_a_number_is_a_place_where_the_file_has_one_that_is_no_choice(tmp_path: Path) -> None:
+    row = {"question": "1+1?", "choices": ["2", "3", "0", "5"], "answer": "2"}
+    assert [one.gold for one in read(tmp_path, lines(row))] == [0]
+    assert [one.gold for one in read(tmp_path, lines(row, {**row, "answer": "1"}))] == [2, 1]
+
+
+@pytest.mark.parametrize("answer", ["A) 4", "E", "e", "4)", "yedi", "9", "", 1.5, True, ["A", "B"]])
+def test_an_answer_that_means_none_or_two_is_refused_in_one_line(tmp_path: Path, answer: Any) -> None:
+    file = tmp_path / "task.jsonl"
+    file.write_text(lines({**FOUR, "answer": answer or "-"}), "utf-8")
+    with pytest.raises(InputError, match=r"task\.jsonl:1: the right answer .* names none of the 4 choices"):
+        list(examples(read_records(file), "exam", "tr"))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [["A) üç", "B) dört"], ["(a) üç", "(b) dört"], {"A": "üç", "B": "dört"}, {"text": ["üç", "dört"]}],
+)
+def test_choices_that_bring_their_letters_lose_them(tmp_path: Path, choices: Any) -> None:
+    assert read(tmp_path, lines({**EXAM, "choices": choices})) == read(tmp_path, lines(EXAM))
+
+
+def test_choices_may_be_numbers(tmp_path: Path) -> None:
+    (found,) = read(tmp_path, lines({"question": "2+2?", "choices": [3, 4], "answer": "4"}))
+    assert "A) 3\nB) 4" in found.prompt and found.gold == 1
+
+
+def test_other_formats_read_their_answers_as_widely(tmp_path: Path) -> None:
+    science = [{**SCIENCE, "answerKey": key} for key in ("a", "(A)", "A.", "erir", "A) erir")]
+    numbered = {**SCIENCE, "choices": {"text": ["erir", "donar"], "label": [1, 2]}, "answerKey": "1"}
+    assert {one.gold for one in read(tmp_path, lines(*science, numbered, {**numbered, "answerKey": 1}))} == {
+        0
+    }
+    assert [one.gold for one in read(tmp_path, lines({**CAUSE, "label": "0"}))] == [0]
+    reading = [{**READING, "correct_answer_num": number} for number in (2, "2", 2.0, "B", "Ali")]
+    assert [one.gold for one in read(tmp_path, lines(*reading))] == [1] * 5
+
+
+def test_extraction_is_read_a_question_a_line_too(tmp_path: Path) -> None:
+    context, asked = "Irmak İzmit'ten geçer.", "Nereden geçer?"
+    row = {"id": "1", "context": context, "question": asked, "answers": {"text": ["İzmit'ten"], "start": [6]}}
+    listed = {**row, "answers": [{"text": "İzmit'ten"}]}
+    assert read(tmp_path, lines(row)) == read(tmp_path, lines(listed)) == read(tmp_path, json.dumps(SQUAD))
+
+
+UNANSWERED = [
+    *({**EXAM, "answer": answer} for answer in (None, "", [])),
+    {**SCIENCE, "answerKey": ""},
+    {**CAUSE, "label": None},
+    {**READING, "correct_answer_num": None},
+    {"context": "a", "question": "b", "answers": {"text": [], "answer_start": []}},
+    {"context": "a", "question": "b", "answers": []},
+    {"context": "a", "question": "b", "answers": [{"text": ""}]},
+    {"context": "a", "question": "b", "is_impossible": True, "answers": [], "plausible_answers": [{}]},
+    {"context": "a", "question": "b", "is_impossible": True},
+]
+
+
+@pytest.mark.parametrize("record", UNANSWERED)
+def test_a_question_without_an_answer_is_none(tmp_path: Path, record: dict[str, Any]) -> None:
+    file = tmp_path / "task.jsonl"
+    file.write_text(lines(record), "utf-8")
+    records = read_records(file)
+    assert list(examples(records, format_of(records[0]), "tr")) == [None]
+
+
+def test_questions_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None:
+    pytest.importorskip("lm_eval", reason="needs ekle[tasks]")
+    file = tmp_path / "squad2.json"
+    paragraph = SQUAD["data"][0]["paragraphs"][0]
+    impossible = {"id": "2", "question": "Kim?", "is_impossible": True, "answers": []}
+    both = {**paragraph, "qas": [*paragraph["qas"], impossible]}
+    file.write_text(json.dumps({"data": [{"paragraphs": [both, {**both, "qas": []}]}]}), "utf-8")
+    (task,) = read_tasks(EvaluationSettings(tasks={"a": str(file)}, task_shots=0))
+    assert (len(task.asked), task.unanswered) == (1, 1)
+    file.write_text(json.dumps({"data": [{"paragraphs": [{**both, "qas": [impossible]}]}]}), "utf-8")
+    with pytest.raises(InputError, match="0 questions with an answer"):
+        read_tasks(EvaluationSettings(tasks={"a": str(file)}, task_shots=0))
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,8 @@ class TaskResult(Part):
     """By model, the base first."""
     chance: float | None = None
     """The accuracy of guessing; absent where answers are written."""
+    unanswered: int | None = None
+    """Questions of the file that have no right answer and were left out; absent where there are none."""
 
     @property
     def main_score(self) -> Score:

@@ -69,6 +69,10 @@ def measure_models(plan: EvaluationPlan, parts: FigureCache, reporter: ProgressR
     """Everything that needs a model; one is in memory at a time, except when speeds are compared."""
     if not plan.models:
         return ModelFigures()
+    for task in plan.tasks:
+        if task.unanswered:
+            questions = "1 question" if task.unanswered == 1 else f"{task.unanswered:,} questions"
+            reporter.say(f"task {task.name}: left out {questions} without a right answer in the file")
     measured = _Measured(plan, parts, reporter)
     for evaluated in plan.models:
         reporter.say(f"Measuring the {evaluated.name} model")

@@ -2,13 +2,16 @@
 
 All files are read and checked here, before any model is loaded.
 
-exam        `question`, `choices` (a list), `answer` (a letter, or a number from 0): TurkishMMLU, MMLU.
-            The choices are listed and the letter is the answer, because questions refer to the list.
+exam        `question`, `choices` (a list), `answer`: TurkishMMLU, MMLU. The choices are listed and the
+            letter is the answer, because questions refer to the list.
 science     `question`, `choices` (`text` and `label`), `answerKey`: ARC. The text of a choice is the answer.
 cause       `premise`, `choice1`, `choice2`, `question` ("cause" or "effect"), `label` (0 or 1): COPA, XCOPA.
 reading     `flores_passage`, `question`, `mc_answer1` to 4, `correct_answer_num` (1 to 4): Belebele.
-extraction  `data`, with `paragraphs`, `context`, `qas`, `question`, `answers`, `text`: SQuAD, XQuAD. The
-            answer is written, not chosen.
+extraction  `data`, with `paragraphs`, `context`, `qas`, `question`, `answers`, `text`: SQuAD, XQuAD; or
+            `context`, `question`, `answers` in a row, as the hub has them. The answer is written, not chosen.
+
+`answers` reads how files spell which choice is right. A question without a right answer, as SQuAD 2.0 has
+some, is left out and counted.
 
 The prompts are ekle's own, in the language of the task.
 """
@@ -23,6 +26,13 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, assert_never
 
 from ekle.errors import InputError
+from ekle.evaluation.tasks.answers import (
+    LETTERS,
+    is_unanswered,
+    numbers_are_places,
+    place_of,
+    without_labels,
+)
 from ekle.recipe.evaluation import EvaluationSettings
 
 _STRING_OR_BRACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
@@ -88,18 +98,21 @@ def _after_space(text: str, place: int) -> int:
 Format = Literal["exam", "science", "cause", "reading", "extraction"]
 Language = Literal["tr", "en"]
 
-LETTERS = "ABCDEFGHIJ"
-
-_FIELDS: dict[Format, tuple[str, ...]] = {
-    "exam": ("question", "choices", "answer"),
-    "science": ("question", "choices", "answerKey"),
-    "cause": ("premise", "choice1", "choice2", "question", "label"),
-    "reading": (
-        *("flores_passage", "question", "mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4"),
-        "correct_answer_num",
+_ROW = ("context", "question", "answers")  # extraction with a question in each object
+_FIELDS: tuple[tuple[Format, tuple[str, ...]], ...] = (
+    ("exam", ("question", "choices", "answer")),
+    ("science", ("question", "choices", "answerKey")),
+    ("cause", ("premise", "choice1", "choice2", "question", "label")),
+    (
+        "reading",
+        (
+            *("flores_passage", "question", "mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4"),
+            "correct_answer_num",
+        ),
     ),
-    "extraction": ("data",),
-}
+    ("extraction", ("data",)),
+    ("extraction", _ROW),
+)
 _LEAST = 0.5  # share of a format's fields that the first object must have
 
 
@@ -137,51 +150,53 @@ def format_of(record: Record) -> Format:
     Raises:
         InputError: it has the fields of none.
     """
-    shares = {name: sum(key in record for key in keys) / len(keys) for name, keys in _FIELDS.items()}
-    best = max(shares, key=lambda name: shares[name])
-    if shares[best] < _LEAST:
-        known = "; ".join(", ".join(keys) for keys in _FIELDS.values())
+    shares = [sum(key in record for key in keys) / len(keys) for _, keys in _FIELDS]
+    if max(shares) < _LEAST:
+        known = "; ".join(", ".join(keys) for _, keys in _FIELDS)
         _refuse(record, f"these fields are of no task that ekle knows; it knows those with {known}")
-    return best
+    return _FIELDS[shares.index(max(shares))][0]
 
 
-def examples(records: Sequence[Record], kind: Format, language: Language) -> Iterator[Example]:
-    """The questions in `records`.
+def examples(records: Sequence[Record], kind: Format, language: Language) -> Iterator[Example | None]:
+    """The questions in `records`; None for each that has no right answer.
 
     Raises:
         InputError: a field is missing or empty, or a right answer is none of the choices.
     """
     words = _TURKISH if language == "tr" else _ENGLISH
-    for record in records:
-        match kind:
-            case "exam":
-                yield _exam(record, words)
-            case "science":
-                yield _science(record, words)
-            case "cause":
-                yield _cause(record, words)
-            case "reading":
-                yield _reading(record, words)
-            case "extraction":
+    match kind:
+        case "exam":
+            yield from _exam(records, words)
+        case "science":
+            yield from (_science(record, words) for record in records)
+        case "cause":
+            yield from (_cause(record, words) for record in records)
+        case "reading":
+            yield from (_reading(record, words) for record in records)
+        case "extraction":
+            for record in records:
                 yield from _extraction(record, words)
-            case _:
-                assert_never(kind)
+        case _:
+            assert_never(kind)
 
 
-def _exam(record: Record, words: _Words) -> Example:
-    choices = _choices(record, _field(record, "choices"))
-    answer = _field(record, "answer")
-    gold = LETTERS.find(answer) if isinstance(answer, str) and len(answer) == 1 else answer
-    question = _text(record, "question")
-    return _lettered("", question, choices, _gold(record, gold, choices), words)
+def _exam(records: Sequence[Record], words: _Words) -> Iterator[Example | None]:
+    read = [(record, _choices(record, _listed(_field(record, "choices")))) for record in records]
+    answers = [_field(record, "answer") for record in records]
+    numbers = numbers_are_places(
+        [(answer, choices) for answer, (_, choices) in zip(answers, read, strict=True)], first=0
+    )
+    for answer, (record, choices) in zip(answers, read, strict=True):
+        gold = _gold(record, answer, choices, numbers=numbers)
+        question = _text(record, "question")
+        yield None if gold is None else _lettered("", question, choices, gold, words)
 
 
-def _reading(record: Record, words: _Words) -> Example:
+def _reading(record: Record, words: _Words) -> Example | None:
     choices = tuple(_text(record, f"mc_answer{number}") for number in range(1, 5))
-    answer = str(_field(record, "correct_answer_num"))
-    gold = int(answer) - 1 if answer.isdecimal() else answer
+    gold = _gold(record, _field(record, "correct_answer_num"), choices, first=1)
     passage, question = _text(record, "flores_passage"), _text(record, "question")
-    return _lettered(passage, question, choices, _gold(record, gold, choices), words)
+    return None if gold is None else _lettered(passage, question, choices, gold, words)
 
 
 def _lettered(passage: str, question: str, choices: tuple[str, ...], gold: int, words: _Words) -> Example:
@@ -192,7 +207,7 @@ def _lettered(passage: str, question: str, choices: tuple[str, ...], gold: int, 
     return Example(prompt, letters, gold, question=f"{passage}\n{question}".strip())
 
 
-def _science(record: Record, words: _Words) -> Example:
+def _science(record: Record, words: _Words) -> Example | None:
     choices = _field(record, "choices")
     if not isinstance(choices, Record):
         _refuse(record, "choices must have text and label")
@@ -203,14 +218,17 @@ def _science(record: Record, words: _Words) -> Example:
     if not isinstance(labels, list) or len(labels) != len(found):
         _refuse(record, f"there are {len(found)} choices, and not as many labels")
     key = _field(record, "answerKey")
-    if key not in labels:
-        _refuse(record, f"the right answer {key!r} is none of the labels {', '.join(map(str, labels))}")
+    if is_unanswered(key):
+        return None
+    gold = place_of(key, found, labels=[str(label) for label in labels], first=None)
+    if gold is None:
+        _refuse(record, f"the right answer {key!r:.40} is none of the labels {', '.join(map(str, labels))}")
     question = _text(record, "question")
     prompt = f"{words.question} {question}\n{words.answer}"
-    return Example(prompt, found, labels.index(key), question=question)
+    return Example(prompt, found, gold, question=question)
 
 
-def _cause(record: Record, words: _Words) -> Example:
+def _cause(record: Record, words: _Words) -> Example | None:
     asked = _field(record, "question")
     if asked not in ("cause", "effect"):
         _refuse(record, f'question must be "cause" or "effect", not {asked!r}')
@@ -218,18 +236,35 @@ def _cause(record: Record, words: _Words) -> Example:
     choices = (_text(record, "choice1"), _text(record, "choice2"))
     gold = _gold(record, _field(record, "label"), choices)
     premise = _text(record, "premise")
-    return Example(f"{premise} {link}", choices, gold, question=premise)
+    return None if gold is None else Example(f"{premise} {link}", choices, gold, question=premise)
 
 
-def _extraction(record: Record, words: _Words) -> Iterator[Example]:
+def _extraction(record: Record, words: _Words) -> Iterator[Example | None]:
+    if "data" not in record and any(name in record for name in _ROW):
+        yield _extracted(_text(record, "context"), record, words)
+        return
     for article in _objects(record, "data"):
         for paragraph in _objects(article, "paragraphs"):
             context = _text(paragraph, "context")
             for item in _objects(paragraph, "qas"):
-                answers = tuple(_text(answer, "text") for answer in _objects(item, "answers"))
-                question = _text(item, "question")
-                prompt = f"{words.passage} {context}\n{words.question} {question}\n{words.answer}"
-                yield Example(prompt, answers=answers, question=f"{context}\n{question}")
+                yield _extracted(context, item, words)
+
+
+def _extracted(context: str, item: Record, words: _Words) -> Example | None:
+    question = _text(item, "question")
+    given = _field(item, "answers") if not item.get("is_impossible") else []
+    if isinstance(given, Record):  # of the hub: a list of each field
+        texts = _field(given, "text")
+        given = [Record(text=text) for text in texts] if isinstance(texts, list) else texts
+        for answer in given if isinstance(given, list) else ():
+            answer.where = item.where
+    if given is None or given == []:
+        return None
+    if not isinstance(given, list) or not all(isinstance(answer, Record) for answer in given):
+        _refuse(item, "the field answers must be a list of objects, or have a list of texts")
+    answers = tuple(_text(answer, "text") for answer in given if not is_unanswered(_field(answer, "text")))
+    prompt = f"{words.passage} {context}\n{words.question} {question}\n{words.answer}"
+    return Example(prompt, answers=answers, question=f"{context}\n{question}") if answers else None
 
 
 def _field(record: Record, name: str) -> Any:
@@ -248,24 +283,44 @@ def _text(record: Record, name: str) -> str:
 
 def _objects(record: Record, name: str) -> list[Record]:
     value = _field(record, name)
-    if not isinstance(value, list) or not value or not all(isinstance(item, Record) for item in value):
-        _refuse(record, f"the field {name} must be a list of objects, and not empty")
+    if not isinstance(value, list) or not all(isinstance(item, Record) for item in value):
+        _refuse(record, f"the field {name} must be a list of objects")
     return value
 
 
 def _choices(record: Record, found: Any) -> tuple[str, ...]:
-    texts = (
-        [item.strip() if isinstance(item, str) else "" for item in found] if isinstance(found, list) else []
-    )
+    texts = [_choice(item) for item in found] if isinstance(found, list) else []
     if not 2 <= len(texts) <= len(LETTERS) or not all(texts):
         _refuse(record, f"there must be 2 to {len(LETTERS)} choices, none of them empty")
-    return tuple(texts)
+    return without_labels(texts)
 
 
-def _gold(record: Record, number: Any, choices: Sequence[str]) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(choices):
-        _refuse(record, f"the right answer names none of the {len(choices)} choices")
-    return number
+def _listed(choices: Any) -> Any:
+    """The choices of an object `{"A": ..., "B": ...}`, or with `text` as ARC's, as a list."""
+    if not isinstance(choices, Record):
+        return choices
+    return choices["text"] if "text" in choices else list(choices.values())
+
+
+def _choice(item: Any) -> str:
+    is_number = isinstance(item, int | float) and not isinstance(item, bool)
+    return str(item) if is_number else item.strip() if isinstance(item, str) else ""
+
+
+def _gold(
+    record: Record, answer: Any, choices: Sequence[str], *, first: int = 0, numbers: bool = True
+) -> int | None:
+    """The place of the right choice, from 0; None where the file says none."""
+    if is_unanswered(answer):
+        return None
+    place = place_of(answer, choices, labels=LETTERS, first=first, numbers=numbers)
+    if place is None:
+        _refuse(
+            record,
+            f"the right answer {answer!r:.40} names none of the {len(choices)} choices; give a letter, a "
+            f"number from {first}, or the text of one",
+        )
+    return place
 
 
 def _refuse(record: Record, why: str) -> NoReturn:
@@ -284,6 +339,8 @@ class Task:
     format: Format
     shown: tuple[Example, ...]
     asked: tuple[Example, ...]
+    unanswered: int = 0
+    """Questions of the file that have no right answer and are left out."""
 
     @property
     def lettered(self) -> bool:
@@ -315,14 +372,17 @@ def read_tasks(settings: EvaluationSettings) -> list[Task]:
 def _read(name: str, file: Path, language: Language, settings: EvaluationSettings) -> Task:
     records = read_records(file)
     kind = format_of(records[0])
-    drawn = sorted(dict.fromkeys(examples(records, kind, language)), key=lambda one: _digest(one, settings))
+    found = list(examples(records, kind, language))
+    answered = [one for one in found if one is not None]
+    drawn = sorted(dict.fromkeys(answered), key=lambda one: _digest(one, settings))
     shown, rest = drawn[: settings.task_shots], drawn[settings.task_shots :]
     if not rest:
         raise InputError(
-            f"{file} has {len(drawn)} questions, of which {settings.task_shots} are shown and the others "
-            "asked; lower evaluation.task_shots"
+            f"{file} has {len(drawn)} questions with an answer, of which {settings.task_shots} are shown and "
+            f"the others asked; {'lower evaluation.task_shots' if drawn else 'give another file'}"
         )
-    return Task(name, language, kind, tuple(shown), tuple(rest[: settings.task_examples]))
+    asked = tuple(rest[: settings.task_examples])
+    return Task(name, language, kind, tuple(shown), asked, len(found) - len(answered))
 
 
 def _digest(example: Example, settings: EvaluationSettings) -> bytes:

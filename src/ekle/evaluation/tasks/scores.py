@@ -85,6 +85,7 @@ def compare_tasks(
             harness=version("lm_eval"),
             models=models,
             chance=fmean(1 / len(one.choices) for one in task.asked) if chosen else None,
+            unanswered=task.unanswered or None,
         )
     return figures
 
