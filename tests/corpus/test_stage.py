@@ -98,3 +98,21 @@ def test_held_out_text_that_is_also_replay_text_is_said_with_share_and_example(
 
     corpus, said = _with_replay(tmp_path / "apart", ENGLISH[:4], ENGLISH[4:], tiny_base)
     assert corpus.summary["replay_overlap"] == {} and not said
+
+
+def test_instructions_are_written_whole_and_what_is_left_out_is_said(tmp_path: Path, tiny_base: Path) -> None:
+    asked, answered = {"role": "user", "content": "Kaç?"}, {"role": "assistant", "content": "İki."}
+    rows = [{"messages": [asked]}, {"system": "Kısa.", "messages": [asked, answered]}, {"messages": None}]
+    (tmp_path / "i.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "tr.txt").write_text("\n".join(TURKISH), "utf-8")
+    settings = {"sources": [str(tmp_path / "tr.txt")], "replay": [], "word_lists": [], "held_out": 0}
+    content = {**settings, "instructions": [str(tmp_path / "i.jsonl")]}
+    recipe = make_recipe({"name": "t", "base": {"tokenizer": str(tiny_base)}, "corpus": content})
+    said = tmp_path / "events.jsonl"
+    corpus = run(recipe, Inputs(), tmp_path / "out", ProgressReporter(Console(quiet=True), said))
+    (line,) = corpus.instructions.read_text("utf-8").splitlines()
+    found = json.loads(line)
+    assert [turn["role"] for turn in found["messages"]] == ["system", "user", "assistant"]
+    assert found["row"] == f"{tmp_path / 'i.jsonl'}, line 2"
+    left_out = [text for text in said.read_text("utf-8").splitlines() if "corpus.instructions: " in text]
+    assert len(left_out) == 2 and "no answer to learn" in left_out[0] and "is empty" in left_out[1]

@@ -47,7 +47,7 @@ TURNS = [
     {"role": "assistant", "content": "<think>\nİç Anadolu'da.\n</think>\n\nHayır, yok."},
 ]
 TOOL = {"type": "function", "function": {"name": "saat", "parameters": {"type": "object"}}}
-CALLS = [
+CALLS: list[dict[str, Any]] = [
     {"role": "user", "content": "Saat kaç?"},
     {"role": "assistant", "content": "", "tool_calls": [{"name": "saat", "arguments": {"il": "İzmir"}}]},
     {"role": "tool", "content": '"12:00"'},
