@@ -14,6 +14,9 @@ from typing import Any
 
 from ekle.errors import InputError, RunFolderError, SpaceError
 
+JSON_ESCAPES = "backslashreplace"
+"""How JSON is encoded: a byte of a file's name that is not UTF-8 becomes `\\udcNN`, an escape of JSON."""
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -43,7 +46,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         SpaceError: the disk is full; nothing is left behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder} exists and is not empty; give another --out or remove it")
+        raise RunFolderError(f"{folder} exists and is not empty; remove it or name another")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -87,7 +90,8 @@ def raise_if_full(error: OSError, path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable UTF-8 JSON, whole or not at all."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors=JSON_ESCAPES)
 
 
 def read_json(path: Path) -> Any:
@@ -109,7 +113,7 @@ def digest(path: Path) -> str:
     if path.is_dir():
         total = hashlib.sha256()
         for file in sorted(item for item in path.rglob("*") if item.is_file()):
-            total.update(file.relative_to(path).as_posix().encode())
+            total.update(os.fsencode(file.relative_to(path).as_posix()))
             total.update(digest(file).encode())
         return total.hexdigest()
     with path.open("rb") as handle:
@@ -131,11 +135,13 @@ def read_table(package: str, name: str) -> tuple[dict[str, str], ...]:
 def stem(path: Path) -> str:
     """The name of a file without its ending, `.zst` not counted: "wiki" for wiki.jsonl.zst.
 
-    Only files have endings: the name of a folder or a hub id such as Qwen/Qwen3-0.6B is left as it is.
+    Only files have endings: the name of a folder or a hub id such as Qwen/Qwen3-0.6B is left as it is. Bytes
+    of a name that are not UTF-8 become U+FFFD, because reports and other files are called after it.
     """
+    name = os.fsencode(path.name or str(path)).decode("utf-8", "replace")
     if not path.is_file():
-        return path.name or str(path)
-    return path.name.removesuffix(".zst").rsplit(".", 1)[0] or path.name
+        return name
+    return name.removesuffix(".zst").rsplit(".", 1)[0] or name
 
 
 def short_names(paths: Sequence[str | Path], taken: Collection[str] = ()) -> list[str]:

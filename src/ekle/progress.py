@@ -23,6 +23,8 @@ from rich.progress import (
 from rich.progress import Task as BarTask
 from rich.text import Text
 
+from ekle.files import JSON_ESCAPES
+
 Unit = Literal[
     "",
     "bytes",
@@ -111,7 +113,7 @@ class ProgressReporter:
             line = json.dumps(
                 {"time": round(time.time(), 3), "kind": kind, **fields}, ensure_ascii=False, default=str
             )
-            with self._events.open("a", encoding="utf-8") as handle:
+            with self._events.open("a", encoding="utf-8", errors=JSON_ESCAPES) as handle:
                 handle.write(line + "\n")
 
     @contextmanager

@@ -1,6 +1,7 @@
 """The command `ekle`: which commands there are, and how each ends.
 
-Exit codes: 0 done; 2 a mistake of the user's, in one line; 130 Ctrl-C; 1, with a traceback, a defect.
+Exit codes: 0 done; 2 a mistake of the user's, in one line; 130 Ctrl-C; 141 nobody reads the output any more;
+1, with a traceback, a defect.
 """
 
 import gc
@@ -15,7 +16,8 @@ import typer
 
 from ekle.cli import evaluation, pipeline, stages
 from ekle.cli.errors import Interrupted, error_line
-from ekle.cli.options import examples, with_new_names
+from ekle.cli.options import check_words, examples, with_new_names
+from ekle.cli.streams import OutputClosed, standard_streams
 from ekle.errors import RenamedWarning
 
 app = typer.Typer(
@@ -81,10 +83,11 @@ def _start(
     context: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
+    # Not typer.echo: where the code page is ASCII, it writes past `standard_streams`.
     if show_version:
-        typer.echo(f"ekle {version('ekle')}")
+        print(f"ekle {version('ekle')}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Tables of millions of strings make a pass of the garbage collector long, and its usual pace very many.
     gc.set_threshold(200_000, 20, 20)
-    with warnings.catch_warnings():
+    with standard_streams(), warnings.catch_warnings():
         warnings.simplefilter("default", RenamedWarning)  # each line once
         warnings.showwarning = _show_warning(warnings.showwarning)
         return _run(sys.argv[1:] if arguments is None else arguments)
@@ -109,11 +112,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        check_words(arguments)
         code: Any = app(with_new_names(arguments), standalone_mode=False)
+        sys.stdout.flush()  # here a full disk or a closed pipe can still be answered
+    except OutputClosed:
+        return 141  # 128 + SIGPIPE, as of any other program before `| head`
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
     except Interrupted as stopped:
         return _fail(str(stopped), 130)
+    except SystemExit as ended:
+        # Typer ends silently for any broken pipe; what is no OutputClosed was one to a server or a worker.
+        line = error_line(ended)
+        if line is None:
+            raise
+        return _fail(line, 2)
     except Exception as error:
         # Typer's errors of usage have no type of their own that all of its versions share.
         usage = getattr(error, "format_message", None)

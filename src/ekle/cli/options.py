@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.console import Console
 
-from ekle.errors import RecipeError, RenamedWarning
+from ekle.errors import InputError, RecipeError, RenamedWarning
 from ekle.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -42,6 +42,31 @@ OLD_OPTIONS = {
     "evaluate": {"--text": "--held-out", "--trained-on": "--corpus", "--beside": "--peer"},
 }
 """Of each command, options of ekle 0.1 to what they are called now."""
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""How Python keeps a byte of an argument that it cannot decode."""
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words of a command line that are not UTF-8: no file of ekle's could name them.
+
+    Raises:
+        InputError: names the word and its cure.
+    """
+    for word in filter(_SURROGATE.search, words):
+        try:
+            meant = word.encode("ascii", "surrogateescape").decode("utf-8")
+        except UnicodeError:
+            shown = word.encode("utf-8", "backslashreplace").decode("utf-8")
+            raise InputError(
+                f"the argument {shown:.200} is not UTF-8 (\\udcNN stands for the byte NN); rename the file "
+                "or folder, or write the value in UTF-8"
+            ) from None
+        raise InputError(
+            f"the locale is {sys.getfilesystemencoding()}, and the argument {meant:.200} is UTF-8; "
+            "put PYTHONUTF8=1 before the command"
+        )
 
 
 def with_new_names(words: Sequence[str]) -> list[str]:
@@ -92,6 +117,10 @@ def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str
 
 class _Unpadded:
     """Standard output without the spaces that tables put at the ends of lines."""
+
+    @property
+    def encoding(self) -> str:
+        return sys.stdout.encoding
 
     def write(self, text: str) -> int:
         sys.stdout.write(re.sub(r" +\n", "\n", text))

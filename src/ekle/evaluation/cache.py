@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -73,9 +74,9 @@ def stamp_of(question: Mapping[str, Any], inputs: Iterable[Path]) -> str:
         inputs: files and folders; anything else, such as a hub id, is ignored.
     """
     asked = json.dumps([version("ekle"), FORMAT, question], ensure_ascii=False)
-    total = hashlib.sha256(f"{asked}\n".encode())
+    total = hashlib.sha256(os.fsencode(f"{asked}\n"))
     for place in inputs:
         for file in sorted(item for item in (place, *place.rglob("*")) if item.is_file()):
             facts = file.stat()
-            total.update(f"{file.absolute()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+            total.update(os.fsencode(f"{file.absolute()} {facts.st_size} {facts.st_mtime_ns}\n"))
     return total.hexdigest()

@@ -65,7 +65,7 @@ def write_html(path: Path, page: str) -> None:
         SpaceError: the disk is full.
     """
     with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")  # a file's name may be no UTF-8
 
 
 @cache
