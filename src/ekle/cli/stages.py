@@ -8,7 +8,7 @@ import typer
 
 from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError, NotAvailableError, RecipeError
-from ekle.page.formatting import counted, percent, signed
+from ekle.page.formatting import counted, listed, percent, signed
 from ekle.recipe.extension import ExtensionSettings, Initialiser
 from ekle.recipe.release import ExportFormat
 from ekle.recipe.vocabulary import Profile, Strategy, VocabularySettings
@@ -263,11 +263,21 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
         yield f"The text lacks {places:,} tokens for the quota of category {name}; others got the places"
     forms = report["keep"]["forms"]
     for form in forms:
-        if form["origin"] == "base":
+        if form["id"] is None:
+            tokens = counted(form["tokens"], "token")
+            yield f"Not kept: {form['text']!r} is {tokens}, because {form['reason']}"
+        elif form["origin"] == "base":
             yield f"Kept: {form['text']!r} is a token of the base"
         else:
             tokens = counted(form["tokens_before"], "token")
-            yield f"Kept: {form['text']!r} is token {form['id']}, instead of {tokens}"
+            before = f", but not before {listed(form['split_before'])}" if form["split_before"] else ""
+            yield f"Kept: {form['text']!r} is token {form['id']}, instead of {tokens}{before}"
+    if others := report["keep"]["other_capitals"]:
+        first = others[0]
+        yield (
+            f"Other capitals are terms of their own: {counted(len(others), 'form')} of these terms, such as "
+            f"{first['text']!r} ({counted(first['tokens'], 'token')}), are not kept"
+        )
     if forms:
         yield (
             f"The kept terms took {report['keep']['places']:,} places that would have saved "

@@ -18,7 +18,7 @@ from ekle.progress import ProgressReporter
 from ekle.recipe.vocabulary import VocabularySettings
 from ekle.turkish.gold import RootedWord, read_treebank
 from ekle.vocabulary.categories import Categories
-from ekle.vocabulary.constraints.keep import check_terms, read_terms
+from ekle.vocabulary.constraints.keep import TermForm, read_terms, term_forms
 from ekle.vocabulary.constraints.protect import ProtectedText, protected_text
 from ekle.vocabulary.constraints.strict import (
     protection_cost,
@@ -64,14 +64,15 @@ def learn_vocabulary(
     terms = read_terms(settings.keep)
     rooted = [word for file in settings.gold for word in _inflected(Path(file))]
     texts = _pre_tokenize(settings, counts, base, reporter)
+    forms: list[TermForm] = []
     if terms:
         empty, _ = graft(base, [], texts.pre_tokenized.pre_tokenizer)
-        check_terms(terms, open_tokenizer(empty))
+        forms = term_forms(terms, base, open_tokenizer(empty))
     categories = Categories(counts.to_base().table, settings.min_count)
 
     def learn(texts: _Texts, cost: npt.NDArray[np.float64] | None) -> LearnedVocabulary:
         return learn_with_terms(
-            base, texts.pre_tokenized, texts.pre_tokens, settings, categories, terms, reporter, cost
+            base, texts.pre_tokenized, texts.pre_tokens, settings, categories, forms, reporter, cost
         )
 
     learned = learn(texts, protection_prices(texts.pre_tokens, strict=True))

@@ -17,11 +17,18 @@ from ekle.page.plots import trade_plots
 from ekle.page.render import render as fill
 from ekle.page.render import write_html
 from ekle.recipe.vocabulary import VocabularySettings
+from ekle.turkish.casing import capitalize, upper
 from ekle.vocabulary.constraints.keep import KeptTerms
 from ekle.vocabulary.evidence import Evidence
 from ekle.vocabulary.selection import WeightedPreTokens
 
 _POINTS = 40  # points of the growth curve
+_AFTER = (
+    ".",
+    ",",
+    " ve",
+    "'nin",
+)  # what often follows a term; the compact profile joins the first three to words
 
 
 def summarise(
@@ -57,25 +64,40 @@ def summarise(
 def kept_term_figures(
     kept: KeptTerms, learned: Sequence[LearnedMerge], evidence: Evidence, tokenizer: Tokenizer
 ) -> dict[str, Any]:
-    """Each form of each kept term with its id and count, and what all of them cost."""
+    """Each form of each kept term as the finished tokenizer has it, its other capitals, and what all cost."""
     known = {token.id: token for token in evidence.tokens}
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
     forms: list[dict[str, Any]] = []
     for form in kept.forms:
-        ids = tokenizer.encode(form.text, add_special_tokens=False).ids
-        token = known.get(ids[0])
+        ids = encode(form.text)
+        token = known.get(ids[0]) if len(ids) == 1 else None
+        reason = form.reason or ("" if len(ids) == 1 else "a merge of the base takes its tokens first")
         forms.append(
             {
                 "term": form.term,
                 "text": form.text,
                 "id": ids[0] if len(ids) == 1 else None,
                 "count": token.count if token else None,
-                "origin": form.origin,
+                "origin": form.origin if len(ids) == 1 else "none",
                 "tokens_before": form.tokens_before,
+                "tokens": len(ids),
+                "reason": reason or None,
+                "split_before": [
+                    mark for mark in _AFTER if len(ids) == 1 and encode(form.text + mark)[:1] != ids
+                ],
             }
         )
+    terms = dict.fromkeys(form.term for form in kept.forms)
+    words = [term for term in terms if term[0].isalpha()]
+    capitals = dict.fromkeys(text for word in words for text in (capitalize(word), upper(word)))
+    split = {text: len(encode(f" {text}")) for text in capitals if text not in terms}
     dropped = learned[len(kept.learned) :]
     return {
         "forms": forms,
+        "other_capitals": [{"text": text, "tokens": tokens} for text, tokens in split.items() if tokens > 1],
         "places": len(dropped),
         "tokens_that_the_places_would_save": sum(merge.count for merge in dropped),
     }

@@ -19,7 +19,7 @@ from ekle.errors import VocabularyError
 from ekle.progress import ProgressReporter
 from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings
 from ekle.vocabulary.categories import Categories, Category
-from ekle.vocabulary.constraints.keep import KeptTerms, keep_terms
+from ekle.vocabulary.constraints.keep import KeptTerms, TermForm, keep_terms
 from ekle.vocabulary.profiles.apply import PreTokenizedTexts
 
 _CLEAN = r"^[\p{L}\p{N}\p{P}\p{S}\p{Z}\t\n\r]*$"
@@ -175,10 +175,12 @@ def select_merges(
         )
     if len(learned.merges) < size:
         fewer_splits = ", or a larger vocabulary.keep_whole" if settings.profile == "morphological" else ""
+        strict = settings.protect_strict
+        less_strict = ", or do without --protect-strict (vocabulary.protect_strict)" if strict else ""
         raise VocabularyError(
             f"this text supports {len(learned.merges):,} tokens that occur {settings.min_count:,} times, "
-            f"not {size:,}; give more text, a smaller --size, or a smaller vocabulary.min_count{fewer_splits}"
-            + (", or do without --protect-strict" if settings.protect_strict else "")
+            f"not {size:,}; give more text, a smaller --size (vocabulary.size), or a smaller "
+            f"vocabulary.min_count{fewer_splits}{less_strict}"
         )
     return Selection(learned, slots.taken, left)
 
@@ -260,19 +262,19 @@ def learn_with_terms(
     pre_tokens: WeightedPreTokens,
     settings: VocabularySettings,
     categories: Categories,
-    terms: Sequence[str],
+    forms: Sequence[TermForm],
     reporter: ProgressReporter,
     cost: npt.NDArray[np.float64] | None,
 ) -> LearnedVocabulary:
     """Learn as `settings` ask; `cost` is the cost of changing each pre-token, and None protects nothing.
 
     Raises:
-        VocabularyError: the text does not support so many tokens, or a term cannot be kept.
+        VocabularyError: the text does not support so many tokens, or the terms need more of them.
     """
     selection = select_merges(
         pre_tokens, base.token_bytes, settings, categories, settings.size, reporter, cost
     )
-    kept = keep_terms(terms, selection.learned.merges, base.token_bytes, base.tokenizer())
+    kept = keep_terms(forms, selection.learned.merges, base.token_bytes)
     return LearnedVocabulary(base, pre_tokenized, pre_tokens, selection, kept)
 
 

@@ -7,27 +7,20 @@ costs one place for each of its tokens but one. A later merge changes no learned
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from ekle.bpe.byte_alphabet import merged_token
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.byte_alphabet import merged_token, token_text
 from ekle.bpe.learn import LearnedMerge, replace_pair
 from ekle.errors import VocabularyError
 from ekle.text.documents import documents
 
 Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class KeptTerms:
-    """The learned merges that stay, the merges of the terms after them, and what became of each form."""
-
-    learned: list[LearnedMerge]
-    forced: list[LearnedMerge]
-    forms: list["TermForm"]
+_NAMED = 5  # terms that one message names
 
 
 @dataclass(frozen=True)
@@ -36,10 +29,23 @@ class TermForm:
 
     term: str
     text: str
-    origin: str
-    """`base` or `learned` where it was one token already, else `forced`."""
-    tokens_before: int
+    token_ids: tuple[int, ...]
+    """Its tokens without any new merge."""
+    reason: str = ""
+    """Why it cannot be one token; empty where it can."""
+    origin: str = "none"
+    """`base` or `learned` where it was one token already, `forced` where it was made one, else `none`."""
+    tokens_before: int = 0
     """Its tokens before it was forced."""
+
+
+@dataclass(frozen=True)
+class KeptTerms:
+    """The learned merges that stay, the merges of the terms after them, and what became of each form."""
+
+    learned: list[LearnedMerge]
+    forced: list[LearnedMerge]
+    forms: list[TermForm]
 
 
 def read_terms(files: Sequence[str]) -> list[str]:
@@ -52,47 +58,84 @@ def read_terms(files: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(unicodedata.normalize("NFC", line.strip()) for line in lines))
 
 
-def check_terms(terms: Sequence[str], tokenizer: Tokenizer) -> None:
-    """Refuse terms that cannot be one token because the pre-tokenizer of `tokenizer` splits them.
+def term_forms(terms: Sequence[str], base: BaseTokenizer, tokenizer: Tokenizer) -> list[TermForm]:
+    """Each of `terms` with and without a space before it, and for each form whether it can be one token.
+
+    A term needs one form that can: "#deprem" is one token only where no space precedes it, because " #" is
+    split off.
+
+    Args:
+        terms: as `read_terms` gives them.
+        base: the tokenizer to extend.
+        tokenizer: the same with the pre-tokenizer of the vocabulary.
 
     Raises:
-        VocabularyError: names the term and where it is split.
+        VocabularyError: names the terms of which no form can be one token, and why.
     """
+    forms: list[TermForm] = []
+    refused: dict[str, str] = {}
     for term in terms:
-        segments = [term[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(term)]
-        if len(segments) > 1:
-            reason = (
-                "it crosses a space"
-                if any(map(str.isspace, term))
-                else f"it is split into {' | '.join(segments)}"
-            )
-            raise VocabularyError(
-                f"{term!r} cannot be kept: {reason} before any merge; remove it from the --keep file"
-            )
+        both = [_form(term, text, base, tokenizer) for text in (f" {term}", term)]
+        forms += both
+        if all(form.reason for form in both):
+            refused[term] = both[-1].reason
+    if refused:
+        named = "; ".join(f"{term!r} cannot be kept: {why}" for term, why in list(refused.items())[:_NAMED])
+        more = f"; {len(refused) - _NAMED:,} others neither" if len(refused) > _NAMED else ""
+        these = "it" if len(refused) == 1 else "them"
+        raise VocabularyError(f"{named}{more}; remove {these} from the file of --keep (vocabulary.keep)")
+    return forms
+
+
+def _form(term: str, text: str, base: BaseTokenizer, tokenizer: Tokenizer) -> TermForm:
+    ids = tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+    return TermForm(term, text, ids, "" if len(ids) == 1 else _reason(text, ids, base, tokenizer))
+
+
+def _reason(text: str, ids: Sequence[int], base: BaseTokenizer, tokenizer: Tokenizer) -> str:
+    """Why no merges can make `text` one token; empty where they can."""
+    contents = {number: content for content, number in base.added.items()}
+    for number in ids:
+        if number in contents:
+            return f"{contents[number]} in it is a token by itself, before any merge"
+    normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+    segments = [normal[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+    if len(segments) > 1:
+        if any(map(str.isspace, text.strip())):
+            return "it crosses a space, where it is split before any merge"
+        shown = " | ".join(part if part == part.strip() else repr(part) for part in segments)
+        return f"it is split into {shown} before any merge"
+    tokens = [base.token_bytes[number] or b"" for number in ids]
+    text_so_far = list(accumulate(tokens))
+    whole = [place for place, so_far in enumerate(text_so_far, start=1) if token_text(so_far) is not None]
+    if any(end - start > 2 for start, end in pairwise([0, *whole])):
+        return "the base splits a character of it into tokens that no merge may join"
+    return ""
 
 
 def keep_terms(
-    terms: Sequence[str], learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None], base: Tokenizer
+    forms: Sequence[TermForm], learned: Sequence[LearnedMerge], tokens: Sequence[bytes | None]
 ) -> KeptTerms:
-    """Make room for `terms` at the end of `learned`, so that the number of new tokens stays the same.
+    """Make room for `forms` at the end of `learned`, so that the number of new tokens stays the same.
 
     Args:
-        terms: checked terms; each is kept as written, with and without a space before it.
+        forms: of `term_forms`; those with a reason against them are left as they are.
         learned: the learned merges in order.
         tokens: raw bytes of each base id.
-        base: the base tokenizer.
 
     Raises:
-        VocabularyError: a term cannot be built from the base's tokens, or the terms need more places than
-            there are.
+        VocabularyError: the terms need more places than there are.
     """
-    texts = [(term, text) for term in terms for text in (f" {term}", term)]
-    token_ids = {text: list(base.encode(text, add_special_tokens=False).ids) for _, text in texts}
+    token_ids = {form.text: list(form.token_ids) for form in forms if not form.reason}
     room = len(learned)
 
     def force(stay: int) -> tuple[list[LearnedMerge], int]:
         if stay < 0:
-            raise VocabularyError(f"the {len(terms):,} terms to keep need more than {room:,} places")
+            terms = len({form.term for form in forms})
+            raise VocabularyError(
+                f"the {terms:,} terms to keep need more than {room:,} places; give fewer terms, or a larger "
+                "--size (vocabulary.size)"
+            )
         forced = _force(token_ids, learned[:stay], tokens)
         return forced, len({merge.id for merge in forced if merge.id >= len(tokens) + stay})
 
@@ -107,14 +150,13 @@ def keep_terms(
             break
         stay, forced, places = stay + 1, more, fewer
     table = _MergeTable(learned[:stay], tokens)
-    forms = [_form(term, text, token_ids[text], table) for term, text in texts]
-    return KeptTerms(list(learned[:stay]), forced, forms)
+    return KeptTerms(list(learned[:stay]), forced, [_with_origin(form, table) for form in forms])
 
 
-def _form(term: str, text: str, token_ids: list[int], table: "_MergeTable") -> TermForm:
-    tokens = len(table.apply(token_ids))
-    origin = "base" if len(token_ids) == 1 else "learned" if tokens == 1 else "forced"
-    return TermForm(term, text, origin, tokens)
+def _with_origin(form: TermForm, table: "_MergeTable") -> TermForm:
+    tokens = len(table.apply(form.token_ids))
+    one = "base" if len(form.token_ids) == 1 else "learned" if tokens == 1 else "forced"
+    return replace(form, origin="none" if form.reason else one, tokens_before=tokens)
 
 
 def _force(
@@ -126,14 +168,8 @@ def _force(
     forced: list[LearnedMerge] = []
     while True:
         pairs: Counter[Pair] = Counter()
-        for text, ids in now.items():
-            allowed = [pair for pair in pairwise(ids) if table.joined(pair) is not None]
-            if len(ids) > 1 and not allowed:
-                raise VocabularyError(
-                    f"{text.strip()!r} cannot be kept: the base splits a character of it into tokens that no "
-                    "merge may join; remove it from the --keep file"
-                )
-            pairs.update(allowed)
+        for ids in now.values():
+            pairs.update(pair for pair in pairwise(ids) if table.joined(pair) is not None)
         if not pairs:
             return forced
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))

@@ -139,7 +139,8 @@ def word_forms(language: str) -> pl.DataFrame:
         frequency = wordfreq.get_frequency_dict(language, wordlist="best")
     except LookupError as error:
         raise TextError(
-            f"wordfreq has no list for {language!r}; give a file of that language to --protect instead"
+            f"wordfreq has no list for {language!r}; take it out of vocabulary.languages, and give a file of "
+            "that language with --protect (vocabulary.protect)"
         ) from error
     least = _LEAST_SHARES.get(language, _LEAST_SHARE)
     words = pl.DataFrame({"word": list(frequency), "share": list(frequency.values())})
