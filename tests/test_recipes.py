@@ -6,6 +6,7 @@ import re
 import runpy
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ekle.planning.shapes import shape_of
 from ekle.recipe import RENAMED_KEYS, Recipe, make_recipe
 from ekle.recipe.extension import DistillationSettings
 from ekle.recipe.recipe import load_recipe, recipe_file, shipped_recipes
-from ekle.recipe.section import dotted
+from ekle.recipe.section import Section, dotted
 
 ROOT = Path(__file__).parents[1]
 DECISION_8 = "docs/decisions/0008-hybrid-rows-that-learn-fast.md"
@@ -280,3 +281,34 @@ def test_renamed_keys_lead_to_keys_there_are() -> None:
     assert RENAMED_KEYS
     assert set(RENAMED_KEYS.values()) <= set(keys)
     assert not set(RENAMED_KEYS) & set(keys)
+
+
+def _numbers(section: type[Section], prefix: str = "") -> Iterator[str]:
+    """The dotted name of every setting that takes a number."""
+    for key, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _numbers(field.annotation, f"{prefix}{key}.")
+        elif {"int", "float"} & set(re.findall(r"\w+", str(field.annotation))):
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400", "1" + "0" * 400])
+def test_no_number_of_a_recipe_is_infinite_or_none(value: str) -> None:
+    keys = list(_numbers(Recipe))
+    assert len(keys) > 100 and {"extension.mapped.minutes", "training.sophia.betas"} <= set(keys)
+    for key in keys:
+        default = dict(dotted(Recipe(name="x").model_dump(mode="json"))).get(key)
+        several = {list: "[{}, {}]", dict: "{{a = {}}}"}.get(type(default), "{}").format(value, value)
+        with pytest.raises(RecipeError, match=rf"{re.escape(key)}.*: "):
+            make_recipe({"name": "x"}, [f"{key}={several}"])
+
+
+def test_an_override_that_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(RecipeError, match="nested too deep"):
+        make_recipe({"name": "x"}, [f"corpus.sources={'[' * 100_000}"])
+
+
+def test_a_long_value_is_shortened_in_the_message() -> None:
+    with pytest.raises(RecipeError) as refused:
+        make_recipe({"name": "x"}, [f"vocabulary.size={'x' * 10_000}"])
+    assert len(str(refused.value)) < 300

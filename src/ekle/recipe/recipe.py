@@ -64,6 +64,8 @@ def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise InputError(f"there is no recipe {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path} is nested too deep; a recipe has sections, keys and lists") from error
     if "extends" not in content:
         return content
     name = str(content.pop("extends"))
@@ -149,6 +151,8 @@ def _apply(content: dict[str, Any], override: str) -> None:
         place[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         place[last] = text.strip()
+    except RecursionError as error:
+        raise RecipeError(f"--set {override:.80}: its lists are nested too deep") from error
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -164,9 +168,9 @@ def _reason(item: Any) -> str:
         case "value_error":
             return str(item["ctx"]["error"])  # ours: it says what to do
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            return f"{item['msg'].replace('Input should', 'it must')} (got {item['input']!r})"
+            return f"{item['msg'].replace('Input should', 'it must')} (got {item['input']!r:.80})"
         case _:
-            return f"{item['msg']} (got {item['input']!r})"
+            return f"{item['msg']} (got {item['input']!r:.80})"
 
 
 _PACKAGE = Path(__file__).parents[1]

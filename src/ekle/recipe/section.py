@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from ekle.errors import RenamedWarning
 
@@ -17,10 +17,19 @@ class Section(BaseModel):
     Unknown keys are errors, because a mistyped key that is ignored costs a night of training.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # TOML has inf and nan; a limit that is never reached is None or 0, where a setting knows it.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old key to new key, for one version: the old one is read, and a RenamedWarning says so."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _fits_a_machine_number(cls, value: Any) -> Any:
+        # Python's integers and TOML's have no end; those of numpy, polars and torch have 64 bits.
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("it has more than 64 bits")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -67,7 +67,10 @@ class VocabularySettings(Section):
     @model_validator(mode="after")
     def _has_what_strict_protection_needs(self) -> Self:
         if self.protect_strict and not self.protect:
-            raise ValueError("protect_strict protects files, and none is named; give some with --protect")
+            raise ValueError(
+                "protect_strict protects files, and none is named; give some with --protect "
+                "(vocabulary.protect)"
+            )
         return self
 
     @property
