@@ -246,7 +246,7 @@ DAMAGES: list[tuple[Damage, str]] = [
     (shards_without_index, f"neither {SINGLE} nor {INDEX}"),
     (sizes_that_make_no_sense, "describes no model that can be built"),
     (two_vocab_sizes, "no single vocab_size"),
-    (other_ids, "learn the vocabulary with --base"),
+    (other_ids, "learn the vocabulary with ekle vocab --base"),
 ]
 
 

@@ -85,7 +85,9 @@ def test_a_name_of_another_row_is_no_padding(
     spec = read_json(folder / "tokenizer.json")
     spec["model"]["vocab"]["[PAD7]"] = PADDING.start
     (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), "utf-8")
-    with pytest.raises(InputError, match=r"'\[PAD7\]' the id 403, .* learn the vocabulary with --base"):
+    with pytest.raises(
+        InputError, match=r"'\[PAD7\]' the id 403, .* learn the vocabulary with ekle vocab --base"
+    ):
         extend_model(
             tiny_vocabulary.folder, folder, tmp_path / "out", ExtensionSettings(init="hybrid"), silent()
         )

@@ -64,7 +64,7 @@ def joined_pre_tokenizer(
     if not has_qwen_pre_tokenizer(base):
         raise TokenizerError(
             f"the compact profile needs a base with Qwen's pre-tokenizer, and {base.name} has another; "
-            "use --profile portable"
+            "use --profile portable (vocabulary.profile)"
         )
     first, *others = base.spec["pre_tokenizer"]["pretokenizers"]
     split = {**first, "pattern": {"Regex": joined_pattern(inside, sentence_start)}}

@@ -80,7 +80,7 @@ def _load(path: Path, base: BaseTokenizer, pre_tokenization: PreTokenizationKind
     if counts.base != base.fingerprint:
         raise InputError(
             f"{path} was counted with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
-            "count its text again with this --base"
+            "count its text again with ekle count and this --base"
         )
     try:
         return counts.converted_to(pre_tokenization)

@@ -47,7 +47,7 @@ def check_turkish(share: float | None) -> None:
     if share is not None and share < LEAST_SHARE:
         raise TextError(
             f"this text is not Turkish: {share:.0%} of its words are, where Turkish text has at least "
-            f"{LEAST_SHARE:.0%}; give other text, or go on with --any-language"
+            f"{LEAST_SHARE:.0%}; give other text, or go on with --any-language (vocabulary.any_language)"
         )
 
 

@@ -74,7 +74,7 @@ class Counts:
             return self.to_base()
         raise InputError(
             f"the counts hold {self.pre_tokenization} pre-tokens and {pre_tokenization} ones are wanted; "
-            "count the text again for this --profile"
+            "count the text again with ekle count and this --profile"
         )
 
     def save(self, path: Path) -> None:
@@ -120,11 +120,13 @@ class Counts:
         bases = sorted({part.base for part in parts})
         if len(bases) != 1:
             raise InputError(
-                f"counts of different base tokenizers cannot be added: {' and '.join(bases)}; use one --base"
+                f"counts of different base tokenizers cannot be added: {' and '.join(bases)}; give "
+                "every ekle count one --base"
             )
         if len({part.pre_tokenization for part in parts}) != 1:
             raise InputError(
-                "counts that were made for different profiles cannot be added; use one --profile"
+                "counts that were made for different profiles cannot be added; give every ekle count one "
+                "--profile"
             )
         if len(parts) == 1:
             return parts[0]

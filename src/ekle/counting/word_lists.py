@@ -38,7 +38,7 @@ def count_word_list(
     try:
         frequency = wordfreq.get_frequency_dict(language, wordlist=size)
     except LookupError as error:
-        raise TextError(f"wordfreq has no list for {language!r}") from error
+        raise TextError(f"wordfreq has no list for {language!r}; take it out of corpus.word_lists") from error
     title = casing.capitalize if language in ("tr", "az") else casing.plain_capitalize
     listed = pl.DataFrame({"word": list(frequency), "value": list(frequency.values())})
     titles = pl.Series("title", [title(word) for word in frequency], dtype=pl.String)

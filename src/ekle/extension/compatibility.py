@@ -48,7 +48,7 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
     ids = [token.id for token in tokens]
     if not ids or ids != list(range(first, first + len(ids))):
         raise InputError(f"the ids in {vocabulary.folder} do not continue from {first:,}; learn it again")
-    check_embedding_rows(weights, first, f"learn the vocabulary with --base {base}")
+    check_embedding_rows(weights, first, f"learn the vocabulary with ekle vocab --base {base}")
     for name in weights.names():
         if name.startswith("lm_head.") and name != OUTPUT_EMBEDDINGS:
             raise CheckpointError(f"{base} has {name} in its output layer; ekle extends Qwen3-like models")
@@ -63,7 +63,7 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
             if found != number and not unnamed:
                 raise InputError(
                     f"{base} gives {token!r} the id {number}, {vocabulary.folder} gives it {found}; "
-                    f"learn the vocabulary with --base {base}"
+                    f"learn the vocabulary with ekle vocab --base {base}"
                 )
     dropped = superfluous_head(weights)
     check_complete(weights)

@@ -124,7 +124,7 @@ def write_extension(
             check_space(model, weights.bytes() + len(embedding_names(weights)) * len(tokens) * width * size)
             if documents is not None and settings.reads_text:
                 tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
-                check_new_tokens_occur(documents(), tokenizer, first_new_id, settings.text_bytes)
+                check_new_tokens_occur(documents(), tokenizer, first_new_id, settings)
             context = _context(vocabulary, base, compatible, settings, documents, replay)
             # May refuse, so it comes before the rule, which may be slow.
             copy_config_and_tokenizer(vocabulary.tokenizer, base, model, rows)

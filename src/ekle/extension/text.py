@@ -11,7 +11,7 @@ from ekle.recipe.extension import RULES_READING_TEXT, ExtensionSettings
 
 
 def check_new_tokens_occur(
-    documents: Iterable[str], tokenizer: Tokenizer, first_new_id: int, text_bytes: int
+    documents: Iterable[str], tokenizer: Tokenizer, first_new_id: int, settings: ExtensionSettings
 ) -> None:
     """See that at least one new token occurs in text that a rule is to learn from.
 
@@ -21,13 +21,13 @@ def check_new_tokens_occur(
         documents: the text.
         tokenizer: the extended tokenizer.
         first_new_id: id of the first new token.
-        text_bytes: most bytes that the rule reads; the text behind them does not count.
+        settings: the rules; text behind the bytes that they read does not count.
 
     Raises:
         TextError: none occurs.
     """
     read = 0
-    for texts in batches(first_bytes(documents, text_bytes)):
+    for texts in batches(first_bytes(documents, settings.text_bytes)):
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         if any(max(encoding.ids, default=-1) >= first_new_id for encoding in encodings):
             return
@@ -35,7 +35,7 @@ def check_new_tokens_occur(
     raise TextError(
         f"no new token occurs in the {read:,} bytes of text that the rule reads; give it text in the "
         "language of the vocabulary (--corpus, or corpus.sources in a recipe), or take a rule that reads "
-        "none, such as --init subword"
+        f"none, such as {_without_text(settings)}"
     )
 
 
@@ -44,6 +44,15 @@ def check_text_given(settings: ExtensionSettings, given: bool) -> None:
     if settings.reads_text and not given:
         rule = settings.init if settings.init in RULES_READING_TEXT else settings.output
         raise InputError(
-            f"the rule {rule} learns from text; give some with --corpus FILE, or take a rule that reads "
-            "none, such as --init subword"
+            f"the rule {rule} learns from text; give some with --corpus FILE (corpus.sources), or take a "
+            f"rule that reads none, such as {_without_text(settings)}"
         )
+
+
+def _without_text(settings: ExtensionSettings) -> str:
+    """What to change so that the rules for both ends read no text."""
+    changes = {
+        "--init subword (extension.init)": settings.init,
+        "--set extension.output=subword": settings.output,
+    }
+    return " and ".join(change for change, rule in changes.items() if rule in RULES_READING_TEXT)

@@ -104,8 +104,8 @@ def held_out_of(run: Path) -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def recorded_base(folder: Path) -> str:
-    """The base tokenizer that a vocabulary, an extended model or a run was made from.
+def recorded_base(folder: Path, option: str = "--base") -> str:
+    """The base tokenizer that a vocabulary, an extended model or a run was made from; `option` names another.
 
     Raises:
         InputError: there is no such folder, or nothing of that is recorded in it or next to it.
@@ -119,7 +119,7 @@ def recorded_base(folder: Path) -> str:
                 base = read_json(place / name).get("base")
                 if isinstance(base, dict) and "name" in base:
                     return str(base["name"])
-    raise InputError(f"{folder} does not say what it was made from; name it with --base")
+    raise InputError(f"{folder} does not say what it was made from; name it with {option}")
 
 
 def recorded_base_model(folder: Path) -> str | Path:
@@ -149,7 +149,4 @@ def recorded_base_model(folder: Path) -> str | Path:
                 f"{folder} was made from a model in a folder {name}, and does not say where that is; name it "
                 "with --against FOLDER"
             )
-    try:
-        return recorded_base(folder)
-    except InputError as error:
-        raise InputError(str(error).replace("--base", "--against")) from error
+    return recorded_base(folder, "--against")

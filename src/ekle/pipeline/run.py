@@ -205,7 +205,8 @@ def _changed(at: RunFolder, first: Stage, changes: list[str]) -> RunFolderError:
     unique = list(dict.fromkeys(changes))  # base.tokenizer is read by several stages
     return RunFolderError(
         f"{at.folder} was made from something else: {'; '.join(unique)}. "
-        f"Go on with --redo {first}, which makes {first} and what follows again, or name the run anew"
+        f"Go on with ekle run RECIPE --redo {first}, which makes {first} and what follows again, or name the "
+        "run anew"
     )
 
 

@@ -114,7 +114,7 @@ def with_new_rows(recipe: Recipe, count: int) -> Recipe:
 
 
 def remedies(plan: Plan) -> Iterator[str]:
-    """Single changes that make the plan fit, as --set takes them; the last is a larger GPU."""
+    """Single changes of the recipe that make the plan fit, as --set takes them."""
     case, settings = plan.case, plan.case.training
     if settings.optimizer != "sophia":
         cheaper = settings.model_copy(update={"optimizer": "sophia", "state_precision": "bf16"})
@@ -135,8 +135,12 @@ def remedies(plan: Plan) -> Iterator[str]:
         if _plan(shorter, plan.gpu).fits:
             yield f"training.sequence_length={length}"
             break
+
+
+def larger_gpu(plan: Plan) -> Iterator[str]:
+    """The smallest known GPU on which the plan fits, as ekle plan takes it; nothing where there is none."""
     for gpu in sorted(known_gpus(), key=lambda each: each.bytes):
-        if _plan(replace(case, has_bf16=gpu.bf16), gpu).fits:
+        if _plan(replace(plan.case, has_bf16=gpu.bf16), gpu).fits:
             yield f"--gpu {gpu.name}"
             break
 
@@ -154,7 +158,7 @@ def memory_shortage(plan: Plan, recipe: Recipe, shape: ModelShape) -> str | None
         return None
     changed = make_plan(recipe, shape, gpu, plan.case.gpus)
     cures = [" ".join(changed.changes)] if changed.fits else list(remedies(changed))
-    cures = [cure for cure in cures if not cure.startswith("--gpu")] or ["a smaller base.model"]
+    cures = cures or ["a smaller base.model"]
     return (
         f"training needs {size(plan.tensors)} of memory and {gpu.name} has {size(gpu.bytes)}; "
         f"it would fit with {' or '.join(cures)}; `ekle plan` shows every part"
@@ -220,7 +224,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "gpu": {"name": plan.gpu.name, "bytes": plan.gpu.bytes} if plan.gpu else None,
         "gpus": case.gpus,
         "changes": list(plan.changes),
-        "remedies": [] if plan.fits else list(remedies(plan)),
+        "remedies": [] if plan.fits else [*remedies(plan), *larger_gpu(plan)],
         "precision": "bf16" if case.uses_bf16 else "fp32",
         "micro_batch": case.micro_batch,
         "activation_checkpointing": settings.activation_checkpointing,

@@ -9,7 +9,7 @@ from rich.text import Text
 from ekle.page.formatting import SPACE, amount
 from ekle.planning.compute import SHARE_OF_PEAK
 from ekle.planning.memory import Part, total
-from ekle.planning.plan import Plan, remedies
+from ekle.planning.plan import Plan, larger_gpu, remedies
 
 _BAR = 32  # cells
 _HOW = 70  # columns; with the names before it, a line has at most 120
@@ -45,7 +45,7 @@ def verdict(plan: Plan) -> Iterator[Text]:
         yield Text(text, style="bold red")
         if plan.changes:
             yield Text(f"  with --set {' --set '.join(plan.changes)} already")
-        cures = list(remedies(plan))
+        cures = [*remedies(plan), *larger_gpu(plan)]
         for cure in cures:
             yield Text(f"  would fit with {_as_options(cure)}")
         if not cures:
@@ -120,7 +120,7 @@ def _gpus(plans: Iterable[Plan]) -> Table:
     for plan in plans:
         assert plan.gpu is not None
         hours = f"{sum(compute.seconds for compute in plan.compute) / 3600:,.1f}"
-        first, *more = (plan.changes if plan.fits else list(remedies(plan))) or ("",)
+        first, *more = (plan.changes if plan.fits else [*remedies(plan), *larger_gpu(plan)]) or ("",)
         table.add_row(
             plan.gpu.name,
             _number(plan.gpu.bytes),

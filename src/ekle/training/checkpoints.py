@@ -116,7 +116,7 @@ class Checkpoints:
         """
         path = self.folder / f"best-{step:06}"
         if not path.is_dir():
-            raise CheckpointError(f"{path} is missing; run the training again with --redo training")
+            raise CheckpointError(f"{path} is missing; train again with ekle run RECIPE --redo training")
         return path
 
     def _write(self, target: Path, write: Write, size: int) -> None:

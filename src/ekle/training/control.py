@@ -44,12 +44,14 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     if shape is None:
         raise CheckpointError(
             f"{inputs.base.model / 'config.json'} describes no model whose operations ekle counts, and a "
-            "control has as many as ours; run without --control"
+            "control has as many as ours; run without --control (control.train)"
         )
     ours = read_json(inputs.checkpoint.folder / "training.json")
     sequences = _sequences(ours)
     if "flops" not in ours and recipe.training.alignment.steps:
-        reporter.say("ekle 0.2 did not count the alignment; --redo training puts it into the budget")
+        reporter.say(
+            "ekle 0.2 did not count the alignment; ekle run RECIPE --redo training puts it into the budget"
+        )
     budget = budget_of(ours, recipe.training, shape, inputs.extended)
     settings, cost = control_settings(recipe, shape, budget, sequences)
     reporter.say(

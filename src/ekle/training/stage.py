@@ -395,5 +395,5 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> No
     if changed:
         raise RunFolderError(
             f"{folder} holds a training that was begun with other settings ({'; '.join(changed)}); "
-            "set them back, or start it over with --redo training"
+            "set them back, or start it over with ekle run RECIPE --redo training"
         )

@@ -72,7 +72,8 @@ def choose_pairs(pairs: Sequence[Pair], settings: EvaluationSettings) -> tuple[l
     if len(shown) < settings.shots or not wanted:
         raise TextError(
             f"{len(pairs):,} pairs are too few to translate: {settings.shots} are shown, each of at most "
-            f"{_LONGEST_SHOT} characters, and others translated; give more with --parallel"
+            f"{_LONGEST_SHOT} characters, and others translated; give more with --parallel "
+            "(evaluation.parallel)"
         )
     return shown, wanted[: settings.translations]
 

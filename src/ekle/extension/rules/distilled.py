@@ -41,7 +41,7 @@ def held_out_passages(documents: Iterable[str], settings: DistillationSettings, 
     if not held_out:
         raise TrainingError(
             "the rule distilled learns from text and measures on another part of it; give it more than "
-            f"{settings.passage_characters} characters (--corpus)"
+            f"{settings.passage_characters} characters (--corpus, or corpus.sources in a recipe)"
         )
     return held_out
 

@@ -181,5 +181,6 @@ def _check_memory(base: Path, dtype: torch.dtype) -> None:
 
 def _too_large(base: Path) -> str:
     return (
-        f"{base} does not fit the memory, and distilling runs it; take another --init, or a GPU that holds it"
+        f"{base} does not fit the memory, and distilling runs it; take another --init (extension.init), or a "
+        "GPU that holds it"
     )

@@ -85,7 +85,7 @@ class Guard:
             raise TrainingError(
                 f"{self.bad_steps} steps in a row went wrong up to step {step:,} ({reason}), also "
                 f"after {self.rollbacks} rollbacks; lower training.learning_rate and start over with "
-                "--redo training"
+                "ekle run RECIPE --redo training"
             )
         self.rollbacks += 1
         self.bad_steps = 0

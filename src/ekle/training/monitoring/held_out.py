@@ -95,7 +95,7 @@ class HeldOut:
                 raise
             raise TrainingError(
                 f"training went wrong before step {step:,}: {error}; lower training.learning_rate "
-                "and start over with --redo training"
+                "and start over with ekle run RECIPE --redo training"
             ) from error
         return {
             "held_out_bits_per_byte": found.bits_per_byte,

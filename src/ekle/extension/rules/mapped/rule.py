@@ -175,7 +175,10 @@ class _Text:
                 "keeps the new tokens out of them"
             )
         if len(own) < 2:
-            raise TrainingError("the rule mapped learns from text; give it more than one document (--corpus)")
+            raise TrainingError(
+                "the rule mapped learns from text; give it more than one document (--corpus, or "
+                "corpus.sources in a recipe)"
+            )
         held_out, learned = split_held_out(own, settings.held_out_bytes)
         replay_held_out, replay = split_held_out(other, settings.held_out_bytes // 2)
         return cls(pages(learned), pages(held_out), pages(replay), pages(replay_held_out))
