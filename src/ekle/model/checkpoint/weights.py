@@ -145,6 +145,11 @@ def check_unquantised(name: str, config: Mapping[str, Any]) -> None:
     if quantisation := config.get("quantization_config"):
         method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
         kind = f" ({method})" if method else ""
+        if method == "gguf":  # what transformers loads from a GGUF file, unless it is asked for plain weights
+            raise CheckpointError(
+                f"{name} was loaded from a GGUF file as quantised weights; load it again with "
+                "quantization_config=GgufConfig(dequantize=True) and save that"
+            )
         raise CheckpointError(f"{name} holds quantised weights{kind}; {UNQUANTISED}")
 
 
