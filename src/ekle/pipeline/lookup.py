@@ -82,12 +82,17 @@ def find_report(place: Path) -> Path:
     """The folder of the evaluation that `place` means: a run's own, or `place` itself.
 
     Raises:
-        InputError: there is nothing of that name.
+        InputError: there is nothing of that name, or no report in it.
     """
     if not place.exists():
         raise InputError(f"there is no report {place}; to compare tokenizers name a text with --text")
     own = RunFolder(place).place("evaluation")
-    return own if own.is_dir() else place
+    found = own if own.is_dir() else place
+    if found.is_dir() and not (found / "report.json").is_file():
+        raise InputError(
+            f"{place} holds no report of ekle evaluate; to compare tokenizers name a text with --text"
+        )
+    return found
 
 
 def held_out_of(run: Path) -> dict[str, Path]:
