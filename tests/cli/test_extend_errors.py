@@ -114,6 +114,11 @@ def quantised_by_config(base: Path) -> None:
     write_json(base / "config.json", {**config, "quantization_config": {"quant_method": "gptq"}})
 
 
+def loaded_from_gguf(base: Path) -> None:
+    config = read_json(base / "config.json")
+    write_json(base / "config.json", {**config, "quantization_config": {"quant_method": "gguf"}})
+
+
 def quantised_to_int8(base: Path) -> None:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.int8)
@@ -225,6 +230,7 @@ DAMAGES: list[tuple[Damage, str]] = [
     (nan_row, f"row 123 of {INPUT} is not finite"),
     (infinite_output_row, f"row 9 of {OUTPUT} is not finite"),
     (fewer_rows, "400 rows"),
+    (loaded_from_gguf, "GgufConfig(dequantize=True)"),
     (quantised_by_config, "quantised weights (gptq); take the model that it was made from"),
     (quantised_to_int8, "quantised weights; take the model that it was made from"),
     (quantised_to_fp8, "quantised weights; take the model that it was made from"),

@@ -18,7 +18,6 @@ from ekle.progress import silent
 from ekle.recipe.extension import ExtensionSettings
 
 gguf = pytest.importorskip("gguf", reason="the package gguf is not installed")
-pytestmark = pytest.mark.slow(seconds=15)
 SETTINGS = ExtensionSettings(init="hybrid", gradient_tokens=0)
 
 
@@ -54,6 +53,7 @@ def write_gguf(base: Path, file: Path) -> None:
     writer.add_token_merges([" ".join(merge) for merge in spec["model"]["merges"]])
     writer.add_eos_token_id(BPE_IDS + 2)
     writer.add_pad_token_id(BPE_IDS)
+    writer.add_chat_template((base / "chat_template.jinja").read_text("utf-8"))
     place = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN3, LAYERS)
     for name, tensor in load_file(base / "model.safetensors").items():
         writer.add_tensor(place.get_name(name, try_suffixes=(".weight",)), tensor.numpy())
