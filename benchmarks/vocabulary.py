@@ -16,8 +16,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from benchmarks.markdown import paragraph, publish
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer, load_base, load_tokenizer
 from ekle.bpe.measure import count_pre_tokens, count_tokens, measure_drift
+from ekle.bpe.opening import open_tokenizer
 from ekle.counting import Counts, count_documents
 from ekle.pipeline.vocabulary import learn_from_text
 from ekle.progress import silent

@@ -104,8 +104,22 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number that is too long, or lists in lists
         raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read UTF-8 JSON that is an object.
+
+    Raises:
+        InputError: the file is missing, is not JSON, or holds something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path} holds a JSON {type(value).__name__} where an object is wanted; fetch it again"
+        )
+    return value
 
 
 def digest(path: Path) -> str:

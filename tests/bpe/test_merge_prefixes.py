@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from tiny import ENGLISH, TURKISH
 
-from ekle.bpe.base import BaseTokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.encode import encode_pre_tokens
 from ekle.bpe.graft import Merge, graft
 from ekle.bpe.learn import LearnedMerge, learn_merges
 from ekle.bpe.merge_prefixes import MergePrefixes
+from ekle.bpe.opening import open_tokenizer
 from ekle.bpe.pre_tokenizers import apostrophe_pre_tokenizer
 
 SIZES = (0, 7, 60)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import BaseTokenizer, load_base, open_tokenizer, save_tokenizer
+from ekle.bpe.base import BaseTokenizer, load_base, save_tokenizer
 from ekle.bpe.graft import Merge, graft
+from ekle.bpe.opening import open_tokenizer
 from ekle.bpe.placeholders import placeholder
 from ekle.errors import InputError, TokenizerError
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ekle.bpe.base import BaseTokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.byte_alphabet import decode_token
+from ekle.bpe.opening import open_tokenizer
 from ekle.counting import Counts, count_documents
 from ekle.counting.documents import compact_pre_tokenizer, count_reference
 from ekle.counting.word_lists import count_word_list

@@ -1,4 +1,4 @@
-"""Opening and saving tokenizers: the base to extend, and any other by name."""
+"""Tokenizers by name: the base to extend, any other, and how they are saved."""
 
 import hashlib
 import json
@@ -14,12 +14,28 @@ from tokenizers import Tokenizer
 
 from ekle.bpe.byte_alphabet import decode_token
 from ekle.bpe.chat_templates import default_template
+from ekle.bpe.opening import (
+    Specification,
+    check_byte_level_bpe,
+    check_rows,
+    merge_pairs,
+    open_tokenizer,
+    open_tokenizer_file,
+    read_specification,
+)
 from ekle.bpe.placeholders import is_placeholder
 from ekle.bpe.qwen import EMBEDDING_ROWS, chat_template, qwen_config, qwen_tokenizer
+from ekle.bpe.special_tokens import read_tokenizer_config
 from ekle.errors import InputError, TokenizerError
-from ekle.files import atomic_file, read_json, write_json
+from ekle.files import atomic_file, read_json_object, write_json
 
-_TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json"]
+_TOKENIZER_FILES = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "config.json",
+]
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,7 @@ class BaseTokenizer:
     @cached_property
     def merges(self) -> list[tuple[str, str]]:
         """The merges as pairs of token strings, whichever of the two styles the file has."""
-        merges: list[str | list[str]] = self.spec["model"]["merges"]
-        pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in merges)
-        return [(left, right) for left, right in pairs]
+        return list(merge_pairs(self.spec))
 
     @cached_property
     def token_bytes(self) -> list[bytes | None]:
@@ -82,7 +96,7 @@ class BaseTokenizer:
 
     @cached_property
     def _opened(self) -> Tokenizer:
-        return open_tokenizer(self.spec)
+        return open_tokenizer(self.spec, self.name)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""
@@ -90,15 +104,17 @@ class BaseTokenizer:
 
 
 def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
-    """Open the base tokenizer called `name`.
+    """Open the base tokenizer called `name`; truncation, padding and merge dropout are off.
 
     Args:
         name: "qwen3" (needs no hub), a folder with tokenizer.json, or a hub id.
         revision: branch, tag or commit of a hub id.
 
     Raises:
-        InputError: no such folder, and the hub has no such id or cannot be reached.
-        TokenizerError: there is no tokenizer.json, it is not byte-level BPE, or the chat template is no text.
+        InputError: no such folder, and the hub has no such id or cannot be reached; or a file beside
+            tokenizer.json is damaged.
+        TokenizerError: there is no tokenizer.json, it is not byte-level BPE or not whole (see
+            `ekle.bpe.opening`), or the chat template is no text.
     """
     if name == "qwen3":
         return BaseTokenizer(name, qwen_tokenizer(), qwen_config(), chat_template(), EMBEDDING_ROWS)
@@ -107,26 +123,32 @@ def load_base(name: str, revision: str | None = None) -> BaseTokenizer:
         raise TokenizerError(
             f"{name} has no tokenizer.json; ekle extends byte-level BPE tokenizers saved as one"
         )
-    spec = read_json(folder / "tokenizer.json")
-    _check_byte_level_bpe(name, spec)
-    config = (
-        read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    )
+    spec = read_specification(folder / "tokenizer.json")
+    check_byte_level_bpe(name, spec)
+    rows = _rows(name, folder, spec)
+    check_rows(name, spec, rows)
+    base = BaseTokenizer(name, spec, read_tokenizer_config(folder), default_template(folder), rows)
+    base.tokenizer()  # the library may refuse what looks whole
+    return base
+
+
+def _rows(name: str, folder: Path, spec: Specification) -> int:
+    """The embedding rows of the model that a tokenizer belongs to."""
     highest = max([*spec["model"]["vocab"].values(), *(token["id"] for token in spec["added_tokens"])])
-    rows = read_json(folder / "config.json").get("vocab_size") if (folder / "config.json").exists() else None
-    if rows is not None and rows <= highest:
+    file = folder / "config.json"
+    rows = read_json_object(file).get("vocab_size") if file.exists() else None
+    if rows is None:
+        # Without a config.json the model is unknown; a tokenizer that equals Qwen's has Qwen's rows.
+        return EMBEDDING_ROWS if 151_642 <= highest < EMBEDDING_ROWS else highest + 1
+    if not isinstance(rows, int) or isinstance(rows, bool):
+        raise TokenizerError(
+            f"{file} has the vocab_size {rows!r:.40}, which is no number of rows; fetch it again"
+        )
+    if rows <= highest:
         raise TokenizerError(
             f"{name} has {rows:,} embedding rows but a token with id {highest:,}; they do not belong together"
         )
-    if rows is None:
-        # Without a config.json the model is unknown; a tokenizer that equals Qwen's has Qwen's rows.
-        rows = EMBEDDING_ROWS if highest < EMBEDDING_ROWS and highest >= 151_642 else highest + 1
-    return BaseTokenizer(name, spec, config, default_template(folder), rows)
-
-
-def open_tokenizer(spec: dict[str, Any]) -> Tokenizer:
-    """Build a tokenizer from the content of a tokenizer.json."""
-    return Tokenizer.from_str(json.dumps(spec, ensure_ascii=False))
+    return rows
 
 
 def save_tokenizer(folder: Path, spec: dict[str, Any], config: dict[str, Any], template: str | None) -> None:
@@ -157,36 +179,13 @@ def _download(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def _check_byte_level_bpe(name: str, spec: dict[str, Any]) -> None:
-    """Refuse what cannot be extended by merges over bytes, in one line."""
-    model = spec.get("model") or {}
-    if model.get("type") != "BPE":
-        raise TokenizerError(
-            f"{name} is a {model.get('type', 'different kind of')} tokenizer; ekle extends byte-level BPE"
-        )
-    if model.get("byte_fallback") or not _has_byte_level(spec.get("pre_tokenizer")):
-        raise TokenizerError(f"{name} is BPE over characters, not over bytes; ekle extends byte-level BPE")
-    if model.get("ignore_merges"):
-        raise TokenizerError(
-            f"{name} sets ignore_merges, so its ids do not follow from merges; ekle cannot extend it"
-        )
-    if not model.get("merges"):
-        raise TokenizerError(f"{name} has no merges in tokenizer.json")
-
-
-def _has_byte_level(part: dict[str, Any] | None) -> bool:
-    if part is None:
-        return False
-    return part.get("type") == "ByteLevel" or any(
-        _has_byte_level(inner) for inner in part.get("pretokenizers", [])
-    )
-
-
 def load_tokenizer(name: Path | str) -> Tokenizer:
     """Open a tokenizer of any kind: a tokenizer.json, a folder or run folder with one, "qwen3" or a hub id.
 
+    Truncation, padding and merge dropout are off.
+
     Raises:
-        TokenizerError: the file is no tokenizer.
+        TokenizerError: the file is no tokenizer that encodes every text.
         InputError: there is nothing of that name.
     """
     path = Path(name)
@@ -198,8 +197,5 @@ def load_tokenizer(name: Path | str) -> Tokenizer:
     )
     for file in places:
         if file.is_file():
-            try:
-                return Tokenizer.from_file(str(file))
-            except Exception as error:  # the library raises plain Exception for every malformed file
-                raise TokenizerError(f"{file} is no tokenizer: {error}") from error
+            return open_tokenizer_file(file)
     return load_base(str(name)).tokenizer()

@@ -49,6 +49,11 @@ def decode_token(token: str) -> bytes:
     return bytes(table[char] for char in token)
 
 
+def in_byte_alphabet(token: str) -> bool:
+    """Whether a token string is written in the byte alphabet; no text becomes another one by merges."""
+    return char_to_byte().keys() >= set(token)
+
+
 def token_text(token: bytes) -> str | None:
     """The text that raw bytes spell; None where they begin or end inside a UTF-8 character."""
     try:

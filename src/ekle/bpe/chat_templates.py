@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ekle.errors import TokenizerError
-from ekle.files import atomic_file, read_json
+from ekle.files import atomic_file, read_json_object
 
 _MAIN, _OTHERS = "chat_template.jinja", "additional_chat_templates"
 _DEFAULT = "default"
@@ -17,15 +17,16 @@ def read_templates(folder: Path) -> dict[str, str]:
     Without these, from `chat_template` in tokenizer_config.json, which is one text or a list of named ones.
 
     Raises:
-        TokenizerError: `chat_template` in tokenizer_config.json is neither.
+        TokenizerError: `chat_template` in tokenizer_config.json is neither, or a file is not UTF-8.
+        InputError: tokenizer_config.json is damaged.
     """
     files = {path.stem: path for path in sorted((folder / _OTHERS).glob("*.jinja"))}
     if (folder / _MAIN).exists():
         files[_DEFAULT] = folder / _MAIN
     if files:
-        return {name: path.read_bytes().decode("utf-8") for name, path in files.items()}
+        return {name: _read(path) for name, path in files.items()}
     config = folder / "tokenizer_config.json"
-    given = read_json(config).get("chat_template") if config.exists() else None
+    given = read_json_object(config).get("chat_template") if config.exists() else None
     if given is None:
         return {}
     listed: list[Any] = [{"name": _DEFAULT, "template": given}] if isinstance(given, str) else given
@@ -37,6 +38,13 @@ def read_templates(folder: Path) -> dict[str, str]:
     if not valid:
         raise TokenizerError(f"chat_template in {config} is neither a text nor a list of names and templates")
     return named
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenizerError(f"{path} is not UTF-8; convert it, or take it out of the folder") from error
 
 
 def default_template(folder: Path) -> str | None:

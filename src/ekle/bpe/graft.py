@@ -13,6 +13,7 @@ from typing import Any
 from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.byte_alphabet import encode_bytes, token_text
 from ekle.bpe.placeholders import placeholder
+from ekle.bpe.special_tokens import portable_config
 from ekle.errors import TokenizerError
 
 
@@ -70,10 +71,15 @@ def graft(
     spec["model"]["merges"].extend([" ".join(line) for line in lines] if old_style else lines)
     if pre_tokenizer is not None:
         spec["pre_tokenizer"] = pre_tokenizer
-    # Qwen2Tokenizer makes transformers 5 rebuild the pre-tokenizer from its own code and lose ours.
-    config = {**base.config, "tokenizer_class": "PreTrainedTokenizerFast"}
-    config.pop("auto_map", None)
+    config, _ = portable_config(base.config, vocab)
     return spec, config
+
+
+def with_rows(spec: dict[str, Any], rows: int) -> dict[str, Any]:
+    """An extended tokenizer.json with a placeholder for each id below `rows` that has no token."""
+    vocab = dict(spec["model"]["vocab"])
+    _fill(vocab, rows)
+    return {**spec, "model": {**spec["model"], "vocab": vocab}}
 
 
 def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
@@ -85,8 +91,12 @@ def _fill_hole(base: BaseTokenizer, vocab: dict[str, int]) -> None:
     for content, number in base.added.items():
         if vocab.setdefault(content, number) != number:
             raise TokenizerError(f"the base gives {content} two ids, {vocab[content]} and {number}")
+    _fill(vocab, base.rows)
+
+
+def _fill(vocab: dict[str, int], rows: int) -> None:
     taken = set(vocab.values())
-    for number in range(base.rows):
+    for number in range(rows):
         if number not in taken:
             vocab[placeholder(number)] = number
 

@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 
 from tokenizers import Encoding, Tokenizer, decoders
 
-from ekle.bpe.byte_alphabet import decode_token
+from ekle.bpe.byte_alphabet import decode_token, in_byte_alphabet
 from ekle.bpe.encode import batches
 from ekle.bpe.measure import new_token_ids
 
@@ -213,7 +213,8 @@ class _ByteEncoder:
 
     def _bytes_of(self, number: int, token: str) -> bytes:
         if token not in self._bytes:
-            self._bytes[token] = token.encode() if number in self._added else decode_token(token)
+            spelled = number not in self._added and in_byte_alphabet(token)
+            self._bytes[token] = decode_token(token) if spelled else token.encode()
         return self._bytes[token]
 
 

@@ -1,18 +1,16 @@
 """Whether a vocabulary and a model fit together; checked before anything is written."""
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ekle.artifacts import NewToken, Vocabulary
 from ekle.bpe.byte_alphabet import decode_token
+from ekle.bpe.opening import check_byte_level_bpe, read_specification
 from ekle.bpe.placeholders import is_placeholder
 from ekle.errors import CheckpointError, InputError
-from ekle.files import read_json
 from ekle.model.checkpoint.loading import check_complete, superfluous_head
 from ekle.model.checkpoint.weights import OUTPUT_EMBEDDINGS, Weights, check_embedding_rows
 from ekle.model.row_statistics import used_ids
@@ -40,6 +38,7 @@ def check_compatibility(vocabulary: Vocabulary, weights: Weights) -> Compatibili
         CheckpointError: the embedding matrices are damaged or do not have the rows that the vocabulary was
             learned for, a tensor that config.json implies is missing or of another shape, or config.json and
             weights disagree on whether both ends are one matrix.
+        TokenizerError: the tokenizer of either folder is damaged, or no byte-level BPE.
         InputError: the tokenizer in the base's folder gives a token another id, or the vocabulary's ids have
             gaps, or a new token is not made of tokens of the base.
     """
@@ -84,18 +83,18 @@ def _check_base_tokens(folder: Path, tokens: Sequence[NewToken], used: Collectio
 
 
 def _ids(folder: Path) -> dict[str, int]:
-    """The id of every token in a tokenizer.json, added tokens included."""
-    spec: dict[str, Any] = read_json(folder / "tokenizer.json")
+    """The id of every token in a tokenizer.json, added tokens included; raises TokenizerError."""
+    spec = read_specification(folder / "tokenizer.json")
+    check_byte_level_bpe(str(folder), spec)
     return {**spec["model"]["vocab"], **{token["content"]: token["id"] for token in spec["added_tokens"]}}
 
 
 def _token_bytes(vocabulary: Vocabulary, first: int) -> dict[int, bytes]:
     """The bytes of each base token; added tokens and placeholders have none."""
-    spec: dict[str, Any] = read_json(vocabulary.tokenizer / "tokenizer.json")
+    spec = read_specification(vocabulary.tokenizer / "tokenizer.json")
     left_out = {token["content"] for token in spec["added_tokens"]}
     found: dict[int, bytes] = {}
     for token, number in spec["model"]["vocab"].items():
         if number < first and token not in left_out and not is_placeholder(token, number):
-            with suppress(KeyError):  # not in the byte alphabet, so no text is tokenized into it
-                found[number] = decode_token(token)
+            found[number] = decode_token(token)
     return found

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from ekle.artifacts import ExtendedModel
 from ekle.bpe.base import load_base
+from ekle.bpe.opening import open_tokenizer_file
 from ekle.bpe.tokenizer_pair import AlignedEncoding, Ids, TokenizerPair
 from ekle.errors import CheckpointError, DeviceMemoryError, InputError, TokenizerError, TrainingError
 from ekle.files import atomic_folder, read_json, write_json
@@ -320,7 +321,8 @@ def align_or_load(
     about = folder / _RESULT
     if not about.exists() or read_json(about).get("record") != record:
         shutil.rmtree(folder, ignore_errors=True)
-        tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), _tokenizer(extended.model))
+        new = open_tokenizer_file(extended.model / "tokenizer.json")
+        tokenizer_pair = TokenizerPair(_base_tokenizer(extended, revision), new)
         passages = _repeated_passages(text, tokenizer_pair, settings.passage_characters, left_out)
         prefix_token = _prefix_token_id(extended.model)
         used_rows = used_ids(tokenizer_pair.new.get_vocab(with_added_tokens=True), rows.first_new_id)
@@ -444,10 +446,6 @@ def _prefix_token_id(folder: Path) -> int:
     except TokenizerError as error:
         what = "the alignment phase puts a token before each passage"
         raise TokenizerError(f"{what}, but {error}, {_CURE}") from error
-
-
-def _tokenizer(folder: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def _adapters(model: Any) -> list[torch.nn.Parameter]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ekle.artifacts import Vocabulary
-from ekle.bpe.base import BaseTokenizer, open_tokenizer, save_tokenizer
+from ekle.bpe.base import BaseTokenizer, save_tokenizer
 from ekle.bpe.graft import graft
+from ekle.bpe.opening import open_tokenizer
 from ekle.counting import Counts
 from ekle.errors import InputError, TextError
 from ekle.files import atomic_file, write_json

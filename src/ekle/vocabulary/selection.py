@@ -11,10 +11,11 @@ import numpy.typing as npt
 import polars as pl
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import BaseTokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.encode import EncodedTexts, encode_pre_tokens, encode_with_base
 from ekle.bpe.graft import Merge, graft
 from ekle.bpe.learn import LearnedMerge, LearningResult, Phase, learn_merges
+from ekle.bpe.opening import open_tokenizer
 from ekle.errors import VocabularyError
 from ekle.progress import ProgressReporter
 from ekle.recipe.vocabulary import QuotaSettings, VocabularySettings

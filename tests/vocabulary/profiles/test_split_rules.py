@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from ekle.bpe.base import BaseTokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer
+from ekle.bpe.opening import open_tokenizer
 from ekle.vocabulary.profiles.split_rules import SplitRules, insert_split
 
 RULES = SplitRules(

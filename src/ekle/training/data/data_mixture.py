@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from ekle.artifacts import BaseModel, Corpus, ExtendedModel
 from ekle.bpe.chat_templates import default_template
 from ekle.bpe.graft import base_token_ids
+from ekle.bpe.opening import open_tokenizer_file
 from ekle.errors import TrainingError
 from ekle.files import read_json
 from ekle.model.encoding import END_OF_TEXT
@@ -48,7 +47,7 @@ def make_sources(
         TextError: a file of the corpus cannot be read.
     """
     settings = recipe.training
-    fast = Tokenizer.from_file(str(model.model / "tokenizer.json"))
+    fast = open_tokenizer_file(model.model / "tokenizer.json")
     encode, start, seed = encoder(fast), fast.token_to_id(END_OF_TEXT), recipe.seed
     if start is None:
         raise TrainingError(f"the tokenizer of {model.model} has no {END_OF_TEXT} to separate documents")

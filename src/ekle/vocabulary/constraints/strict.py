@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ekle.bpe.base import BaseTokenizer, open_tokenizer
+from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.graft import graft
 from ekle.bpe.measure import count_tokens, measure_drift
+from ekle.bpe.opening import open_tokenizer
 from ekle.bpe.pre_tokenizers import apostrophe_pre_tokenizer
 from ekle.recipe.vocabulary import VocabularySettings
 from ekle.vocabulary.constraints.protect import protected_lines
