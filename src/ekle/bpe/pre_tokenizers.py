@@ -78,6 +78,37 @@ def has_qwen_pre_tokenizer(base: BaseTokenizer) -> bool:
     return first.get("pattern", {}).get("Regex") == WORD_PATTERN and normalizer.get("type") == "NFC"
 
 
+def gguf_pre_tokenizer(spec: dict[str, Any]) -> str | None:
+    """What llama.cpp calls the pre-tokenizer of a tokenizer.json (`tokenizer.ggml.pre`), if it has it.
+
+    Its converter cannot tell "ufakzeka", Qwen's pre-tokenizer without contractions, from "qwen2": the text
+    that it recognises pre-tokenizers by becomes the same tokens with either.
+    """
+    match spec.get("pre_tokenizer"):
+        case {"pretokenizers": [{"pattern": {"Regex": str(regex)}}, {"type": "ByteLevel"}]}:
+            known = {WORD_PATTERN: "qwen2", without_contractions(WORD_PATTERN): "ufakzeka"}
+            return known.get(regex)
+        case _:
+            return None
+
+
+def how_to_make_gguf(spec: dict[str, Any]) -> str:
+    """What to do for a GGUF file that tokenizes as a tokenizer.json does, in sentences."""
+    found = gguf_pre_tokenizer(spec)
+    if found is None:
+        return (
+            "llama.cpp has no pre-tokenizer for this tokenizer, so a GGUF file would tokenize text in "
+            "another way; --profile portable of ekle vocab makes one that it has"
+        )
+    converter = "convert_hf_to_gguf.py of llama.cpp reads a Hugging Face folder"
+    if found == "qwen2":
+        return f"{converter} and names the pre-tokenizer by itself (tokenizer.ggml.pre=qwen2)"
+    return (
+        f"{converter}, but takes the pre-tokenizer for Qwen2's; after it, gguf-new-metadata IN.gguf OUT.gguf "
+        f"--pre-tokenizer {found} sets the right one (tokenizer.ggml.pre={found}, llama.cpp b11034 and later)"
+    )
+
+
 def alternatives(words: Sequence[str]) -> str:
     """A regular expression for any of `words` (letters only), with common prefixes written once."""
     tree: dict[str, Any] = {}

@@ -51,7 +51,9 @@ def origin_of(name: str, model: Path) -> Origin:
     return Origin(name, read_json(model / "config.json")["model_type"], known)
 
 
-def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationReport, origin: Origin) -> str:
+def model_card(
+    recipe: Recipe, extension: Mapping[str, Any], report: EvaluationReport, origin: Origin, gguf: str = ""
+) -> str:
     """README.md of a released model; what was not measured is left out.
 
     Args:
@@ -59,12 +61,13 @@ def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationR
         extension: content of extension.json.
         report: what was measured.
         origin: the base model.
+        gguf: how a GGUF file of it is made, in sentences.
     """
-    first, rows = extension["first_new_id"], extension["rows"]
+    first, size = extension["first_new_id"], extension["size"]
     parts = [
         _front_matter(origin),
         f"# {recipe.name}",
-        f"{origin.name} with {extension['size']:,} Turkish tokens (ids {first:,} to {rows - 1:,}), made with "
+        f"{origin.name} with {size:,} Turkish tokens (ids {first:,} to {first + size - 1:,}), made with "
         "ekle. Ids and embedding rows of the base are unchanged.",
     ]
     if origin.name == "tiny":
@@ -77,7 +80,7 @@ def model_card(recipe: Recipe, extension: Mapping[str, Any], report: EvaluationR
         f"{training.neftune.alpha:g}, {training.optimizer}, learning rate {training.learning_rate:g}; "
         f"new rows started by the rule `{recipe.extension.init}`."
     )
-    return "\n\n".join([*parts, _USE])
+    return "\n\n".join([*parts, _USE, *([f"GGUF: {gguf}.\n"] if gguf else [])])
 
 
 def _front_matter(origin: Origin) -> str:

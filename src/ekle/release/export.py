@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import assert_never
 
 from ekle.artifacts import Checkpoint, folder_name
+from ekle.bpe.opening import read_specification
+from ekle.bpe.pre_tokenizers import how_to_make_gguf
 from ekle.errors import InputError, NotAvailableError
 from ekle.files import atomic_file, atomic_folder
 from ekle.progress import ProgressReporter
@@ -36,12 +38,24 @@ def export(
     match format:
         case "hf":
             return _export_hf(source, out, settings, reporter)
-        case "gguf" | "int8" | "int4":
+        case "gguf":
+            raise NotAvailableError(f"--format gguf is not built yet; hf is. {_how_to_convert(source)}")
+        case "int8" | "int4":
             raise NotAvailableError(
                 f"--format {format} is not built yet; hf is, and converters of engines read it"
             )
         case _:
             assert_never(format)
+
+
+def _how_to_convert(source: Path) -> str:
+    """How llama.cpp makes a GGUF file of the model in `source`, by its pre-tokenizer."""
+    try:
+        model, _ = _find(source)
+        spec = read_specification(model / "tokenizer.json")
+    except InputError:
+        return "Converters of engines read it"
+    return how_to_make_gguf(spec)
 
 
 def _export_hf(source: Path, out: Path, settings: ReleaseSettings, reporter: ProgressReporter) -> Path:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import BaseModel, Checkpoint, ExtendedModel, Release, Scorecard
+from ekle.bpe.opening import read_specification
+from ekle.bpe.pre_tokenizers import how_to_make_gguf
 from ekle.files import atomic_file, read_json
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
@@ -36,5 +38,7 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     about = read_json(inputs.extended.folder / "extension.json")
     origin = origin_of(inputs.base.name, inputs.base.model)
     with atomic_file(release.model / "README.md") as path:
-        path.write_text(model_card(recipe, about, inputs.scorecard.report, origin), encoding="utf-8")
+        gguf = how_to_make_gguf(read_specification(release.model / "tokenizer.json"))
+        card = model_card(recipe, about, inputs.scorecard.report, origin, gguf)
+        path.write_text(card, encoding="utf-8")
     return release
