@@ -1,11 +1,11 @@
-# make setup | run | test | test-slow | check | browser | report-docs | clean    PYTHON=python3.12 make setup  picks another interpreter
+# make setup | run | test | test-slow | check | browser | clients | report-docs | clean    PYTHON=python3.12 make setup  picks another interpreter
 PYTHON ?= python3
 BIN := .venv/bin
 # Passed to pytest, as in `make test TESTS="tests/bpe -x"`; of what it names, `test-slow` runs the slow ones.
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test test-slow check browser report-docs clean
+.PHONY: setup run test test-slow check browser clients report-docs clean
 
 setup: .venv/.installed
 
@@ -45,11 +45,24 @@ browser:
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu >/dev/null; } || \
 		echo "Chromium is not here and cannot be installed; nobody will look at the pages." >&2
 
+# Programs that load what ekle writes, in versions that ekle itself does not run on: an environment for each list
+# in tests/clients, with the torch of .venv. The tests of those that are not here are skipped, saying so.
+CLIENTS := $(patsubst tests/clients/%.txt,.clients/%/.installed,$(wildcard tests/clients/*.txt))
+PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+clients: setup $(CLIENTS)
+
+.clients/%/.installed: tests/clients/%.txt
+	@$(BIN)/python -m venv --clear .clients/$*
+	@.clients/$*/bin/python -m pip install -qq --progress-bar off -r $<
+	@$(BIN)/python -c $(PURELIB) > "$$(.clients/$*/bin/python -c $(PURELIB))/zz-of-ekle.pth"
+	@touch $@
+
 # What the keys of report.json mean, for people and for machines; a test holds both files to the code.
 report-docs: setup
 	@$(BIN)/python -m ekle.artifacts.evaluation_report docs
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .clients build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find src -name '*.egg-info' -type d -prune -exec rm -rf {} +
