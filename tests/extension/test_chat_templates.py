@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from ekle.artifacts import Vocabulary
 from ekle.bpe.base import load_base
 from ekle.errors import TokenizerError
-from ekle.extension.extend import copy_config_and_tokenizer
+from ekle.extension.model_files import copy_config_and_tokenizer
 from ekle.files import read_json, write_json
 
 ASK = "{{ messages[0].content }}?"

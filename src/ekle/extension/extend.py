@@ -7,43 +7,44 @@ counts as complete.
 """
 
 import hashlib
-import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tokenizers import Tokenizer
+import torch
 from torch import Tensor
 
 from ekle.artifacts import ExtendedModel, Vocabulary
 from ekle.bpe.base import load_base
-from ekle.bpe.chat_templates import read_templates, write_templates
+from ekle.bpe.opening import open_tokenizer_file
 from ekle.bpe.tokenizer_pair import TokenizerPair
-from ekle.errors import CheckpointError, PreservationError
+from ekle.errors import PreservationError
 from ekle.extension.compatibility import Compatibility, check_compatibility
 from ekle.extension.gradient_flow import check_gradient_flow
 from ekle.extension.initialise import InitialisationContext, initialise_embeddings
+from ekle.extension.model_files import copy_config_and_tokenizer
 from ekle.extension.text import check_new_tokens_occur, check_text_given
-from ekle.files import atomic_file, atomic_folder, write_json
+from ekle.files import atomic_folder, write_json
 from ekle.model.checkpoint.loading import load_tokenizer
 from ekle.model.checkpoint.safetensors_file import StreamedTensor, raw_bytes
 from ekle.model.checkpoint.weights import (
     INPUT_EMBEDDINGS,
     OUTPUT_EMBEDDINGS,
+    StoredEmbeddingMatrix,
     Weights,
     check_space,
     embedding_names,
     open_weights,
-    read_config_json,
     write_weights,
 )
 from ekle.model.encoding import prefix_token_id
 from ekle.model.processes import join
+from ekle.model.row_statistics import row_statistics
 from ekle.progress import ProgressReporter, Task, silent
 from ekle.recipe.extension import ExtensionSettings
 
 _SHARD_BYTES = 2_000_000_000
+_GOOD_MULTIPLE = 8  # of rows, for the matrix products of GPUs and for splitting a model over several
 
 
 Documents = Callable[[], Iterator[str]]
@@ -95,7 +96,7 @@ def write_extension(
         vocabulary: the new tokens.
         base: the model folder to extend.
         folder: where the result goes.
-        settings: the rule for the new rows.
+        settings: the rule for the new rows, and what their number is padded to.
         reporter: receives progress.
         scratch: where a slow rule keeps its state and resumes from. It is not removed here, so that a failure
             while the model is written does not cost the rows; the caller removes it.
@@ -113,7 +114,8 @@ def write_extension(
     check_text_given(settings, documents is not None)
     tokens = vocabulary.tokens()
     first_new_id = vocabulary.first_new_id
-    rows = first_new_id + len(tokens)
+    rows = settings.padded(first_new_id + len(tokens))
+    padding = rows - first_new_id - len(tokens)
     (folder / "extension.json").unlink(missing_ok=True)  # of an attempt that was killed
     shutil.rmtree(folder / "model", ignore_errors=True)
     with atomic_folder(folder / "model") as model:
@@ -121,24 +123,32 @@ def write_extension(
             compatible = check_compatibility(vocabulary, weights)
             names = [name for name in weights.names() if name not in compatible.dropped]
             width, size = weights.shape(INPUT_EMBEDDINGS)[1], weights.dtype(INPUT_EMBEDDINGS).itemsize
-            check_space(model, weights.bytes() + len(embedding_names(weights)) * len(tokens) * width * size)
+            added_bytes = len(embedding_names(weights)) * (rows - first_new_id) * width * size
+            check_space(model, weights.bytes() + added_bytes)
             if documents is not None and settings.reads_text:
-                tokenizer = Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
+                tokenizer = open_tokenizer_file(vocabulary.tokenizer / "tokenizer.json")
                 check_new_tokens_occur(documents(), tokenizer, first_new_id, settings)
             context = _context(vocabulary, base, compatible, settings, documents, replay)
             # May refuse, so it comes before the rule, which may be slow.
-            copy_config_and_tokenizer(vocabulary.tokenizer, base, model, rows)
+            beside = copy_config_and_tokenizer(
+                vocabulary.tokenizer, base, model, rows, weights.files(), reporter
+            )
+            beside.report(base, reporter)
             tied = OUTPUT_EMBEDDINGS not in names
             new_rows, about_rule = initialise_embeddings(weights, tied, context, scratch, join(), reporter)
+            if padding:
+                new_rows = _with_padding(new_rows, weights, compatible.used_ids, first_new_id, padding)
             with reporter.task("writing the extended model", len(names), "tensors") as task:
                 digests = _write(model, weights, names, new_rows, task)
-            new_rows.clear()
+            del new_rows
             with reporter.task("verifying", len(names), "tensors") as task, open_weights(model) as written:
                 verify_extension(weights, written, digests, rows, task.advance)
         about = {
             "first_new_id": first_new_id,
             "size": len(tokens),
             "rows": rows,
+            "padding": padding,
+            "left_behind": beside.left,
             "init": settings.init,
             "settings": settings.model_dump(mode="json"),
             "seed": settings.seed,
@@ -153,6 +163,11 @@ def write_extension(
         if settings.gradient_tokens:
             about["gradient_flow"] = check_gradient_flow(model, tokens, settings.gradient_tokens, reporter)
     write_json(folder / "extension.json", about)
+    if odd := rows % _GOOD_MULTIPLE:
+        reporter.say(
+            f"The model has {rows:,} embedding rows, no multiple of {_GOOD_MULTIPLE}, which GPUs compute "
+            f"faster with; --set extension.pad_to={_GOOD_MULTIPLE} makes it {rows + _GOOD_MULTIPLE - odd:,}"
+        )
 
 
 def take_part(
@@ -202,9 +217,25 @@ def _tokenizer_pair(vocabulary: Vocabulary, base: Path) -> TokenizerPair:
     """Base tokenizer (in the base's folder, else the one the vocabulary names) and extended tokenizer."""
     in_folder = (base / "tokenizer.json").exists()
     of_base = load_base(str(base) if in_folder else vocabulary.report["base"]["name"])
-    return TokenizerPair(
-        of_base.tokenizer(), Tokenizer.from_file(str(vocabulary.tokenizer / "tokenizer.json"))
-    )
+    return TokenizerPair(of_base.tokenizer(), open_tokenizer_file(vocabulary.tokenizer / "tokenizer.json"))
+
+
+def _with_padding(
+    new_rows: Mapping[str, Tensor], weights: Weights, used_ids: Tensor, first_new_id: int, padding: int
+) -> dict[str, Tensor]:
+    """The new rows with `padding` more, which have no token.
+
+    Each is the mean of the base's rows without a token, which its training has kept from being predicted; a
+    base without such rows gives the mean of all.
+    """
+    unused = torch.ones(first_new_id, dtype=torch.bool)
+    unused[used_ids] = False
+    ids = unused.nonzero().flatten() if unused.any() else used_ids
+    padded: dict[str, Tensor] = {}
+    for name, rows in new_rows.items():
+        mean = row_statistics(StoredEmbeddingMatrix(weights, name), ids).mean
+        padded[name] = torch.cat([rows, mean.to(rows.dtype).expand(padding, -1)])
+    return padded
 
 
 def _write(
@@ -232,45 +263,6 @@ def _write(
             task.advance()
 
     return {**write_weights(model, tensors(), _SHARD_BYTES), **digests_of_base_rows}
-
-
-_SLOW_TOKENIZER = {"vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json"}
-
-
-def copy_config_and_tokenizer(tokenizer: Path, base: Path, model: Path, rows: int) -> None:
-    """Write all files but the weights into the folder `model`.
-
-    From the base come config.json (with `vocab_size` set to `rows` and no other byte changed),
-    generation_config.json, the chat templates and the licence. From the folder `tokenizer` come the
-    tokenizer, and the templates if the base has none. Files of a slow tokenizer are left out, because they
-    would contradict tokenizer.json. So is code.
-
-    Raises:
-        CheckpointError: config.json has no single `vocab_size`.
-        TokenizerError: the base's chat templates are damaged.
-    """
-    for path in sorted(base.iterdir()):
-        if path.is_file() and _is_copied(path):
-            shutil.copyfile(path, model / path.name)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tokenizer / name, model / name)
-    write_templates(model, read_templates(base) or read_templates(tokenizer))
-    with atomic_file(model / "config.json") as temporary:
-        temporary.write_text(_config_with_rows(base, rows), encoding="utf-8")
-
-
-def _is_copied(path: Path) -> bool:
-    if path.name in _SLOW_TOKENIZER or path.name.startswith(".") or path.name.endswith(".index.json"):
-        return False
-    return path.suffix == ".json" or path.name.startswith(("LICENSE", "NOTICE"))
-
-
-def _config_with_rows(base: Path, rows: int) -> str:
-    text = (base / "config.json").read_text(encoding="utf-8")
-    grown, count = re.subn(r'("vocab_size"\s*:\s*)\d+', rf"\g<1>{rows}", text)
-    if count != 1 or json.loads(grown) != {**read_config_json(base), "vocab_size": rows}:
-        raise CheckpointError(f"{base / 'config.json'} has no single vocab_size; ekle extends text models")
-    return grown
 
 
 def verify_extension(

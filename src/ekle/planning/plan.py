@@ -94,7 +94,7 @@ def plan_as_configured(recipe: Recipe, shape: ModelShape, gpu: Gpu | None, gpus:
     for count in _micro_batches(recipe.training):
         case = Case(
             shape,
-            recipe.vocabulary.size,
+            recipe.extension.padded(shape.rows + recipe.vocabulary.size) - shape.rows,
             recipe.training,
             recipe.evaluation,
             count,

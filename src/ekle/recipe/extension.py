@@ -147,6 +147,9 @@ class ExtensionSettings(Section):
     output: Heuristic | None = None
     """Another rule for the output rows of an untied model; None means what `init` does there."""
     seed: NonNegativeInt = 0
+    pad_to: PositiveInt = 1
+    """The embedding rows of the model are padded to a multiple of this, with `<|reserved_N|>` tokens that no
+    text becomes."""
     gradient_tokens: NonNegativeInt = 256
     """A check shows that every new row gets a gradient, and that so many of them, evenly spaced, get one
     through the first layers of the model; 0 leaves both out."""
@@ -155,6 +158,10 @@ class ExtensionSettings(Section):
     focus: FocusSettings = FocusSettings()
     distillation: DistillationSettings = DistillationSettings()
     mapped: MappedSettings = MappedSettings()
+
+    def padded(self, rows: int) -> int:
+        """The number of embedding rows of a model that needs `rows`."""
+        return -(-rows // self.pad_to) * self.pad_to
 
     @property
     def reads_text(self) -> bool:

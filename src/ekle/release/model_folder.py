@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from ekle.artifacts import Checkpoint
 from ekle.bpe.chat_templates import read_templates, write_templates
+from ekle.bpe.opening import open_tokenizer_file
+from ekle.bpe.special_tokens import TOKENIZER_CLASS
 from ekle.errors import PreservationError
 from ekle.files import atomic_file, read_json
+from ekle.model.checkpoint.companions import companions
 from ekle.model.checkpoint.loading import expected_shapes
 from ekle.model.checkpoint.merging import merged_tensors, stored_once
 from ekle.model.checkpoint.weights import check_space, open_weights, read_config_json, write_weights
 from ekle.progress import ProgressReporter, Task
 
 Dtype = Literal["base", "bf16", "fp32"]
-
-_NOT_COPIED = (".safetensors", ".safetensors.index.json")
 
 
 def write_release(
@@ -36,8 +36,10 @@ def write_release(
 ) -> None:
     """Merge `checkpoint` into the model folder `source`, which was trained, and write the result to `model`.
 
-    Other files are copied as they are, so that no library rewrites them. transformers 5 would save the
-    tokenizer under a class name that transformers 4 does not know.
+    The files that are part of the model (see `ekle.model.checkpoint.companions`) are copied as they are, so
+    that no library rewrites them: transformers 5 would save the tokenizer under a class name that 4 does not
+    know. Other files stay behind, and the reporter receives their names. README.md goes along where nothing
+    is merged.
 
     Raises:
         CheckpointError: the model is damaged.
@@ -48,12 +50,13 @@ def write_release(
     model.mkdir(parents=True, exist_ok=True)
     with open_weights(source) as weights:
         names = stored_once(weights)
+        beside = companions(source, weights.files(), page=checkpoint is None)
         check_space(model, sum(_size(weights.shape(name), kind or weights.dtype(name)) for name in names))
     with reporter.task("writing the release", len(names), "tensors") as task:
         digests = write_weights(model, _cast(source, checkpoint, kind, task), shard_bytes)
-    for path in sorted(source.iterdir()):
-        if path.is_file() and not path.name.endswith(_NOT_COPIED) and not path.name.startswith("."):
-            shutil.copyfile(path, model / path.name)
+    for path in beside.part:
+        shutil.copyfile(path, model / path.name)
+    beside.report(source, reporter)
     write_templates(model, read_templates(source))  # some are in a folder of their own
     if kind is not None:
         _write_dtype(model / "config.json", str(kind).removeprefix("torch."))
@@ -98,9 +101,6 @@ def _write_dtype(config: Path, name: str) -> None:
         temporary.write_text(written, encoding="utf-8")
 
 
-_TOKENIZER_CLASS = "PreTrainedTokenizerFast"
-
-
 def verify(model: Path, digests: Mapping[str, str], done: Callable[[], None]) -> None:
     """Compare the folder `model` with the digests of what was written, and with its config.
 
@@ -131,10 +131,10 @@ def verify_tokenizer(model: Path) -> None:
     Raises:
         PreservationError: it has another number of ids than the model has rows, or another class.
     """
-    highest = max(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab().values())
+    highest = max(open_tokenizer_file(model / "tokenizer.json").get_vocab().values())
     rows = read_config_json(model)["vocab_size"]
     if highest + 1 != rows:
         raise PreservationError(f"{model}: the highest id is {highest:,} but there are {rows:,} rows")
     name = read_json(model / "tokenizer_config.json").get("tokenizer_class")
-    if name != _TOKENIZER_CLASS:
-        raise PreservationError(f"{model}: the tokenizer's class is {name} and not {_TOKENIZER_CLASS}")
+    if name != TOKENIZER_CLASS:
+        raise PreservationError(f"{model}: the tokenizer's class is {name} and not {TOKENIZER_CLASS}")

@@ -86,3 +86,10 @@ def test_counts_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
         four_tokens().load(tmp_path / "new_tokens.safetensors")
     with pytest.raises(CheckpointError, match="is damaged"):
         four_tokens().load(tmp_path / "missing.safetensors")
+
+
+def test_a_row_that_pads_the_model_has_no_line(tmp_path: Path) -> None:
+    texts = ["a", "b", "<|reserved_12|>", "<|reserved_13|>"]
+    four_tokens().write(tmp_path / "new_tokens.jsonl", torch.tensor([[3.0, 4.0]] * 4), texts)
+    lines = (tmp_path / "new_tokens.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["a", "b"]

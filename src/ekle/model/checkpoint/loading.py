@@ -3,7 +3,10 @@
 Weights are read from local safetensors only, and code that comes with a model is never run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from ekle.errors import CheckpointError
+from ekle.model.checkpoint.companions import ADAPTER
 from ekle.model.checkpoint.weights import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS, Weights
 
 
@@ -49,14 +53,15 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str | None = None) -
     """
     logging.disable_progress_bar()  # ekle has a bar of its own
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
+        with _without_adapter(folder) as place:
+            return AutoModelForCausalLM.from_pretrained(
+                place,
+                dtype=dtype,
+                attn_implementation=attention,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded as a model: {_reason(error)}") from error
     except RuntimeError as error:
@@ -67,16 +72,40 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str | None = None) -
         ) from error
 
 
+@contextmanager
+def _without_adapter(folder: Path) -> Iterator[Path]:
+    """The folder, or one with links to its files but for an adapter.
+
+    transformers takes a folder with an adapter for the adapter alone, and looks for the model elsewhere.
+    """
+    if not (folder / ADAPTER).exists():
+        yield folder
+        return
+    with TemporaryDirectory(prefix="ekle-") as name:
+        for path in folder.iterdir():
+            if path.is_file() and not path.name.startswith("adapter_"):
+                (Path(name) / path.name).symlink_to(path.resolve())
+        yield Path(name)
+
+
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of the model in `folder`.
+    """The tokenizer of the model in `folder`, as transformers opens it.
+
+    Truncation, padding and merge dropout are off, as in `ekle.bpe.opening`.
 
     Raises:
         CheckpointError: it cannot be loaded.
     """
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of any type, by whatever code a wrong setting reaches
         raise CheckpointError(f"{folder} has no tokenizer that can be loaded: {_reason(error)}") from error
+    if (inner := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        inner.no_truncation()
+        inner.no_padding()
+        if getattr(inner.model, "dropout", None):
+            inner.model.dropout = None
+    return tokenizer
 
 
 def expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:

@@ -56,6 +56,10 @@ class Weights:
         """Data type of a tensor."""
         return self._home[name].entries[name].dtype
 
+    def files(self) -> list[str]:
+        """Names of the files that hold the tensors."""
+        return list(self._shards)
+
     def bytes(self) -> int:
         """Size of all files."""
         return sum((self.folder / file).stat().st_size for file in self._shards)
@@ -121,6 +125,11 @@ def open_weights(folder: Path) -> Weights:
             index does not fit the shards, or the weights are quantised.
     """
     if not (folder / "config.json").exists():
+        if (folder / "adapter_config.json").exists():
+            raise CheckpointError(
+                f"{folder} holds an adapter and no model; merge it into its base with PEFT's "
+                "merge_and_unload, and give the folder that you save then"
+            )
         raise CheckpointError(f"{folder} is no model folder: config.json is missing")
     check_unquantised(str(folder), read_json(folder / "config.json"))
     index = _read_index(folder)

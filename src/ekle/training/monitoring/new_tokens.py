@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ekle.bpe.placeholders import is_placeholder
 from ekle.files import atomic_file
 from ekle.model.distributed import is_main_process
 from ekle.training.checkpoints import intact
@@ -59,10 +60,15 @@ class NewTokens:
         return {**shares, "new_rows_near_start": (self.distances(rows) < _NEAR).double().mean().item()}
 
     def write(self, path: Path, rows: Tensor, texts: Iterable[str]) -> None:
-        """One JSON line per token: `id`, `text`, `seen`, and `moved`, its row's distance (`distances`)."""
+        """One JSON line per token: `id`, `text`, `seen`, and `moved`, its row's distance (`distances`).
+
+        Rows that pad the model have no token and no line.
+        """
         lines = zip(texts, self._seen.tolist(), self.distances(rows).tolist(), strict=True)
         with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
             for number, (text, seen, moved) in enumerate(lines, start=self._first):
+                if is_placeholder(text, number):
+                    continue
                 entry = {"id": number, "text": text, "seen": seen, "moved": round(moved, 6)}
                 handle.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
