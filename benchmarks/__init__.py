@@ -6,6 +6,7 @@
 | ekle's tokenizer against its peers | `-m benchmarks.peers` | docs/peers.md |
 | Are token boundaries morpheme boundaries? | `-m benchmarks.morphology` | docs/morphology.md |
 | Time and memory of `ekle vocab` by the size of the text | `-m benchmarks.scale` | docs/scale.md |
+| Time and memory of large files, many files, long paths | `-m benchmarks.large_input` | |
 | Time and memory of `ekle extend` | `-m benchmarks.extension` | docs/rows.md |
 | Is the data loader faster than the model? | `-m benchmarks.loader` | docs/loader.md |
 | Time and memory of a step: LoRA, PEFT's DoRA, ours | `-m benchmarks.dora` | docs/dora.md |

@@ -55,18 +55,19 @@ def main() -> None:
 def _run(source: Path, size: int | None, tokens: int) -> Run:
     with TemporaryDirectory() as place:
         file = Path(place) / "text.txt"
-        _fill(file, source.read_bytes(), size)
+        fill(file, source.read_bytes(), size)
         # Otherwise lines that are repeated often are dropped.
         always = ["--corpus", str(file), "--set", "corpus.repeats=0"]
         counts, vocabulary = Path(place) / "counts.parquet", Path(place) / "vocabulary"
-        counting, _ = _child("count", "--out", str(counts), *always)
-        seconds, peak = _child("vocab", "--size", str(tokens), "--out", str(vocabulary), *always)
+        counting, _ = child("count", "--out", str(counts), *always)
+        seconds, peak = child("vocab", "--size", str(tokens), "--out", str(vocabulary), *always)
         rows = pl.scan_parquet(counts).select(pl.len()).collect().item()
         print(f"{file.stat().st_size:,} bytes: {seconds:.1f} s, {peak:.2f} GB", flush=True)
         return Run(file.stat().st_size, tokens, seconds, counting, peak, rows)
 
 
-def _fill(file: Path, text: bytes, size: int | None) -> None:
+def fill(file: Path, text: bytes, size: int | None) -> None:
+    """Write `size` bytes of whole lines of `text` to a file, truncated or repeated; None writes it once."""
     with file.open("wb") as out:
         left = len(text) if size is None else size
         while left > 0:
@@ -77,7 +78,7 @@ def _fill(file: Path, text: bytes, size: int | None) -> None:
             left -= len(text)
 
 
-def _child(*words: str) -> tuple[float, float]:
+def child(*words: str) -> tuple[float, float]:
     """Seconds and peak memory in GB of `ekle` with `words`."""
     started = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "ekle", *words], stdout=subprocess.DEVNULL)

@@ -4,7 +4,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -101,7 +103,7 @@ def read_json(path: Path) -> Any:
         InputError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing") from error
     except (ValueError, RecursionError) as error:  # also of a number that is too long, or lists in lists
@@ -146,16 +148,22 @@ def read_table(package: str, name: str) -> tuple[dict[str, str], ...]:
     return tuple(dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:])
 
 
-def stem(path: Path) -> str:
-    """The name of a file without its ending, `.zst` not counted: "wiki" for wiki.jsonl.zst.
+_COMPRESSED = re.compile(r"(?<=.)\.(?:gz|zst|bz2|xz)\Z", re.IGNORECASE)
 
-    Only files have endings: the name of a folder or a hub id such as Qwen/Qwen3-0.6B is left as it is. Bytes
-    of a name that are not UTF-8 become U+FFFD, because reports and other files are called after it.
+
+def stem(path: Path) -> str:
+    """The name of a file without its ending, that of a compression not counted: "wiki" for wiki.jsonl.zst.
+
+    Only files have endings: the name of a folder or a hub id such as Qwen/Qwen3-0.6B is left as it is. A data
+    set `hf:owner/news:tr` is called "news", without its owner and its configuration. Bytes of a name that are
+    not UTF-8 become U+FFFD, because reports and other files are called after it.
     """
     name = os.fsencode(path.name or str(path)).decode("utf-8", "replace")
+    if str(path).startswith("hf:"):
+        return str(path).removeprefix("hf:").partition(":")[0].rpartition("/")[2] or name
     if not path.is_file():
         return name
-    return name.removesuffix(".zst").rsplit(".", 1)[0] or name
+    return _COMPRESSED.sub("", name).rsplit(".", 1)[0] or name
 
 
 def short_names(paths: Sequence[str | Path], taken: Collection[str] = ()) -> list[str]:
@@ -164,10 +172,12 @@ def short_names(paths: Sequence[str | Path], taken: Collection[str] = ()) -> lis
     It is the `stem`, with a number from 2 on where an earlier path or `taken` has that name already.
     """
     names: list[str] = []
+    used, numbers = set(taken), Counter[str]()
     for path in paths:
-        number, name = 1, (first := stem(Path(path)))
-        while name in names or name in taken:
-            number += 1
-            name = f"{first}-{number}"
+        name = first = stem(Path(path))
+        while name in used:
+            numbers[first] = max(numbers[first], 1) + 1
+            name = f"{first}-{numbers[first]}"
+        used.add(name)
         names.append(name)
     return names

@@ -110,7 +110,6 @@ def test_shares_and_weights_of_nothing_are_refused(
     ("line", "found"),
     [
         (b'{"text": NaN}', "nan"),
-        (b'{"text": null}', "None"),
         (b'{"text": 7}', "7"),
         (b'{"text": ["x"]}', "['x']"),
     ],

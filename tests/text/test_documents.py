@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars
+import pyarrow
 import pytest
 import zstandard
+from datasets.exceptions import DatasetGenerationError
 
 from ekle.errors import TextError
-from ekle.text.documents import documents
+from ekle.text.documents import TextReader, check_sources, documents
 
 
 def texts(*sources: object, **options: object) -> list[str]:
@@ -67,14 +69,59 @@ def test_json_without_the_field_is_refused_with_its_line(tmp_path: Path) -> None
         texts(tmp_path / "a.jsonl")
 
 
-def test_halves_of_characters_and_nul_are_left_out(tmp_path: Path) -> None:
+def test_halves_of_characters_nul_and_byte_order_marks_are_taken_out(tmp_path: Path) -> None:
     """JSON can spell half a surrogate pair, which no UTF-8 file can hold."""
     (tmp_path / "a.jsonl").write_text(
-        r'{"text": "ev\ud83d ler\u0000"}' + "\n" + r'{"text": "\udc00"}', "utf-8"
+        '{"text": "in \ufeffside"}\n' + r'{"text": "ev\ud83d ler\u0000"}' + "\n" + r'{"text": "\udc00"}',
+        "utf-8",
     )
-    assert texts(tmp_path / "a.jsonl") == ["ev ler"]
+    said: list[str] = []
+    found = TextReader(said.append).documents([str(tmp_path / "a.jsonl")])
+    assert [document.text for document in found] == ["in side", "ev ler"]
+    assert len(said) == 1
+    assert "2 texts held NUL" in said[0] and "a.jsonl, line 2" in said[0]
     (tmp_path / "b.jsonl").write_text(r'{"text": "\ud83d\udc4d"}', "utf-8")
     assert texts(tmp_path / "b.jsonl") == ["👍"]
+
+
+def test_files_that_were_put_together_have_byte_order_marks_inside(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "bir"}\n' * 2)
+    assert texts(tmp_path / "a.jsonl") == ["bir", "bir"]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\x1e"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, sign: str) -> None:
+    (tmp_path / "a.txt").write_text(f"bir{sign}iki\nüç\n", "utf-8")
+    assert texts(tmp_path / "a.txt") == [f"bir{sign}iki", "üç"]
+    (tmp_path / "a.csv").write_text(f"text\nbir{sign}iki\nüç\n", "utf-8")
+    assert texts(tmp_path / "a.csv") == [f"bir{sign}iki", "üç"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet", "a.arrow", "hf:owner/a"])
+def test_rows_without_text_are_left_out_counted_and_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    rows = [{"text": word} for word in ("bir", None, "iki", "", " \n", "üç")]
+    source = str(tmp_path / name)
+    if name.endswith(".jsonl"):
+        Path(source).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    elif name.endswith(".json"):
+        Path(source).write_text(json.dumps(rows), "utf-8")
+    elif name.endswith(".parquet"):
+        polars.DataFrame(rows).write_parquet(source)
+    elif name.endswith(".arrow"):
+        table = pyarrow.Table.from_pylist(rows)
+        with pyarrow.ipc.new_stream(source, table.schema) as out:
+            out.write_table(table)
+    else:
+        source = name
+        monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter(rows))
+    said: list[str] = []
+    reader = TextReader(said.append)
+    for _ in range(2):
+        assert [document.text for document in reader.documents([source])] == ["bir", "iki", "üç"]
+    assert len(said) == 1
+    assert f"{source}: 3 of 6 rows have no text in 'text'" in said[0]
 
 
 def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
@@ -113,7 +160,54 @@ def test_the_hub_is_streamed_and_a_document_knows_its_entry(monkeypatch: pytest.
     assert len(list(documents(["hf:owner/news"], max_bytes=70))) == 10
 
 
-def test_a_hub_row_without_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: iter([{"text": "ev"}, {"text": None}]))
-    with pytest.raises(TextError, match=r"hf:owner/news, row 1 has no text in 'text' but None"):
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ("hf:owner/news", ("owner/news", None, "train")),
+        ("hf:owner/news:tur", ("owner/news", "tur", "train")),
+        ("hf:owner/news:tur:test", ("owner/news", "tur", "test")),
+        ("hf:owner/news::validation[:10]", ("owner/news", None, "validation[:10]")),
+        ("hf:news::test", ("news", None, "test")),
+    ],
+)
+def test_configuration_and_split_are_named_in_the_source(
+    monkeypatch: pytest.MonkeyPatch, source: str, asked: tuple[object, ...]
+) -> None:
+    found: list[object] = []
+
+    def load_dataset(name: str, config: str | None, *, split: str, streaming: bool) -> list[dict[str, str]]:
+        found.append((name, config, split))
+        return [{"text": "ev"}]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    assert [document.source for document in documents([source])] == ["news"]
+    assert found == [asked]
+
+
+@pytest.mark.parametrize("source", ["hf:", "hf::tur"])
+def test_a_source_of_the_hub_without_a_name_is_refused(source: str) -> None:
+    with pytest.raises(TextError, match="hf:NAME:CONFIG:SPLIT"):
+        check_sources([source])
+
+
+def test_a_data_set_that_is_a_script_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "veri").mkdir()
+    (tmp_path / "veri" / "veri.py").write_text("x = 1\n", "utf-8")
+    with pytest.raises(TextError, match=r"did not give hf:.*veri: .*give its files instead"):
+        texts(f"hf:{tmp_path / 'veri'}")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a\nb"), DatasetGenerationError("x"), ValueError("x"), OSError("x")]
+)
+def test_what_the_datasets_library_raises_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def rows(*_: object, **__: object) -> Iterator[dict[str, str]]:
+        yield {"text": "ev"}
+        raise error
+
+    monkeypatch.setattr("datasets.load_dataset", rows)
+    with pytest.raises(TextError, match="the hub did not give hf:owner/news") as caught:
         list(documents(["hf:owner/news"]))
+    assert "\n" not in str(caught.value)

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from ekle.errors import TextError
-from ekle.turkish.gold import RootedWord, SegmentedWord, read_segmentations, read_treebank, root_length
+from ekle.text.formats import has_ending
+from ekle.turkish.gold import (
+    RootedWord,
+    SegmentedWord,
+    read_gold,
+    read_segmentations,
+    read_treebank,
+    root_length,
+)
 
 COMMON = Path(__file__).parents[2] / "benchmarks" / "inflected_words.tsv"
 
@@ -34,6 +42,29 @@ def test_morphemes_that_do_not_spell_the_word_are_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="absent"):
         read_treebank(tmp_path / "absent.conllu")
+
+
+@pytest.mark.parametrize("name", ["tree.conllu", "TREE.CONLLU", "tree.gold", "words.tsv"])
+def test_gold_that_is_no_utf8_is_named_and_a_byte_order_mark_is_no_letter(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    lines = {
+        "conllu": "1\tevde\tev" + "\t_" * 7,
+        "gold": "evde\tev+Noun+A3sg",
+        "tsv": "evde\tev de",
+    }
+    kind = next(kind for kind in lines if has_ending(file, kind))
+    file.write_text(f"\ufeff{lines[kind]}\n", "utf-8")
+    assert [word.text for word in read_gold(file)] == ["evde"]
+    file.write_bytes(b"h\xfczn\n")
+    with pytest.raises(TextError, match="not UTF-8 at byte 1"):
+        read_gold(file)
+
+
+def test_a_range_of_words_that_is_none_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tree.conllu"
+    file.write_text("x-y\tevde\tev" + "\t_" * 7, "utf-8")
+    with pytest.raises(TextError, match=r"tree\.conllu:1: 'x-y' is no range"):
+        read_gold(file)
 
 
 def test_a_treebank_gives_roots_of_inflected_words_and_of_words_it_splits(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ between white space, so that figures do not depend on any tokenizer's idea of a 
 per document, because intervals are resampled over documents.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tokenizers import Encoding, Tokenizer, models
 
 from ekle.bpe.encode import batches
 from ekle.errors import TextError
+from ekle.text.lines import lines_of
 
 Counts = NDArray[np.int64]
 """One whole number per document, shape (documents,)."""
@@ -96,7 +98,7 @@ class Drift:
 
 def split_lines(documents: Iterable[str]) -> list[str]:
     """The lines of `documents` that hold more than white space."""
-    return [line for text in documents for line in text.splitlines() if line.strip()]
+    return [line for text in documents for line in lines_of(text) if line.strip()]
 
 
 def measure_drift(before: Tokenizer, after: Tokenizer, lines: Sequence[str]) -> Drift:
@@ -260,7 +262,7 @@ def time_decoding(tokenizers: Sequence[Tokenizer], documents: Sequence[str], rou
 
 def _parts(documents: Sequence[str]) -> list[list[str]]:
     """The lines of `documents` in order, in at most 20 parts of about equal length."""
-    lines = [line for text in documents for line in text.splitlines(keepends=True)]
+    lines = [line for text in documents for line in re.split(r"(?<=\n)", text) if line]
     characters = sum(map(len, lines))
     if not characters:
         raise TextError("there is no text to time the tokenizers on")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
+from ekle.cli.options import READING, Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError
 from ekle.files import short_names
 
@@ -85,6 +85,7 @@ def evaluate(
     recipe = settings(
         "evaluate",
         set_,
+        READING,
         evaluation={
             "gold": gold,
             "parallel": parallel,
@@ -101,6 +102,7 @@ def evaluate(
         peers=_peers(peer or []),
         corpus=SourceNames(corpus or ()),
         settings=recipe.evaluation,
+        corpus_settings=recipe.corpus,
         reporter=terminal_reporter(),
     )
     console = terminal()
@@ -162,6 +164,7 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Write all figures, and every change, to this file."),
     ] = None,
+    set_: Set = None,
 ) -> None:
     """Compare tokenizers on a text, or evaluations that were made before.
 
@@ -173,14 +176,23 @@ def compare(
     from ekle.files import write_json
     from ekle.pipeline.api import compare as measure
 
+    recipe = settings("compare", set_, READING)
     folders = _named([Path(name) for name in tokenizers])
     if not text:
         if changes:
             raise InputError("changes are found in a text; name one with --text FILE")
+        if set_:
+            raise InputError("the settings say how text is read; name some with --text FILE")
         _compare_reports(folders, json)
         return
     everything = changes or json is not None
-    rows = measure(dict(zip(folders, tokenizers, strict=True)), _named(text), changes=everything)
+    rows = measure(
+        dict(zip(folders, tokenizers, strict=True)),
+        _named(text),
+        changes=everything,
+        corpus_settings=recipe.corpus,
+        reporter=terminal_reporter(),
+    )
     console = terminal()
     console.print(comparison_table(rows))
     if changes:

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
@@ -86,7 +86,13 @@ def with_new_names(words: Sequence[str]) -> list[str]:
     return new
 
 
-def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str, Any]) -> "Recipe":
+READING = ("corpus.text_field", "corpus.keep_misdecoded")
+"""Settings of how text is read, for the commands that read text and have no other settings of a corpus."""
+
+
+def settings(
+    command: str, overrides: Sequence[str] | None, keys: Collection[str] = (), **sections: dict[str, Any]
+) -> "Recipe":
     """The recipe that the options of one command and its `--set` amount to.
 
     Options left out are None and leave the recipe's default alone; `--set` has the last word.
@@ -94,6 +100,7 @@ def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str
     Args:
         command: its name, for messages.
         overrides: what `--set` was given.
+        keys: single settings that the command reads besides those sections.
         sections: what the options say, by section; a command reads no others.
 
     Raises:
@@ -102,11 +109,12 @@ def settings(command: str, overrides: Sequence[str] | None, **sections: dict[str
     from ekle.recipe import make_recipe
 
     for override in overrides or ():
-        section, dot, _ = override.partition("=")[0].strip().partition(".")
-        if dot and section not in sections:
+        key = override.partition("=")[0].strip()
+        section, dot, _ = key.partition(".")
+        if dot and section not in sections and key not in keys:
             raise RecipeError(
-                f"ekle {command} does not read --set {override}; its settings are those of "
-                + " and ".join(sections)
+                f"ekle {command} does not read --set {override}; its settings are "
+                + " and ".join([*(f"those of {name}" for name in sections), *keys])
             )
     content: dict[str, Any] = {
         section: {key: value for key, value in values.items() if value is not None}

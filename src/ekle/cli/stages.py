@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from ekle.cli.options import Out, Set, settings, terminal, terminal_reporter
+from ekle.cli.options import READING, Out, Set, settings, terminal, terminal_reporter
 from ekle.errors import InputError, NotAvailableError, RecipeError
 from ekle.page.formatting import counted, listed, percent, signed
 from ekle.recipe.extension import ExtensionSettings, Initialiser
@@ -214,7 +214,7 @@ def extend(
     from ekle.pipeline.api import extend_model
     from ekle.pipeline.given import SourceNames
 
-    recipe = settings("extend", set_, extension={"init": init})
+    recipe = settings("extend", set_, READING, extension={"init": init})
     extended = extend_model(
         base,
         vocab,
@@ -222,6 +222,7 @@ def extend(
         settings=recipe.extension,
         corpus=SourceNames(corpus or ()),
         replay=SourceNames(replay or ()),
+        corpus_settings=recipe.corpus,
         reporter=terminal_reporter(),
     )
     terminal().print(f"The extended model is {extended.model}", soft_wrap=True)

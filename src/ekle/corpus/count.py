@@ -14,7 +14,8 @@ from ekle.errors import InputError, TextError
 from ekle.progress import ProgressReporter
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import PreTokenizationKind
-from ekle.text.documents import Document, documents, local_files
+from ekle.text.documents import Document, TextReader, local_files
+from ekle.text.formats import format_of
 
 _LEAST_LIST_WORDS = 10_000_000
 _SMALL_TEXT = 1_000_000
@@ -42,7 +43,8 @@ def count_sources(
     """Count the text sources, then add the word lists at their weight.
 
     Args:
-        settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field` and `max_bytes` are used.
+        settings: `sources`, `word_lists`, `spoken_weight`, `repeats`, `text_field`,
+            `keep_misdecoded` and `max_bytes` are used.
         base: the tokenizer whose pre-tokenizer is used.
         counted: counts files of other text to add; with them `sources` may be empty.
         pre_tokenization: the kind of pre-tokens that the profile needs.
@@ -54,11 +56,11 @@ def count_sources(
         InputError: counts files are unreadable, or were made with another tokenizer or for another profile.
     """
     texts = settings.sources
-    size = sum(path.stat().st_size for path in local_files(texts) if path.suffix == ".txt")
+    size = sum(path.stat().st_size for path in local_files(texts) if format_of(path) == ("text", None))
     parts = [_load(path, base, pre_tokenization) for path in counted]
     repeats = RepeatFilter(settings.repeats)
     if texts or not parts:
-        read = repeats.without_repeats(_texts(texts, settings, keep))
+        read = repeats.without_repeats(_texts(texts, settings, keep, reporter))
         parts.append(count_documents(read, base, reporter, size or None, pre_tokenization=pre_tokenization))
     share = turkish_share(Counts.add(parts).to_base().table)
     if not any_language:
@@ -89,11 +91,13 @@ def _load(path: Path, base: BaseTokenizer, pre_tokenization: PreTokenizationKind
 
 
 def _texts(
-    sources: Sequence[str], settings: CorpusSettings, keep: Callable[[Document], bool]
+    sources: Sequence[str],
+    settings: CorpusSettings,
+    keep: Callable[[Document], bool],
+    reporter: ProgressReporter,
 ) -> Iterator[str]:
-    read: Iterable[Document] = documents(
-        sources, text_field=settings.text_field, max_bytes=settings.max_bytes
-    )
+    reader = TextReader(reporter.say, settings.text_field, settings.keep_misdecoded)
+    read = reader.documents(sources, turkish=True, max_bytes=settings.max_bytes)
     return (document.text for document in read if keep(document))
 
 

@@ -22,7 +22,7 @@ from ekle.recipe import Recipe
 from ekle.recipe.corpus import CorpusSettings
 from ekle.text.conversation_rows import conversations
 from ekle.text.conversations import Findings
-from ekle.text.documents import Document, documents
+from ekle.text.documents import Document, TextReader
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,12 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
     (folder / "held-out").mkdir(parents=True, exist_ok=True)
     (folder / "other").mkdir(exist_ok=True)
     genres: set[str] = set()
+    reader = TextReader(reporter.say, settings.text_field, settings.keep_misdecoded)
     figures = {
         "documents": 0,
         "bytes": 0,
         "held_out_documents": 0,
-        "replay_documents": _split_replay(settings, folder),
+        "replay_documents": _split_replay(settings, folder, reader),
         "instructions": _write_instructions(settings, folder, reporter),
     }
     byte_ranges: dict[str, tuple[int, int]] = {}
@@ -76,9 +77,9 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
             f"no text to train on in {', '.join(settings.sources)}: every document is held out; "
             "give more, or a smaller corpus.held_out"
         )
-    _write_named(settings.held_out_files, folder / "held-out", genres)
+    _write_named(settings.held_out_files, folder / "held-out", genres, reader, turkish=True)
     replayed = {path.stem for path in (folder / "other").iterdir()}
-    _write_named(settings.other_files, folder / "other", replayed)
+    _write_named(settings.other_files, folder / "other", replayed, reader, turkish=False)
     overlap = _replay_overlap(Corpus(folder), reporter)
     counts.save(folder / "counts.parquet")
     summary = {
@@ -101,14 +102,12 @@ def is_held_out(text: str, share: float) -> bool:
     return number < share * 2**64
 
 
-def _split_replay(settings: CorpusSettings, folder: Path) -> int:
+def _split_replay(settings: CorpusSettings, folder: Path, reader: TextReader) -> int:
     """Write text in other languages to replay.jsonl, and what is held out to other/; returns the number of
     documents."""
     count = 0
     with (folder / "replay.jsonl").open("wb") as replay:
-        for document in documents(
-            settings.replay, text_field=settings.text_field, max_bytes=settings.max_bytes
-        ):
+        for document in reader.documents(settings.replay, max_bytes=settings.max_bytes):
             count += 1
             if is_held_out(document.text, settings.held_out):
                 _append(folder / "other" / f"{document.source}.jsonl", document)
@@ -184,9 +183,11 @@ def _write_line(handle: IO[bytes], value: dict[str, Any]) -> None:
     handle.write(json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n")
 
 
-def _write_named(sources: Sequence[str], folder: Path, taken: Collection[str]) -> None:
+def _write_named(
+    sources: Sequence[str], folder: Path, taken: Collection[str], reader: TextReader, *, turkish: bool
+) -> None:
     """Write the documents of each source to its own file in `folder`, under a name that is not `taken`."""
     for name, source in zip(short_names(sources, taken), sources, strict=True):
         with (folder / f"{name}.jsonl").open("wb") as handle:
-            for document in documents([source]):
+            for document in reader.documents([source], turkish=turkish):
                 _write(handle, document)

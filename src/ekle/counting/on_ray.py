@@ -5,7 +5,7 @@ added up where the program runs. Ray is an extra (`pip install ekle[ray]`), beca
 everything else that counting needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -17,15 +17,17 @@ from ekle.counting.documents import MAX_ROWS, TableSum, count_documents
 from ekle.errors import InputError
 from ekle.progress import silent
 from ekle.recipe.vocabulary import PreTokenizationKind
-from ekle.text.documents import documents, local_files
+from ekle.text.documents import TextReader, local_files
 
 
 def count_on_ray(
     sources: Sequence[str],
     base: str,
+    say: Callable[[str], None] | None = None,
     *,
     pre_tokenization: PreTokenizationKind = "base",
     text_field: str = "text",
+    keep_misdecoded: bool = False,
     most: int = MAX_ROWS,
 ) -> Counts:
     """What `count_documents` gives for the files of `sources`, counted with one Ray task per file.
@@ -36,8 +38,10 @@ def count_on_ray(
     Args:
         sources: files, folders or `bundled:...`.
         base: "qwen3", a folder with tokenizer.json, or a hub id.
+        say: gets a line for each file of which something is left out.
         pre_tokenization: see `count_documents`.
         text_field: field or column that holds the text.
+        keep_misdecoded: whether Turkish that was decoded in a wrong way is counted, too.
         most: see `count_documents`; applies to each file and to the sum.
 
     Raises:
@@ -57,11 +61,13 @@ def count_on_ray(
 
     def count_file(batch: pa.Table) -> pa.Table:
         (file,) = batch["item"].to_pylist()
-        texts = (document.text for document in documents([file], text_field=text_field))
+        said: list[str] = []
+        reader = TextReader(said.append, text_field, keep_misdecoded)
+        texts = (document.text for document in reader.documents([file], turkish=True))
         counts = count_documents(
             texts, load_base(base), silent(), pre_tokenization=pre_tokenization, most=most
         )
-        return _as_rows(counts)
+        return _as_rows(counts, said)
 
     counted = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
         count_file, batch_size=1, batch_format="pyarrow"
@@ -72,6 +78,8 @@ def count_on_ray(
         frame = pl.DataFrame(pl.from_arrow(batch))
         for name in totals:
             totals[name] += int(frame[name].sum())
+        for line in "".join(frame["said"]).splitlines() if say else ():
+            say(line)
         tables.add(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
     return Counts(
         tables.total(),
@@ -83,10 +91,12 @@ def count_on_ray(
     )
 
 
-def _as_rows(counts: Counts) -> Any:
-    """The table as Arrow, after one row without text that has the totals."""
+def _as_rows(counts: Counts, said: list[str]) -> Any:
+    """The table as Arrow, after one row without text that has the totals and what the reader said."""
     about = {"documents": counts.documents, "text_bytes": counts.text_bytes, "forgotten": counts.forgotten}
-    first = pl.DataFrame({"text": [None], "count": [0], **{name: [value] for name, value in about.items()}})
-    rows = counts.table.with_columns(*(pl.lit(0).alias(name) for name in about))
-    kinds = {"text": pl.String, "count": pl.Int64, **dict.fromkeys(about, pl.Int64)}
+    totals = {name: [value] for name, value in about.items()}
+    lines = "".join(f"{line}\n" for line in said)
+    first = pl.DataFrame({"text": [None], "count": [0], **totals, "said": [lines]})
+    rows = counts.table.with_columns(*(pl.lit(0).alias(name) for name in about), pl.lit("").alias("said"))
+    kinds = {"text": pl.String, "count": pl.Int64, **dict.fromkeys(about, pl.Int64), "said": pl.String}
     return pl.concat([frame.cast(kinds) for frame in (first, rows)]).to_arrow()  # type: ignore[arg-type]

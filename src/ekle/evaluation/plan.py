@@ -1,6 +1,6 @@
 """What is measured. Faults are refused before the first measurement, which may take hours."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ekle.evaluation.tasks.files import Task, read_tasks
 from ekle.evaluation.texts import Texts
 from ekle.evaluation.trust.provenance import EarlierStages
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.documents import TextReader
 from ekle.turkish.gold import read_gold
 
 
@@ -38,6 +39,10 @@ class EvaluationPlan:
     """Questions with right answers, read and checked."""
     learned_from: Sequence[Path] = ()
     """Files and folders of text that vocabulary or training has seen."""
+    reader: TextReader = field(default_factory=TextReader)
+    """Reads those of them that the user named."""
+    own: Collection[Path] = ()
+    """Those of them that ekle wrote."""
     record: Path | None = None
     """extension.json of the extended model, whose bytes are then checked against it."""
     earlier: EarlierStages = field(default_factory=EarlierStages)

@@ -1,7 +1,7 @@
 """Run an evaluation: measure a plan and write it down, or plan it from model folders that the user names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from ekle.evaluation.trust.provenance import EarlierStages, provenance, vocabula
 from ekle.files import read_json
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.documents import TextReader
 
 
 def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporter) -> Scorecard:
@@ -97,7 +98,9 @@ def run_evaluation(plan: EvaluationPlan, folder: Path, reporter: ProgressReporte
         parts.get(
             "contamination",
             dict[str, Contamination],
-            lambda: measure_contamination(evaluated_texts(plan), plan.learned_from, reporter),
+            lambda: measure_contamination(
+                evaluated_texts(plan), plan.learned_from, reporter, plan.reader, plan.own
+            ),
         )
         if plan.learned_from
         else None
@@ -147,6 +150,8 @@ def evaluate_folder(
     peers: Mapping[str, Path | str] | None = None,
     learned_from: Sequence[Path] = (),
     earlier: EarlierStages | None = None,
+    reader: TextReader | None = None,
+    own: Collection[Path] = (),
 ) -> Scorecard:
     """Measure `model` against `against` and write report.json and report.html into `out`.
 
@@ -165,6 +170,8 @@ def evaluate_folder(
         peers: by name, further models or tokenizers, measured by the same metrics.
         learned_from: text that vocabulary or training has seen; what the texts share with it is counted.
         earlier: what earlier stages reported; a vocabulary's report next to `model` is found without it.
+        reader: reads the texts that the user names; one that says what it leaves out if not given.
+        own: texts that ekle wrote, which have fields of their own.
 
     Raises:
         InputError: no text is named, a folder is absent, or a name is invalid or in use.
@@ -177,12 +184,12 @@ def evaluate_folder(
     check_text_names([*texts, *(other or {})])
     if not model.exists():
         raise InputError(f"there is no folder {model}")
-    peers = peers or {}
+    peers, reader = peers or {}, reader or TextReader(reporter.say)
     _check_names(peers)
     _check_place(out)
     tasks = read_named_files(settings)
     sources = [*texts.values(), *(other or {}).values()]
-    measured = _texts(texts, other or {})
+    measured = _texts(texts, other or {}, reader, own)
     base = Path(against)
     models = [EvaluatedModel("base", base), EvaluatedModel("extended", model)]
     models += [EvaluatedModel("trained", trained)] if trained is not None else []
@@ -218,6 +225,7 @@ def evaluate_folder(
                 "texts": _where(texts),
                 "other": _where(other or {}),
                 "learned_from": [str(path.absolute()) for path in learned_from],
+                "reader": [reader.text_field, reader.keep_misdecoded],
             },
             [
                 *map(Path, (*places.values(), *settings.files)),
@@ -230,6 +238,8 @@ def evaluate_folder(
         peers=tokenizers,
         tasks=tasks,
         learned_from=list(learned_from),
+        reader=reader,
+        own=own,
         record=record,
         earlier=EarlierStages(
             earlier.vocabulary if earlier and earlier.vocabulary else _vocabulary(model),
@@ -240,9 +250,11 @@ def evaluate_folder(
     return run_evaluation(plan, out, reporter)
 
 
-def _texts(texts: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
+def _texts(
+    texts: Mapping[str, Path], other: Mapping[str, Path], reader: TextReader, own: Collection[Path]
+) -> Texts:
     """The texts to measure on; none is empty."""
-    measured = file_texts(texts, other)
+    measured = file_texts(texts, other, reader, own)
     for source, documents in zip(
         [*texts.values(), *other.values()],
         [*measured.held_out.values(), *measured.other.values()],

@@ -1,13 +1,13 @@
 """The text that is measured, in memory by name."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.artifacts import Corpus, read_documents
 from ekle.artifacts.evaluation_report import TextSize, other_name
-from ekle.text.documents import documents as read_source
+from ekle.text.documents import TextReader
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,35 @@ def corpus_texts(corpus: Corpus) -> Texts:
     return Texts(_read(corpus.held_out), _read(corpus.other))
 
 
-def file_texts(held_out: Mapping[str, Path], other: Mapping[str, Path]) -> Texts:
-    """The documents of files or folders the user names.
+def file_texts(
+    held_out: Mapping[str, Path],
+    other: Mapping[str, Path],
+    reader: TextReader | None = None,
+    own: Collection[Path] = (),
+) -> Texts:
+    """The documents of files or folders.
+
+    Args:
+        held_out: by name, files in the language to learn.
+        other: by name, files in other languages or code.
+        reader: reads the files that the user names; a plain one if not given.
+        own: files that ekle wrote, which have fields of their own.
 
     Raises:
         TextError: a file is absent, holds no text or is not UTF-8.
     """
-    return Texts(
-        {name: [document.text for document in read_source([str(path)])] for name, path in held_out.items()},
-        {name: [document.text for document in read_source([str(path)])] for name, path in other.items()},
-    )
+    given, ours = reader or TextReader(), TextReader(keep_misdecoded=True)
+
+    def read(files: Mapping[str, Path], *, turkish: bool) -> dict[str, list[str]]:
+        return {
+            name: [
+                document.text
+                for document in (ours if path in own else given).documents([str(path)], turkish=turkish)
+            ]
+            for name, path in files.items()
+        }
+
+    return Texts(read(held_out, turkish=True), read(other, turkish=False))
 
 
 def describe_text(documents: Sequence[str]) -> TextSize:

@@ -48,7 +48,7 @@ from ekle.recipe.extension import ExtensionSettings
 from ekle.recipe.recipe import load_recipe
 from ekle.recipe.release import ExportFormat, ReleaseSettings
 from ekle.recipe.vocabulary import Profile, VocabularySettings
-from ekle.text.documents import check_sources, documents
+from ekle.text.documents import TextReader, check_sources
 
 if TYPE_CHECKING:
     from ekle.evaluation.report.compare import ReportComparison
@@ -102,10 +102,9 @@ def learn_vocabulary(
     """
     from ekle.pipeline.vocabulary import learn_from_text
 
-    with Given(Path(out)) as given:
-        reading = (corpus_settings or CorpusSettings()).model_copy(
-            update={"sources": given.sources(corpus, "corpus")}
-        )
+    read_as = corpus_settings or CorpusSettings()
+    with Given(Path(out), read_as.text_field) as given:
+        reading = read_as.model_copy(update={"sources": given.sources(corpus, "corpus")})
         return learn_from_text(
             reading,
             str(base) if isinstance(base, str | Path) else given.tokenizer(base),
@@ -149,19 +148,25 @@ def count_text(
     from ekle.corpus.count import count_sources
     from ekle.counting.on_ray import count_on_ray
 
-    with Given(Path(out)) as given:
+    read_as = corpus_settings or CorpusSettings()
+    with Given(Path(out), read_as.text_field) as given:
         sources = given.sources(corpus, "corpus")
         check_sources(sources)
-        reading = (corpus_settings or CorpusSettings()).model_copy(
-            update={"sources": sources, "word_lists": []}
-        )
+        reading = read_as.model_copy(update={"sources": sources, "word_lists": []})
         kind = VocabularySettings(profile=profile, contractions=contractions).pre_tokenization
         if ray:
             if reading.max_bytes is not None:
                 raise InputError("corpus.max_bytes does not go with --ray, which reads every file to its end")
             if not isinstance(base, str | Path):
                 raise InputError("--ray opens the tokenizer in every worker; give a folder or a hub id")
-            counts = count_on_ray(sources, str(base), pre_tokenization=kind, text_field=reading.text_field)
+            counts = count_on_ray(
+                sources,
+                str(base),
+                (reporter or silent()).say,
+                pre_tokenization=kind,
+                text_field=reading.text_field,
+                keep_misdecoded=reading.keep_misdecoded,
+            )
         else:
             found = count_sources(
                 reading,
@@ -219,6 +224,7 @@ def extend_model(
     settings: ExtensionSettings | None = None,
     corpus: Text = (),
     replay: Text = (),
+    corpus_settings: CorpusSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> ExtendedModel: ...
 @overload
@@ -230,6 +236,7 @@ def extend_model(
     settings: ExtensionSettings | None = None,
     corpus: Text = (),
     replay: Text = (),
+    corpus_settings: CorpusSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Any: ...
 def extend_model(
@@ -240,6 +247,7 @@ def extend_model(
     settings: ExtensionSettings | None = None,
     corpus: Text = (),
     replay: Text = (),
+    corpus_settings: CorpusSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Any:
     """Give a model embedding rows for the tokens of a vocabulary; everything else stays byte-equal.
@@ -251,6 +259,7 @@ def extend_model(
         settings: how the new rows start.
         corpus: text in the language to learn; some rules need it, the default among them.
         replay: text in other languages; `mapped` and `distilled` read some of it, too.
+        corpus_settings: how text is read: its `text_field` and `keep_misdecoded` are used.
         reporter: receives progress.
 
     Returns:
@@ -268,7 +277,8 @@ def extend_model(
     from ekle.extension.text import check_text_given
 
     settings = settings or ExtensionSettings()
-    with Given(Path(out) if out is not None else None) as given:
+    reader = _reader(corpus_settings, reporter)
+    with Given(Path(out) if out is not None else None, reader.text_field) as given:
         learn, replayed = given.sources(corpus, "corpus"), given.sources(replay, "replay")
         check_sources([*learn, *replayed])
         check_text_given(settings, bool(learn))  # before a model is fetched
@@ -283,9 +293,11 @@ def extend_model(
             Path(out) if out is not None else given.new_folder("extended-model"),
             settings,
             reporter or silent(),
-            (lambda: (document.text for document in documents(learn))) if learn else None,
+            (lambda: (document.text for document in reader.documents(learn, turkish=True)))
+            if learn
+            else None,
             name,
-            (lambda: (document.text for document in documents(replayed))) if replayed else None,
+            (lambda: (document.text for document in reader.documents(replayed))) if replayed else None,
         )
         if out is not None:
             return extended
@@ -331,6 +343,7 @@ def evaluate(
     peers: Mapping[str, Place | TokenizerLike] | None = None,
     corpus: Text = (),
     settings: EvaluationSettings | None = None,
+    corpus_settings: CorpusSettings | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Scorecard:
     """Measure a model, or a tokenizer alone, against the base it was made from.
@@ -345,6 +358,7 @@ def evaluate(
         corpus: text that vocabulary or training has seen, besides that of the run `model`; the report counts
             what of `held_out` occurs in it.
         settings: limits and prompts.
+        corpus_settings: how text is read: its `text_field` and `keep_misdecoded` are used.
         reporter: receives progress.
 
     Raises:
@@ -355,26 +369,36 @@ def evaluate(
     """
     from ekle.evaluation.run import evaluate_folder
 
-    with Given(Path(out)) as given:
+    reader = _reader(corpus_settings, reporter)
+    with Given(Path(out), reader.text_field) as given:
         place = Path(_place(model, given))
         extended, trained = models_of(place)
+        texts = held_out_of(place) if held_out is None else given.named(held_out, "held-out")
+        learned_from = training_texts_of(place)
         return evaluate_folder(
             extended,
             recorded_base_model(place) if against is None else _resolved(_place(against, given)),
-            held_out_of(place) if held_out is None else given.named(held_out, "held-out"),
+            texts,
             settings or EvaluationSettings(),
             Path(out),
             reporter or silent(),
             given.named(other, "other"),
             trained=trained,
             peers={name: _resolved(_place(peer, given)) for name, peer in (peers or {}).items()},
-            learned_from=[*training_texts_of(place), *map(Path, given.sources(corpus, "corpus"))],
+            learned_from=[*learned_from, *map(Path, given.sources(corpus, "corpus"))],
             earlier=reported_by(place),
+            reader=reader,
+            own=[*learned_from, *(texts.values() if held_out is None else ())],
         )
 
 
 def compare(
-    tokenizers: Mapping[str, Place | TokenizerLike], text: NamedTexts, *, changes: bool = False
+    tokenizers: Mapping[str, Place | TokenizerLike],
+    text: NamedTexts,
+    *,
+    changes: bool = False,
+    corpus_settings: CorpusSettings | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> "list[ComparedTokenizer]":
     """Compare tokenizers on a text; the first is the reference for the others.
 
@@ -382,6 +406,8 @@ def compare(
         tokenizers: by the name to print, tokenizers or folders that hold one (of a run, too).
         text: any text.
         changes: whether to list everything that each tokenizes differently from the first.
+        corpus_settings: how text is read: its `text_field` is used.
+        reporter: is told what of the text is left out.
 
     Returns:
         One row per tokenizer, in their order.
@@ -391,9 +417,10 @@ def compare(
     """
     from ekle.evaluation.tokenizer.compare import compare_tokenizers
 
-    with Given() as given:
+    reader = _reader(corpus_settings, reporter)
+    with Given(text_field=reader.text_field) as given:
         found = {name: _resolved(_place(where, given)) for name, where in tokenizers.items()}
-        return compare_tokenizers(found, given.named(text, "text"), changes=changes)
+        return compare_tokenizers(found, given.named(text, "text"), changes=changes, reader=reader)
 
 
 def compare_reports(
@@ -426,6 +453,12 @@ def compare_reports(
         return read_report(find_report(folder_of(report)))
 
     return compared({name: read(report) for name, report in reports.items()})
+
+
+def _reader(settings: CorpusSettings | None, reporter: ProgressReporter | None) -> TextReader:
+    settings = settings or CorpusSettings()
+    say = reporter.say if reporter is not None else None
+    return TextReader(say, settings.text_field, settings.keep_misdecoded)
 
 
 def _place(thing: Place | TokenizerLike, given: Given) -> str | Path:

@@ -22,6 +22,7 @@ from ekle.bpe.base import BaseTokenizer, load_base
 from ekle.errors import InputError, TextError, TokenizerError
 from ekle.files import short_names
 from ekle.pipeline.run_folder import RunFolder
+from ekle.text.formats import is_listed
 
 
 @runtime_checkable
@@ -55,8 +56,9 @@ class SourceNames(tuple[str, ...]):
 
 
 Text = str | Path | Iterable[str] | Iterable[Path] | Iterable[str | Path]
-"""Text. One `str` or `Path` names a source: a file, a folder, `hf:NAME[:CONFIG]`, `bundled:tr`. Of several,
-`Path` objects and strings that begin with `hf:` or `bundled:` name sources; other strings are documents."""
+"""Text. One `str` or `Path` names a source: a file, a folder, `hf:NAME[:CONFIG[:SPLIT]]`, `bundled:tr`. Of
+several, `Path` objects and strings that begin with `hf:` or `bundled:` name sources; other strings are
+documents."""
 
 NamedTexts = Text | Mapping[str, Text]
 """Text to report by name: a mapping gives the names, files have those of their own."""
@@ -72,7 +74,6 @@ Place = str | Path | Vocabulary | ExtendedModel | Checkpoint | Release | RunFold
 because it holds only what training changed."""
 
 _PREFIXES = ("hf:", "bundled:")
-_FILES = (".txt", ".jsonl", ".zst", ".parquet")
 
 
 def folder_of(place: Place) -> Path:
@@ -98,10 +99,11 @@ class Given:
 
     Args:
         near: a temporary folder is made next to this path, on the same disk; None takes the system's.
+        text_field: the field under which documents in memory are written, because text is read with it.
     """
 
-    def __init__(self, near: Path | None = None) -> None:
-        self._near, self._stack = near, ExitStack()
+    def __init__(self, near: Path | None = None, text_field: str = "text") -> None:
+        self._near, self._stack, self._text_field = near, ExitStack(), text_field
         self._folder: Path | None = None
 
     def __enter__(self) -> Self:
@@ -127,7 +129,7 @@ class Given:
         if first is None:
             return []
         items = chain([first], items)
-        if isinstance(first, str) and first.endswith(_FILES) and len(first.split()) == 1:
+        if isinstance(first, str) and len(first.split()) == 1 and is_listed(Path(first)):
             raise TextError(f"a list of strings is text itself; give Path({first!r}) to name the file")
         if _names_source(first):
             return [str(_source(item)) for item in items]
@@ -214,7 +216,7 @@ class Given:
                     raise TextError(
                         f"a list holds text or names of sources, not both; {text!r:.60} is of the other kind"
                     )
-                handle.write(json.dumps({"text": text}, ensure_ascii=True) + "\n")
+                handle.write(json.dumps({self._text_field: text}, ensure_ascii=True) + "\n")
         return path
 
     def new_folder(self, name: str) -> Path:

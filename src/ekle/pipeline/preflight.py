@@ -31,6 +31,7 @@ from ekle.recipe.corpus import CorpusSettings
 from ekle.text.conversation_rows import conversations
 from ekle.text.conversations import Findings
 from ekle.text.documents import local_files
+from ekle.text.rows import hub_source
 
 _TINY_BYTES_A_NUMBER = 4  # the tiny model is float32
 _HUB_ROWS = 1000  # of instructions; the corpus stage streams them all once more
@@ -192,10 +193,10 @@ def _measured_texts(corpus: CorpusSettings) -> list[str]:
 
 def _check_hub_text(source: str) -> None:
     """Ask the hub for a data set before anything else is read for hours."""
-    if not source.startswith("hf:"):
+    if not source.startswith("hf:") or Path(name := hub_source(source).name).exists():
         return
     try:
-        HfApi().dataset_info(source.removeprefix("hf:").partition(":")[0])
+        HfApi().dataset_info(name)
     except Exception as error:  # the hub client raises many unrelated types; each means "not to be had"
         raise TextError(
             f"the hub did not give {source} ({type(error).__name__}); check the name and the network"

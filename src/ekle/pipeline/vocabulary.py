@@ -10,7 +10,7 @@ from ekle.files import atomic_folder, short_names
 from ekle.progress import ProgressReporter
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import VocabularySettings
-from ekle.text.documents import check_sources, documents
+from ekle.text.documents import TextReader, check_sources
 from ekle.vocabulary.learn import learn_vocabulary
 
 
@@ -44,6 +44,7 @@ def learn_from_text(
     other = _by_name(corpus.other_files) if other is None else other
     measured = [str(file) for file in (*held_out.values(), *other.values())]
     check_sources([*corpus.sources, *measured, *settings.protect, *settings.keep, *settings.gold])
+    reader = TextReader(reporter.say, corpus.text_field, corpus.keep_misdecoded)
     with atomic_folder(out) as folder:
         tokenizer = load_base(base) if isinstance(base, str) else base
         found = count_sources(
@@ -60,9 +61,10 @@ def learn_from_text(
             settings,
             folder,
             reporter,
-            held_out=_texts(held_out),
-            other=_texts(other),
+            held_out=_texts(held_out, reader, turkish=True),
+            other=_texts(other, reader, turkish=False),
             about_text=found.about,
+            reader=reader,
         )
     return Vocabulary(out)
 
@@ -71,6 +73,9 @@ def _by_name(files: Sequence[str]) -> dict[str, Path]:
     return dict(zip(short_names(files), map(Path, files), strict=True))
 
 
-def _texts(files: Mapping[str, Path]) -> dict[str, list[str]]:
+def _texts(files: Mapping[str, Path], reader: TextReader, *, turkish: bool) -> dict[str, list[str]]:
     """The documents of each file by its name."""
-    return {name: [document.text for document in documents([str(file)])] for name, file in files.items()}
+    return {
+        name: [document.text for document in reader.documents([str(file)], turkish=turkish)]
+        for name, file in files.items()
+    }

@@ -8,14 +8,14 @@ from ekle.recipe.section import Section
 
 
 class CorpusSettings(Section):
-    """Sources are files, folders, `hf:NAME[:CONFIG]`, `bundled:tr` or `bundled:en`."""
+    """Sources are files, folders, `hf:NAME[:CONFIG[:SPLIT]]`, `bundled:tr` or `bundled:en`."""
 
     sources: Annotated[list[str], Field(min_length=1)] = ["bundled:tr"]
     """Turkish text; the vocabulary is learned from it and training reads it."""
     replay: list[str] = ["bundled:en"]
     """Text in other languages that training mixes in against forgetting."""
     instructions: list[str] = []
-    """Conversations that training mixes in: JSON lines, Parquet or `hf:` in the formats of OpenAI, ShareGPT,
+    """Conversations that training mixes in: JSON, a table, Parquet or `hf:` in the formats of OpenAI, ShareGPT,
     Alpaca, LLaMA-Factory and others; docs/training.md has the table of their fields."""
     held_out: float = Field(default=0.1, ge=0, lt=1)
     """Share of the documents kept for measuring, chosen by a digest of each document's text."""
@@ -24,7 +24,11 @@ class CorpusSettings(Section):
     other_files: list[str] = []
     """Files in other languages, or code, on which nothing may change; each is reported by name."""
     text_field: str = "text"
-    """Field of JSON lines and column of Parquet files that holds the text."""
+    """Field of JSON and column of tables (CSV, Parquet, Arrow, the hub) that holds the text; rows in which it
+    is empty are left out."""
+    keep_misdecoded: bool = False
+    """Read Turkish that was decoded in a wrong way (`ÅŸehir`, `ýþýk`) as it stands; otherwise its lines are
+    left out of Turkish text, and the share and an example are shown."""
     max_bytes: PositiveInt | None = None
     """Stop reading the sources after this many bytes of text, and the replay text likewise."""
     repeats: NonNegativeInt = Field(default=10, le=255)

@@ -59,7 +59,7 @@ def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in seen:
         raise RecipeError(f"{path} extends itself; extends must end at a recipe without it")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"there is no recipe {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,104 +1,129 @@
-"""Lines and rows of files and of data sets of the hub, one at a time.
+"""Which format a file has, told by the end of its name alone, without regard to case.
 
-Nothing here holds more than a part of a file: a line, a batch of a Parquet file, the next rows from the hub.
+What is not listed is read as running text if it is named itself (code, for `--other`), and left aside in a
+folder.
 """
 
-import io
-import json
-from collections.abc import Iterator, Sequence
+import re
+import unicodedata
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyarrow
-import pyarrow.parquet as parquet
-import zstandard
+from typing import Literal
 
 from ekle.errors import TextError
 
-JSON_LINES = (".jsonl", ".jsonl.zst")
-PARQUET = ".parquet"
+Format = Literal["text", "json_lines", "json", "csv", "tsv", "parquet", "arrow"]
 
-_PARQUET_ROWS = 1024  # per batch; pyarrow's default is 65,536
+_ENDINGS: dict[Format, tuple[str, ...]] = {
+    "text": ("txt",),
+    "json_lines": ("jsonl", "ndjson"),
+    "json": ("json",),
+    "csv": ("csv",),
+    "tsv": ("tsv",),
+    "parquet": ("parquet",),
+    "arrow": ("arrow", "feather"),
+}
+Compression = Literal["gz", "zst", "bz2", "xz"]
+_COMPRESSIONS: tuple[Compression, ...] = ("gz", "zst", "bz2", "xz")
+_WITHIN: tuple[Format, ...] = ("parquet", "arrow")  # these compress what is in them by themselves
+
+_REFUSED = (
+    (
+        "is not read, because its marks would be learned as words; convert it, for example with pandoc -t "
+        "plain, or rename it to .txt to have it read as it stands",
+        ("md", "markdown", "rst", "html", "htm", "xhtml", "xml", "rtf", "tex", "ipynb"),
+    ),
+    (
+        "is no plain text; save it as .txt",
+        ("pdf", "doc", "docx", "odt", "epub", "xls", "xlsx", "ods", "ppt", "pptx"),
+    ),
+    (
+        "is an archive; unpack it and give the folder",
+        ("zip", "rar", "7z", "tar", r"tar\.(?:gz|zst|bz2|xz)", "tgz", "tbz", "tbz2", "txz"),
+    ),
+    (
+        "is in a format that ekle does not read; convert it to .jsonl or .parquet",
+        (
+            "pkl",
+            "pickle",
+            "npy",
+            "npz",
+            "pt",
+            "bin",
+            "safetensors",
+            "gguf",
+            "h5",
+            "db",
+            "sqlite",
+            "orc",
+            "avro",
+        ),
+    ),
+)
+# Python's patterns take İ and ı for an i when case is ignored, as names in Turkish capitals need.
+_COMPRESSED = re.compile(
+    r"\.(?:" + "|".join(f"(?P<{name}>{name})" for name in _COMPRESSIONS) + r")\Z", re.IGNORECASE
+)
+_READ = re.compile(
+    r"\.(?:"
+    + "|".join(f"(?P<{name}>{'|'.join(endings)})" for name, endings in _ENDINGS.items())
+    + rf")(?:{_COMPRESSED.pattern[:-2]})?\Z",
+    re.IGNORECASE,
+)
+_NOT_READ = [(why, re.compile(rf"\.(?:{'|'.join(endings)})\Z", re.IGNORECASE)) for why, endings in _REFUSED]
+# What the datasets library writes beside its rows; none of them holds a row.
+_BESIDE_ROWS = re.compile(r"(?:dataset_infos?|dataset_dict|state)\.json", re.IGNORECASE)
+
+READ = ", ".join(f".{ending}" for endings in _ENDINGS.values() for ending in endings)
+"""The endings that are read, for messages; most of them also compressed."""
 
 
-def text_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, compressed or not, with their line ends.
+def format_of(path: Path) -> tuple[Format, Compression | None]:
+    """The format of a file, and how it is compressed.
 
     Raises:
-        TextError: it is not UTF-8 (file and byte are named), or is damaged.
+        TextError: its ending is one that is not read; the message says what to do.
     """
-    position = 0
+    name = unicodedata.normalize("NFC", path.name)
+    for why, pattern in _NOT_READ:
+        if pattern.search(name):
+            raise TextError(f"{path} {why}")
+    found = _READ.search(name)
+    if found is None:
+        if _COMPRESSED.search(name):
+            raise TextError(
+                f"{path} does not say what it holds; rename it so that the ending before the last one does, "
+                f"as in .txt.gz (ekle reads {READ})"
+            )
+        return "text", None
+    kind = next(name for name in _ENDINGS if found[name])
+    compression = next((name for name in _COMPRESSIONS if found[name]), None)
+    if compression and kind in _WITHIN:
+        raise TextError(f"{path} is not read as it is; unpack it first")
+    return kind, compression
+
+
+def compression_of(path: Path) -> Compression | None:
+    """How a file is compressed, whatever is in it."""
+    found = _COMPRESSED.search(unicodedata.normalize("NFC", path.name))
+    return next((name for name in _COMPRESSIONS if found and found[name]), None)
+
+
+def has_ending(path: Path, ending: str) -> bool:
+    """Whether a name ends in a dot and `ending`, without regard to case."""
+    name = unicodedata.normalize("NFC", path.name)
+    return re.search(rf"\.{re.escape(ending)}\Z", name, re.IGNORECASE) is not None
+
+
+def is_listed(path: Path) -> bool:
+    """Whether a file in a folder is read: it has the ending of a format that ekle reads."""
     try:
-        with _open(path) as lines:
-            for line in lines:
-                yield line.decode("utf-8")
-                position += len(line)
-    except UnicodeDecodeError as error:
-        where = position + error.start
-        raise TextError(
-            f"{path} is not UTF-8 at byte {where:,}; convert it, for example with iconv"
-        ) from error
-    except zstandard.ZstdError as error:
-        raise TextError(f"{path} is damaged after byte {position:,} of its text: {error}") from error
+        format_of(path)
+    except TextError:
+        return False
+    name = unicodedata.normalize("NFC", path.name)
+    return _READ.search(name) is not None and not _BESIDE_ROWS.fullmatch(name)
 
 
-def json_rows(path: Path) -> Iterator[tuple[Any, str]]:
-    """The content of each line of JSON lines, and its place for messages.
-
-    Raises:
-        TextError: a line is no JSON; and as `text_lines`.
-    """
-    for number, line in enumerate(text_lines(path), start=1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                yield json.loads(line), where
-            except ValueError as error:
-                raise TextError(f"{where} is not JSON: {error}") from error
-
-
-def parquet_columns(path: Path) -> list[str]:
-    """Names of the columns of a Parquet file. Raises as `parquet_rows`."""
-    try:
-        return list(parquet.read_schema(path).names)
-    except pyarrow.ArrowInvalid as error:
-        raise TextError(f"{path} is not a complete Parquet file: {error}") from error
-
-
-def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each row as a dictionary of `columns`, and its place for messages.
-
-    Raises:
-        TextError: it is no Parquet file, or is damaged.
-    """
-    number = 0
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(_PARQUET_ROWS, columns=list(columns)):
-            for row in batch.to_pylist():
-                number += 1
-                yield row, f"{path}, row {number}"
-    except (pyarrow.ArrowException, OSError) as error:
-        raise TextError(f"{path} is damaged after row {number:,}: {error}") from error
-
-
-def hub_rows(source: str) -> Iterator[tuple[Any, str]]:
-    """The rows of `hf:NAME[:CONFIG]`, train split, as they arrive, and the place of each for messages.
-
-    Raises:
-        TextError: the hub has no such data set or cannot be reached.
-    """
-    from datasets import load_dataset  # a slow import that most runs never need
-
-    name, _, config = source.removeprefix("hf:").partition(":")
-    try:
-        rows = load_dataset(name, config or None, split="train", streaming=True)
-        for number, row in enumerate(rows):
-            yield row, f"{source}, row {number}"
-    except (OSError, ValueError) as error:
-        raise TextError(f"the hub did not give {source}: {type(error).__name__}: {error}") from error
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".zst":
-        return cast(BinaryIO, io.BufferedReader(zstandard.open(path, "rb"), 1 << 20))
-    return path.open("rb", buffering=1 << 20)
+def has_fields(path: Path) -> bool:
+    """Whether the rows of a file have named fields; lines of text have none. Raises as `format_of`."""
+    return format_of(path)[0] != "text"

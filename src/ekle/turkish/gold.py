@@ -4,11 +4,14 @@ There are two kinds. A *segmentation* gives all morpheme boundaries of a word, p
 treebank, or text tagged by hand, gives the lemma only, so it shows where the root ends and nothing more.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ekle.errors import TextError
+from ekle.text.formats import has_ending
+from ekle.text.lines import file_lines
 from ekle.turkish import casing
 from ekle.turkish.alphabet import SOFTENED, VOWELS, is_turkish_word
 
@@ -16,6 +19,7 @@ _FORMS = (
     "a line holds a word, a tab and its morphemes; treebanks end in .conllu, text tagged as TrMor in .gold"
 )
 
+_RANGE = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")  # the parts of a word that a treebank splits
 _NARROWED = frozenset("ıiuü")  # başla + -Iyor = başlıyor
 
 
@@ -47,13 +51,12 @@ def read_gold(path: Path) -> Sequence[SegmentedWord] | Sequence[RootedWord]:
         TextError: there is no such file, its lines have another form, or it holds no word.
     """
     found: Sequence[SegmentedWord] | Sequence[RootedWord]
-    match path.suffix:
-        case ".conllu":
-            found = read_treebank(path)
-        case ".gold":
-            found = read_hand_tagged(path)
-        case _:
-            found = read_segmentations(path)
+    if has_ending(path, "conllu"):
+        found = read_treebank(path)
+    elif has_ending(path, "gold"):
+        found = read_hand_tagged(path)
+    else:
+        found = read_segmentations(path)
     if not found:
         raise TextError(f"{path} holds no word whose morphemes are marked; see docs/report.md for the forms")
     return found
@@ -107,21 +110,22 @@ def read_treebank(path: Path) -> list[RootedWord]:
     lemma of its first part.
 
     Raises:
-        TextError: there is no such file.
+        TextError: there is no such file, it is not UTF-8, or a word's number is none.
     """
     return list(_treebank(path))
 
 
 def _treebank(path: Path) -> Iterator[RootedWord]:
     whole, left = "", 0  # a word that the treebank splits, and the number of parts still to come
-    for line in _lines(path):
+    for place, line in enumerate(_lines(path), start=1):
         columns = line.split("\t")
         if len(columns) < 10:
             continue
         number, form, lemma = columns[:3]
         if "-" in number:
-            first, last = map(int, number.split("-"))
-            whole, left = form, last - first + 1
+            if (parts := _RANGE.fullmatch(number)) is None:
+                raise TextError(f"{path}:{place}: {number!r:.40} is no range of words, such as 3-4; {_FORMS}")
+            whole, left = form, int(parts[2]) - int(parts[1]) + 1
             continue
         if left:
             left -= 1
@@ -185,9 +189,5 @@ def root_length(word: str, lemma: str) -> int | None:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield line.rstrip("\n")
-    except FileNotFoundError as error:
-        raise TextError(f"there is no file {path}") from error
+    for line in file_lines(path):
+        yield line.rstrip("\r\n")

@@ -146,7 +146,7 @@ def measure_effects(
     and `size_trade_offs`."""
     saved, id_counts = held_out_savings(learned, held_out)
     others = {name: text_drift(learned, texts) for name, texts in other.items()}
-    files = {file: text_drift(learned, protected_lines(file)) for file in protected.files}
+    files = {file: text_drift(learned, protected_lines(file, protected.reader)) for file in protected.files}
     drifts = {**others, **{Path(file).name: drift for file, drift in files.items()}}
     return {
         "held_out": saved,

@@ -17,6 +17,7 @@ from ekle.errors import InputError, TextError
 from ekle.files import atomic_file, write_json
 from ekle.progress import ProgressReporter
 from ekle.recipe.vocabulary import VocabularySettings
+from ekle.text.documents import TextReader
 from ekle.turkish.gold import RootedWord, read_treebank
 from ekle.vocabulary.categories import Categories
 from ekle.vocabulary.constraints.keep import TermForm, read_terms, term_forms
@@ -42,6 +43,7 @@ def learn_vocabulary(
     held_out: Mapping[str, Sequence[str]] | None = None,
     other: Mapping[str, Sequence[str]] | None = None,
     about_text: Mapping[str, Any] | None = None,
+    reader: TextReader | None = None,
 ) -> Vocabulary:
     """Learn `settings.size` tokens and write them to the folder `out`, which exists.
 
@@ -50,6 +52,7 @@ def learn_vocabulary(
         held_out: genre to documents; the report says what the tokenizer saves on them.
         other: name to documents in other languages; the report says what changes in them.
         about_text: figures about the text from counting, for the report.
+        reader: reads the files that the settings name; one that says what it leaves out if not given.
 
     Raises:
         InputError: the counts were made with another tokenizer, or for another profile.
@@ -61,10 +64,11 @@ def learn_vocabulary(
             f"the counts were made with tokenizer {counts.base}, but {base.name} is {base.fingerprint}; "
             "count the text again with this base"
         )
-    asked, settings = settings, settings_for_strict_protection(settings, base)
-    terms = read_terms(settings.keep)
+    reader = reader or TextReader(reporter.say)
+    asked, settings = settings, settings_for_strict_protection(settings, base, reader)
+    terms = read_terms(settings.keep, reader)
     rooted = [word for file in settings.gold for word in _inflected(Path(file))]
-    texts = _pre_tokenize(settings, counts, base, reporter)
+    texts = _pre_tokenize(settings, counts, base, reporter, reader, terms)
     forms: list[TermForm] = []
     if terms:
         empty, _ = graft(base, [], texts.pre_tokenized.pre_tokenizer)
@@ -87,7 +91,7 @@ def learn_vocabulary(
         loose = asked.model_copy(update={"protect_strict": False})
         # A profile that splits words leaves strictly protected ones whole, so it splits others without them.
         same = texts.pre_tokenized.keeps_words and loose.contractions == settings.contractions
-        other_texts = texts if same else _pre_tokenize(loose, counts, base, reporter)
+        other_texts = texts if same else _pre_tokenize(loose, counts, base, reporter, reader, terms)
         without = learn(other_texts, protection_prices(other_texts.pre_tokens, strict=False))
         costs["strict"] = protection_cost(learned, without, held_out or {})
     if settings.measure_protection_cost:
@@ -135,17 +139,23 @@ class _Texts:
 
 
 def _pre_tokenize(
-    settings: VocabularySettings, counts: Counts, base: BaseTokenizer, reporter: ProgressReporter
+    settings: VocabularySettings,
+    counts: Counts,
+    base: BaseTokenizer,
+    reporter: ProgressReporter,
+    reader: TextReader,
+    terms: Sequence[str],
 ) -> _Texts:
     protected = protected_text(
         settings.protect,
         settings.languages,
         base,
         reporter,
+        reader,
         price=settings.foreign_price,
         strict=settings.protect_strict,
         pre_tokenization=settings.pre_tokenization,
     )
-    pre_tokenized = apply_profile(settings, counts, protected, base)
+    pre_tokenized = apply_profile(settings, counts, protected, base, terms)
     pre_tokens = weigh_pre_tokens(pre_tokenized, counts.words, base, settings.any_language)
     return _Texts(protected, pre_tokenized, pre_tokens)

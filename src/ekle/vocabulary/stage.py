@@ -8,6 +8,7 @@ from ekle.bpe.base import load_base
 from ekle.counting import Counts
 from ekle.progress import ProgressReporter
 from ekle.recipe import Recipe
+from ekle.text.documents import TextReader
 from ekle.vocabulary.learn import learn_vocabulary
 
 
@@ -33,4 +34,5 @@ def run(recipe: Recipe, inputs: Inputs, folder: Path, reporter: ProgressReporter
         about_text={
             key: corpus.summary[key] for key in ("turkish_share", "repeats") if key in corpus.summary
         },
+        reader=TextReader(reporter.say, recipe.corpus.text_field, recipe.corpus.keep_misdecoded),
     )

@@ -30,8 +30,8 @@ SETTINGS = EvaluationSettings(shots=2, translations=12, batch_size=4, resamples=
 
 def test_pairs_are_columns_and_a_line_without_a_tab_is_named(tmp_path: Path) -> None:
     file = tmp_path / "pairs.tsv"
-    file.write_text("Merhaba.\tHi.\ttatoeba\nGel!\tCome!\n", "utf-8")
-    assert read_pairs([file]) == [("Merhaba.", "Hi."), ("Gel!", "Come!")]
+    file.write_text("\ufeffMerhaba.\tHi.\ttatoeba\r\nGel\u2028di!\tCa\u0085me!\n", "utf-8")
+    assert read_pairs([file]) == [("Merhaba.", "Hi."), ("Gel\u2028di!", "Ca\u0085me!")]
     file.write_text("Merhaba.\tHi.\nGel!\n", "utf-8")
     with pytest.raises(TextError, match=r"pairs\.tsv:2"):
         read_pairs([file])

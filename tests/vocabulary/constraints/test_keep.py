@@ -17,7 +17,7 @@ from ekle.pipeline.vocabulary import learn_from_text
 from ekle.progress import silent
 from ekle.recipe.corpus import CorpusSettings
 from ekle.recipe.vocabulary import Profile, VocabularySettings
-from ekle.text.documents import documents
+from ekle.text.documents import TextReader, documents
 from ekle.vocabulary.constraints.keep import read_terms, term_forms
 from ekle.vocabulary.learn import learn_vocabulary
 
@@ -153,8 +153,8 @@ def test_what_is_told_of_each_form_is_what_the_tokenizer_does(
 
 
 def test_terms_are_read_in_nfc_without_blanks_and_repeats(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text(" ders \n\nders\nsınıf\n", "utf-8")
-    assert read_terms([str(tmp_path / "t.txt")]) == ["ders", "sınıf"]
+    (tmp_path / "t.txt").write_text("\ufeff ders \n\nders\nsınıf\n", "utf-8")
+    assert read_terms([str(tmp_path / "t.txt")], TextReader()) == ["ders", "sınıf"]
 
 
 def test_nothing_is_written_when_a_term_is_refused(tiny_base: Path, tmp_path: Path) -> None:

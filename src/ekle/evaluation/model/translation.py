@@ -23,6 +23,8 @@ from ekle.model.encoding import bos_ids, encode
 from ekle.model.scoring.batches import in_batches
 from ekle.progress import ProgressReporter
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.documents import clean
+from ekle.text.lines import file_lines
 
 Pair = tuple[str, str]
 """Turkish and English."""
@@ -47,12 +49,8 @@ def read_pairs(files: Sequence[str | Path]) -> list[Pair]:
     """
     pairs: list[Pair] = []
     for file in files:
-        try:
-            lines = Path(file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TextError(f"{file} cannot be read as UTF-8 text: {error}") from error
-        for number, line in enumerate(lines, start=1):
-            columns = [column.strip() for column in line.split("\t")]
+        for number, line in enumerate(file_lines(Path(file)), start=1):
+            columns = [clean(column).strip() for column in line.split("\t")]
             if len(columns) < 2 or not all(columns[:2]):
                 raise TextError(f"{file}:{number}: a line is Turkish, a tab and English; this one is not")
             pairs.append((columns[0], columns[1]))

@@ -34,6 +34,8 @@ from ekle.evaluation.tasks.answers import (
     without_labels,
 )
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.formats import compression_of
+from ekle.text.lines import text_parts
 
 _STRING_OR_BRACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 _SPACE = re.compile(r"\s*")
@@ -51,10 +53,7 @@ def read_records(file: Path) -> list[Record]:
     Raises:
         InputError: the file is absent, not UTF-8, no JSON, holds none, or holds something else than objects.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    text = "".join(text_parts(file, compression_of(file)))
     lines = _lines_in_closing_order(text)
 
     def placed(pairs: list[tuple[str, Any]]) -> Record:
@@ -70,6 +69,8 @@ def read_records(file: Path) -> list[Record]:
             value, place = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
             raise InputError(f"{file}:{error.lineno}: this is no JSON: {error.msg}") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{file} cannot be read as JSON: {error}") from error
         found += value if isinstance(value, list) else [value]
         place = _after_space(text, place)
     if not found or not all(isinstance(item, Record) for item in found):

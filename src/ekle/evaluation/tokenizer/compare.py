@@ -23,6 +23,7 @@ from ekle.evaluation.tokenizer.morphology import measure_text
 from ekle.evaluation.tokenizer.savings import averages
 from ekle.evaluation.trust.intervals import ratio, saved, share
 from ekle.recipe.evaluation import EvaluationSettings
+from ekle.text.documents import TextReader
 
 _SPEED_CHARACTERS = 400_000
 _SETTINGS = EvaluationSettings()  # of the intervals: compare has no recipe
@@ -65,7 +66,11 @@ class ComparedTokenizer(Part):
 
 
 def compare_tokenizers(
-    tokenizers: Mapping[str, Path | str], texts: Mapping[str, Path], *, changes: bool = False
+    tokenizers: Mapping[str, Path | str],
+    texts: Mapping[str, Path],
+    *,
+    changes: bool = False,
+    reader: TextReader | None = None,
 ) -> list[ComparedTokenizer]:
     """Measure each tokenizer on each text file; the others are compared with the first.
 
@@ -73,12 +78,13 @@ def compare_tokenizers(
         tokenizers: by the name to print: a folder, a tokenizer.json, "qwen3" or a hub id.
         texts: by the name to print: a file or folder.
         changes: whether to list what each tokenizes differently from the first.
+        reader: reads the texts; a plain one if not given.
 
     Raises:
         TextError: a text cannot be read, or holds no words.
         TokenizerError, InputError: a tokenizer cannot be opened.
     """
-    read = file_texts(texts, {}).held_out
+    read = file_texts({}, texts, reader).other
     opened = {name: load_tokenizer(where) for name, where in tokenizers.items()}
     first, *others = opened.values()
     before = {title: count_tokens(first, documents) for title, documents in read.items()}

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 from tokenizers import Tokenizer
 
@@ -17,7 +16,7 @@ from ekle.bpe.base import BaseTokenizer
 from ekle.bpe.byte_alphabet import merged_token, token_text
 from ekle.bpe.learn import LearnedMerge, replace_pair
 from ekle.errors import VocabularyError
-from ekle.text.documents import documents
+from ekle.text.documents import TextReader
 
 Pair = tuple[int, int]
 _NAMED = 5  # terms that one message names
@@ -48,13 +47,13 @@ class KeptTerms:
     forms: list[TermForm]
 
 
-def read_terms(files: Sequence[str]) -> list[str]:
-    """The terms of `files`, one per line, in NFC; blank lines and repeats are left out.
+def read_terms(files: Sequence[str], reader: TextReader) -> list[str]:
+    """The terms of `files`, read by `reader`, one per line, in NFC; blank lines and repeats are left out.
 
     Raises:
         TextError: a file is absent or not UTF-8.
     """
-    lines = (line.text for file in files for line in documents([str(Path(file))]))
+    lines = (line.text for line in reader.documents(files, turkish=True))
     return list(dict.fromkeys(unicodedata.normalize("NFC", line.strip()) for line in lines))
 
 

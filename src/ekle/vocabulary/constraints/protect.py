@@ -18,7 +18,8 @@ from ekle.counting import count_documents
 from ekle.errors import TextError
 from ekle.progress import ProgressReporter
 from ekle.recipe.vocabulary import PreTokenizationKind
-from ekle.text.documents import documents
+from ekle.text.documents import TextReader
+from ekle.text.lines import lines_of
 from ekle.turkish import casing
 
 _WORD = pl.col("word")
@@ -68,6 +69,8 @@ class ProtectedText:
     files: list[str]
     lists: dict[str, pl.DataFrame]
     """What `word_forms` gives for each language, where it has a price."""
+    reader: TextReader
+    """Reads the files."""
 
 
 def protected_text(
@@ -75,6 +78,7 @@ def protected_text(
     languages: Mapping[str, float],
     base: BaseTokenizer,
     reporter: ProgressReporter,
+    reader: TextReader,
     *,
     price: float,
     strict: bool,
@@ -90,6 +94,7 @@ def protected_text(
         languages: languages of `wordfreq` and their prices.
         base: the tokenizer whose pre-tokenizer is used.
         reporter: receives progress.
+        reader: reads the files.
         price: of the files.
         strict: whether no merge may change anything in the files, whatever it saves.
         pre_tokenization: how the files are pre-tokenized.
@@ -100,7 +105,9 @@ def protected_text(
     columns = {"text": pl.String, "share": pl.Float64, "cost": pl.Float64, "never": pl.Float64}
     parts = [pl.DataFrame(schema=columns)]
     for file in files:
-        counts = count_documents(_texts(file, strict), base, reporter, pre_tokenization=pre_tokenization)
+        counts = count_documents(
+            _texts(file, reader, strict), base, reporter, pre_tokenization=pre_tokenization
+        )
         if not counts.words:
             raise TextError(f"{file} holds no words to protect")
         share = pl.col("count") / counts.words
@@ -111,22 +118,22 @@ def protected_text(
         cost = (pl.col("share") * languages[language]).alias("cost")
         parts.append(listed.with_columns(cost, pl.lit(0.0).alias("never")))
     table = pl.concat(parts).group_by("text").agg(pl.col("share", "cost", "never").sum()).sort("text")
-    return ProtectedText(table, list(files), lists)
+    return ProtectedText(table, list(files), lists, reader)
 
 
-def _texts(file: str, strict: bool) -> Iterator[str]:
+def _texts(file: str, reader: TextReader, strict: bool) -> Iterator[str]:
     """The documents of a file, and where nothing may change their lines too: the end of a line by itself is
     pre-tokenized otherwise than one before another line."""
-    for document in documents([file]):
+    for document in reader.documents([file]):
         yield document.text
-        lines = document.text.splitlines()
+        lines = lines_of(document.text)
         if strict and len(lines) > 1:
             yield from lines
 
 
-def protected_lines(file: str) -> list[str]:
+def protected_lines(file: str, reader: TextReader) -> list[str]:
     """The lines of a protected file; changes in it are counted by line."""
-    return split_lines(document.text for document in documents([file]))
+    return split_lines(document.text for document in reader.documents([file]))
 
 
 def word_forms(language: str) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from ekle.bpe.measure import count_tokens, measure_drift
 from ekle.bpe.opening import open_tokenizer
 from ekle.bpe.pre_tokenizers import apostrophe_pre_tokenizer
 from ekle.recipe.vocabulary import VocabularySettings
+from ekle.text.documents import TextReader
 from ekle.vocabulary.constraints.protect import protected_lines
 from ekle.vocabulary.selection import LearnedVocabulary, WeightedPreTokens
 
@@ -20,7 +21,9 @@ def protection_prices(pre_tokens: WeightedPreTokens, *, strict: bool) -> npt.NDA
     return np.where(pre_tokens.never, np.inf, pre_tokens.cost) if strict else pre_tokens.cost
 
 
-def settings_for_strict_protection(settings: VocabularySettings, base: BaseTokenizer) -> VocabularySettings:
+def settings_for_strict_protection(
+    settings: VocabularySettings, base: BaseTokenizer, reader: TextReader
+) -> VocabularySettings:
     """`settings`, with the base's own pre-tokenizer if no other leaves every protected line unchanged.
 
     Without contractions the pre-tokenizer splits a few lines differently ("'there" at the start of a line).
@@ -30,7 +33,7 @@ def settings_for_strict_protection(settings: VocabularySettings, base: BaseToken
         return settings
     empty = open_tokenizer(graft(base, [], changed)[0])
     for file in settings.protect:
-        lines = protected_lines(file)
+        lines = protected_lines(file, reader)
         if lines and measure_drift(base.tokenizer(), empty, lines).changed:
             return settings.model_copy(update={"contractions": True})
     return settings

@@ -1,5 +1,6 @@
 """What a profile changes: the pre-tokenizer, and with it the pre-tokens that merges are learned from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -10,7 +11,6 @@ from ekle.bpe.pre_tokenizers import apostrophe_pre_tokenizer
 from ekle.counting import Counts
 from ekle.counting.documents import compact_pre_tokenizer
 from ekle.recipe.vocabulary import VocabularySettings
-from ekle.vocabulary.constraints.keep import read_terms
 from ekle.vocabulary.constraints.protect import ProtectedText
 from ekle.vocabulary.profiles.compact import add_word_contexts
 from ekle.vocabulary.profiles.morphological import find_split_rules, names_in_code, split_table, word_counts
@@ -40,7 +40,11 @@ class PreTokenizedTexts:
 
 
 def apply_profile(
-    settings: VocabularySettings, counts: Counts, protected: ProtectedText, base: BaseTokenizer
+    settings: VocabularySettings,
+    counts: Counts,
+    protected: ProtectedText,
+    base: BaseTokenizer,
+    terms: Sequence[str] = (),
 ) -> PreTokenizedTexts:
     """Pre-tokenize both texts as `settings.profile` asks.
 
@@ -51,6 +55,7 @@ def apply_profile(
             converted to it.
         protected: pre-tokens of the protected text, by the base's pre-tokenizer.
         base: the tokenizer whose pre-tokenizer is replaced or kept.
+        terms: the user's own; the morphological profile splits none of them.
 
     Raises:
         InputError: the counts cannot be converted to the kind of pre-tokens that the profile needs.
@@ -69,7 +74,7 @@ def apply_profile(
             words = word_counts(table)
             strict_words = protected.table.filter(pl.col("never") > 0)["text"].str.strip_chars(" ")
             rules = find_split_rules(
-                table, words, settings.keep_whole, terms=[*read_terms(settings.keep), *strict_words.to_list()]
+                table, words, settings.keep_whole, terms=[*terms, *strict_words.to_list()]
             )
             worth = pl.col("count") + pl.col("first") * (settings.root_worth - 1)
             learned = split_table(table, rules).with_columns(worth.alias("worth")).drop("first")
