@@ -32,7 +32,7 @@ def test_vocab_reads_each_of_its_texts_with_the_field(
     if option == "--keep":
         Path(content).write_text('{"content": "gidiyorlar"}\n', "utf-8")
     (tmp_path / "text.txt").write_text("\n".join(TURKISH * 20), "utf-8")
-    more = () if option == "--corpus" else (option, content)
+    more = () if option == "--corpus" else (option, content, "--set", "vocabulary.foreign_price=0")
     first = Path(content) if option == "--corpus" else tmp_path / "text.txt"
     refused(vocab(first, "--size", "12", *more), "no text in 'text'", CURE)
     first = Path(content) if option == "--corpus" else tmp_path / "corpus.jsonl"

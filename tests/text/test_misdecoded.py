@@ -40,6 +40,12 @@ def test_the_turkish_code_page_that_was_read_as_another_is_found(page: str, word
 
 
 @pytest.mark.parametrize("word", ["T�rkiye", "ÅŸehir".replace("Ÿ", "\x9f"), "da\x92nın"])
+@pytest.mark.parametrize(("wrong", "meant"), [("Đlmi", "İlmi"), ("cafÃ©", "café"), ("19Â°E", "19°E")])
+def test_other_mistakes_that_corpora_have_are_found(wrong: str, meant: str) -> None:
+    assert misdecoded_word(f"bir {wrong} daha") == wrong
+    assert repaired(wrong) == meant
+
+
 def test_letters_that_are_lost_are_found(word: str) -> None:
     assert misdecoded_word(f"bir {word} daha") == word
 

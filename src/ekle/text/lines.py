@@ -19,7 +19,7 @@ import zstandard
 from ekle.errors import TextError
 from ekle.text.formats import Compression, compression_of
 
-LONGEST = 64 << 20
+LONGEST = 16 << 20
 """Bytes of the longest line, and characters of the longest text of a row; what is longer is refused, because
 it would have to be in memory several times over."""
 

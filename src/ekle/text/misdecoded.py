@@ -76,7 +76,7 @@ def repaired(word: str) -> str:
         return ""
     if _MIXTURE.search(word):
         word = word.translate(_FROM_CYRILLIC)
-    return word.translate(_FROM_LATIN)
+    return re.sub(r"\bĞ", "İ", word.translate(_FROM_LATIN))  # no word begins with Ğ
 
 
 def _word_around(text: str, start: int, end: int) -> str:

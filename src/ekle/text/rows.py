@@ -263,7 +263,8 @@ def hub_source(source: str) -> HubSource:
         raise TextError(
             f"{source} is no data set of the hub; write hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT"
         )
-    config, split = (*rest, "", "")[:2]
+    config = rest[0] if rest else ""
+    split = rest[1] if len(rest) > 1 else ""
     return HubSource(name, config or None, split or "train")
 
 
