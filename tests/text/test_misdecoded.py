@@ -39,13 +39,13 @@ def test_the_turkish_code_page_that_was_read_as_another_is_found(page: str, word
     assert repaired(wrong) == word
 
 
-@pytest.mark.parametrize("word", ["T�rkiye", "ÅŸehir".replace("Ÿ", "\x9f"), "da\x92nın"])
 @pytest.mark.parametrize(("wrong", "meant"), [("Đlmi", "İlmi"), ("cafÃ©", "café"), ("19Â°E", "19°E")])
 def test_other_mistakes_that_corpora_have_are_found(wrong: str, meant: str) -> None:
     assert misdecoded_word(f"bir {wrong} daha") == wrong
     assert repaired(wrong) == meant
 
 
+@pytest.mark.parametrize("word", ["T�rkiye", "ÅŸehir".replace("Ÿ", "\x9f"), "g\x94rd\x81"])
 def test_letters_that_are_lost_are_found(word: str) -> None:
     assert misdecoded_word(f"bir {word} daha") == word
 
@@ -58,6 +58,8 @@ def test_letters_that_are_lost_are_found(word: str) -> None:
         "Москва'da Россия, Ελλάδα, 東京, münferit – 3 Å, ±2 °C, «tırnak», “tırnak”, €5 ve 10 £.",
         "bir\u2028iki\u0085üç\xa0dört",
         "Ä ve Ã harfleri, ayrıca Å",
+        "─Şu gelen kim? ─Şey...",
+        "Türkiye\x92nin \x93başkenti\x94",
     ],
 )
 def test_text_that_is_right_is_left_as_it_is(text: str) -> None:

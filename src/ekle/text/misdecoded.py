@@ -113,14 +113,22 @@ def _sequences() -> dict[str, str]:
 
 
 _MEANT = _sequences()
-_SEQUENCES = re.compile("|".join(sorted(map(re.escape, _MEANT), key=len, reverse=True)))
+_SEQUENCES = re.compile(
+    "|".join(
+        # At the beginning of a word it may be a dash: ─Şu.
+        (r"(?<=\w)" if read[0] == "─" and read[1] in _LETTERS else "") + re.escape(read)
+        for read in sorted(_MEANT, key=len, reverse=True)
+    )
+)
 _FROM_LATIN = {
     ord(read): letter
     for letter in _TURKISH_BYTES
     for read in (_as_read(letter.encode("cp1254"), page) for page in _LATIN)
 }
 _FROM_CYRILLIC = {ord(_as_read(letter.encode("cp1254"), _CYRILLIC)): letter for letter in "çÇğĞıİöÖşŞüÜ"}
-_LOST = re.compile(r"\ufffd|(?<=\w)[\x80-\x84\x86-\x9f]|[\x80-\x84\x86-\x9f](?=\w)")
+# Controls where code pages have letters. Where they have quotes (Türkiye\x92nin), the words are right.
+_CONTROLS = r"\x81\x87-\x90\x98\x9a-\x9f"
+_LOST = re.compile(rf"\ufffd|(?<=\w)[{_CONTROLS}]|[{_CONTROLS}](?=\w)")
 _WORD = re.compile(r"[^\W\d_]+")
 _OTHER_LATIN = re.compile(f"[{''.join(map(chr, _FROM_LATIN))}]")
 _FOREIGN = re.compile(f"[^a-pr-vyzA-PR-VYZ{_LETTERS}{''.join(map(chr, _FROM_LATIN))}]")
@@ -129,4 +137,4 @@ _MIXTURE = re.compile(f"[a-zA-Z][{_RUSSIAN}]|[{_RUSSIAN}][a-zA-Z]")
 # One pass over a text that has nothing of this: the first signs of all sequences, and the letters. Of them
 # only â is a letter of Turkish.
 _FIRST = {read[0] for read in _MEANT} | set(map(chr, {**_FROM_LATIN, **_FROM_CYRILLIC}))
-_SIGN = re.compile(rf"[{''.join(sorted(_FIRST - {'â'}))}\ufffd\x80-\x84\x86-\x9f]|â€")
+_SIGN = re.compile(rf"[{''.join(sorted(_FIRST - {'â'}))}\ufffd{_CONTROLS}]|â€")
