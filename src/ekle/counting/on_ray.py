@@ -78,8 +78,9 @@ def count_on_ray(
         frame = pl.DataFrame(pl.from_arrow(batch))
         for name in totals:
             totals[name] += int(frame[name].sum())
-        for line in "".join(frame["said"]).splitlines() if say else ():
-            say(line)
+        if say is not None:
+            for line in "".join(frame["said"]).split("\n")[:-1]:
+                say(line)
         tables.add(frame.filter(pl.col("text").is_not_null()).select("text", "count"))
     return Counts(
         tables.total(),
