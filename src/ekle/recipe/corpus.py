@@ -15,8 +15,8 @@ class CorpusSettings(Section):
     replay: list[str] = ["bundled:en"]
     """Text in other languages that training mixes in against forgetting."""
     instructions: list[str] = []
-    """Conversations that training mixes in: JSON, a table, Parquet or `hf:` in the formats of OpenAI, ShareGPT,
-    Alpaca, LLaMA-Factory and others; docs/training.md has the table of their fields."""
+    """Conversations that training mixes in: JSON, a table, Parquet or `hf:` in the formats of OpenAI,
+    ShareGPT, Alpaca, LLaMA-Factory and others; docs/training.md has the table of their fields."""
     held_out: float = Field(default=0.1, ge=0, lt=1)
     """Share of the documents kept for measuring, chosen by a digest of each document's text."""
     held_out_files: list[str] = []
