@@ -89,7 +89,7 @@ def complete() -> dict[str, Any]:
         "tasks": {
             "sınav": _task("tr", "exam", "accuracy"),
             "neden": _task("tr", "cause", "accuracy", "accuracy_bytes"),
-            "squad": _task("en", "extraction", "exact_match", "f1"),
+            "squad": {**_task("en", "extraction", "exact_match", "f1"), "unanswered": 3},
         },
         "inference": {
             "models": ["base", "trained"],

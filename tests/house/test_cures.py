@@ -42,10 +42,8 @@ READ = {
     "export": {"release"},
 }
 """The sections of the recipe that a command reads."""
-OF_OTHERS = {"--nproc-per-node"}
-"""Options of torchrun."""
-OPEN = {"ekle.text.documents"}
-"""Modules whose messages name a setting that not every command takes."""
+OF_OTHERS = {"--nproc-per-node", "--pre-tokenizer"}
+"""Options of torchrun, and of gguf-new-metadata."""
 VERBS = set("brings can cannot come counts did does extends is knows reads returned runs would wrote".split())
 """What messages say that ekle does."""
 
@@ -255,7 +253,7 @@ def _useless(message: Message) -> list[str]:
     """Commands that show the message and take nothing of what it names."""
     module, _ = message.place
     named = {*OPTION.findall(message.text), *SETTING.findall(message.text)} - OF_OTHERS
-    if not named or module in OPEN:
+    if not named:
         return []
     commands = shown_by()[message.place]
     if module.startswith("ekle.recipe.") and (section := module.rpartition(".")[2]) in SECTIONS:

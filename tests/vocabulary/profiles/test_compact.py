@@ -109,7 +109,7 @@ def test_joined_counts_give_the_pre_tokens_of_the_base_too(
 
 
 def test_counts_that_are_not_joined_are_refused(base: BaseTokenizer, counts: Counts, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="for this --profile"):
+    with pytest.raises(InputError, match="with ekle count and this --profile"):
         learn_vocabulary(counts.to_base(), base, SMALL, tmp_path, silent())
 
 
