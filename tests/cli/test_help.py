@@ -9,7 +9,7 @@ from ekle.cli import main
 from ekle.cli.app import app
 
 COMMANDS = [str(command.name) for command in app.registered_commands]
-NO_SETTINGS = {"compare", "serve", "try", "status"}
+NO_SETTINGS = {"serve", "try", "status"}
 
 
 @pytest.fixture(autouse=True)

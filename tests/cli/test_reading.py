@@ -96,4 +96,4 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path, refused: Refu
     recipe.write_bytes(b'\xef\xbb\xbfname = "r"\n[corpus]\nsources = ["absent.txt"]\n')
     refused(["run", str(recipe), "--runs", str(tmp_path)], "absent.txt")
     recipe.write_text("name = " + "[" * 100_000, "utf-8")
-    refused(["run", str(recipe), "--runs", str(tmp_path)], "r.toml is not TOML")
+    refused(["run", str(recipe), "--runs", str(tmp_path)], "r.toml is nested too deep")
