@@ -53,7 +53,8 @@ class Conversations:
             return Conversation.model_validate(self._lines.record(number))
         except ValidationError as error:
             raise TextError(
-                f"{self.path} has a line that is no conversation; make it again with ekle run RECIPE --redo corpus"
+                f"{self.path} has a line that is no conversation; make it again with ekle run RECIPE "
+                "--redo corpus"
             ) from error
 
 
