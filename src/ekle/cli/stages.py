@@ -271,8 +271,9 @@ def vocabulary_summary(report: dict[str, Any]) -> Iterator[str]:
             yield f"Kept: {form['text']!r} is a token of the base"
         else:
             tokens = counted(form["tokens_before"], "token")
+            why = f"instead of {tokens}" if form["tokens_before"] > 1 else "which the text gives by itself"
             before = f", but not before {listed(form['split_before'])}" if form["split_before"] else ""
-            yield f"Kept: {form['text']!r} is token {form['id']}, instead of {tokens}{before}"
+            yield f"Kept: {form['text']!r} is token {form['id']}, {why}{before}"
     if others := report["keep"]["other_capitals"]:
         first = others[0]
         yield (
