@@ -88,6 +88,18 @@ def test_the_report_measures_the_control_and_compares_the_trainings(run: Path) -
     assert report.training is not None and report.training.control
 
 
+def test_evaluate_measures_the_control_of_a_run_unless_another_base_is_named(
+    run: Path, _bases: dict[bool, Path], tmp_path: Path
+) -> None:
+    few = {"context": 64, "bytes_per_text": 400, "samples": 0, "new_tokens": 4, "speed_passages": 0}
+    settings = [word for name, value in few.items() for word in ("--set", f"evaluation.{name}={value}")]
+    for name, against in (("own", []), ("other", ["--against", str(_bases[False])])):
+        out = tmp_path / name
+        assert main(["evaluate", str(run), "--out", str(out), *against, *settings]) == 0
+        found = EvaluationReport.read(out / "report.json").likelihood
+        assert found is not None and ("control" in found) == (name == "own")
+
+
 def test_page_screen_and_status_show_the_control(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (run / "6-evaluation" / "report.html").read_text("utf-8")
     assert '<section id="control">' in page

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from ekle.artifacts import Scorecard, Vocabulary
+from ekle.artifacts import Checkpoint, Scorecard, Vocabulary
 from ekle.artifacts.evaluation_report import (
     CONTROL,
     FORMAT,
@@ -147,6 +147,7 @@ def evaluate_folder(
     other: Mapping[str, Path] | None = None,
     *,
     trained: Path | None = None,
+    control: Checkpoint | None = None,
     peers: Mapping[str, Path | str] | None = None,
     learned_from: Sequence[Path] = (),
     earlier: EarlierStages | None = None,
@@ -167,6 +168,7 @@ def evaluate_folder(
         reporter: receives progress.
         other: by name, files or folders in other languages or code, whose tokenization should not change.
         trained: the model folder that training made of `model`.
+        control: a training of `against` with its own tokenizer.
         peers: by name, further models or tokenizers, measured by the same metrics.
         learned_from: text that vocabulary or training has seen; what the texts share with it is counted.
         earlier: what earlier stages reported; a vocabulary's report next to `model` is found without it.
@@ -193,6 +195,7 @@ def evaluate_folder(
     base = Path(against)
     models = [EvaluatedModel("base", base), EvaluatedModel("extended", model)]
     models += [EvaluatedModel("trained", trained)] if trained is not None else []
+    models += [EvaluatedModel(CONTROL, base, control)] if control is not None else []
     models += [EvaluatedModel(name, Path(place)) for name, place in peers.items() if is_model(Path(place))]
     if not (is_model(model) and is_model(base)):
         models = []
@@ -208,6 +211,8 @@ def evaluate_folder(
                 evaluated.folder, load_tokenizer(evaluated.folder), base, recorded=recorded
             )
     places = {"base": against, "extended": model, **({"trained": trained} if trained else {}), **peers}
+    weights = {**places, **({CONTROL: control.adapter} if control else {})}
+    places |= {CONTROL: control.folder} if control else {}
     before, after = load_tokenizer(against), load_tokenizer(model)
     origin = provenance(places, {"base": before, "extended": after, **tokenizers}, settings)
     plan = EvaluationPlan(
@@ -228,7 +233,7 @@ def evaluate_folder(
                 "reader": [reader.text_field, reader.keep_misdecoded],
             },
             [
-                *map(Path, (*places.values(), *settings.files)),
+                *map(Path, (*weights.values(), *settings.files)),
                 *sources,
                 *learned_from,
                 *([record] if record else []),

@@ -30,6 +30,7 @@ from ekle.pipeline.given import (
     folder_of,
 )
 from ekle.pipeline.lookup import (
+    control_of,
     find_model,
     find_report,
     held_out_of,
@@ -349,7 +350,8 @@ def evaluate(
     """Measure a model, or a tokenizer alone, against the base it was made from.
 
     Args:
-        model: a model, tokenizer, vocabulary or run folder; of a run, both the extended and the trained.
+        model: a model, tokenizer, vocabulary or run folder; of a run, both the extended and the trained, and
+            a control where there is one.
         out: gets report.json and report.html.
         against: the base, likewise, or "qwen3" for Qwen's tokenizer; None means what `model` was made from.
         held_out: text in the language that was learned; None means what the run `model` held out.
@@ -384,6 +386,7 @@ def evaluate(
             reporter or silent(),
             given.named(other, "other"),
             trained=trained,
+            control=control_of(place) if against is None else None,
             peers={name: _resolved(_place(peer, given)) for name, peer in (peers or {}).items()},
             learned_from=[*learned_from, *map(Path, given.sources(corpus, "corpus"))],
             earlier=reported_by(place),

@@ -48,6 +48,14 @@ def models_of(folder: Path) -> tuple[Path, Path | None]:
     return (extended, released) if both else (last, None)
 
 
+def control_of(folder: Path) -> Checkpoint | None:
+    """The trained control of a run of which `models_of` finds both models; None where there is none."""
+    at = RunFolder(folder)
+    if not at.is_run() or not at.manifest("control") or models_of(folder)[1] is None:
+        return None
+    return Checkpoint(at.place("control"), has_new_rows=False)
+
+
 def training_texts_of(folder: Path) -> list[Path]:
     """The text, and the conversations, that a run has learned from; none where `folder` is no run."""
     at = RunFolder(folder)
@@ -73,8 +81,7 @@ def reported_by(folder: Path) -> "EarlierStages":
         vocabulary = vocabulary_summary(Vocabulary(at.place("vocabulary")).report)
     if at.is_run() and at.manifest("training") and at.manifest("base") and models_of(folder)[1] is not None:
         base = BaseModel(at.place("base"), folder.name)
-        control = Checkpoint(at.place("control"), has_new_rows=False) if at.manifest("control") else None
-        training = training_logs(base, Checkpoint(at.place("training")), control)
+        training = training_logs(base, Checkpoint(at.place("training")), control_of(folder))
     return EarlierStages(vocabulary, training)
 
 
