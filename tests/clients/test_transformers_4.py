@@ -19,7 +19,8 @@ from ekle.recipe.extension import ExtensionSettings
 
 pytestmark = pytest.mark.slow(seconds=15)  # each opens a program with torch
 
-PYTHON = ROOT / ".clients" / "transformers-4.57" / "bin" / "python"
+ENVIRONMENT = ROOT / ".clients" / "transformers-4.57"
+PYTHON = ENVIRONMENT / "bin" / "python"
 PROGRAM = """
 import json, sys
 import torch, transformers
@@ -62,7 +63,7 @@ def base(tiny_base: Path, tmp_path: Path) -> Path:
 
 
 def in_transformers_4(folder: Path, *, model: bool) -> Any:
-    if not PYTHON.exists():
+    if not (ENVIRONMENT / ".installed").exists():
         pytest.skip("transformers 4.57 is not here; `make clients` installs it")
     words = [str(PYTHON), "-c", PROGRAM, str(folder), "model" if model else "tokenizer", TURKISH[0]]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
