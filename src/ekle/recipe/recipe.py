@@ -167,7 +167,7 @@ def _reason(item: Any) -> str:
             return "missing"
         case "value_error":
             return str(item["ctx"]["error"])  # ours: it says what to do
-        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+        case "finite_number" | "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"{item['msg'].replace('Input should', 'it must')} (got {item['input']!r:.80})"
         case _:
             return f"{item['msg']} (got {item['input']!r:.80})"
