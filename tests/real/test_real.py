@@ -18,7 +18,7 @@ from benchmarks.real.page import page_of
 from benchmarks.real.parts import Parts
 from benchmarks.real.probes import probes
 from benchmarks.real.run import toml_lines
-from benchmarks.real.sizes import size_named
+from benchmarks.real.sizes import ENDS, size_named
 from benchmarks.real.text import passages
 from benchmarks.real.workspace import weights_digest
 from ekle.cli import main as ekle_main
@@ -239,6 +239,18 @@ def test_texts_need_the_winner(
 def test_the_committed_page_is_that_of_the_committed_results() -> None:
     docs = ROOT / "docs"
     assert (docs / "real.md").read_text("utf-8") == page_of(read_json(docs / "real.json"))
+
+
+def test_readme_has_the_figures_of_the_committed_results() -> None:
+    parts = read_json(ROOT / "docs" / "real.json")["parts"]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for label, rule in (("the closed form alone", "mapped, 0 minutes"), ("30 minutes", "mapped, 30 minutes")):
+        cells: list[str] = []
+        for ends in ENDS:
+            found, base = parts.get(f"rules-{ends}/{rule}"), parts[f"rules-{ends}/base"]
+            ratios = [f"{found[text] / base[text]:.3f}" for text in ("turkish", "english")] if found else None
+            cells += ratios or ["not measured yet", ""]
+        assert f"| {label} | {' | '.join(cells).rstrip()} |" in readme
 
 
 def test_a_recipe_is_written_as_toml() -> None:
