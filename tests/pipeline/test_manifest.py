@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ekle.errors import RenamedWarning, RunFolderError
-from ekle.pipeline.manifest import Manifest, flat_settings, read_manifest, write_manifest
+from ekle.pipeline.manifest import Manifest, flat_settings, input_files, read_manifest, write_manifest
 from ekle.recipe import RENAMED_KEYS, make_recipe
 
 
@@ -89,3 +89,15 @@ def test_a_setting_from_after_a_stage_was_made_had_its_default() -> None:
     assert manifest.differences({"training.steps": 3, "training.shared_rows": False}, {}) == []
     changed = manifest.differences({"training.steps": 3, "training.shared_rows": True}, {})
     assert changed == ["training.shared_rows False -> True"]
+
+
+def test_files_of_one_name_in_two_folders_are_two_inputs(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "texts" / folder).mkdir(parents=True)
+        (tmp_path / "texts" / folder / "news.txt").write_text(f"metin {folder}\n", "utf-8")
+    corpus = {"sources": [str(tmp_path / "texts"), "bundled:tr"], "replay": []}
+    found = input_files("corpus", make_recipe({"name": "probe", "corpus": corpus}))
+    own = {name.removeprefix("corpus.sources: "): path for name, path in found.items()}
+    for folder in ("a", "b"):
+        assert own[f"{tmp_path}/texts/{folder}/news.txt"] == tmp_path / "texts" / folder / "news.txt"
+    assert all(name.startswith(("bundled:tr/tr_", str(tmp_path))) for name in own)

@@ -191,8 +191,7 @@ def input_files(stage: Stage, recipe: Recipe) -> dict[str, Path]:
         for source in settings.get(key, named):
             for path in local_files([source]):
                 # `bundled:tr` must not depend on where ekle is installed, nor a folder on where it is.
-                name = source if Path(source) == path else f"{source}/{path.name}"
-                files[f"{key}: {name}"] = path
+                files[f"{key}: {_name_in(source, path)}"] = path
     tokenizer = Path(str(settings.get("base.tokenizer", "")))
     if "base.tokenizer" in settings and tokenizer.is_dir():
         files |= _named("base.tokenizer", [tokenizer / name for name in _TOKENIZER])
@@ -200,6 +199,14 @@ def input_files(stage: Stage, recipe: Recipe) -> dict[str, Path]:
     if "base.model" in settings and model.is_dir():
         files |= _named("base.model", [model / "config.json", *sorted(model.glob(_WEIGHTS))])
     return files
+
+
+def _name_in(source: str, path: Path) -> str:
+    """`path` as seen from the source that has it."""
+    if Path(source) == path:
+        return source
+    inside = path.relative_to(source).as_posix() if path.is_relative_to(source) else path.name
+    return f"{source}/{inside}"
 
 
 class Digests:
