@@ -261,10 +261,13 @@ def _listed(source: str) -> tuple[list[Path], list[Path]]:
         visible = sorted(
             item for item in path.rglob("*") if _is_visible(item.relative_to(path)) and item.is_file()
         )
-        found = [item for item in visible if is_listed(item)]
-        if not found:
+        read: list[Path] = []
+        aside: list[Path] = []
+        for item in visible:
+            (read if is_listed(item) else aside).append(item)
+        if not read:
             raise TextError(f"{source} holds no text: no file in it ends in {READ}, compressed or not")
-        return found, [item for item in visible if not is_listed(item)]
+        return read, aside
     if not path.exists():
         raise TextError(f"there is no file or folder {source}")
     format_of(path)
