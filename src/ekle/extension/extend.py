@@ -121,7 +121,7 @@ def write_extension(
     with atomic_folder(folder / "model") as model:
         with open_weights(base) as weights:
             compatible = check_compatibility(vocabulary, weights)
-            names = [name for name in weights.names() if name not in compatible.dropped]
+            names = _kept_names(weights, compatible)
             width, size = weights.shape(INPUT_EMBEDDINGS)[1], weights.dtype(INPUT_EMBEDDINGS).itemsize
             added_bytes = len(embedding_names(weights)) * (rows - first_new_id) * width * size
             check_space(model, weights.bytes() + added_bytes)
@@ -184,9 +184,14 @@ def take_part(
     """
     with open_weights(base) as weights:
         compatible = check_compatibility(vocabulary, weights)
-        tied = OUTPUT_EMBEDDINGS not in weights.names() or OUTPUT_EMBEDDINGS in compatible.dropped
+        tied = OUTPUT_EMBEDDINGS not in _kept_names(weights, compatible)
         context = _context(vocabulary, base, compatible, settings, documents, replay)
         initialise_embeddings(weights, tied, context, scratch, join(), silent())
+
+
+def _kept_names(weights: Weights, compatible: Compatibility) -> list[str]:
+    """The tensors of the base that the extended model has; without output embeddings its ends are tied."""
+    return [name for name in weights.names() if name not in compatible.dropped]
 
 
 def _context(
