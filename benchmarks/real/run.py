@@ -113,10 +113,8 @@ def started(space: Workspace) -> tuple[ExtendedModel, Result]:
         "text": space.text.digest("learn"),
     }
 
-    def make() -> Result:
-        began = time.monotonic()
-        at = run_until(space, "extension")
-        return {"seconds": round(time.monotonic() - began, 1), **learned(at.extended)}
-
-    about = space.parts.keep("start", inputs, make)
-    return run_until(space, "extension").extended, about
+    began = time.monotonic()
+    extended = run_until(space, "extension").extended
+    seconds = round(time.monotonic() - began, 1)
+    about = space.parts.keep("start", inputs, lambda: {"seconds": seconds, **learned(extended)})
+    return extended, about
